@@ -1,0 +1,1 @@
+"""One module for each command; functions take the parsed options and return an exit code."""

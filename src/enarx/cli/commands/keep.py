@@ -1,0 +1,140 @@
+"""`enarx keep`: what a host says of its Keeps, and the sessions that we have with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from enarx.cli import console, remote, session
+from enarx.delivery.session import OutputOpener, output_key
+from enarx.delivery.tenant import Attachment
+from enarx.errors import UsageError
+from enarx.tenant import sessions
+from enarx.tenant.deploy import Result, Run
+from enarx.tenant.http import HostClient
+from enarx.tenant.sessions import Saved
+
+SETTLED = 10.0
+"""Seconds to wait for the Keep's own word that it has stopped."""
+
+
+def list(options: argparse.Namespace) -> int:
+    """All Keeps of a host; `ours` marks those that we have a session with."""
+    keeps = remote.client(options).call("GET", "/v1/keeps")["keeps"]
+    ours = set(sessions.known())
+    if options.json:
+        console.show_json([{**keep, "ours": keep["id"] in ours} for keep in keeps])
+        return 0
+    rows = [[k["id"], str(k.get("kind", "")), k["state"], _ago(k.get("started")), "yes" if k["id"] in ours else ""] for k in keeps]
+    console.table(rows, ["KEEP", "KIND", "STATE", "STARTED", "OURS"])
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Everything a host says of one Keep. It is the host's word and no more."""
+    client, keep, _ = _resolve(options)
+    console.show_json(client.call("GET", f"/v1/keeps/{keep}"))
+    return 0
+
+
+def logs(options: argparse.Namespace) -> int:
+    """Output so far, each record verified; not attached, nothing is sent."""
+    client, keep, saved = _resolve(options)
+    known = _ours(saved, keep)
+    opener = OutputOpener(output_key(known.session.secret, known.session.transcript))
+    reader = Attachment(known.session, nonce=bytes(32), output=opener)
+    lost, result = False, None
+    for _, kind, payload in client.link(keep).receive(1, follow=False):
+        record = reader.receive(kind, payload)
+        if record is None:
+            continue
+        lost = lost or record.lost > 0
+        if record.status is None:
+            session.write(record.kind, record.data)
+        else:
+            result = Result(status=record.status, lost=lost)
+    if result is not None:
+        return session.conclude(result, options)
+    console.say("note: it has not ended")
+    return console.EXIT_UNDECIDED if lost else 0
+
+
+def attach(options: argparse.Namespace) -> int:
+    """Take up a session; Ctrl-C leaves it as it is."""
+    client, keep, saved = _resolve(options)
+    known = _ours(saved, keep)
+    run = Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
+    try:
+        result = session.serve(run)
+    except KeyboardInterrupt:
+        console.say(f"\ndetached; the workload goes on: enarx keep attach {keep}")
+        return 0
+    return session.conclude(result, options)
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Ask the Keep under seal, if we are its owner, so that its end is proven; else have the host kill it."""
+    client, keep, saved = _resolve(options)
+    if saved is not None and (result := session.stop(client.link(keep), saved.session, SETTLED)) is not None:
+        console.say(f"stopped: {result.status.cause}")
+        return 0
+    client.call("POST", f"/v1/keeps/{keep}/stop")
+    console.say("stopped by the host; what it did until then is not proven")
+    return 0
+
+
+def rm(options: argparse.Namespace) -> int:
+    """Remove a Keep, its stored output and our session with it."""
+    client, keep, _ = _resolve(options)
+    client.call("DELETE", f"/v1/keeps/{keep}" + ("?force=true" if options.force else ""))
+    sessions.forget(keep)
+    return 0
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Remove every ended Keep of a host."""
+    removed: Any = remote.client(options).call("POST", "/v1/prune")
+    names = removed.get("removed", [])
+    for keep in names:
+        sessions.forget(keep)
+    if options.json:
+        print(json.dumps(removed))
+    else:
+        print(f"removed {len(names)}", file=sys.stderr)
+    return 0
+
+
+def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None]:
+    """The Keep that is meant: by our sessions first, which also know its host."""
+    saved = sessions.find(options.keep)
+    if saved is not None:
+        if options.host and options.host != saved.url:
+            raise UsageError("keep-host", f"Keep {saved.keep} is at {saved.url}, not {options.host}")
+        token = remote.read_token(saved.token_file or remote.token_file(options))
+        return HostClient(sessions.endpoint_of(saved, token)), saved.keep, saved
+    client = remote.client(options)
+    matches = [k["id"] for k in client.call("GET", "/v1/keeps")["keeps"] if k["id"].startswith(options.keep)]
+    if len(matches) != 1:
+        raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
+    return client, matches[0], None
+
+
+def _ours(saved: Saved | None, keep: str) -> Saved:
+    if saved is None:
+        raise UsageError(
+            "no-session", f"Keep {keep}: no session of ours, so nothing of it can be read",
+            hint="only who deployed it holds its keys",
+        )
+    return saved
+
+
+def _ago(started: object) -> str:
+    if not isinstance(started, (int, float)):
+        return ""
+    seconds = max(0, int(time.time() - started))
+    return f"{seconds} s ago" if seconds < 120 else f"{seconds // 60} min ago"
+
+

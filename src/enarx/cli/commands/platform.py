@@ -1,0 +1,42 @@
+"""`enarx platform`: what this machine can do, and for each missing thing what would mend it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from enarx.cli import console
+
+
+def show(options: argparse.Namespace) -> int:
+    """Layers of the sandbox, kinds of Keep, and the measurement of the Keep that this installation starts."""
+    value = gather()
+    if options.json:
+        console.show_json(value)
+        return 0
+    console.table(
+        [[k["kind"], "yes" if k["available"] else "no", k["detail"], k["remedy"]] for k in value["backends"]],
+        ["BACKEND", "HERE", "DETAIL", "REMEDY"],
+    )
+    print()
+    console.table(
+        [[layer["name"], "yes" if layer["on"] else "no", layer["detail"], layer["remedy"]] for layer in value["layers"]],
+        ["SANDBOX LAYER", "HERE", "DETAIL", "REMEDY"],
+    )
+    print(f"\nmeasurement of this installation's Keep: {value['measurement']}")
+    return 0
+
+
+def gather() -> dict[str, Any]:
+    """What `show` shows."""
+    from enarx.cli import attestation
+
+    value: dict[str, Any] = {"measurement": attestation.own_measurement().hex(), "layers": [], "backends": []}
+    if sys.platform == "linux":
+        from enarx.host import backends
+        from enarx.keep import sandbox
+
+        value["layers"] = [layer.value() for layer in sandbox.probe()]
+        value["backends"] = backends.probe()
+    return value

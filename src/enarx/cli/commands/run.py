@@ -1,0 +1,52 @@
+"""`enarx run`: a Keep on this machine, for one workload."""
+
+from __future__ import annotations
+
+import argparse
+
+from enarx.cli import attestation, console, local_host, session, workload
+from enarx.errors import BackendError
+from enarx.tenant.deploy import Run, admit
+from enarx.tenant.link import LocalLink
+
+HARDWARE = ("snp", "tdx", "sgx")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start the host side, deploy to it, and be attached until the end."""
+    try:
+        if not options.simulate:
+            raise no_hardware(options.backend)
+        return _simulated(options)
+    finally:
+        local_host.close_unused()
+
+
+def no_hardware(kind: str) -> BackendError:
+    """The refusal where only hardware would do."""
+    return BackendError(
+        "no-hardware",
+        f"no Keep of kind {kind} can be started: this machine has no hardware for one that this program can drive",
+        hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
+    )
+
+
+def _simulated(options: argparse.Namespace) -> int:
+    package, owners = workload.build(options, secrets=workload.secrets(options))
+    host = local_host.take()
+    link = LocalLink(host.path)
+    try:
+        host.launch(
+            kind="process",
+            package=package.manifest.digest,
+            memory=package.manifest.config.limits.memory,
+            disk=package.disk,
+            skip_layers=options.unsafe_skip_layer,
+        )
+        judge = attestation.SimulatedJudge(package.manifest.digest, local=True, explain=options.explain)
+        opened = admit(link, package, owners, judge, progress=console.Progress("delivering"))
+        result = session.serve(Run(link=link, session=opened, write=session.write, stdin=0))
+        return session.conclude(result, options, attestation=judge.summary)
+    finally:
+        link.close()
+        host.close()

@@ -1,0 +1,113 @@
+"""What people and machines see: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from enarx.errors import (
+    AppraisalError,
+    BackendError,
+    DeliveryError,
+    EnarxError,
+    ParseError,
+    UnavailableError,
+    UsageError,
+    VerificationError,
+)
+
+EXIT_TIME, EXIT_USAGE, EXIT_REFUSED, EXIT_UNDECIDED = 124, 125, 126, 127
+EXIT_INTERRUPTED, EXIT_TRAP, EXIT_KILLED, EXIT_PIPE = 130, 134, 137, 141
+
+_EXITS: tuple[tuple[type[EnarxError], int], ...] = (
+    (UsageError, EXIT_USAGE),
+    (UnavailableError, EXIT_UNDECIDED),
+    (AppraisalError, EXIT_REFUSED),
+    (VerificationError, EXIT_REFUSED),
+    (BackendError, EXIT_REFUSED),
+    (DeliveryError, EXIT_REFUSED),
+    (ParseError, EXIT_REFUSED),
+)
+
+STATUS_EXITS = {
+    "trap": EXIT_TRAP,
+    "time": EXIT_TIME,
+    "memory": EXIT_KILLED,
+    "output": EXIT_KILLED,
+    "stopped": EXIT_KILLED,
+    "refused": EXIT_REFUSED,
+    "failed": EXIT_REFUSED,
+}
+
+
+def exit_code(e: EnarxError) -> int:
+    """The exit code of an error, by its class."""
+    return next(code for kind, code in _EXITS if isinstance(e, kind))
+
+
+def coloured() -> bool:
+    """Colours only on a terminal, and not where NO_COLOR asks for none."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
+def say(line: str, *, colour: str = "") -> None:
+    """One line on stderr."""
+    text = f"\033[{colour}m{line}\033[0m" if colour and coloured() else line
+    print(text, file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    """A line that must not be missed."""
+    say(f"warning: {line}", colour="33;1")
+
+
+def report(e: EnarxError, *, as_json: bool = False) -> int:
+    """Show an error, and return the exit code that goes with it."""
+    code = exit_code(e)
+    if as_json:
+        print(json.dumps({"error": {"code": e.code, "message": e.message, "hint": e.hint}, "termination": "error"}))
+    say(f"error: {e.message}", colour="31;1")
+    if isinstance(e, BackendError):
+        for name, missing, remedy in e.checks:
+            say(f"  {name}: {missing}; remedy: {remedy}")
+    if e.hint:
+        say(f"hint: {e.hint}")
+    return code
+
+
+def show_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, sort_keys=True))
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """Columns as wide as they must be."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    for row in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+class Progress:
+    """A bar on a terminal, a line now and then elsewhere; silent for what takes less than a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._start = time.monotonic()
+        self._shown = 0.0
+
+    def __call__(self, done: int, size: int) -> None:
+        """`done` of `size` bytes."""
+        now = time.monotonic()
+        bar = sys.stderr.isatty()
+        if now - self._start < 1 or (done < size and now - self._shown < (0.1 if bar else 5)):
+            return
+        self._shown = now
+        text = f"{self._what}: {done >> 20} of {size >> 20} MiB, {100 * done // max(size, 1)} %"
+        if bar:
+            filled = 30 * done // max(size, 1)
+            text = f"\r{text} [{'#' * filled}{'.' * (30 - filled)}]"
+        print(text, file=sys.stderr, end="" if bar and done < size else "\n", flush=True)

@@ -1,0 +1,228 @@
+"""Every command, option and example, as argparse sees them. Nothing here imports a zone."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+USAGE = 125
+Sub = Any  # argparse's sub-parser action has no public name
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors of usage end with 125 and end in one line of help, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse, with our exit code."""
+        self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="enarx",
+        description="Run WebAssembly workloads in Keeps: on machines that you do not trust.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n"
+        "  enarx run --simulate hello.wasm\n"
+        "  enarx deploy --host https://host.example:8443 --token-file token report.wasm\n"
+        "  enarx keep attach KEEP\n",
+    )
+    parser.add_argument("--version", action="version", version=f"enarx {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_run, _deploy, _keep, _host, _platform, _init, _package, _owner, _reset, _completion):
+        add(commands)
+    return parser
+
+
+def _version() -> str:
+    from enarx import VERSION
+
+    return VERSION
+
+
+def _command(commands: Sub, name: str, function: str, text: str, *examples: str) -> Parser:
+    module, _, function = function.partition(":")
+    parser: Parser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n" + "".join(f"  {line}\n" for line in examples) if examples else None,
+    )
+    parser.set_defaults(module=module, function=function)
+    return parser
+
+
+def _workload(parser: Parser) -> None:
+    """What says what runs: the same for run, deploy and package."""
+    parser.add_argument("wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1")
+    parser.usage = f"{parser.prog} [OPTIONS] WORKLOAD.wasm [-- ARGS ...]"
+    parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
+    parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable (over the file's)")
+    parser.add_argument(
+        "--dir", action="append", default=[], metavar="HOST::GUEST[:rw]", help="add a directory that travels along"
+    )
+    parser.add_argument(
+        "--owner", action="append", default=[], metavar="FILE", help="owner key, PEM: one private, others public"
+    )
+    parser.add_argument("--salt", metavar="FILE", help="keep the package's salt here, for the same digest again")
+
+
+def _secrets(parser: Parser) -> None:
+    parser.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME=@FILE",
+        help="a secret's value: NAME=@FILE, NAME=env:VARIABLE, or NAME alone to be asked",
+    )
+    parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON on stderr")
+
+
+def _endpoint(parser: Parser) -> None:
+    parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: ENARX_HOST, or this machine's)")
+    parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token (default: ENARX_TOKEN_FILE)")
+    parser.add_argument("--ca", metavar="FILE", default="", help="certificate authorities of the daemon, PEM")
+    parser.add_argument("--client-cert", metavar="FILE", default="", help="our certificate, PEM")
+    parser.add_argument("--client-key", metavar="FILE", default="", help="its key, PEM")
+
+
+def _run(commands: Sub) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "run:run",
+        "run a workload in a Keep on this machine",
+        "enarx run --simulate hello.wasm",
+        "enarx run --simulate --dir ./data::/data report.wasm -- --year 2026",
+        "enarx run --simulate --secret signing-key=@key.bin payroll.wasm",
+    )
+    _workload(parser)
+    _secrets(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)")
+    which.add_argument("--simulate", action="store_true", help="no hardware: NOT protected from this machine's owner")
+    _unsafe(parser)
+
+
+def _unsafe(parser: Parser) -> None:
+    parser.add_argument(
+        "--unsafe-skip-layer",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="run although this layer of the host's sandbox is missing (see: enarx platform)",
+    )
+
+
+def _deploy(commands: Sub) -> None:
+    parser = _command(
+        commands,
+        "deploy",
+        "deploy:deploy",
+        "deliver a workload to a Keep on a host, attested and encrypted",
+        "enarx deploy --host http://127.0.0.1:8800 --simulated-root root.pub hello.wasm",
+        "enarx deploy --host http://127.0.0.1:8800 --simulated-root root.pub --detach job.wasm",
+    )
+    _workload(parser)
+    _secrets(parser)
+    _endpoint(parser)
+    parser.add_argument("--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)")
+    parser.add_argument(
+        "--simulated-root",
+        metavar="FILE",
+        help="accept simulated evidence under this root: NOT protected from the host's owner",
+    )
+    parser.add_argument(
+        "--measurement", action="append", default=[], metavar="HEX", help="accept this Keep image (default: this release's)"
+    )
+    parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
+    parser.add_argument("--no-pool", action="store_true", help="a Keep launched for this package alone")
+
+
+def _keep(commands: Sub) -> None:
+    keep = commands.add_parser("keep", help="list, inspect, attach to, stop and remove Keeps")
+    actions = keep.add_subparsers(dest="action", metavar="ACTION", required=True)
+    texts = {
+        "list": "list the Keeps of a host",
+        "inspect": "show what the host says of a Keep",
+        "logs": "show a Keep's output so far, verified",
+        "attach": "take up a session: stdin, stdout, stderr and status (Ctrl-C detaches)",
+        "stop": "stop a workload (by its owner, else by the host)",
+        "rm": "remove an ended Keep and its output",
+        "prune": "remove all ended Keeps",
+    }
+    for name, text in texts.items():
+        argument = "" if name in ("list", "prune") else " KEEP"
+        parser = _command(actions, name, f"keep:{name}", text, f"enarx keep {name}{argument}")
+        if argument:
+            parser.add_argument("keep", metavar="KEEP", help="its id, or a beginning of it that is unique")
+        if name == "rm":
+            parser.add_argument("--force", action="store_true", help="also when it runs: kills it")
+        parser.add_argument("--json", action="store_true", help="JSON on stdout (attach, logs: one line on stderr)")
+        _endpoint(parser)
+
+
+def _host(commands: Sub) -> None:
+    host = commands.add_parser("host", help="serve Keeps on this machine")
+    actions = host.add_subparsers(dest="action", metavar="ACTION", required=True)
+    parser = _command(
+        actions, "serve", "host:serve", "run the host daemon", "enarx host serve", "enarx host serve --pool 4 --port 8800"
+    )
+    parser.add_argument("--state", metavar="DIR", default="", help="where its Keeps are kept")
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8800, help="default: 8800; 0 takes a free one and says which")
+    parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token that clients must bring")
+    parser.add_argument("--tls-cert", metavar="FILE", default="", help="certificate chain, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", default="", help="its key, PEM")
+    parser.add_argument("--client-ca", metavar="FILE", default="", help="only clients with a certificate from here")
+    parser.add_argument("--pool", type=int, default=0, metavar="N", help="keep N empty Keeps ready")
+    parser.add_argument("--max-keeps", type=int, default=100, metavar="N", help="default: 100")
+    parser.add_argument("--max-memory", default="", metavar="SIZE", help="of all Keeps together")
+    parser.add_argument("--max-disk", default="", metavar="SIZE", help="of all Keeps' files together")
+    parser.add_argument("--stored-output", default="", metavar="SIZE", help="of each Keep, kept until it is read")
+    _unsafe(parser)
+
+
+def _platform(commands: Sub) -> None:
+    parser = _command(commands, "platform", "platform:show", "show what this machine can do, and what is missing", "enarx platform --json")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def _init(commands: Sub) -> None:
+    parser = _command(commands, "init", "init:init", "write a commented Enarx.toml", "enarx init", "enarx init examples")
+    parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where (default: here)")
+
+
+def _package(commands: Sub) -> None:
+    package = commands.add_parser("package", help="what a package is, and its digest")
+    actions = package.add_subparsers(dest="action", metavar="ACTION", required=True)
+    digest = _command(actions, "digest", "package:digest", "print a package's digest", "enarx package digest --salt salt.hex hello.wasm")
+    _workload(digest)
+    show = _command(actions, "show", "package:show", "print a package's manifest", "enarx package show hello.wasm")
+    _workload(show)
+    for parser in (digest, show):
+        parser.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def _owner(commands: Sub) -> None:
+    owner = commands.add_parser("owner", help="owner keys: who may give a package its secrets")
+    actions = owner.add_subparsers(dest="action", metavar="ACTION", required=True)
+    new = _command(actions, "new", "owner:new", "make an owner key", "enarx owner new", "enarx owner new team.pem")
+    new.add_argument("file", nargs="?", default="", metavar="FILE", help="default: the user's own")
+    show = _command(actions, "show", "owner:show", "print an owner's public key", "enarx owner show", "enarx owner show team.pem")
+    show.add_argument("file", nargs="?", default="", metavar="FILE", help="default: the user's own")
+
+
+def _reset(commands: Sub) -> None:
+    parser = _command(commands, "reset", "reset:reset", "remove all local state, after asking", "enarx reset")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _completion(commands: Sub) -> None:
+    parser = _command(
+        commands, "completion", "completion:completion", "print a shell's completion script", 'eval "$(enarx completion bash)"'
+    )
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"])

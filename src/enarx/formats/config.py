@@ -1,0 +1,497 @@
+"""Enarx.toml: how a workload is to run. Parsed strictly; every error names line and column (docs/guides/configuration.md).
+
+`Config.from_toml` reads what a person wrote. `Config.public` and `Config.from_public` are the part of it that a manifest
+carries in clear, which a Keep reads back from bytes that it does not trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from enarx.errors import ParseError, UsageError
+
+SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+STDIO = ("stdin", "stdout", "stderr")
+KINDS = ("null", *STDIO, "listen", "connect")
+SECRETS_AT = "/run/secrets"
+MAX_ITEMS = 1024
+MAX_BYTES = 1 << 46
+PAGE = 65536
+PORTS = {"tls": 443, "tcp": 80}
+SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+
+Path = tuple[str | int, ...]
+
+
+class Invalid(Exception):
+    """Something at `path` is not as wanted; the caller knows where that is in its input."""
+
+    def __init__(self, path: Path, message: str, *, code: str = "config-value", hint: str = "") -> None:
+        super().__init__(message)
+        self.path, self.message, self.code, self.hint = path, message, code, hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a workload may take. Sizes in bytes, time in seconds of wall clock; None is no limit.
+
+    disk is what it may write on top of the data that travels with it; output is stdout and stderr together.
+    """
+
+    memory: int = 1 << 30
+    time: float | None = None
+    fuel: int | None = None
+    open_files: int = 256
+    disk: int = 64 << 20
+    output: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One entry of [[files]]; its index is the WASI descriptor."""
+
+    kind: str
+    name: str
+    prot: str | None = None
+    host: str | None = None
+    port: int | None = None
+    addr: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dir:
+    """A directory at `guest`: from `host` on the tenant's machine, or an empty scratch. `mode` is ro or rw."""
+
+    guest: str
+    host: str | None = None
+    mode: str = "ro"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A secret's name: a file below /run/secrets for the guest, and a variable too if `env` names one."""
+
+    name: str
+    env: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """An effective configuration. `files` is None where none are given: stdio is then inherited."""
+
+    steward: str | None = None
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    files: tuple[File, ...] | None = None
+    limits: Limits = field(default_factory=Limits)
+    secrets: tuple[Secret, ...] = ()
+    dirs: tuple[Dir, ...] = ()
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
+        """Parse a file's text; UsageError with `source`:line:column for anything that is not as it must be."""
+        from enarx.formats import toml
+
+        value, where = toml.loads(text, source)
+        try:
+            return cls._from_value(value)
+        except Invalid as e:
+            line, column = where(e.path)
+            raise UsageError(e.code, f"{source}:{line}:{column}: {e.message}", hint=e.hint) from None
+
+    @classmethod
+    def _from_value(cls, value: dict[str, Any]) -> Self:
+        known_keys(value, (), ("steward", "args", "env", "files", "limits", "secrets", "dirs"))
+        steward = value.get("steward")
+        if steward is not None and not (isinstance(steward, str) and steward.startswith("https://")):
+            raise Invalid(("steward",), f"steward is {steward!r}, wanted an https:// URL")
+        files = _list(value, (), "files", _file) if "files" in value else None
+        config = cls(
+            steward=steward,
+            args=_list(value, (), "args", lambda v, path: _text(v, path)),
+            env=_env(value.get("env", {})),
+            files=files,
+            limits=_limits(value.get("limits", {})),
+            secrets=_secrets(value.get("secrets", {})),
+            dirs=_list(value, (), "dirs", _dir),
+        )
+        config.check()
+        return config
+
+    def replace(self, **changes: Any) -> Config:
+        """Another configuration with some fields changed, checked as a whole; UsageError if it is not valid."""
+        changed = replace(self, **changes)
+        try:
+            changed.check()
+        except Invalid as e:
+            raise UsageError(e.code, e.message, hint=e.hint) from None
+        return changed
+
+    def check(self) -> None:
+        """What concerns more than one entry; Invalid says which."""
+        _positions(self.files or ())
+        _unique([f.name for f in self.files or ()], "files", "name")
+        _unique([s.name for s in self.secrets], "secrets", "name")
+        _guests([d.guest for d in self.dirs])
+        names = [s.env for s in self.secrets if s.env is not None]
+        clash = sorted(set(names) & {k for k, _ in self.env}) or sorted({n for n in names if names.count(n) > 1})
+        if clash:
+            raise Invalid(("secrets",), f"the variable {clash[0]} is set twice", code="config-duplicate")
+
+    def sockets(self) -> tuple[File, ...]:
+        """The entries that need a network."""
+        return tuple(f for f in self.files or () if f.kind in ("listen", "connect"))
+
+    def public(self) -> dict[str, Any]:
+        """What a manifest carries in clear, as plain values."""
+        limits = {name: getattr(self.limits, name) for name in Limits.__slots__}
+        limits["time"] = None if self.limits.time is None else max(1, round(self.limits.time * 1000))
+        return {
+            "steward": self.steward,
+            "files": None if self.files is None else [_plain(f) for f in self.files],
+            "limits": limits,
+            "secrets": [_plain(s) for s in self.secrets],
+            "dirs": [{"guest": d.guest, "mode": d.mode} for d in self.dirs],
+        }
+
+    @classmethod
+    def from_public(cls, value: object) -> Self:
+        """The configuration in a manifest; ParseError unless it is exactly what `public` gives for some configuration."""
+        try:
+            found = cls._from_public(value)
+        except (Invalid, KeyError, TypeError, AttributeError) as e:
+            said = e.message if isinstance(e, Invalid) else "not of its form"
+            raise ParseError("manifest-config", f"manifest configuration: {said}", what="manifest") from None
+        if found.public() != value:
+            raise ParseError("manifest-config", "manifest configuration: not of its form", what="manifest")
+        return found
+
+    @classmethod
+    def _from_public(cls, value: Any) -> Self:
+        milliseconds = value["limits"]["time"]
+        limits = {**value["limits"], "time": None if milliseconds is None else milliseconds / 1000}
+        given = {
+            "limits": {k: v for k, v in limits.items() if v is not None},
+            "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
+        }
+        if value["steward"] is not None:
+            given["steward"] = value["steward"]
+        if value["files"] is not None:
+            given["files"] = [{k: v for k, v in f.items() if v is not None} for f in value["files"]]
+        config = cls._from_value(given)
+        dirs = tuple(Dir(guest=_guest(d["guest"], ("dirs",)), mode=_mode(d["mode"], ("dirs",))) for d in value["dirs"])
+        config = replace(config, dirs=dirs, secrets=tuple(sorted(config.secrets, key=lambda s: s.name)))
+        config.check()
+        return config
+
+
+def _plain(entry: File | Secret) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in entry.__slots__}
+
+
+def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
+    """`table` is a table without any key but these."""
+    if not isinstance(table, dict):
+        raise Invalid(path, f"{_name(path)} is {_type(table)}, wanted a table")
+    for key in table:
+        if key not in keys:
+            raise Invalid((*path, key), f"unknown key {key!r}", code="config-unknown-key", hint=_nearest(key, keys))
+
+
+def _nearest(key: str, keys: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, list(keys), n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(keys))}"
+
+
+def _name(path: Path) -> str:
+    return ".".join(str(part) for part in path) or "the file"
+
+
+def _type(value: object) -> str:
+    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "an array", dict: "a table"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def _list(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Path], Any]) -> tuple[Any, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list):
+        raise Invalid((*path, key), f"{key} is {_type(value)}, wanted an array")
+    if len(value) > MAX_ITEMS:
+        raise Invalid((*path, key), f"{key} has {len(value)} entries, at most {MAX_ITEMS}")
+    return tuple(each(item, (*path, key, i)) for i, item in enumerate(value))
+
+
+def _text(value: object, path: Path) -> str:
+    if not isinstance(value, str):
+        raise Invalid(path, f"{_name(path)} is {_type(value)}, wanted a text", code="config-type")
+    if "\0" in value:
+        raise Invalid(path, f"{_name(path)} has a NUL in it")
+    return value
+
+
+def _whole(value: object, path: Path, low: int, high: int) -> int:
+    if type(value) is not int:
+        raise Invalid(path, f"{_name(path)} is {_type(value)}, wanted an integer", code="config-type")
+    if not low <= value <= high:
+        raise Invalid(path, f"{_name(path)} is {value}, wanted {low} to {high}")
+    return value
+
+
+def _variable(name: object, path: Path) -> str:
+    text = _text(name, path)
+    if not text or "=" in text:
+        raise Invalid(path, f"{text!r} is no name of a variable")
+    return text
+
+
+def _env(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise Invalid(("env",), f"env is {_type(value)}, wanted a table", code="config-type")
+    return tuple(sorted((_variable(k, ("env", k)), _text(v, ("env", k))) for k, v in value.items()))
+
+
+def _limits(value: object) -> Limits:
+    known_keys(value, ("limits",), Limits.__slots__)
+    assert isinstance(value, dict)  # known_keys has looked
+    found: dict[str, Any] = {}
+    for key in ("memory", "disk", "output"):
+        if key in value:
+            found[key] = _size(value[key], ("limits", key))
+    if "time" in value:
+        found["time"] = _duration(value["time"], ("limits", "time"))
+    if "fuel" in value:
+        found["fuel"] = _whole(value["fuel"], ("limits", "fuel"), 1, (1 << 63) - 1)
+    if "open_files" in value:
+        found["open_files"] = _whole(value["open_files"], ("limits", "open_files"), 8, 65536)
+    if found.get("memory", PAGE) < PAGE:
+        raise Invalid(("limits", "memory"), f"limits.memory is {found['memory']}, wanted at least one page of {PAGE}")
+    return Limits(**found)
+
+
+def _size(value: object, path: Path) -> int:
+    if isinstance(value, str):
+        try:
+            value = parse_size(value)
+        except UsageError as e:
+            raise Invalid(path, f"{_name(path)}: {e.message}", hint=e.hint) from None
+    return _whole(value, path, 0, MAX_BYTES)
+
+
+def _duration(value: object, path: Path) -> float:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except UsageError as e:
+            raise Invalid(path, f"{_name(path)}: {e.message}", hint=e.hint) from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Invalid(path, f'{_name(path)} is {_type(value)}, wanted seconds or a text as "1s"', code="config-type")
+    if not 0.001 <= value <= 10**9:
+        raise Invalid(path, f"{_name(path)} is {value}, wanted at least a millisecond")
+    return float(value)
+
+
+def _secrets(value: object) -> tuple[Secret, ...]:
+    if not isinstance(value, dict):
+        raise Invalid(("secrets",), f"secrets is {_type(value)}, wanted a table of names", code="config-type")
+    return tuple(_secret(name, table) for name, table in sorted(value.items()))
+
+
+def _secret(name: str, table: object) -> Secret:
+    path: Path = ("secrets", name)
+    if not name or len(name) > 64 or name.startswith(".") or not SECRET_CHARACTERS.issuperset(name):
+        raise Invalid(path, f"{name!r} is no name of a secret", hint="letters, digits, . _ and -, at most 64")
+    if isinstance(table, str):
+        raise Invalid(path, f"secret {name} has a value here, which must not be in a file of configuration",
+                      code="config-type", hint=f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE")
+    known_keys(table, path, ("env",))
+    assert isinstance(table, dict)  # known_keys has looked
+    return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
+
+
+def _dir(value: Any, path: Path) -> Dir:
+    known_keys(value, path, Dir.__slots__)
+    if "guest" not in value:
+        raise Invalid(path, "a directory without guest, the path that the workload sees", code="config-missing")
+    host = _text(value["host"], (*path, "host")) if "host" in value else None
+    mode = _mode(value.get("mode", "ro"), (*path, "mode"))
+    if host is None and mode == "ro":
+        raise Invalid(path, "an empty directory that can not be written to", hint='give host, or mode = "rw"')
+    return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
+
+
+def _mode(value: object, path: Path) -> str:
+    if value not in ("ro", "rw"):
+        raise Invalid(path, f"mode is {value!r}, wanted ro or rw")
+    return str(value)
+
+
+def _guest(value: object, path: Path) -> str:
+    text = _text(value, path)
+    parts = text.split("/")[1:]
+    if not text.startswith("/") or (text != "/" and any(p in ("", ".", "..") for p in parts)) or len(text.encode()) > 1024:
+        raise Invalid(path, f"{text!r}, wanted an absolute path without . or .. and without a slash at its end")
+    if text == SECRETS_AT or text.startswith(SECRETS_AT + "/"):
+        raise Invalid(path, f"{text} is where secrets are")
+    return text
+
+
+def _guests(guests: list[str]) -> None:
+    _unique(guests, "dirs", "guest")
+    for i, inner in enumerate(guests):
+        for outer in guests:
+            if outer != "/" and inner.startswith(outer + "/"):
+                raise Invalid(("dirs", i, "guest"), f"{inner} lies in {outer}, which is a directory of its own")
+
+
+def _unique(names: list[str], table: str, key: str) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise Invalid((table, i, key), f"{name!r} stands twice in {table}", code="config-duplicate")
+
+
+FILE_KEYS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("null", *STDIO), ("kind", "name")),
+    "listen": ("kind", "name", "prot", "addr", "port"),
+    "connect": ("kind", "name", "prot", "host", "port"),
+}
+
+
+def _file(value: Any, path: Path) -> File:
+    known_keys(value, path, File.__slots__)
+    kind = value.get("kind")
+    if kind not in KINDS:
+        hint = _nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
+        raise Invalid((*path, "kind"), f"kind is {kind!r}, which is no kind of file", hint=hint)
+    known_keys(value, path, FILE_KEYS[kind])
+    for key in {"listen": ("prot", "name"), "connect": ("prot", "host")}.get(kind, ()):
+        if key not in value:
+            raise Invalid(path, f"a {kind} file without {key}", code="config-missing")
+    name = _text(value.get("name", value.get("host", kind)), (*path, "name"))
+    if not name or ":" in name:
+        raise Invalid((*path, "name"), f"name is {name!r}, wanted a text without :")
+    if kind not in ("listen", "connect"):
+        return File(kind=kind, name=name)
+    prot = value["prot"]
+    if prot not in PORTS:
+        raise Invalid((*path, "prot"), f"prot is {prot!r}, wanted tcp or tls")
+    port = _whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
+    if kind == "connect":
+        return File(kind=kind, name=name, prot=prot, port=port, host=_text(value["host"], (*path, "host")))
+    return File(kind=kind, name=name, prot=prot, port=port, addr=_text(value.get("addr", "::"), (*path, "addr")))
+
+
+def _positions(files: tuple[File, ...]) -> None:
+    """The index is the WASI descriptor: what can stand at 0, 1 and 2 is given by what they are."""
+    wanted = (("stdin", "null"), ("stdout", "stderr", "null"), ("stdout", "stderr", "null"))
+    for i, file in enumerate(files):
+        allowed = wanted[i] if i < 3 else ("listen", "connect", "null")
+        if file.kind not in allowed:
+            raise Invalid(
+                ("files", i), f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}",
+                hint="the order of [[files]] is the order of descriptors",
+            )
+
+
+def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[float, Any]:
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text[len(digits) :].strip()
+    try:
+        if not digits.replace(".", "", 1).isascii() or not digits.replace(".", "", 1).isdigit():
+            raise ValueError(digits)
+        return float(digits), units[unit]
+    except (ValueError, KeyError):
+        raise UsageError(what, f"{text!r} is no {what}", hint=f"as {example}") from None
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a text as 64MiB, 1GiB, 500kB, 4096; UsageError otherwise."""
+    number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
+    if number * factor > MAX_BYTES:
+        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB")
+    return int(number * factor)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
+    number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
+    if not 0.001 <= number * factor <= 10**9:
+        raise UsageError("duration", f"{text!r}, wanted at least a millisecond")
+    return float(number * factor)
+
+
+def parse_env(text: str) -> tuple[str, str]:
+    """Name and value of a text as K=V."""
+    name, given, value = text.partition("=")
+    if not given or not name or "\0" in text:
+        raise UsageError("env", f"{text!r} is no variable", hint="as NAME=VALUE")
+    return name, value
+
+
+def parse_dir(text: str) -> Dir:
+    """A directory of a text as HOST::GUEST or HOST::GUEST:rw."""
+    host, given, guest = text.rpartition("::")
+    mode = "rw" if guest.endswith(":rw") else "ro"
+    guest = guest.removesuffix(":rw").removesuffix(":ro")
+    try:
+        if not given or not host:
+            raise Invalid((), f"{text!r} is no directory")
+        return Dir(guest=_guest(guest, ()), host=host, mode=mode)
+    except Invalid as e:
+        raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None
+
+
+TEMPLATE = """\
+# How the workload beside this file runs in a Keep. Lines that are commented out show the defaults or an example.
+
+# The Steward that gives this workload's Keeps their certificates.
+# steward = "https://steward.example"
+
+# Arguments and environment. They travel sealed; the host sees neither.
+args = []
+
+[env]
+# LANGUAGE = "en"
+
+[limits]
+# memory = "1GiB"       # of WebAssembly linear memory
+# time = "10m"          # wall clock; no limit if not given
+# fuel = 1000000000     # WebAssembly instructions, about; no limit if not given; halves the speed
+# open_files = 256
+# disk = "64MiB"        # what may be written on top of the data that travels along
+# output = "16MiB"      # stdout and stderr together; no limit if not given
+
+# Secrets by name; values come at deploy time: --secret signing-key=@FILE. Each is a file /run/secrets/NAME in the Keep.
+[secrets]
+# signing-key = {}
+# api-token = { env = "API_TOKEN" }   # as a variable too
+
+# Data that travels with the workload, sealed. host is relative to this file. Results leave by stdout.
+# [[dirs]]
+# guest = "/data"
+# host = "data"
+#
+# [[dirs]]
+# guest = "/tmp"
+# mode = "rw"           # an empty directory to write to; gone with the Keep
+
+# Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
+# [[files]]
+# kind = "stdin"
+#
+# [[files]]
+# kind = "stdout"
+#
+# [[files]]
+# kind = "stderr"
+#
+# [[files]]
+# kind = "listen"
+# name = "web"
+# prot = "tls"
+# port = 8443
+"""

@@ -1,0 +1,273 @@
+"""A package: what runs, who may give it its secrets, and the digest that evidence binds.
+
+Specified in docs/spec/package.md. A `Manifest` travels in clear, so nothing in it may be an oracle: arguments,
+environment and directories enter as commitments under a random 32-byte salt that only a sealed delivery carries. Each
+item has a salt of its own, derived from the package's, so one item can be disclosed without the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from enarx.errors import ParseError
+from enarx.formats.config import Config
+from enarx.formats.wire import decode, encode
+
+VERSION = 1
+SALT_SIZE = 32
+DIGEST_SIZE = 32
+OWNER_SIZE = 32
+MAX_OWNERS = 16
+MAX_MANIFEST = 256 << 10
+MAX_WASM = 256 << 20
+MAX_HEAD = 4 << 20
+MAX_INDEX = 64 << 20
+MAX_PATH = 4096
+MAX_NAME = 255
+MAX_TREE_DEPTH = 64
+
+MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs"}
+
+
+def fail(code: str, what: str, got: str) -> ParseError:
+    """The error for bytes that are not the format `what`."""
+    return ParseError(code, f"{what}: {got}", what=what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything that changes what the package does, in the order of docs/spec/package.md.
+
+    `config` is the effective configuration without arguments, environment and the tenant's own paths; `args`, `env`
+    and `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted, unique.
+    """
+
+    owners: tuple[bytes, ...]
+    wasm: bytes
+    config: Config
+    args: bytes
+    env: bytes
+    dirs: tuple[bytes, ...]
+    raw: bytes
+
+    @classmethod
+    def make(
+        cls, *, owners: tuple[bytes, ...], wasm: bytes, config: Config, args: bytes, env: bytes, dirs: tuple[bytes, ...]
+    ) -> Self:
+        """The manifest of these values; goes through `from_bytes`, so that both sides hold to the same rules."""
+        return cls.from_bytes(
+            encode(
+                {
+                    "version": VERSION,
+                    "owners": sorted(set(owners)),
+                    "wasm": wasm,
+                    "config": config.public(),
+                    "args": args,
+                    "env": env,
+                    "dirs": list(dirs),
+                }
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse and check; ParseError says what is wrong. `raw` keeps the bytes received."""
+        if len(data) > MAX_MANIFEST:
+            raise fail("manifest-size", "manifest", f"{len(data)} bytes, at most {MAX_MANIFEST}")
+        value: Any = decode(data, "manifest")
+        if not isinstance(value, dict) or set(value) != MANIFEST_KEYS:
+            raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
+        if value["version"] != VERSION or isinstance(value["version"], bool):
+            raise fail("manifest-version", "manifest", f"version {value['version']!r}, this program knows {VERSION}")
+        config = Config.from_public(value["config"])
+        dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
+        if len(dirs) != len(config.dirs):
+            raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(config.dirs)} directories")
+        owners = byte_strings(value["owners"], OWNER_SIZE, "manifest owners")
+        if not 1 <= len(owners) <= MAX_OWNERS or list(owners) != sorted(set(owners)):
+            raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted, each once")
+        wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
+        return cls(owners=owners, wasm=wasm, config=config, args=args, env=env, dirs=dirs, raw=data)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The package digest: SHA-256 of the manifest's bytes."""
+        return hashlib.sha256(self.raw).digest()
+
+
+def byte_strings(value: object, size: int, what: str) -> tuple[bytes, ...]:
+    """`value` as byte strings of exactly `size` bytes each."""
+    if not isinstance(value, list) or any(not isinstance(v, bytes) or len(v) != size for v in value):
+        raise fail("field", what, f"wanted byte strings of {size} bytes")
+    return tuple(value)
+
+
+def commit(salt: bytes, label: str, content_digest: bytes) -> bytes:
+    """The commitment of one item: HMAC-SHA256 under the item's own salt of the SHA-256 of its content."""
+    return hmac.digest(item_salt(salt, label), content_digest, "sha256")
+
+
+def item_salt(salt: bytes, label: str) -> bytes:
+    """The salt of one item; telling it discloses this item and no other."""
+    if len(salt) != SALT_SIZE:
+        raise fail("salt", "package salt", f"{len(salt)} bytes, wanted {SALT_SIZE}")
+    return hmac.digest(salt, b"enarx package item v1\0" + label.encode(), "sha256")
+
+
+def commit_args(salt: bytes, args: tuple[str, ...]) -> bytes:
+    """The commitment of the workload's arguments, its own name not among them."""
+    return commit(salt, "args", hashlib.sha256(encode(list(args))).digest())
+
+
+def commit_env(salt: bytes, env: tuple[tuple[str, str], ...]) -> bytes:
+    """The commitment of the workload's environment."""
+    return commit(salt, "env", hashlib.sha256(encode(dict(env))).digest())
+
+
+def commit_dir(salt: bytes, guest: str, index: bytes) -> bytes:
+    """The commitment of the directory that the workload sees at `guest`, by its index."""
+    return commit(salt, f"dir {guest}", hashlib.sha256(index).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry of a directory's index: kind `d`, `f` (size in bytes, SHA-256) or `l` (a symbolic link's target)."""
+
+    path: str
+    kind: str
+    size: int = 0
+    digest: bytes = b""
+    target: str = ""
+
+    def value(self) -> list[object]:
+        """As it stands in the index."""
+        rest: dict[str, list[object]] = {"d": [], "f": [self.size, self.digest], "l": [self.target]}
+        return [self.path, self.kind, *rest[self.kind]]
+
+
+def encode_index(nodes: list[Node]) -> bytes:
+    """The index of a directory; entries are sorted by path, so a directory stands before what is in it."""
+    data = encode([node.value() for node in sorted(nodes, key=lambda n: n.path.split("/"))])
+    if len(data) > MAX_INDEX:
+        raise fail("index-size", "directory index", f"{len(data)} bytes, at most {MAX_INDEX}: too many files")
+    return data
+
+
+def decode_index(data: bytes) -> list[Node]:
+    """The entries of an index, checked so that creating them in order can not leave the directory.
+
+    Each path is relative and normal, its parent is an earlier entry of kind `d`, and no path stands twice.
+    """
+    if len(data) > MAX_INDEX:
+        raise fail("index-size", "directory index", f"{len(data)} bytes, at most {MAX_INDEX}")
+    value = decode(data, "directory index")
+    if not isinstance(value, list):
+        raise fail("index", "directory index", "wanted a list")
+    nodes = [_node(item) for item in value]
+    keys = [node.path.split("/") for node in nodes]
+    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+        raise fail("index-order", "directory index", "entries out of order or twice")
+    dirs = {""}
+    for node, key in zip(nodes, keys, strict=True):
+        if "/".join(key[:-1]) not in dirs:
+            raise fail("index-parent", "directory index", "an entry whose parent is no directory of the index")
+        if node.kind == "d":
+            dirs.add(node.path)
+    return nodes
+
+
+def _node(item: object) -> Node:
+    match item:
+        case [str(path), "d"]:
+            return Node(_path(path), "d")
+        case [str(path), "f", int(size), bytes(digest)] if size >= 0 and len(digest) == DIGEST_SIZE:
+            if not isinstance(size, bool):
+                return Node(_path(path), "f", size=size, digest=digest)
+        case [str(path), "l", str(target)] if target and len(target.encode()) < MAX_PATH and "\0" not in target:
+            return Node(_path(path), "l", target=target)
+    raise fail("index-entry", "directory index", "an entry is none of directory, file, link")
+
+
+def _path(path: str) -> str:
+    parts = path.split("/")
+    if any(p in ("", ".", "..") or "\0" in p or len(p.encode()) > MAX_NAME for p in parts):
+        raise fail("index-path", "directory index", "a path that is not relative and normal")
+    if len(path.encode()) >= MAX_PATH or len(parts) > MAX_TREE_DEPTH:
+        raise fail("index-path", "directory index", f"a path over {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
+    return path
+
+
+HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The first, private part of a sealed package: what the manifest commits to, the secrets, and the sizes to come."""
+
+    salt: bytes
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    secrets: tuple[tuple[str, bytes], ...]
+    wasm_size: int
+    index_sizes: tuple[int, ...]
+
+    def to_bytes(self) -> bytes:
+        """Its one encoding."""
+        value = {k: getattr(self, k) for k in HEAD_KEYS}
+        value |= {"args": list(self.args), "env": dict(self.env), "secrets": dict(self.secrets)}
+        data = encode(value | {"index_sizes": list(self.index_sizes)})
+        if len(data) > MAX_HEAD:
+            raise fail("head-size", "package head", f"{len(data)} bytes of arguments, environment and secrets")
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes, manifest: Manifest) -> Self:
+        """Parse, and check against what the manifest commits to."""
+        value: Any = decode(data, "package head")
+        if not isinstance(value, dict) or set(value) != HEAD_KEYS:
+            raise fail("head-keys", "package head", f"wanted a map with exactly {', '.join(sorted(HEAD_KEYS))}")
+        head = cls(
+            salt=byte_strings([value["salt"]], SALT_SIZE, "package salt")[0],
+            args=tuple(_texts(value["args"])),
+            env=tuple(sorted(_text_map(value["env"]))),
+            secrets=_secrets(value["secrets"], manifest.config),
+            wasm_size=_sizes([value["wasm_size"]], MAX_WASM)[0],
+            index_sizes=_sizes(value["index_sizes"], MAX_INDEX),
+        )
+        if len(head.index_sizes) != len(manifest.dirs):
+            raise fail("head-dirs", "package head", "another number of directories than the manifest")
+        if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
+            raise fail("head-commitment", "package head", "arguments or environment are not what the manifest commits to")
+        return head
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list) or any(not isinstance(v, str) or "\0" in v for v in value):
+        raise fail("head-args", "package head", "arguments: wanted texts without NUL")
+    return value
+
+
+def _text_map(value: object) -> list[tuple[str, str]]:
+    if not isinstance(value, dict):
+        raise fail("head-env", "package head", "environment: wanted a map")
+    for name, text in value.items():
+        if not isinstance(name, str) or not isinstance(text, str) or not name or "=" in name or "\0" in name + text:
+            raise fail("head-env", "package head", "environment: wanted names and texts without NUL, names without =")
+    return list(value.items())
+
+
+def _secrets(value: object, config: Config) -> tuple[tuple[str, bytes], ...]:
+    names = {secret.name for secret in config.secrets}
+    if not isinstance(value, dict) or set(value) != names or any(not isinstance(v, bytes) for v in value.values()):
+        raise fail("head-secrets", "package head", "wanted one value for each secret of the manifest, and no other")
+    return tuple(value.items())
+
+
+def _sizes(value: object, limit: int) -> tuple[int, ...]:
+    if not isinstance(value, list) or any(type(v) is not int or not 0 <= v <= limit for v in value):
+        raise fail("head-sizes", "package head", f"sizes: wanted integers from 0 to {limit}")
+    return tuple(value)

@@ -1,0 +1,158 @@
+"""TOML with places: what tomllib reads, and where in the text each key stands.
+
+tomllib decides what is TOML; `_Places` only walks a text that tomllib has accepted, so it may be as simple as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+from enarx.errors import UsageError
+
+Path = tuple[str | int, ...]
+Where = Callable[[Path], tuple[int, int]]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SCALAR = re.compile(r"[^,\]}#\n]+")
+_STRINGS = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'', re.DOTALL)
+_SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_BLANK = re.compile(r"[ \t]*")
+
+
+def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
+    """The value of a TOML text, and a function from a path in it to (line, column), both counted from 1.
+
+    A path that is not in the text gives the place of the nearest table above it that is.
+    """
+    text = text.replace("\r\n", "\n")
+    try:
+        value = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e))
+        said, line, column = found.groups() if found else ("nested too deeply", None, None)
+        place = f"{line}:{column}" if line else f"{text.count(chr(10)) + 1}:1"
+        raise UsageError("config-toml", f"{source}:{place}: not TOML: {said.lower()}") from None
+    places = _Places(text).walk()
+
+    def where(path: Path) -> tuple[int, int]:
+        while path and path not in places:
+            path = path[:-1]
+        at = places.get(path, 0)
+        return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+
+    return value, where
+
+
+class _Places:
+    """One walk over a text; `places` maps paths to offsets."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._counts: dict[Path, int] = {}
+        self.places: dict[Path, int] = {}
+
+    def walk(self) -> dict[Path, int]:
+        """All places."""
+        table: Path = ()
+        while True:
+            self._skip(_SKIP)
+            if self._at >= len(self._text):
+                return self.places
+            if self._text[self._at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            return ""
+        self._at = found.end()
+        return found[0]
+
+    def _mark(self, path: Path, at: int) -> None:
+        for i in range(1, len(path) + 1):
+            self.places.setdefault(path[:i], at)
+
+    def _header(self) -> Path:
+        start, many = self._at, self._text.startswith("[[", self._at)
+        self._at += 2 if many else 1
+        path = self._resolve(self._key())
+        self._at += 2 if many else 1
+        if many:
+            count = self._counts[path] = self._counts.get(path, -1) + 1
+            self.places.setdefault(path, start)
+            path = (*path, count)
+        self._mark(path, start)
+        return path
+
+    def _resolve(self, key: Path) -> Path:
+        """A header's key, with the index of the newest element wherever it goes through an array of tables."""
+        path: Path = ()
+        for i, part in enumerate(key):
+            path = (*path, part)
+            if i < len(key) - 1 and path in self._counts:
+                path = (*path, self._counts[path])
+        return path
+
+    def _key(self) -> Path:
+        parts: list[str] = []
+        while True:
+            self._skip(_BLANK)
+            quoted = self._text[self._at] in "\"'"
+            part = self._skip(_STRINGS if quoted else _BARE)
+            parts.append(next(iter(tomllib.loads(f"{part} = 0"))) if quoted else part)
+            self._skip(_BLANK)
+            if self._text[self._at] != ".":
+                return tuple(parts)
+            self._at += 1
+
+    def _pair(self, table: Path) -> None:
+        start = self._at
+        path = (*table, *self._key())
+        self._mark(path, start)
+        self._at += 1  # the equals sign
+        self._value(path)
+
+    def _value(self, path: Path) -> None:
+        self._skip(_SKIP)
+        opening = self._text[self._at]
+        if opening == "[":
+            self._array(path)
+        elif opening == "{":
+            self._inline(path)
+        elif opening in "\"'":
+            self._skip(_STRINGS)
+        else:
+            self._skip(_SCALAR)
+
+    def _array(self, path: Path) -> None:
+        self._at += 1
+        index = 0
+        while True:
+            self._skip(_SKIP)
+            if self._text[self._at] == "]":
+                self._at += 1
+                return
+            self._mark((*path, index), self._at)
+            self._value((*path, index))
+            index += 1
+            self._skip(_SKIP)
+            if self._text[self._at] == ",":
+                self._at += 1
+
+    def _inline(self, path: Path) -> None:
+        self._at += 1
+        while True:
+            self._skip(_SKIP)
+            if self._text[self._at] == "}":
+                self._at += 1
+                return
+            if self._text[self._at] == ",":
+                self._at += 1
+            else:
+                self._pair(path)

@@ -1,0 +1,100 @@
+"""The bytes that tenant, host and Keep exchange: deterministic CBOR inside length-prefixed frames.
+
+Specified in docs/spec/delivery.md, sections "Encoding" and "Frames". A frame is
+
+    length  u32 big-endian, of what follows
+    type    u8, a `FrameType`
+    payload length - 1 bytes
+
+The host moves frames without looking into them; it needs the length and nothing else. `decode` accepts exactly one
+encoding of each value: RFC 8949 4.2.1 without tags, floats or indefinite lengths.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import TypeAlias
+
+import cbor2
+
+from enarx.errors import ParseError
+
+Value: TypeAlias = "None | bool | int | str | bytes | list[Value] | dict[str, Value] | dict[int, Value]"
+
+CHUNK = 1 << 20
+"""Plaintext bytes in each sealed chunk but the last."""
+
+MAX_FRAME = CHUNK + (64 << 10)
+"""Bytes in the largest frame, its length prefix not counted."""
+
+MAX_DEPTH = 8
+HEADER = struct.Struct(">IB")
+
+
+class FrameType(IntEnum):
+    """Who sends what: below 64 the tenant to the Keep, from 64 on the Keep to the tenant."""
+
+    CHALLENGE = 1
+    DELIVERY = 2
+    CHUNK = 3
+    ATTACH = 4
+    INPUT = 5
+
+    ATTESTATION = 64
+    REFUSAL = 65
+    ATTACHED = 66
+    OUTPUT = 67
+    REPLY = 68
+
+
+def encode(value: object) -> bytes:
+    """The one encoding of `value`."""
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes, what: str) -> Value:
+    """The value whose one encoding is exactly `data`; ParseError otherwise."""
+    try:
+        value = cbor2.loads(data)
+    except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, UnicodeError, MemoryError) as e:
+        raise ParseError("cbor", f"{what}: not CBOR", what=what) from e
+    _plain(value, what, MAX_DEPTH)
+    if cbor2.dumps(value, canonical=True) != data:
+        raise ParseError("cbor-encoding", f"{what}: not the one deterministic encoding of its value", what=what)
+    return value  # type: ignore[no-any-return]  # _plain has just checked it
+
+
+def _plain(value: object, what: str, depth: int) -> None:
+    if depth == 0:
+        raise ParseError("cbor-depth", f"{what}: nested deeper than {MAX_DEPTH}", what=what)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, (str, int)) or isinstance(key, bool):
+                raise ParseError("cbor-type", f"{what}: a map key is neither text nor integer", what=what)
+            _plain(item, what, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _plain(item, what, depth - 1)
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        raise ParseError("cbor-type", f"{what}: an integer of more than 64 bits", what=what)
+    elif value is not None and type(value) not in (bool, int, str, bytes):
+        raise ParseError("cbor-type", f"{what}: a {type(value).__name__} has no place in it", what=what)
+
+
+def frame(kind: FrameType, payload: bytes) -> bytes:
+    """One frame, ready to send."""
+    if len(payload) + 1 > MAX_FRAME:
+        raise ParseError("frame-size", f"frame of {len(payload)} bytes, at most {MAX_FRAME - 1}", what="frame")
+    return HEADER.pack(len(payload) + 1, kind) + payload
+
+
+def frame_header(header: bytes) -> tuple[FrameType, int]:
+    """Type and payload length of the frame that starts with these five bytes."""
+    length, kind = HEADER.unpack(header)
+    if not 1 <= length <= MAX_FRAME:
+        raise ParseError("frame-size", f"frame of {length} bytes, wanted 1 to {MAX_FRAME}", what="frame")
+    try:
+        return FrameType(kind), length - 1
+    except ValueError:
+        raise ParseError("frame-type", f"frame of unknown type {kind}", what="frame", offset=4) from None

@@ -1,0 +1,75 @@
+"""The host side of one `enarx run`: launches one Keep and is its supervisor, for as long as the command lives.
+
+Descriptor 3 is a listening Unix socket made by the command; descriptor 4 brings one line of JSON that says what to
+launch, and its end means that the command is gone. `--directory DIR` is a private directory, erased at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from enarx.host.hardware import Hardware
+from enarx.host.supervisor import Supervisor, erase
+
+LISTENER, ORDER = 3, 4
+MAX_ORDER = 4096
+STORED_OUTPUT = 64 << 20
+
+
+def main() -> None:
+    """Serve one Keep, leave nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
+    paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    try:
+        hardware = Hardware(paths, state=options["--state"], cache=options["--cache"])
+        order = _read_order()
+        if order:
+            _serve(hardware, json.loads(order), options["--directory"])
+    finally:
+        erase(options["--directory"])
+
+
+def _read_order() -> bytes:
+    """The line, or nothing if the command ended before it had one."""
+    data = b""
+    while not data.endswith(b"\n"):
+        piece = os.read(ORDER, MAX_ORDER)
+        if not piece:
+            return b""
+        data += piece
+    return data
+
+
+def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
+    listener = socket.socket(fileno=LISTENER)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        answer, pidfd = hardware.launch(
+            theirs,
+            host_data=order["host_data"],
+            memory=order["memory"],
+            disk=order["disk"],
+            skip_layers=order["skip_layers"],
+        )
+    if not answer.get("ok"):
+        _refuse(listener, answer)
+        return
+    info = {"kind": order["kind"], "keep_pid": answer["pid"], "layers": answer["layers"]}
+    supervisor = Supervisor(
+        keep=ours, pidfd=pidfd, listener=listener, directory=directory, stored_output=STORED_OUTPUT, info=info
+    )
+    supervisor.serve(until=ORDER)
+
+
+def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:
+    """Give the launch's error to the first who asks for anything."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+        while connection.recv(MAX_ORDER):
+            continue

@@ -1,0 +1,36 @@
+"""Evidence from the simulated-hardware process, over the private link that it gave this Keep at its launch."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from enarx.errors import UnavailableError
+from enarx.formats.package import byte_strings
+from enarx.formats.wire import decode, encode
+
+KIND = "simulated"
+MAX_MESSAGE = 256 << 10
+
+
+class SimulatedAttester:
+    """Asks the hardware that started this Keep. `host_data` is what the launch was bound to: 32 bytes, zero in a pool."""
+
+    kind = KIND
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self.host_data = byte_strings([self._receive({"host_data"})["host_data"]], 32, "launch host data")[0]
+
+    def attest(self, report_data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+        """Evidence over 64 bytes of report data, and the endorsements that go with it."""
+        self._link.send(encode({"report_data": report_data}))
+        answer = self._receive({"evidence", "endorsements"})
+        return answer["evidence"], tuple(answer["endorsements"])
+
+    def _receive(self, keys: set[str]) -> dict[str, Any]:
+        message = self._link.recv(MAX_MESSAGE)
+        value: Any = decode(message, "hardware's answer") if message else None
+        if not isinstance(value, dict) or set(value) != keys:
+            raise UnavailableError("no-evidence", "the hardware gave no evidence")
+        return value

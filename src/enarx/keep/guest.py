@@ -1,0 +1,147 @@
+"""How the guest is compiled and run: the one place that speaks to wasmtime, used by compiler and runner alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import wasmtime
+
+ARGV0 = "main.wasm"
+BACKTRACE_MAX = 16 << 10
+
+
+def engine(*, fuel: bool) -> wasmtime.Engine:
+    """The engine of every Keep. Compiler and runner must agree on it, or the runner refuses the code.
+
+    Proposals without users here are off: less to go wrong. Copy-on-write images want a memfd, which no sandbox has.
+    """
+    config = wasmtime.Config()
+    config.epoch_interruption = True
+    config.consume_fuel = fuel
+    config.wasm_threads = False
+    config.shared_memory = False
+    config.wasm_memory64 = False
+    config.wasm_multi_memory = False
+    config.wasm_function_references = False
+    config.wasm_gc = False
+    config.wasm_wide_arithmetic = False
+    config.memory_init_cow = False
+    return wasmtime.Engine(config)
+
+
+def compile_module(module: bytes, *, fuel: bool) -> bytes:
+    """Machine code for this CPU, in wasmtime's serialized form; wasmtime.WasmtimeError if the module is not valid."""
+    return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run it with. `dirs` are (path in the Keep, path for the guest, writable); times in milliseconds."""
+
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    dirs: tuple[tuple[str, str, bool], ...]
+    memory: int
+    fuel: int | None
+    milliseconds: int | None
+
+
+class Guest:
+    """A loaded module, ready to run once. Making it needs the right to make memory executable; running does not."""
+
+    def __init__(self, code: bytes, *, fuel: bool) -> None:
+        self._engine = engine(fuel=fuel)
+        self._module = wasmtime.Module.deserialize(self._engine, code)
+        self._linker = wasmtime.Linker(self._engine)
+        self._linker.define_wasi()
+
+    def run(self, order: Order) -> dict[str, Any]:
+        """Run `_start` to its end; returns cause, code, message, backtrace, memory (bytes) for the final status."""
+        store = wasmtime.Store(self._engine)
+        store.set_limits(memory_size=order.memory)
+        store.set_epoch_deadline(1)
+        if order.fuel is not None:
+            store.set_fuel(order.fuel)
+        store.set_wasi(_wasi(order))
+        memory = 0
+        timer = self._timer(order.milliseconds)
+        try:
+            instance = self._linker.instantiate(store, self._module)
+            exports = instance.exports(store)
+            start = exports.get("_start")
+            if not isinstance(start, wasmtime.Func):
+                return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
+            result = _call(start, store)
+            memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
+        except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
+            result = {"cause": "failed", "message": f"the module can not be started: {_first_line(e)}"}
+        finally:
+            timer.cancel()
+        return _judge({**result, "memory": memory}, order.memory)
+
+    def _timer(self, milliseconds: int | None) -> threading.Timer:
+        """Counts the engine's epoch up when time is over, which stops a computing guest with a trap."""
+        timer = threading.Timer((milliseconds or 0) / 1000, self._engine.increment_epoch)
+        timer.daemon = True
+        if milliseconds is not None:
+            timer.start()
+        return timer
+
+
+def _wasi(order: Order) -> wasmtime.WasiConfig:
+    wasi = wasmtime.WasiConfig()
+    wasi.argv = [ARGV0, *order.args]
+    wasi.env = order.env
+    wasi.inherit_stdin()
+    wasi.inherit_stdout()
+    wasi.inherit_stderr()
+    for path, guest, writable in order.dirs:
+        wasi.preopen_dir(path, guest, writable)
+    return wasi
+
+
+def _call(start: wasmtime.Func, store: wasmtime.Store) -> dict[str, Any]:
+    try:
+        start(store)
+    except wasmtime.ExitTrap as e:
+        return {"cause": "exit", "code": e.code}
+    except wasmtime.Trap as e:
+        cause = {wasmtime.TrapCode.INTERRUPT: "time"}.get(e.trap_code, "trap") if e.trap_code else "trap"
+        return {"cause": cause, "message": _first_line(e), "backtrace": _backtrace(e)}
+    except wasmtime.WasmtimeError as e:
+        return {"cause": "trap", "message": _first_line(e)}
+    return {"cause": "exit", "code": 0}
+
+
+def _judge(result: dict[str, Any], limit: int) -> dict[str, Any]:
+    """A guest that fails with its memory nearly full has most likely been refused more: say so, as the guess it is."""
+    failed = result["cause"] == "trap" or result.get("code", 0) != 0
+    if failed and 4 * result["memory"] >= 3 * limit:
+        why = f"probably memory: {result['memory'] >> 20} MiB in use at a limit of {limit >> 20} MiB"
+        result["message"] = f"{result['message']}; {why}" if result.get("message") else why
+    return result
+
+
+def _first_line(e: Exception) -> str:
+    """What wasmtime says, without its chain of wasm frames; at most 500 characters."""
+    text = e.message if isinstance(e, wasmtime.Trap) else str(e)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if not line[:1].isdigit() and "wasm backtrace" not in line]
+    return (causes[-1] if causes else "unknown trap").removeprefix("wasm trap: ")[:500]
+
+
+def _backtrace(trap: wasmtime.Trap) -> str:
+    """One line a frame, innermost first."""
+    lines = [
+        f"{i}: {frame.func_name or f'<function {frame.func_index}>'} at 0x{frame.module_offset:x}"
+        for i, frame in enumerate(trap.frames)
+    ]
+    return "\n".join(lines)[:BACKTRACE_MAX]
+
+
+def milliseconds_since(start: float) -> int:
+    """Wall time since a reading of the monotonic clock."""
+    return round((time.monotonic() - start) * 1000)

@@ -1,0 +1,178 @@
+"""The keeper: the Keep's first process. It makes the keys, attests, takes the delivery, and watches over the runner.
+
+It ends with 0 whatever the workload did: how that ended is said in the sealed final record and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from dataclasses import asdict
+from typing import Any
+
+from enarx.delivery.content import Receiver
+from enarx.delivery.keep import ENTROPY_SIZE, KeepProtocol
+from enarx.delivery.session import Status
+from enarx.delivery.states import SESSION
+from enarx.errors import DeliveryError, EnarxError, UnavailableError, UsageError
+from enarx.formats.config import Config
+from enarx.formats.package import Manifest
+from enarx.formats.wire import CHUNK, FrameType
+from enarx.keep import runner, sandbox
+from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.files import Storage
+from enarx.keep.frames import Frames
+from enarx.keep.watch import Watch
+
+FIRST_DISK = 16 << 20
+"""Bytes of files before a package has said what it needs."""
+
+MAX_FILES = 1 << 16
+"""Descriptors of any process of a Keep; the guest's own limit is far below."""
+
+MAX_PROCESSES = 64
+"""Processes and threads of a Keep, all together."""
+
+
+def main(
+    answer: socket.socket,
+    isolation: sandbox.Isolation,
+    limits: dict[str, int],
+    skip: frozenset[str],
+    *,
+    control: int,
+    report: int,
+) -> None:
+    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory` and `disk`."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    layers = isolation.layers + sandbox.confine(
+        sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES
+    )
+    handle = runner.spawn(isolation, skip)
+    answer.send(json.dumps({"ok": True, "layers": [asdict(layer) for layer in layers]}).encode())
+    answer.close()
+    keeper = Keeper(Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip)
+    try:
+        keeper.serve()
+    except UnavailableError:
+        return  # the host let go: nobody is left to tell
+
+
+def complain(e: Exception) -> None:
+    """A fixed word on stderr for what should not have happened: nothing of the error but its class may leave the Keep."""
+    os.write(2, f"keep: {type(e).__name__}\n".encode())
+
+
+class Keeper:
+    """One Keep's life."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        report: socket.socket,
+        handle: runner.Handle,
+        isolation: sandbox.Isolation,
+        limits: dict[str, int],
+        skip: frozenset[str],
+    ) -> None:
+        self._frames = frames
+        self._handle = handle
+        self._isolation = isolation
+        self._limits = limits
+        self._skip = skip
+        self._attester = SimulatedAttester(report)
+        self._protocol = KeepProtocol(entropy=os.urandom(ENTROPY_SIZE), package=self._attester.host_data)
+
+    def serve(self) -> None:
+        """Admit, receive, run. What goes wrong before there is a session is refused in clear, afterwards under seal."""
+        try:
+            self._admit()
+            manifest = self._accept()
+            storage = self._receive(manifest)
+        except UnavailableError:
+            raise
+        except EnarxError as e:
+            self._refuse(e)
+            return
+        order = self._order(manifest.config, storage)
+        watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order)
+        watch.run()
+
+    def _admit(self) -> None:
+        payload = self._next(FrameType.CHALLENGE)
+        report_data = self._protocol.challenge(bytes(payload))
+        evidence, endorsements = self._attester.attest(report_data)
+        self._frames.write(self._protocol.attestation(self._attester.kind, evidence, endorsements))
+        self._frames.drain()
+
+    def _accept(self) -> Manifest:
+        manifest = self._protocol.delivery(bytes(self._next(FrameType.DELIVERY)))
+        sockets = manifest.config.sockets()
+        if sockets:
+            raise UsageError("sockets", f"this Keep has no sockets for a workload yet: {sockets[0].name}")
+        if manifest.config.limits.memory > self._limits["memory"]:
+            raise DeliveryError("memory-limit", "the package asks for more memory than the host gives", state="attested")
+        return manifest
+
+    def _receive(self, manifest: Manifest) -> Storage:
+        """Take the sealed stream into storage, checked; all memory this needs is two chunks and the module."""
+        storage = Storage(
+            manifest, self._isolation, limit=self._limits["disk"], compile=lambda wasm: self._compile(wasm, manifest)
+        )
+        receiver = Receiver(manifest, storage)
+        out = memoryview(bytearray(CHUNK))
+        while self._protocol.conversation.state != SESSION:
+            size = self._protocol.chunk(self._next(FrameType.CHUNK), out)
+            receiver.feed(out[:size])
+        receiver.finish()
+        sandbox.confine(sandbox.KEEPER, skip=self._skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
+        return storage
+
+    def _compile(self, module: bytes, manifest: Manifest) -> None:
+        fuel = manifest.config.limits.fuel is not None
+        runner.send(self._handle.orders, {"size": len(module), "fuel": fuel})
+        try:
+            self._handle.module.sendall(module)
+        except OSError as e:
+            raise DeliveryError("compiler", "the compiler ended before it had the module", state="receiving") from e
+        self._handle.module.close()
+
+    def _order(self, config: Config, storage: Storage) -> dict[str, Any]:
+        assert storage.head_ is not None  # a complete package has a head
+        time_limit = config.limits.time
+        env = dict(storage.head_.env)
+        secrets = dict(storage.head_.secrets)
+        env |= {s.env: secrets[s.name].decode(errors="surrogateescape") for s in config.secrets if s.env is not None}
+        if config.files is not None:
+            env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
+        return {
+            "args": list(storage.head_.args),
+            "env": env,
+            "dirs": storage.dirs(),
+            "memory": config.limits.memory,
+            "fuel": config.limits.fuel,
+            "milliseconds": None if time_limit is None else max(1, round(time_limit * 1000)),
+            "open_files": config.limits.open_files,
+        }
+
+    def _next(self, wanted: FrameType) -> memoryview:
+        frame = self._frames.read(wait=True)
+        assert frame is not None  # it waited
+        kind, payload = frame
+        if kind is not wanted:
+            self._protocol.conversation.step(kind)
+            raise DeliveryError("unexpected-message", f"{kind.name.lower()} instead of {wanted.name.lower()}", state="")
+        return payload
+
+    def _refuse(self, e: EnarxError) -> None:
+        """Say no: under seal once the tenant's keys are here, else by a bare code. Nothing has run."""
+        if self._protocol.output is not None:
+            now = max(int(time.time()), self._protocol.not_before)
+            self._protocol.conversation.state = SESSION
+            self._frames.write(self._protocol.final(Status(cause="refused", message=f"{e.code}: {e.message}", time=now)))
+        else:
+            self._frames.write(self._protocol.refusal(e.code))
+        self._frames.drain()

@@ -1,0 +1,161 @@
+"""The runner: the process in which the guest runs. It holds no key, and knows nothing that the guest may not know.
+
+Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It takes two orders from the keeper, to
+compile and to run, and gives one result; everything it says after the guest has started counts as the guest's word.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from enarx.errors import EnarxError
+from enarx.formats.wire import decode, encode
+from enarx.keep import compiler, guest, sandbox
+
+MAX_RESULT = 64 << 10
+SIZE = 4
+MAX_FILES = 1 << 16
+MAX_PROCESSES = 64
+OWN_FILES = 16
+"""Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """The keeper's end: the process, its orders, the module's socket, and the guest's stdio pipes."""
+
+    pid: int
+    orders: socket.socket
+    module: socket.socket
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
+    """Fork the runner. The keeper must not have made any key yet."""
+    orders, runner_orders = socket.socketpair()
+    module, compiler_module = socket.socketpair()
+    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
+                os.dup2(fd, target)
+            _close_all_but(runner_orders.fileno(), compiler_module.fileno())
+            _serve(runner_orders, compiler_module, isolation, skip)
+        finally:
+            os._exit(0)
+    for end in (runner_orders, compiler_module):
+        end.close()
+    for fd in (stdin[0], stdout[1], stderr[1]):
+        os.close(fd)
+    return Handle(pid, orders, module, stdin[1], stdout[0], stderr[0])
+
+
+def send(orders: socket.socket, value: dict[str, Any]) -> None:
+    """One order: its length, then its bytes."""
+    data = encode(value)
+    orders.sendall(len(data).to_bytes(SIZE, "big") + data)
+
+
+def _receive(orders: socket.socket) -> dict[str, Any]:
+    size = int.from_bytes(_exactly(orders, SIZE), "big")
+    value: Any = decode(_exactly(orders, size), "order")
+    return dict(value)
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = source.recv(size - len(data))
+        if not piece:
+            os._exit(0)  # the keeper is gone, and so is the Keep
+        data += piece
+    return data
+
+
+def _close_all_but(*keep: int) -> None:
+    low = 3
+    for fd in sorted(keep):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, 1 << 16)
+
+
+def _serve(orders: socket.socket, module: socket.socket, isolation: sandbox.Isolation, skip: frozenset[str]) -> None:
+    order = _receive(orders)
+    fuel = bool(order["fuel"])
+    code_in, code_out = os.pipe()
+    if os.fork() == 0:
+        try:
+            _close_all_but(module.fileno(), code_out)
+            os.closerange(0, 3)
+            compiler.main(module, code_out, size=order["size"], fuel=fuel, skip=skip)
+        finally:
+            os._exit(0)
+    os.close(code_out)
+    module.close()
+    result = _run(orders, code_in, fuel, isolation, skip)
+    orders.sendall(encode(result)[:MAX_RESULT])
+
+
+def _run(
+    orders: socket.socket, code_in: int, fuel: bool, isolation: sandbox.Isolation, skip: frozenset[str]
+) -> dict[str, Any]:
+    try:
+        sandbox.confine(
+            sandbox.RUNNER,
+            skip=skip,
+            nofile=MAX_FILES,
+            nproc=MAX_PROCESSES,
+            read_only=(isolation.secrets,),
+            read_write=(isolation.data,),
+        )
+        loaded = _load(code_in, fuel, skip)
+        if isinstance(loaded, dict):
+            return loaded
+        order = _receive(orders)
+        _limit_files(order["open_files"])
+        start = time.monotonic()
+        result = loaded.run(_order(order))
+        return {**result, "milliseconds": guest.milliseconds_since(start)}
+    except EnarxError as e:
+        return {"cause": "failed", "message": e.message}
+
+
+def _load(code_in: int, fuel: bool, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
+    verdict = os.read(code_in, 1)
+    code = bytearray()
+    while piece := os.read(code_in, 1 << 20):
+        code += piece
+    os.close(code_in)
+    if not verdict:
+        return {"cause": "failed", "message": "the compiler ended without a result: out of memory or time"}
+    if verdict == compiler.BAD:
+        return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
+    loaded = guest.Guest(bytes(code), fuel=fuel)
+    sandbox.forbid_new_code(skip=skip)
+    return loaded
+
+
+def _limit_files(count: int) -> None:
+    """The guest's own open files: what the runner has open already is not counted against it."""
+    used = 3 + OWN_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + used, count + used))
+
+
+def _order(order: dict[str, Any]) -> guest.Order:
+    return guest.Order(
+        args=tuple(order["args"]),
+        env=tuple(order["env"].items()),
+        dirs=tuple((path, name, writable) for path, name, writable in order["dirs"]),
+        memory=order["memory"],
+        fuel=order["fuel"],
+        milliseconds=order["milliseconds"],
+    )

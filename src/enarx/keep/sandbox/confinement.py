@@ -1,0 +1,196 @@
+"""Taking rights from a process that is isolated already: what each of the Keep's processes does before its work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterable
+
+from enarx.errors import BackendError
+from enarx.keep.sandbox import bpf, kernel, landlock
+from enarx.keep.sandbox.bpf import WORD, Check, fail
+from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
+from enarx.keep.sandbox.profiles import KEEPER_BOOT, KILLED, NO_NEW_CODE, UNKNOWN, Profile
+from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
+
+_LAST_CAPABILITY = 63
+_COUNTED_PER_NAMESPACE = (5, 14)
+"""From this Linux on RLIMIT_NPROC counts within the user namespace; before, all Keeps of a user would share it."""
+
+_LIMITED = {
+    resource.RLIMIT_CORE: "core",
+    resource.RLIMIT_NOFILE: "files",
+    resource.RLIMIT_NPROC: "processes",
+    resource.RLIMIT_DATA: "data",
+}
+
+
+def confine(
+    profile: Profile,
+    *,
+    skip: frozenset[str],
+    nofile: int,
+    nproc: int,
+    data: int | None = None,
+    read_only: Iterable[str] = (),
+    read_write: Iterable[str] = (),
+) -> tuple[Layer, ...]:
+    """Confine this single-threaded process to `profile`, for ever, and say with which layers.
+
+    `nofile` is one more than the highest descriptor it may open; `nproc` counts all processes and threads of the Keep;
+    `data` bounds its private writable memory in bytes, where wasmtime's reservations of address space do not count.
+    `read_only` and `read_write` are directories. BackendError 'layers-missing' if a layer that is not named in `skip`
+    cannot be had, 'threads' if there is more than one thread, for the others would stay free.
+    """
+    check_names(skip)
+    _refuse_threads()
+    limits = _limits(nofile, nproc if "user-namespace" not in skip else None, data)
+    layers = try_confine(profile, skip, limits, read_only, read_write)
+    require(layers, skip)
+    return layers
+
+
+def try_confine(
+    profile: Profile, skip: frozenset[str], limits: dict[int, int], read_only: Iterable[str], read_write: Iterable[str]
+) -> tuple[Layer, ...]:
+    """Try each layer that is not to be skipped, and say how it went."""
+    steps: dict[str, Callable[[], str]] = {
+        "no-new-privs": _no_new_privs,
+        "capabilities": lambda: _drop_capabilities(profile.capabilities),
+        "not-dumpable": _not_dumpable,
+        "rlimits": lambda: _limit(limits),
+        "landlock": lambda: _landlock(profile, read_only, read_write),
+        "seccomp": lambda: _filter(profile),
+    }
+    if profile is KEEPER_BOOT:
+        steps = {"mdwe": _will_refuse_new_code} | steps
+    return tuple(attempt(name, step, skip) for name, step in steps.items())
+
+
+def forbid_new_code(*, skip: frozenset[str] = frozenset()) -> Layer:
+    """Refuse executable memory to this process and all its threads from now on; what is executable stays so.
+
+    A filter refuses it outright, and PR_SET_MDWE besides, where the kernel has it. BackendError as for `confine`.
+    """
+    layer = try_forbid_new_code(skip)
+    require((layer,), skip)
+    return layer
+
+
+def try_forbid_new_code(skip: frozenset[str]) -> Layer:
+    """Try it, and say how it went."""
+    return attempt("mdwe", lambda: _forbid_new_code(skip), skip)
+
+
+def _refuse_threads() -> None:
+    """unshare(2) with CLONE_THREAD changes nothing, and fails in a process of several threads."""
+    try:
+        kernel.unshare(kernel.CLONE_THREAD)
+    except OSError as e:
+        if e.errno == errno.EINVAL:
+            raise BackendError("threads", "the process to confine has more than one thread") from e
+
+
+def _no_new_privs() -> str:
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    return "set"
+
+
+def _drop_capabilities(kept: int) -> str:
+    """The bounding set goes too where it may; where not, no_new_privs makes it void."""
+    kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+    bounded = _empty_bounding_set()
+    kept &= kernel.permitted_capabilities()
+    kernel.set_capabilities(kept)
+    return ("none" if not kept else "only to resize /data") + ("" if bounded else ", but for the bounding set")
+
+
+def _empty_bounding_set() -> bool:
+    try:
+        for capability in range(_LAST_CAPABILITY + 1):
+            if kernel.prctl(kernel.PR_CAPBSET_READ, capability):
+                kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
+    except OSError as e:
+        return e.errno == errno.EINVAL  # past the last capability that this kernel knows
+    return True
+
+
+def _not_dumpable() -> str:
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    return "set"
+
+
+def _limits(nofile: int, nproc: int | None, data: int | None) -> dict[int, int]:
+    """RLIMIT_AS is not among them: wasmtime reserves gigabytes that it never touches."""
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: nofile}
+    if nproc is not None and _linux() >= _COUNTED_PER_NAMESPACE:
+        limits[resource.RLIMIT_NPROC] = nproc
+    if data is not None:
+        limits[resource.RLIMIT_DATA] = data
+    return limits
+
+
+def _limit(limits: dict[int, int]) -> str:
+    for kind, wanted in limits.items():
+        _lower(kind, wanted)
+    return ", ".join(f"{_LIMITED[kind]} {wanted}" for kind, wanted in limits.items())
+
+
+def _lower(kind: int, wanted: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(kind, (limit, limit))
+
+
+def _linux() -> tuple[int, ...]:
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+
+
+def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[str]) -> str:
+    """Under Landlock nothing can be mounted, nor remounted: the booting keeper must wait with it until it is sealed."""
+    if profile is KEEPER_BOOT:
+        return f"{landlock.usable()}, once the keeper is sealed and in all that it forks"
+    return landlock.restrict(signals=profile.signals, read_only=read_only, read_write=read_write)
+
+
+def _filter(profile: Profile) -> str:
+    own = {name: Check(0, WORD, (os.getpid(),), fail(errno.EPERM)) for name in profile.own}
+    _install(profile.checks | own, profile.allowed, KILLED, UNKNOWN)
+    return f"profile {profile.name}, {len(profile.allowed) + len(profile.checks) + len(own)} calls"
+
+
+def _install(checks: dict[str, Check], allowed: frozenset[str], killed: frozenset[str], default: int) -> None:
+    """Names that this architecture lacks are left out: there is nothing to call."""
+    if ARCH is None:
+        raise OSError(errno.ENOSYS, "no table of calls for this architecture", "seccomp")
+    program = bpf.assemble(
+        ARCH,
+        checks={NUMBERS[name]: check for name, check in checks.items() if name in NUMBERS},
+        allowed=[NUMBERS[name] for name in allowed if name in NUMBERS],
+        killed=[NUMBERS[name] for name in killed.difference(allowed, checks) if name in NUMBERS],
+        default=default,
+    )
+    kernel.set_filter(program)
+
+
+def _will_refuse_new_code() -> str:
+    return "once the workload is loaded: " + ("a filter and PR_SET_MDWE" if _has_mdwe() else "a filter")
+
+
+def _has_mdwe() -> bool:
+    try:
+        return kernel.prctl(kernel.PR_GET_MDWE) >= 0
+    except OSError:
+        return False
+
+
+def _forbid_new_code(skip: frozenset[str]) -> str:
+    hardened = _has_mdwe()
+    if hardened:
+        kernel.prctl(kernel.PR_SET_MDWE, kernel.PR_MDWE_REFUSE_EXEC_GAIN)
+    if "seccomp" not in skip:
+        _install(NO_NEW_CODE, frozenset(), frozenset(), bpf.ALLOW)
+    elif not hardened:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), "PR_SET_MDWE")
+    return "PR_SET_MDWE" if hardened else "a filter alone: Linux is older than 6.3"

@@ -1,0 +1,269 @@
+"""The keeper while a guest runs: one loop over poll that moves stdio, seals it, and holds the limits.
+
+Nothing in it blocks, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit from
+being held or the end from being sealed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections import deque
+from typing import Any
+
+from enarx.delivery.keep import KeepProtocol
+from enarx.delivery.session import (
+    BROKEN,
+    STATE,
+    STATE_DATA,
+    STDERR,
+    STDIN,
+    STDIN_END,
+    STDIN_WINDOW,
+    STDOUT,
+    STOP,
+    Status,
+)
+from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
+from enarx.formats.config import Config
+from enarx.formats.wire import FrameType, decode
+from enarx.keep import runner
+from enarx.keep.frames import HIGH_WATER, Frames
+
+GRACE = 0.25
+"""Seconds that a guest out of time gets to trap by itself, before its process is killed."""
+
+PIECE = 256 << 10
+ACK_EVERY = 256 << 10
+MAX_RESULT = 64 << 10
+STREAMS = {"stdout": STDOUT, "stderr": STDERR}
+
+
+class Watch:
+    """One run of one guest."""
+
+    def __init__(
+        self, protocol: KeepProtocol, frames: Frames, handle: runner.Handle, config: Config, order: dict[str, Any]
+    ) -> None:
+        self._protocol = protocol
+        self._frames = frames
+        self._handle = handle
+        self._config = config
+        self._order = order
+        self._kinds = _streams(config)
+        self._stdin: deque[memoryview] = deque()
+        self._stdin_open = handle.stdin
+        self._taken = self._written = self._acked = 0
+        self._stdin_ends = False
+        self._result = b""
+        self._killed: Status | None = None
+        self._open = {handle.stdout: self._kinds[1], handle.stderr: self._kinds[2]}
+        self._orders_open = True
+
+    def run(self) -> None:
+        """Start the guest, serve it to its end, seal how it ended."""
+        for fd in (self._handle.stdin, self._handle.stdout, self._handle.stderr):
+            os.set_blocking(fd, False)
+        runner.send(self._handle.orders, self._order)
+        self._start = time.monotonic()
+        limit = self._order["milliseconds"]
+        self._deadline = self._start + limit / 1000 + GRACE if limit is not None else None
+        if self._kinds[0] is None:
+            self._close_stdin()
+        while self._open or self._orders_open:
+            self._turn()
+        self._finish()
+
+    def _turn(self) -> None:
+        poll = select.poll()
+        poll.register(self._frames.fileno(), select.POLLIN | (select.POLLOUT if self._frames.queued else 0))
+        if self._frames.queued < HIGH_WATER:
+            for fd in self._open:
+                poll.register(fd, select.POLLIN)
+        if self._orders_open:
+            poll.register(self._handle.orders.fileno(), select.POLLIN)
+        if self._stdin_open >= 0 and self._stdin:
+            poll.register(self._stdin_open, select.POLLOUT)
+        ready = dict(poll.poll(self._wait()))
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._kill("time", "the time limit is over; the guest was in a call that only killing it ends")
+        if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
+            self._frames.flush()
+        if ready.get(self._frames.fileno(), 0) & ~select.POLLOUT:
+            self._host()
+        for fd in [fd for fd in self._open if fd in ready]:
+            self._output(fd)
+        if self._orders_open and self._handle.orders.fileno() in ready:
+            self._orders()
+        if self._stdin_open in ready:
+            self._feed()
+
+    def _wait(self) -> float | None:
+        if self._deadline is None or self._killed is not None:
+            return None
+        return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+
+    def _host(self) -> None:
+        """Frames from the host. What is not the tenant's ends the attachment, never the job."""
+        while True:
+            try:
+                frame = self._frames.read(wait=False)
+            except ParseError:
+                raise UnavailableError("frames", "the host's frames are broken") from None
+            if frame is None:
+                return
+            try:
+                self._frame(frame[0], bytes(frame[1]))
+            except (DeliveryError, ParseError):
+                self._frames.write(self._protocol.reply(BROKEN, 0))
+                self._protocol.from_tenant = self._protocol.to_tenant = None
+
+    def _frame(self, kind: FrameType, payload: bytes) -> None:
+        if kind is FrameType.ATTACH:
+            self._frames.write(self._protocol.attach(payload, os.urandom(32)))
+            self._say_state()
+        elif kind is FrameType.INPUT:
+            record = self._protocol.input(payload)
+            if record is not None:
+                self._record(*record)
+        else:
+            raise DeliveryError("unexpected-message", f"{kind.name.lower()} during a session", state="session")
+
+    def _record(self, kind: int, offset: int, data: bytes) -> None:
+        if kind == STOP:
+            self._kill("stopped", "stopped by the owner")
+        elif kind in (STDIN, STDIN_END) and self._fits(offset, len(data)):
+            self._taken += len(data)
+            if data and self._stdin_open >= 0:
+                self._stdin.append(memoryview(data))
+            elif data:
+                self._written = self._taken
+            self._stdin_ends = self._stdin_ends or kind == STDIN_END
+            self._feed()
+        else:
+            raise DeliveryError("stdin-offset", f"stdin at {offset}, wanted {self._taken}", state="session")
+
+    def _fits(self, offset: int, size: int) -> bool:
+        return not self._stdin_ends and offset == self._taken and self._taken + size - self._written <= STDIN_WINDOW
+
+    def _feed(self) -> None:
+        """Give the guest what its pipe takes, and tell the tenant."""
+        while self._stdin and self._stdin_open >= 0:
+            try:
+                count = os.write(self._stdin_open, self._stdin[0])
+            except BlockingIOError:
+                break
+            except BrokenPipeError:
+                self._close_stdin()
+                break
+            self._written += count
+            self._stdin[0] = self._stdin[0][count:]
+            if not self._stdin[0]:
+                self._stdin.popleft()
+        if not self._stdin and self._stdin_ends:
+            self._close_stdin()
+        if self._written - self._acked >= ACK_EVERY or (self._written > self._acked and not self._stdin):
+            self._say_state()
+
+    def _close_stdin(self) -> None:
+        if self._stdin_open >= 0:
+            os.close(self._stdin_open)
+        self._stdin_open = -1
+        self._stdin.clear()
+        self._written = self._taken
+
+    def _say_state(self) -> None:
+        """Tell the tenant how much of stdin has been taken, if it is open, and how many output records there are."""
+        self._acked = self._written
+        assert self._protocol.output is not None
+        data = STATE_DATA.pack(self._protocol.output.next, not self._stdin_ends and self._stdin_open >= 0)
+        self._frames.write(self._protocol.reply(STATE, self._acked, data))
+
+    def _output(self, fd: int) -> None:
+        try:
+            data = os.read(fd, PIECE)
+        except BlockingIOError:
+            return
+        if not data:
+            del self._open[fd]
+            os.close(fd)
+            return
+        kind = self._kinds[1] if fd == self._handle.stdout else self._kinds[2]
+        if kind is None or self._killed is not None and self._killed.cause == "output":
+            return
+        self._frames.write(self._protocol.write(kind, self._within_limit(data)))
+
+    def _within_limit(self, data: bytes) -> bytes:
+        limit = self._config.limits.output
+        assert self._protocol.output is not None
+        room = None if limit is None else limit - sum(self._protocol.output.totals.values())
+        if room is None or len(data) <= room:
+            return data
+        self._kill("output", f"more than {limit} bytes of output")
+        return data[:room]
+
+    def _orders(self) -> None:
+        """What the runner says: everything until it closes, of which no more than MAX_RESULT counts."""
+        try:
+            data = self._handle.orders.recv(MAX_RESULT)
+        except OSError:
+            data = b""
+        self._result = (self._result + data)[:MAX_RESULT]
+        if not data:
+            self._orders_open = False
+
+    def _kill(self, cause: str, message: str) -> None:
+        if self._killed is None:
+            self._killed = Status(cause=cause, message=message)
+            os.kill(self._handle.pid, signal.SIGKILL)
+
+    def _finish(self) -> None:
+        _, ended = os.waitpid(self._handle.pid, 0)
+        self._say_state()
+        self._frames.write(self._protocol.final(self._status(ended)))
+        self._frames.drain()
+
+    def _status(self, ended: int) -> Status:
+        """The keeper's own knowledge first; then the runner's word, checked for form."""
+        status = self._killed or self._runner_status(ended)
+        assert self._protocol.output is not None
+        totals = self._protocol.output.totals
+        now = max(int(time.time()), self._protocol.not_before)
+        elapsed = round((time.monotonic() - self._start) * 1000)
+        return Status(
+            cause=status.cause,
+            code=status.code,
+            message=status.message,
+            backtrace=status.backtrace,
+            stdout=totals[STDOUT],
+            stderr=totals[STDERR],
+            milliseconds=elapsed,
+            memory=status.memory,
+            time=now,
+        )
+
+    def _runner_status(self, ended: int) -> Status:
+        try:
+            value: Any = decode(self._result, "result")
+            picked = {k: value[k] for k in ("cause", "code", "message", "backtrace", "memory") if k in value}
+            return Status.from_bytes(Status(**picked).to_bytes())
+        except (EnarxError, TypeError):
+            return _died(ended)
+
+
+def _died(ended: int) -> Status:
+    """The runner ended without a word: only the kernel can have done that."""
+    if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) != signal.SIGKILL:
+        number = os.WTERMSIG(ended)
+        return Status(cause="failed", message=f"the guest's process was ended by {signal.Signals(number).name}")
+    return Status(cause="memory", message="the guest's process was ended from outside: probably memory")
+
+
+def _streams(config: Config) -> tuple[int | None, int | None, int | None]:
+    """What the guest's descriptors 0, 1, 2 are; None discards, or reads as empty."""
+    if config.files is None:
+        return STDIN, STDOUT, STDERR
+    kinds = [f.kind for f in config.files[:3]] + ["null"] * 3
+    return (STDIN if kinds[0] == "stdin" else None), STREAMS.get(kinds[1]), STREAMS.get(kinds[2])

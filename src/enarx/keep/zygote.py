@@ -1,0 +1,83 @@
+"""The zygote: a process that has loaded the Keep's code, holds no key, and is forked once for each Keep.
+
+It is started from the measured files by the (simulated) hardware, takes its orders on descriptor 3 and answers there,
+one packet each: JSON with the descriptors beside it (docs/spec/host.md, "Hardware").
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+from typing import Any
+
+import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # made use of when there is no file to load it from
+
+from enarx.errors import BackendError, EnarxError
+from enarx.keep import keeper, sandbox
+
+LINK = 3
+MAX_ORDER = 64 << 10
+
+
+def main() -> None:
+    """Serve launches until the link closes."""
+    link = socket.socket(fileno=LINK)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Keeps are reaped by the kernel
+    sandbox.adopt_orphans()
+    gc.collect()
+    gc.freeze()
+    while True:
+        order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, 2)
+        if not order:
+            return
+        answer, pidfds = _launch(link, json.loads(order), fds)
+        socket.send_fds(link, [json.dumps(answer).encode()], pidfds)
+        for fd in (*fds, *pidfds):
+            os.close(fd)
+
+
+def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Fork a Keep and gather what its two processes say of it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            link.close()
+            ours.close()
+            _outer(theirs, order, *fds)
+        except Exception as e:
+            keeper.complain(e)
+        finally:
+            os._exit(0)
+    theirs.close()
+    answer: dict[str, Any] = {}
+    pidfds: list[int] = []
+    while True:
+        part, more, _, _ = socket.recv_fds(ours, MAX_ORDER, 1)
+        if not part:
+            break
+        answer |= json.loads(part)
+        pidfds += more
+    ours.close()
+    return answer or {"ok": False, "code": "keep-died", "message": "the Keep ended while it started", "hint": ""}, pidfds
+
+
+def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: int) -> None:
+    """The process between zygote and Keep: builds the walls, then forks the Keep's first process and goes."""
+    skip = frozenset(order["skip_layers"])
+    try:
+        isolation = sandbox.isolate(skip=skip, disk=keeper.FIRST_DISK)
+        pid = os.fork()
+        if pid:
+            socket.send_fds(answer, [json.dumps({"pid": pid}).encode()], [os.pidfd_open(pid)])
+            return
+        keeper.main(answer, isolation, order["limits"], skip, control=control, report=report)
+    except EnarxError as e:
+        answer.send(json.dumps(_refusal(e)).encode())
+
+
+def _refusal(e: EnarxError) -> dict[str, Any]:
+    checks = e.checks if isinstance(e, BackendError) else ()
+    return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks}

@@ -1,0 +1,127 @@
+"""How a tenant reaches a Keep through a host: frames in, numbered frames out. Nothing here is trusted.
+
+`LocalLink` speaks to a supervisor's socket, `HttpLink` to a daemon. Both lose nothing when a connection breaks: output is
+asked for by frame number, and input says by its offsets what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Protocol
+
+from enarx.errors import BackendError, EnarxError, UnavailableError, UsageError
+from enarx.formats.wire import HEADER, FrameType, frame_header
+
+ENTRY = struct.Struct(">Q")
+MAX_LINE = 64 << 10
+Frame = tuple[int, FrameType, bytes]
+
+
+class Link(Protocol):
+    """A way to one Keep."""
+
+    def send(self, frames: Iterable[bytes | memoryview]) -> None:
+        """Give the Keep these frames, in order; returns once the host has taken them all."""
+
+    def receive(self, start: int) -> Iterator[Frame]:
+        """The Keep's frames from number `start` on: (number, type, payload). Ends when the Keep has ended."""
+
+    def stop(self) -> None:
+        """Have the host kill the Keep."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+def read_entries(source: BinaryIO) -> Iterator[Frame]:
+    """The numbered frames of a host's output stream."""
+    size = ENTRY.size + HEADER.size
+    while head := source.read(size):
+        if len(head) < size:
+            raise lost("the host's output breaks off")
+        (number,) = ENTRY.unpack_from(head)
+        kind, length = frame_header(head[ENTRY.size :])
+        payload = source.read(length)
+        if len(payload) < length:
+            raise lost("the host's output breaks off")
+        yield number, kind, payload
+
+
+def lost(message: str) -> UnavailableError:
+    """The connection to the host broke; what the Keep does now is not known."""
+    return UnavailableError("host-lost", message, hint="the Keep may still be running: attach again")
+
+
+def host_error(error: Any) -> EnarxError:
+    """The error that a host reports about itself, as ours. It is the host's word and no more."""
+    if not isinstance(error, dict):
+        error = {}
+    code, message, hint = (str(error.get(k, ""))[:2000] for k in ("code", "message", "hint"))
+    message = f"the host says: {message or 'an error without a text'}"
+    if code in ("layers-missing", "no-hardware"):
+        raw = error.get("checks")
+        checks = tuple(tuple(map(str, c)) for c in raw if len(c) == 3) if isinstance(raw, list) else ()
+        return BackendError(code, message, hint=hint, checks=checks)  # type: ignore[arg-type]  # triples, checked above
+    if code in ("usage", "unauthorized", "not-found", "not-ended"):
+        return UsageError(code, message, hint=hint)
+    return UnavailableError(code or "host", message, hint=hint)
+
+
+class LocalLink:
+    """To a supervisor on this machine, by the path of its socket."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._input: socket.socket | None = None
+        self._open: list[socket.socket] = []
+
+    def send(self, frames: Iterable[bytes | memoryview]) -> None:
+        """As Link. The connection stays open for the next call."""
+        if self._input is None:
+            self._input, _ = self._call({"op": "input"})
+        for frame in frames:
+            try:
+                self._input.sendall(frame)
+            except OSError as e:
+                raise lost("the Keep takes no more input") from e
+
+    def receive(self, start: int) -> Iterator[Frame]:
+        """As Link."""
+        connection, rest = self._call({"op": "output", "from": start, "follow": True})
+        with connection, rest:
+            try:
+                yield from read_entries(rest)
+            except OSError as e:
+                raise lost("the host's output breaks off") from e
+
+    def stop(self) -> None:
+        """As Link."""
+        connection, rest = self._call({"op": "stop"})
+        rest.close()
+        connection.close()
+
+    def close(self) -> None:
+        """As Link."""
+        for connection in self._open:
+            connection.close()
+
+    def _call(self, request: dict[str, object]) -> tuple[socket.socket, BinaryIO]:
+        connection = socket.socket(socket.AF_UNIX)
+        self._open.append(connection)
+        try:
+            connection.connect(self._path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            rest = connection.makefile("rb", buffering=1 << 18)
+            line = rest.readline(MAX_LINE)
+        except OSError as e:
+            raise lost("the host side does not answer") from e
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            raise lost("the host side ended without an answer") from None
+        if not answer.get("ok"):
+            raise host_error(answer)
+        return connection, rest

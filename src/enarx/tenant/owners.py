@@ -1,0 +1,99 @@
+"""Owner keys: Ed25519, PEM (PKCS#8 private, SubjectPublicKeyInfo public). Who holds one may give its packages' secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from enarx.errors import UsageError
+from enarx.tenant.paths import config_dir, write_private
+
+MAX_FILE = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Everyone whom a package names, and the seed of the one who signs here."""
+
+    public: tuple[bytes, ...]
+    seed: bytes = field(repr=False)
+
+
+def default_path() -> str:
+    """The user's own key."""
+    return os.path.join(config_dir(), "owner.pem")
+
+
+def create(path: str) -> bytes:
+    """A new key in a new file of mode 0600; returns the raw public key. UsageError if the file is there."""
+    if os.path.lexists(path):
+        raise UsageError("owner-exists", f"{path}: is there already", hint="an owner key is never overwritten")
+    key = Ed25519PrivateKey.generate()
+    try:
+        write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    except OSError as e:
+        raise UsageError("owner-file", f"{path}: {e.strerror}") from e
+    return key.public_key().public_bytes_raw()
+
+
+def load(paths: tuple[str, ...] = ()) -> Owners:
+    """The owners in these files, exactly one of them a private key; with no file the user's own, made on first use."""
+    if not paths:
+        path = default_path()
+        if not os.path.lexists(path):
+            create(path)
+        paths = (path,)
+    seeds, public = [], []
+    for path in paths:
+        key = _read(path)
+        if isinstance(key, Ed25519PrivateKey):
+            seeds.append(key.private_bytes_raw())
+            key = key.public_key()
+        public.append(key.public_bytes_raw())
+    if len(seeds) != 1:
+        raise UsageError(
+            "owner-private", f"{len(seeds)} private owner keys, wanted exactly one to sign with",
+            hint="give one private key and any number of public ones",
+        )
+    return Owners(tuple(public), seeds[0])
+
+
+def public_pem(raw: bytes) -> str:
+    """What an owner gives to others."""
+    key = Ed25519PublicKey.from_public_bytes(raw)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def read_public(path: str) -> bytes:
+    """The raw public key in a file that holds either half."""
+    key = _read(path)
+    return (key.public_key() if isinstance(key, Ed25519PrivateKey) else key).public_bytes_raw()
+
+
+def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
+    try:
+        with open(path, "rb") as file:
+            data, mode = file.read(MAX_FILE), os.fstat(file.fileno()).st_mode
+    except OSError as e:
+        raise UsageError("owner-file", f"{path}: {e.strerror}", hint="make one with: enarx owner new") from e
+    private = b"PRIVATE KEY" in data
+    if private and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UsageError("owner-mode", f"{path}: others can read this private key", hint=f"chmod 600 {path}")
+    try:
+        key = load_pem_private_key(data, None) if private else load_pem_public_key(data)
+    except (ValueError, TypeError) as e:
+        raise UsageError("owner-pem", f"{path}: not an unencrypted PEM key") from e
+    if not isinstance(key, (Ed25519PrivateKey, Ed25519PublicKey)):
+        raise UsageError("owner-kind", f"{path}: not an Ed25519 key")
+    return key
