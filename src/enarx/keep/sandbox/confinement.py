@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 from enarx.errors import BackendError
 from enarx.keep.sandbox import bpf, kernel, landlock
@@ -55,9 +56,10 @@ def try_confine(
     profile: Profile, skip: frozenset[str], limits: dict[int, int], read_only: Iterable[str], read_write: Iterable[str]
 ) -> tuple[Layer, ...]:
     """Try each layer that is not to be skipped, and say how it went."""
+    kept = profile.capabilities if "user-namespace" not in skip else 0  # without one they would count on the host
     steps: dict[str, Callable[[], str]] = {
         "no-new-privs": _no_new_privs,
-        "capabilities": lambda: _drop_capabilities(profile.capabilities),
+        "capabilities": lambda: _drop_capabilities(kept),
         "not-dumpable": _not_dumpable,
         "rlimits": lambda: _limit(limits),
         "landlock": lambda: _landlock(profile, read_only, read_write),
@@ -103,7 +105,7 @@ def _drop_capabilities(kept: int) -> str:
     bounded = _empty_bounding_set()
     kept &= kernel.permitted_capabilities()
     kernel.set_capabilities(kept)
-    return ("none" if not kept else "only to resize /data") + ("" if bounded else ", but for the bounding set")
+    return ("none kept" if not kept else "one kept, to resize /data") + ("" if bounded else "; bounding set as it was")
 
 
 def _empty_bounding_set() -> bool:
@@ -144,7 +146,9 @@ def _lower(kind: int, wanted: int) -> None:
 
 
 def _linux() -> tuple[int, ...]:
-    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    """The kernel's version and patch level, out of such as 6.1.0-13-amd64 or 6.1+."""
+    parts = os.uname().release.split(".")[:2]
+    return tuple(int("".join(takewhile(str.isdigit, part)) or "0") for part in parts)
 
 
 def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[str]) -> str:

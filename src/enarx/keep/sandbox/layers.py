@@ -20,7 +20,7 @@ STOPS = {
     "capabilities": "using, or ever regaining, any right of root, even inside the namespaces",
     "not-dumpable": "other processes of the same user reading its memory, and core dumps",
     "rlimits": "core files and, beyond their limits, open files, processes and data",
-    "landlock": "opening files outside the granted directories, TCP, abstract sockets, and the workload signalling others",
+    "landlock": "opening files outside the granted directories, TCP, abstract sockets, the workload signalling others",
     "seccomp": "every system call that the process has no use for; the dangerous ones kill it",
     "mdwe": "new executable memory, once the workload's compiled code is loaded",
 }
@@ -60,6 +60,8 @@ _REFUSALS = {
     ("mount-namespace", errno.EACCES): (
         "a container in which AppArmor allows mount(2), such as docker run --security-opt apparmor=unconfined"
     ),
+    ("landlock", errno.EPERM): "the no-new-privs layer",
+    ("seccomp", errno.EACCES): "the no-new-privs layer",
     ("mount-namespace", errno.EINVAL): "a root file system other than the kernel's initial one in memory",
 }
 """Remedies that depend on the error as well."""
@@ -109,7 +111,7 @@ def check_names(skip: frozenset[str]) -> None:
 def remedy(name: str, code: int) -> str:
     """What would make the layer possible, given the error number that refused it."""
     if not name.endswith("-namespace"):
-        return NEEDS[name]
+        return _REFUSALS.get((name, code)) or NEEDS[name]
     for path, forbids, what in _SETTINGS:
         if _setting(path) == forbids:
             return what

@@ -23,7 +23,7 @@ _SPARE_FILES = 4096
 _STAGE = "/proc"
 """Where the new root is first mounted, in a mount namespace that nobody else sees: it is there on every Linux."""
 
-_MEMORY_DISKS = "/dev/shm"
+_MEMORY_DISKS = "/dev/shm"  # noqa: S108  # what is made in it has a random name and is private
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 

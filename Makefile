@@ -1,0 +1,41 @@
+# make demo | test | check | bench | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
+PYTHON ?= python3
+UV := 0.13.9
+export UV_PROJECT_ENVIRONMENT := .venv
+VENV := .venv/.ready
+
+.DEFAULT_GOAL := test
+.PHONY: demo test check bench examples clean
+
+demo: $(VENV)
+	.venv/bin/python examples/demo.py
+
+test: $(VENV)
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests
+
+check: $(VENV)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(VENV)
+	.venv/bin/uv sync --locked --quiet --extra host --group bench --inexact
+	.venv/bin/python bench/run.py
+
+# Rebuilds every committed .wasm and compares. Needs a compiler of 400 MB, which is why nothing else does this.
+examples: $(VENV)
+	.venv/bin/uv sync --locked --quiet --extra host --group examples --inexact
+	.venv/bin/python examples/build.py --check
+
+$(VENV): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
+	  { echo "error: $(PYTHON) can not make virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	.venv/bin/uv sync --locked --quiet --extra host --inexact
+	@touch $@
+
+clean:
+	rm -rf .venv build dist
