@@ -9,7 +9,8 @@ from typing import Any
 from enarx.cli import console
 from enarx.cli.local_host import code_paths
 from enarx.errors import AppraisalError, UsageError
-from enarx.image import DigestCache, files, measure
+from enarx.image.contents import files
+from enarx.image.measure import DigestCache, measure
 from enarx.tenant.deploy import Claim
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 from enarx.verify import AttestationResult, Roots, evaluate

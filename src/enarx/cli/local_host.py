@@ -6,8 +6,11 @@ a pipe. Its end of that pipe closes when this process ends, however it ends, and
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
+
+from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
 BOOT = (
     "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
@@ -19,22 +22,19 @@ class LocalHost:
     """The running child: `path` is its socket's, `launch` says what Keep to start."""
 
     def __init__(self) -> None:
-        import socket
-
         self.directory = _private_directory()
         self.path = f"{self.directory}/sock"
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(self.path)
-            listener.listen(16)
-            order, self._order = os.pipe()
-            try:
-                self._pid = self._spawn(listener.fileno(), order)
-            finally:
-                os.close(order)
+        listener = _socket.socket(_socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen(16)
+        order, self._order = os.pipe()
+        try:
+            self._pid = self._spawn(listener.fileno(), order)
+        finally:
+            os.close(order)
+            listener.close()
 
     def _spawn(self, listener: int, order: int) -> int:
-        from enarx.tenant.paths import cache_dir, private_dir, state_dir
-
         state = private_dir(os.path.join(state_dir(), "simulated"))
         cache = private_dir(cache_dir())
         arguments = [sys.executable, "-I", "-S", "-c", BOOT, ":".join(code_paths())]

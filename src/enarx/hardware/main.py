@@ -6,131 +6,35 @@ It lives until its orders end *and* no Keep that it launched is left, so a host 
 
 from __future__ import annotations
 
-import json
+import _socket
 import os
-import select
-import socket
 import sys
-from typing import Any
+
+from enarx.image.contents import code_paths
 
 ORDERS = 3
-MAX_MESSAGE = 64 << 10
-PR_SET_DUMPABLE = 4
 ZYGOTE = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.keep.zygote import main; main()"
 
 
 def main() -> None:
-    """Serve until nothing is left to serve."""
-    options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    """Start the zygote, which takes longest, before anything more is loaded; then serve until nothing is left to serve."""
     search = tuple(sys.argv[1].split(":"))
-    Hardware(socket.socket(fileno=ORDERS), search, options["--state"], options["--cache"]).serve()
+    options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    code = code_paths(search)
+    zygote = start_zygote(code)
+    from enarx.hardware.service import Service
+
+    Service(zygote, code, search, options["--state"], options["--cache"]).serve()
 
 
-class Hardware:
-    """One machine's worth of it. The zygote is started first: it takes longest."""
-
-    def __init__(self, orders: socket.socket, search: tuple[str, ...], state: str, cache: str) -> None:
-        from enarx.image.contents import code_paths
-
-        self._orders: socket.socket | None = orders
-        self._code = code_paths(search)
-        self._zygote = self._start_zygote()
-        self._reports: dict[int, tuple[socket.socket, bytes]] = {}
-        _undumpable()
-        from enarx.hardware import keys
-        from enarx.image import DigestCache, files, measure
-
-        self._chip = keys.load(state)
-        self._measurement = measure(files(search), DigestCache(f"{cache}/digests.json")).value
-
-    def serve(self) -> None:
-        """One loop over orders and report links."""
-        while self._orders is not None or self._reports:
-            poll = select.poll()
-            for fd in (*([self._orders.fileno()] if self._orders is not None else []), *self._reports):
-                poll.register(fd, select.POLLIN)
-            for fd, _ in poll.poll():
-                if self._orders is not None and fd == self._orders.fileno():
-                    self._order()
-                else:
-                    self._report(fd)
-
-    def _start_zygote(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        target = os.dup(theirs.fileno())  # never the descriptor that it is to become
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
-        actions += [(os.POSIX_SPAWN_DUP2, target, ORDERS)]
-        arguments = [sys.executable, "-I", "-S", "-c", ZYGOTE, ":".join(self._code)]
-        os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
-        os.close(target)
-        theirs.close()
-        return ours
-
-    def _order(self) -> None:
-        assert self._orders is not None  # polled
-        message, fds, _, _ = socket.recv_fds(self._orders, MAX_MESSAGE, 1)
-        if not message:
-            self._orders.close()
-            self._orders = None
-            return
-        answer, pidfds = self._launch(json.loads(message), fds)
-        socket.send_fds(self._orders, [json.dumps(answer).encode()], pidfds)
-        for fd in (*fds, *pidfds):
-            os.close(fd)
-
-    def _launch(self, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            answer, pidfds = self._ask_zygote(json.dumps(order).encode(), [*fds, theirs.fileno()])
-        if not answer.get("ok"):
-            ours.close()
-            return answer, pidfds
-        host_data = bytes.fromhex(order["host_data"])
-        self._reports[ours.fileno()] = (ours, host_data)
-        self._send(ours, {"host_data": host_data})
-        return answer, pidfds
-
-    def _ask_zygote(self, order: bytes, fds: list[int]) -> tuple[dict[str, Any], list[int]]:
-        try:
-            socket.send_fds(self._zygote, [order], fds)
-            answer, pidfds, _, _ = socket.recv_fds(self._zygote, MAX_MESSAGE, 1)
-        except OSError:
-            answer, pidfds = b"", []
-        if answer:
-            return json.loads(answer), pidfds
-        self._zygote.close()
-        self._zygote = self._start_zygote()
-        return {"ok": False, "code": "zygote-died", "message": "the zygote ended; a new one was started", "hint": "try again"}, []
-
-    def _report(self, fd: int) -> None:
-        """Evidence for the Keep at the other end of this link, about itself."""
-        from enarx.errors import EnarxError
-        from enarx.formats.package import byte_strings
-        from enarx.formats.wire import decode
-
-        link, host_data = self._reports[fd]
-        try:
-            message = link.recv(MAX_MESSAGE)
-            value: Any = decode(message, "report request") if message else None
-            report_data = byte_strings([value["report_data"]], 64, "report data")[0]
-        except (OSError, EnarxError, TypeError, KeyError):
-            del self._reports[fd]
-            link.close()
-            return
-        evidence = self._chip.sign(measurement=self._measurement, host_data=host_data, report_data=report_data)
-        self._send(link, {"evidence": evidence, "endorsements": [self._chip.certificate]})
-
-    def _send(self, link: socket.socket, value: dict[str, Any]) -> None:
-        from enarx.formats.wire import encode
-
-        try:
-            link.send(encode(value))
-        except OSError:
-            return  # the Keep is gone; its link's end is seen by the loop
-
-
-def _undumpable() -> None:
-    """Nobody of the same user may attach to the process that holds the root."""
-    import ctypes
-
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+def start_zygote(code: tuple[str, ...]) -> int:
+    """Our end of the link to a new zygote, which loads its code from the directories `code`."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
+    target = os.dup(theirs.fileno())  # never the descriptor that it is to become
+    actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
+    actions += [(os.POSIX_SPAWN_DUP2, target, ORDERS)]
+    arguments = [sys.executable, "-I", "-S", "-c", ZYGOTE, ":".join(code)]
+    os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
+    os.close(target)
+    theirs.close()
+    return ours.detach()

@@ -1,12 +1,18 @@
-"""Starting the process that plays the hardware, and having it launch Keeps (docs/spec/host.md, "Hardware")."""
+"""Starting the process that plays the hardware, and having it launch Keeps (docs/spec/host.md, "Hardware").
+
+Loads next to nothing: a local run starts the hardware before all else.
+"""
 
 from __future__ import annotations
 
-import json
+import _socket
 import os
-import socket
 import sys
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
 
 MAX_MESSAGE = 64 << 10
 LINK = 3
@@ -17,7 +23,8 @@ class Hardware:
     """The link to one such process. It ends by itself once this end is closed and its Keeps are gone."""
 
     def __init__(self, paths: str, *, state: str, cache: str, command: tuple[str, ...] = ()) -> None:
-        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
+        self._fd = ours.detach()
         arguments = [*(command or (sys.executable, "-I", "-S", "-c", BOOT)), paths, "--state", state, "--cache", cache]
         target = os.dup(theirs.fileno())  # never the descriptor that it is to become
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
@@ -30,21 +37,27 @@ class Hardware:
         self, control: socket.socket, *, host_data: str, memory: int, disk: int, skip_layers: list[str]
     ) -> tuple[dict[str, Any], int]:
         """Launch a Keep that gets `control`; its answer, and the pidfd of the Keep, -1 if there is none."""
+        import json
+        import socket
+
         limits = {"memory": memory, "disk": disk}
         order = {"op": "launch", "host_data": host_data, "limits": limits, "skip_layers": skip_layers}
+        link = socket.socket(fileno=os.dup(self._fd))
         try:
-            socket.send_fds(self._link, [json.dumps(order).encode()], [control.fileno()])
-            message, fds, _, _ = socket.recv_fds(self._link, MAX_MESSAGE, 1)
+            socket.send_fds(link, [json.dumps(order).encode()], [control.fileno()])
+            message, fds, _, _ = socket.recv_fds(link, MAX_MESSAGE, 1)
         except OSError:
             message, fds = b"", []
+        finally:
+            link.close()
         if not message:
             return {"ok": False, "code": "hardware-died", "message": "the simulated hardware ended", "hint": "try again"}, -1
         return json.loads(message), fds[0] if fds else -1
 
     def fileno(self) -> int:
         """For poll: readable means that it has ended."""
-        return self._link.fileno()
+        return self._fd
 
     def close(self) -> None:
         """Let it go."""
-        self._link.close()
+        os.close(self._fd)

@@ -87,4 +87,5 @@ def _supervise(
         directory=order["directory"],
         stored_output=order["stored_output"],
         info={"keep_pid": answer["pid"], "layers": answer["layers"]},
+        scratch=answer.get("scratch", ""),
     ).serve()

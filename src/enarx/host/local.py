@@ -6,15 +6,15 @@ launch, and its end means that the command is gone. `--directory DIR` is a priva
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
 import sys
-from typing import Any
 
 from enarx.host.hardware import Hardware
-from enarx.host.supervisor import Supervisor, erase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
 
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
@@ -22,11 +22,16 @@ STORED_OUTPUT = 64 << 20
 
 
 def main() -> None:
-    """Serve one Keep, leave nothing."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
+    """Start the hardware before anything more is loaded; then serve one Keep, and leave nothing."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    hardware = Hardware(paths, state=options["--state"], cache=options["--cache"])
+    import json
+    import signal
+
+    from enarx.host.supervisor import erase
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
-        hardware = Hardware(paths, state=options["--state"], cache=options["--cache"])
         order = _read_order()
         if order:
             _serve(hardware, json.loads(order), options["--directory"])
@@ -46,6 +51,10 @@ def _read_order() -> bytes:
 
 
 def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
+    import socket
+
+    from enarx.host.supervisor import Supervisor
+
     listener = socket.socket(fileno=LISTENER)
     ours, theirs = socket.socketpair()
     with theirs:
@@ -61,13 +70,16 @@ def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
         return
     info = {"kind": order["kind"], "keep_pid": answer["pid"], "layers": answer["layers"]}
     supervisor = Supervisor(
-        keep=ours, pidfd=pidfd, listener=listener, directory=directory, stored_output=STORED_OUTPUT, info=info
+        keep=ours, pidfd=pidfd, listener=listener, directory=directory, stored_output=STORED_OUTPUT, info=info,
+        scratch=answer.get("scratch", ""),
     )
     supervisor.serve(until=ORDER)
 
 
 def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:
     """Give the launch's error to the first who asks for anything."""
+    import json
+
     connection, _ = listener.accept()
     with connection:
         connection.sendall(json.dumps(answer).encode() + b"\n")

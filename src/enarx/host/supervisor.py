@@ -45,7 +45,7 @@ class Client:
 
 
 class Supervisor:
-    """Everything about one Keep. `launched` is what the hardware said at its launch, for `info`."""
+    """Everything about one Keep. `info` is what is known of its launch; `scratch` a directory to remove with it."""
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class Supervisor:
         directory: str,
         stored_output: int,
         info: dict[str, Any],
+        scratch: str = "",
     ) -> None:
+        self._scratch = scratch
         self._keep: socket.socket | None = keep
         self._pidfd = pidfd
         self._listener = listener
@@ -172,6 +174,7 @@ class Supervisor:
         self._kill()
         self._info |= {"state": "ended", "ended": time.time()}
         self._note()
+        erase_scratch(self._scratch)
         if self._input is not None:
             self._refuse(self._input, "ended", "the Keep has ended")
         self._feed_readers()
@@ -187,6 +190,7 @@ class Supervisor:
         self._removed = True
         self._kill()
         self._listener.close()
+        erase_scratch(self._scratch)
         erase(self._directory)
 
     def _tenant_gone(self, until: int) -> None:
@@ -394,10 +398,23 @@ def write_json(path: str, value: dict[str, Any]) -> None:
     os.replace(f"{path}.new", path)
 
 
+def erase_scratch(path: str) -> None:
+    """Remove the directory in memory that a Keep without a mount namespace of its own has worked in."""
+    if not path.startswith("/dev/shm/enarx-keep-"):
+        return
+    for where, directories, files in os.walk(path, topdown=False):
+        for name in files:
+            os.unlink(f"{where}/{name}")
+        for name in directories:
+            found = f"{where}/{name}"
+            (os.unlink if os.path.islink(found) else os.rmdir)(found)
+    os.rmdir(path)
+
+
 def erase(directory: str) -> None:
-    """Remove a Keep's directory: it has files and no directories."""
+    """Remove a Keep's directory: it has files and no directories. The daemon's record of it goes first."""
     try:
-        for name in os.listdir(directory):
+        for name in sorted(os.listdir(directory), key=lambda name: name != "record.json"):
             os.unlink(f"{directory}/{name}")
         os.rmdir(directory)
     except FileNotFoundError:

@@ -1,17 +1,4 @@
-"""What a Keep consists of, and what that measures: the list of its files, and reference values anyone can recompute."""
+"""What a Keep consists of (`contents`), and what that measures (`measure`): anyone can recompute it.
 
-from __future__ import annotations
-
-from enarx.image.contents import DISTRIBUTIONS, OWN_FILES, code_paths, files
-from enarx.image.measure import DigestCache, Measurement, differences, measure
-
-__all__ = [
-    "DISTRIBUTIONS",
-    "OWN_FILES",
-    "DigestCache",
-    "Measurement",
-    "code_paths",
-    "differences",
-    "files",
-    "measure",
-]
+Nothing is loaded here: the hardware needs `contents` before it has time for anything else.
+"""

@@ -17,14 +17,14 @@ from enarx.keep import guest, sandbox
 
 CPU_SECONDS = 600
 MAX_FILES = 64
-MAX_THREADS = 64
+MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
 OK, BAD = b"\1", b"\0"
 
 
 def main(source: socket.socket, target: int, *, size: int, fuel: bool, skip: frozenset[str]) -> None:
     """Read `size` bytes, compile, write a verdict byte and the code (or what is wrong), and return."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    sandbox.confine(sandbox.COMPILER, skip=skip, nofile=MAX_FILES, nproc=MAX_THREADS)
+    sandbox.confine(sandbox.COMPILER, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
     module = bytearray(size)
     view = memoryview(module)
     while view:

@@ -55,7 +55,8 @@ class Storage:
             raise DeliveryError(
                 "disk-limit", f"the package needs {need} bytes of files, the host gives {self._limit}", state="receiving"
             )
-        sandbox.resize(self._isolation, need)
+        if self._isolation.resizable:  # else a layer was left out, by name and loudly
+            sandbox.resize(self._isolation, need)
         for i, nodes in enumerate(trees):
             os.mkdir(self._path(i), 0o700)
             for node in nodes:

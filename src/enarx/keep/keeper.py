@@ -33,8 +33,8 @@ FIRST_DISK = 16 << 20
 MAX_FILES = 1 << 16
 """Descriptors of any process of a Keep; the guest's own limit is far below."""
 
-MAX_PROCESSES = 64
-"""Processes and threads of a Keep, all together."""
+MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
+"""Processes and threads of a Keep, all together; wasmtime starts some for each CPU."""
 
 
 def main(
@@ -52,7 +52,8 @@ def main(
         sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES
     )
     handle = runner.spawn(isolation, skip)
-    answer.send(json.dumps({"ok": True, "layers": [asdict(layer) for layer in layers]}).encode())
+    said = {"ok": True, "layers": [asdict(layer) for layer in layers], "scratch": isolation.scratch}
+    answer.send(json.dumps(said).encode())
     answer.close()
     keeper = Keeper(Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip)
     try:

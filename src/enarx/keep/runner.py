@@ -20,7 +20,7 @@ from enarx.keep import compiler, guest, sandbox
 MAX_RESULT = 64 << 10
 SIZE = 4
 MAX_FILES = 1 << 16
-MAX_PROCESSES = 64
+MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
 OWN_FILES = 16
 """Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
 

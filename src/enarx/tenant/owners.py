@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 
 from enarx.errors import UsageError
 from enarx.tenant.paths import config_dir, write_private
 
 MAX_FILE = 16 << 10
+PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
+"""The one DER that stands before the 32 bytes of an Ed25519 private key (RFC 8410, section 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +35,9 @@ def create(path: str) -> bytes:
     if os.path.lexists(path):
         raise UsageError("owner-exists", f"{path}: is there already", hint="an owner key is never overwritten")
     key = Ed25519PrivateKey.generate()
+    body = base64.b64encode(PKCS8_ED25519 + key.private_bytes_raw())
     try:
-        write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_private(path, b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n")
     except OSError as e:
         raise UsageError("owner-file", f"{path}: {e.strerror}") from e
     return key.public_key().public_bytes_raw()
@@ -71,6 +67,8 @@ def load(paths: tuple[str, ...] = ()) -> Owners:
 
 def public_pem(raw: bytes) -> str:
     """What an owner gives to others."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     key = Ed25519PublicKey.from_public_bytes(raw)
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -90,6 +88,11 @@ def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     private = b"PRIVATE KEY" in data
     if private and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError("owner-mode", f"{path}: others can read this private key", hint=f"chmod 600 {path}")
+    plain = _plain(data)
+    if plain is not None:
+        return plain
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
     try:
         key = load_pem_private_key(data, None) if private else load_pem_public_key(data)
     except (ValueError, TypeError) as e:
@@ -97,3 +100,17 @@ def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     if not isinstance(key, (Ed25519PrivateKey, Ed25519PublicKey)):
         raise UsageError("owner-kind", f"{path}: not an Ed25519 key")
     return key
+
+
+def _plain(data: bytes) -> Ed25519PrivateKey | None:
+    """A private key in the form that `create` writes, without loading what reads all others (20 ms)."""
+    lines = data.split()
+    if len(lines) != 7 or lines[:3] != [b"-----BEGIN", b"PRIVATE", b"KEY-----"]:
+        return None
+    try:
+        der = base64.b64decode(lines[3], validate=True)
+    except ValueError:
+        return None
+    if len(der) != len(PKCS8_ED25519) + 32 or not der.startswith(PKCS8_ED25519):
+        return None
+    return Ed25519PrivateKey.from_private_bytes(der[len(PKCS8_ED25519) :])
