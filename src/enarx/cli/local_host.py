@@ -13,7 +13,7 @@ import sys
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
 BOOT = (
-    "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
+    "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
 )
 SOCKET_FD, ORDER_FD = 3, 4
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing takes longer to load than what this file does
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    gc.disable()  # until everything is loaded: nothing of it is garbage
     if arguments[:1] == ["run"]:
         from enarx.cli import local_host
 
         local_host.start_early(arguments)
+    from enarx.cli.parser import build_parser
+
     own, arguments_of_workload = _split(arguments)
-    options = build_parser().parse_args(own)
+    options = build_parser(own[0] if own else "").parse_args(own)
     options.args = arguments_of_workload
     return _guarded(options)
 
@@ -40,6 +45,8 @@ def _guarded(options: argparse.Namespace) -> int:
 
     try:
         module = importlib.import_module(f"enarx.cli.commands.{options.module}")
+        gc.freeze()
+        gc.enable()
         return int(getattr(module, options.function)(options))
     except EnarxError as e:
         return console.report(e, as_json=getattr(options, "json", False))
@@ -52,21 +59,20 @@ def _guarded(options: argparse.Namespace) -> int:
 
 def _silence_stdout() -> None:
     """Whoever read our output is gone: nothing may be written at exit either."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    from enarx.cli import parser
-
-    return parser.build_parser()
-
-
 def script() -> None:
-    """The console script."""
-    sys.exit(main())
+    """The console script. Ends at once: taking an interpreter down in order takes longer than many a command."""
+    try:
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 1
+    except BrokenPipeError:
+        code = 141
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def build_parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands, or of one alone, where its name is one: the others take time to make."""
     parser = Parser(
         prog="enarx",
         description="Run WebAssembly workloads in Keeps: on machines that you do not trust.",
@@ -30,7 +30,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"enarx {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_run, _deploy, _keep, _host, _platform, _init, _package, _owner, _reset, _completion):
+    adders = {
+        "run": _run,
+        "deploy": _deploy,
+        "keep": _keep,
+        "host": _host,
+        "platform": _platform,
+        "init": _init,
+        "package": _package,
+        "owner": _owner,
+        "reset": _reset,
+        "completion": _completion,
+    }
+    for add in [adders[only]] if only in adders else adders.values():
         add(commands)
     return parser
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Any, Self
 
 from enarx.errors import ParseError
 from enarx.formats.wire import CHUNK, decode, encode
+from enarx.record import record
 
 VERSION = 1
 SUITE = 1
@@ -41,7 +41,7 @@ def verifier_id(owner: bytes) -> bytes:
 
 
 class _Message:
-    """What the messages share: a map with exactly the fields of the dataclass, byte strings of known size."""
+    """What the messages share: a map with exactly the fields of the record, byte strings of known size."""
 
     __slots__ = ()
     SIZES: dict[str, int | range]
@@ -67,7 +67,7 @@ def expect(value: object, wanted: int, what: str, name: str) -> None:
         raise ParseError(f"{what}-{name}", f"{what}: {name} is {value!r}, this program knows {wanted}", what=what)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Challenge(_Message):
     """The tenant asks a Keep to prove itself, for one package, to one verifier, once."""
 
@@ -90,7 +90,7 @@ class Challenge(_Message):
         return cls(**value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Attestation(_Message):
     """The Keep's answer: evidence whose report data binds the exact Challenge and both of its keys."""
 
@@ -126,7 +126,7 @@ def report_data(role: str, challenge: bytes, hpke: bytes, identity: bytes) -> by
     return hashlib.sha512(lp(b"enarx report data v1", role.encode(), challenge, hpke, identity)).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Delivery(_Message):
     """An owner gives the Keep its package: the manifest in clear, the keys of the sealed stream, the owner's word.
 
@@ -170,7 +170,7 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
     return transcript("delivery", VERSION.to_bytes(2, "big"), SUITE.to_bytes(2, "big"), *digests, package, header)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Attach(_Message):
     """The tenant takes up the session (again)."""
 
@@ -189,7 +189,7 @@ class Attach(_Message):
         return cls(**value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Attached(_Message):
     """The Keep agrees: the tenant's nonce, its own, the number of this attachment, its identity key's signature."""
 

@@ -11,7 +11,6 @@ Two kinds of sealed record share one form, `Records`:
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any, Self
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +21,7 @@ from enarx.delivery.stream import TAG
 from enarx.delivery.suite import derive
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import CHUNK, decode, encode
+from enarx.record import record
 
 OUTPUT_HEADER = struct.Struct(">QB")
 """In clear before an output record: its number, and 1 if it is final."""
@@ -58,7 +58,7 @@ def _open(aead: AESGCM, number: int, final: bool, header: bytes, sealed: bytes, 
     return kind, offset, plain[BODY.size :]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Status:
     """How a workload ended; only ever read from a final record.
 
@@ -122,7 +122,7 @@ class OutputSealer:
         return _seal(self._aead, number, final, OUTPUT_HEADER.pack(number, final), body, data)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Output:
     """One verified output record: bytes of a stream at an offset, or the final status; `lost` is the number of records
     that the host did not give before it."""

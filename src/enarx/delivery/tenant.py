@@ -8,7 +8,6 @@ many times, and opens what comes back. Whether evidence is good is not decided h
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Self
 
 from enarx.delivery import states
@@ -33,9 +32,10 @@ from enarx.formats.package import Manifest, byte_strings
 from enarx.formats.wire import CHUNK, decode, encode, frame
 from enarx.formats.wire import HEADER as FRAME_HEADER
 from enarx.formats.wire import FrameType as F
+from enarx.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Session:
     """What a tenant must keep to read results later: as secret as the results. `to_bytes` is for a file of mode 0600."""
 

@@ -7,10 +7,10 @@ carries in clear, which a Keep reads back from bytes that it does not trust.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
+from enarx.record import record, replace
 
 SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -34,7 +34,7 @@ class Invalid(Exception):
         self.path, self.message, self.code, self.hint = path, message, code, hint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Limits:
     """What a workload may take. Sizes in bytes, time in seconds of wall clock; None is no limit.
 
@@ -49,7 +49,7 @@ class Limits:
     output: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class File:
     """One entry of [[files]]; its index is the WASI descriptor."""
 
@@ -61,7 +61,7 @@ class File:
     addr: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Dir:
     """A directory at `guest`: from `host` on the tenant's machine, or an empty scratch. `mode` is ro or rw."""
 
@@ -70,7 +70,7 @@ class Dir:
     mode: str = "ro"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Secret:
     """A secret's name: a file below /run/secrets for the guest, and a variable too if `env` names one."""
 
@@ -78,7 +78,7 @@ class Secret:
     env: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Config:
     """An effective configuration. `files` is None where none are given: stdio is then inherited."""
 
@@ -86,7 +86,7 @@ class Config:
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     files: tuple[File, ...] | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
 

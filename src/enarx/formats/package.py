@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 from enarx.errors import ParseError
 from enarx.formats.config import Config
 from enarx.formats.wire import decode, encode
+from enarx.record import record
 
 VERSION = 1
 SALT_SIZE = 32
@@ -38,7 +37,7 @@ def fail(code: str, what: str, got: str) -> ParseError:
     return ParseError(code, f"{what}: {got}", what=what)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record()
 class Manifest:
     """Everything that changes what the package does, in the order of docs/spec/package.md.
 
@@ -93,7 +92,7 @@ class Manifest:
         wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
         return cls(owners=owners, wasm=wasm, config=config, args=args, env=env, dirs=dirs, raw=data)
 
-    @cached_property
+    @property
     def digest(self) -> bytes:
         """The package digest: SHA-256 of the manifest's bytes."""
         return hashlib.sha256(self.raw).digest()
@@ -133,7 +132,7 @@ def commit_dir(salt: bytes, guest: str, index: bytes) -> bytes:
     return commit(salt, f"dir {guest}", hashlib.sha256(index).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Node:
     """One entry of a directory's index: kind `d`, `f` (size in bytes, SHA-256) or `l` (a symbolic link's target)."""
 
@@ -204,7 +203,7 @@ def _path(path: str) -> str:
 HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record()
 class Head:
     """The first, private part of a sealed package: what the manifest commits to, the secrets, and the sizes to come."""
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -19,13 +18,14 @@ from enarx.formats.evidence.simulated import (
     evidence_body,
     signed,
 )
+from enarx.record import record
 
 ROOT_PUBLIC = "root.pub"
 YEARS_10 = 10 * 365 * 86400
 SVN = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Chip:
     """A chip that can sign evidence."""
 

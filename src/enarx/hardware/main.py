@@ -13,7 +13,7 @@ import sys
 from enarx.image.contents import code_paths
 
 ORDERS = 3
-ZYGOTE = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.keep.zygote import main; main()"
+ZYGOTE = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.keep.zygote import main; main()"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import select
@@ -31,6 +32,8 @@ class Service:
         self._zygote = socket.socket(fileno=zygote)
         self._reports: dict[int, tuple[socket.socket, bytes]] = {}
         self._chip = keys.load(state)
+        gc.freeze()
+        gc.enable()
         self._measurement = measure(files(search), DigestCache(f"{cache}/digests.json")).value
 
     def serve(self) -> None:
@@ -60,7 +63,7 @@ class Service:
     def _launch(self, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            answer, pidfds = self._ask_zygote(json.dumps(order).encode(), [*fds, theirs.fileno()])
+            answer, pidfds = self._ask_zygote(encode(order), [*fds, theirs.fileno()])
         if not answer.get("ok"):
             ours.close()
             return answer, pidfds
@@ -76,7 +79,7 @@ class Service:
         except OSError:
             answer, pidfds = b"", []
         if answer:
-            return json.loads(answer), pidfds
+            return _map(answer), pidfds
         self._zygote.close()
         self._zygote = socket.socket(fileno=start_zygote(self._code))
         return {"ok": False, "code": "zygote-died", "message": "the zygote ended; a new one was started", "hint": "try again"}, []
@@ -100,6 +103,11 @@ class Service:
             link.send(encode(value))
         except OSError:
             return  # the Keep is gone; its link's end is seen by the loop
+
+
+def _map(packet: bytes) -> dict[str, Any]:
+    value: Any = decode(packet, "zygote's answer")
+    return dict(value)
 
 
 def _undumpable() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 64 << 10
 LINK = 3
-BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.hardware.main import main; main()"
+BOOT = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.hardware.main import main; main()"
 
 
 class Hardware:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 OWN_FILES = (
     "enarx/__init__.py",
     "enarx/errors.py",
+    "enarx/record.py",
     "enarx/formats/__init__.py",
     "enarx/formats/config.py",
     "enarx/formats/package.py",

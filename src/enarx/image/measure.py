@@ -12,15 +12,15 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from enarx.formats.wire import encode
+from enarx.record import record
 
 LABEL = "enarx keep v1"
 PIECE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Measurement:
     """`value` is 48 bytes; `digests` are of the files by their names in the image."""
 

@@ -19,10 +19,12 @@ CPU_SECONDS = 600
 MAX_FILES = 64
 MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
 OK, BAD = b"\1", b"\0"
+SIZE = 8
+"""Bytes of the length that stands between verdict and code."""
 
 
 def main(source: socket.socket, target: int, *, size: int, fuel: bool, skip: frozenset[str]) -> None:
-    """Read `size` bytes, compile, write a verdict byte and the code (or what is wrong), and return."""
+    """Read `size` bytes, compile, write a verdict byte, a length, and the code (or what is wrong), and return."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     sandbox.confine(sandbox.COMPILER, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
     module = bytearray(size)
@@ -33,9 +35,9 @@ def main(source: socket.socket, target: int, *, size: int, fuel: bool, skip: fro
             return
         view = view[count:]
     try:
-        answer = OK + guest.compile_module(bytes(module), fuel=fuel)
+        verdict, answer = OK, guest.compile_module(bytes(module), fuel=fuel)
     except wasmtime.WasmtimeError as e:
-        answer = BAD + str(e).encode()[:2000]
-    rest = memoryview(answer)
+        verdict, answer = BAD, str(e).encode()[:2000]
+    rest = memoryview(verdict + len(answer).to_bytes(SIZE, "big") + answer)
     while rest:
         rest = rest[os.write(target, rest) :]

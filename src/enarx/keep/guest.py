@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import wasmtime
+
+from enarx.record import record
 
 ARGV0 = "main.wasm"
 BACKTRACE_MAX = 16 << 10
@@ -37,7 +38,7 @@ def compile_module(module: bytes, *, fuel: bool) -> bytes:
     return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Order:
     """What to run it with. `dirs` are (path in the Keep, path for the guest, writable); times in milliseconds."""
 

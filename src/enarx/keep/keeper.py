@@ -5,12 +5,10 @@ It ends with 0 whatever the workload did: how that ended is said in the sealed f
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import time
-from dataclasses import asdict
 from typing import Any
 
 from enarx.delivery.content import Receiver
@@ -20,12 +18,13 @@ from enarx.delivery.states import SESSION
 from enarx.errors import DeliveryError, EnarxError, UnavailableError, UsageError
 from enarx.formats.config import Config
 from enarx.formats.package import Manifest
-from enarx.formats.wire import CHUNK, FrameType
+from enarx.formats.wire import CHUNK, FrameType, encode
 from enarx.keep import runner, sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
 from enarx.keep.watch import Watch
+from enarx.record import as_dict
 
 FIRST_DISK = 16 << 20
 """Bytes of files before a package has said what it needs."""
@@ -52,8 +51,8 @@ def main(
         sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES
     )
     handle = runner.spawn(isolation, skip)
-    said = {"ok": True, "layers": [asdict(layer) for layer in layers], "scratch": isolation.scratch}
-    answer.send(json.dumps(said).encode())
+    said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
+    answer.send(encode(said))
     answer.close()
     keeper = Keeper(Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip)
     try:

@@ -10,12 +10,12 @@ import os
 import resource
 import socket
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from enarx.errors import EnarxError
 from enarx.formats.wire import decode, encode
 from enarx.keep import compiler, guest, sandbox
+from enarx.record import record
 
 MAX_RESULT = 64 << 10
 SIZE = 4
@@ -25,7 +25,7 @@ OWN_FILES = 16
 """Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Handle:
     """The keeper's end: the process, its orders, the module's socket, and the guest's stdio pipes."""
 
@@ -130,16 +130,15 @@ def _run(
 
 
 def _load(code_in: int, fuel: bool, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
-    verdict = os.read(code_in, 1)
-    code = bytearray()
-    while piece := os.read(code_in, 1 << 20):
-        code += piece
+    header = _read(code_in, 1 + compiler.SIZE)
+    verdict, size = header[:1], int.from_bytes(header[1:], "big")
+    code = _read(code_in, size)
     os.close(code_in)
-    if not verdict:
+    if not verdict or len(code) < size:
         return {"cause": "failed", "message": "the compiler ended without a result: out of memory or time"}
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
-    loaded = guest.Guest(bytes(code), fuel=fuel)
+    loaded = guest.Guest(code, fuel=fuel)
     sandbox.forbid_new_code(skip=skip)
     return loaded
 
@@ -148,6 +147,14 @@ def _limit_files(count: int) -> None:
     """The guest's own open files: what the runner has open already is not counted against it."""
     used = 3 + OWN_FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + used, count + used))
+
+
+def _read(fd: int, size: int) -> bytes:
+    """As many bytes, or fewer if the compiler ends before."""
+    data = bytearray()
+    while len(data) < size and (piece := os.read(fd, min(size - len(data), 1 << 20))):
+        data += piece
+    return bytes(data)
 
 
 def _order(order: dict[str, Any]) -> guest.Order:

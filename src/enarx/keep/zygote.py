@@ -1,13 +1,12 @@
 """The zygote: a process that has loaded the Keep's code, holds no key, and is forked once for each Keep.
 
 It is started from the measured files by the (simulated) hardware, takes its orders on descriptor 3 and answers there,
-one packet each: JSON with the descriptors beside it (docs/spec/host.md, "Hardware").
+one packet each: CBOR with the descriptors beside it (docs/spec/host.md, "Hardware").
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # made use of when there is no file to load it from
 
 from enarx.errors import BackendError, EnarxError
+from enarx.formats.wire import decode, encode
 from enarx.keep import keeper, sandbox
 
 LINK = 3
@@ -27,16 +27,22 @@ def main() -> None:
     link = socket.socket(fileno=LINK)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Keeps are reaped by the kernel
     sandbox.adopt_orphans()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     while True:
         order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, 2)
         if not order:
             return
-        answer, pidfds = _launch(link, json.loads(order), fds)
-        socket.send_fds(link, [json.dumps(answer).encode()], pidfds)
+        answer, pidfds = _launch(link, _map(order), fds)
+        socket.send_fds(link, [encode(answer)], pidfds)
         for fd in (*fds, *pidfds):
             os.close(fd)
+
+
+def _map(packet: bytes) -> dict[str, Any]:
+    """The map in a packet of ours."""
+    value: Any = decode(packet, "packet")
+    return dict(value)
 
 
 def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
@@ -58,7 +64,7 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
         part, more, _, _ = socket.recv_fds(ours, MAX_ORDER, 1)
         if not part:
             break
-        answer |= json.loads(part)
+        answer |= _map(part)
         pidfds += more
     ours.close()
     return answer or {"ok": False, "code": "keep-died", "message": "the Keep ended while it started", "hint": ""}, pidfds
@@ -71,13 +77,13 @@ def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: i
         isolation = sandbox.isolate(skip=skip, disk=keeper.FIRST_DISK)
         pid = os.fork()
         if pid:
-            socket.send_fds(answer, [json.dumps({"pid": pid}).encode()], [os.pidfd_open(pid)])
+            socket.send_fds(answer, [encode({"pid": pid})], [os.pidfd_open(pid)])
             return
         keeper.main(answer, isolation, order["limits"], skip, control=control, report=report)
     except EnarxError as e:
-        answer.send(json.dumps(_refusal(e)).encode())
+        answer.send(encode(_refusal(e)))
 
 
 def _refusal(e: EnarxError) -> dict[str, Any]:
     checks = e.checks if isinstance(e, BackendError) else ()
-    return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks}
+    return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": [list(c) for c in checks]}

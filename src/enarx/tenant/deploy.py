@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from enarx.delivery.session import (
@@ -26,12 +25,13 @@ from enarx.formats.wire import FrameType
 from enarx.tenant.link import Frame, Link
 from enarx.tenant.owners import Owners
 from enarx.tenant.package import Package
+from enarx.record import record
 
 Progress = Callable[[int, int], None]
 """Bytes sealed so far, and in all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Claim:
     """What a Keep says of itself, with the report data that its evidence must carry to mean this one exchange."""
 
@@ -106,7 +106,7 @@ def _raise_refusal(link: Link) -> None:
             raise _refused(payload)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Result:
     """What a run came to. `status` is proven, it was sealed by the Keep; `lost` is True if the host dropped output."""
 
@@ -114,7 +114,6 @@ class Result:
     lost: bool
 
 
-@dataclass(slots=True)
 class Run:
     """A tenant attached to a session: feeds stdin, gives out stdout and stderr as they come.
 
@@ -122,19 +121,29 @@ class Run:
     `settled` once all of stdin is delivered or the run is over. Use `serve` once.
     """
 
-    link: Link
-    session: Session
-    start: int = 1
-    write: Callable[[int, bytes], None] = lambda kind, data: None
-    stdin: BinaryIO | int | None = None
-    close_stdin: bool = True
-    attached: threading.Event = field(default_factory=threading.Event)
-    settled: threading.Event = field(default_factory=threading.Event)
-    _room: threading.Condition = field(default_factory=threading.Condition)
-    _attachment: Attachment = field(init=False)
-    _sending: threading.Lock = field(default_factory=threading.Lock)
-    _failed: EnarxError | None = None
-    _done: bool = False
+    def __init__(
+        self,
+        *,
+        link: Link,
+        session: Session,
+        start: int = 1,
+        write: Callable[[int, bytes], None] = lambda kind, data: None,
+        stdin: BinaryIO | int | None = None,
+        close_stdin: bool = True,
+    ) -> None:
+        self.link = link
+        self.session = session
+        self.start = start
+        self.write = write
+        self.stdin = stdin
+        self.close_stdin = close_stdin
+        self.attached = threading.Event()
+        self.settled = threading.Event()
+        self._room = threading.Condition()
+        self._sending = threading.Lock()
+        self._attachment: Attachment
+        self._failed: EnarxError | None = None
+        self._done = False
 
     def serve(self, *, output: OutputOpener | None = None) -> Result:
         """Attach, and go on until the final record.

@@ -7,24 +7,24 @@ import json
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from enarx.errors import EnarxError, UsageError
 from enarx.tenant.link import Frame, host_error, lost, read_entries
+from enarx.record import record
 
 FRAMES = "application/vnd.enarx.frames"
 TIMEOUT = 30.0
 MAX_ANSWER = 16 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(hidden=("token",))
 class Endpoint:
     """Where a daemon is and how it knows us: an http(s) URL, a bearer token, or a client certificate (PEM files)."""
 
     url: str
-    token: str = field(default="", repr=False)
+    token: str = ""
     ca: str = ""
     certificate: str = ""
     key: str = ""

@@ -5,24 +5,24 @@ from __future__ import annotations
 import base64
 import os
 import stat
-from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from enarx.errors import UsageError
 from enarx.tenant.paths import config_dir, write_private
+from enarx.record import record
 
 MAX_FILE = 16 << 10
 PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
 """The one DER that stands before the 32 bytes of an Ed25519 private key (RFC 8410, section 7)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False, hidden=("seed",))
 class Owners:
     """Everyone whom a package names, and the seed of the one who signs here."""
 
     public: tuple[bytes, ...]
-    seed: bytes = field(repr=False)
+    seed: bytes
 
 
 def default_path() -> str:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from enarx.delivery.content import sealed_size
 from enarx.errors import UsageError
@@ -22,12 +21,13 @@ from enarx.formats.package import (
     encode_index,
 )
 from enarx.formats.wire import CHUNK
+from enarx.record import record
 
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record()
 class Package:
     """What goes to a Keep. `files` are the tenant's paths of each directory's files, in the order of its index."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import Self
 
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UsageError
 from enarx.tenant.http import Endpoint
 from enarx.tenant.paths import state_dir, write_private
+from enarx.record import record
 
 MAX_FILE = 64 << 10
 
@@ -28,7 +28,7 @@ def _path(keep: str) -> str:
     return os.path.join(_directory(), f"{keep}.json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Saved:
     """A session with the way to its Keep. Of credentials only the paths of their files are kept, never their content."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enarx.errors import UsageError
-from enarx.verify.policy import AppraisalPolicy, Exactly, Matcher, Unchecked, show
+from enarx.verify.policy import FIELDS, AppraisalPolicy, Exactly, Matcher, Unchecked, show
 from enarx.verify.result import (
     FAILED,
     PASSED,
@@ -16,7 +16,6 @@ from enarx.verify.result import (
 )
 
 REPORT_DATA_SIZE = 64
-POLICY_FIELDS = ("kind", "measurement", "host_data", "debug", "svn", "chip_id")
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes) -> AttestationResult:
@@ -29,7 +28,7 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         raise UsageError("report-data", f"report data of {len(report_data)} bytes, wanted {REPORT_DATA_SIZE}: nothing is fresh without")
     claims = evidence.claims
     made = [_check("report-data", Exactly(report_data), claims.report_data, evidence.anchor, "docs/spec/delivery.md, Messages")]
-    for name in POLICY_FIELDS:
+    for name in FIELDS:
         made.append(_check(name.replace("_", "-"), getattr(policy, name), getattr(claims, name), evidence.anchor, f"policy, {name}"))
     checks = (*evidence.checks, *made)
     trusted = all(check.outcome in (PASSED, SKIPPED) for check in made)

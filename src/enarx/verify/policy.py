@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from enarx.errors import UsageError
+from enarx.record import record
 
 SIMULATED = "simulated"
+FIELDS = ("kind", "measurement", "host_data", "debug", "svn", "chip_id")
 
 
 class Matcher(Protocol):
@@ -25,7 +26,7 @@ def show(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Exactly:
     """This value and no other."""
 
@@ -40,7 +41,7 @@ class Exactly:
         return show(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class AtLeast:
     """This number or a higher one."""
 
@@ -55,7 +56,7 @@ class AtLeast:
         return f"at least {self.value}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class AnyOf:
     """One of these values; at least one must be given."""
 
@@ -74,7 +75,7 @@ class AnyOf:
         return "one of " + ", ".join(map(show, self.values))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Unchecked:
     """Any value, on purpose; the reason is shown in every result."""
 
@@ -93,7 +94,7 @@ class Unchecked:
         return f"anything ({self.reason})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class ReferenceValues:
     """What good Keeps measure: 48 bytes each, with a name for people."""
 
@@ -104,7 +105,7 @@ class ReferenceValues:
         return AnyOf(tuple(value for _, value in self.measurements))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class AppraisalPolicy:
     """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
 
@@ -126,9 +127,9 @@ class AppraisalPolicy:
     _accepts_simulated = False
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if not callable(getattr(getattr(self, item.name), "accepts", None)):
-                raise UsageError("policy-field", f"policy: {item.name} is no matcher; nothing set is an error")
+        for name in FIELDS:
+            if not callable(getattr(getattr(self, name), "accepts", None)):
+                raise UsageError("policy-field", f"policy: {name} is no matcher; nothing set is an error")
         if isinstance(self.kind, Unchecked):
             raise UsageError("policy-kind", "policy: the kind of TEE can not be left unchecked")
         if self.kind.accepts(SIMULATED) != self._accepts_simulated:
@@ -138,15 +139,15 @@ class AppraisalPolicy:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class SimulatedPolicy(AppraisalPolicy):
     """For trying things out: accepts simulated evidence and nothing else. It protects nothing from the host's owner."""
 
-    kind: Matcher = field(default=Exactly(SIMULATED), init=False)
+    kind: Matcher = Exactly(SIMULATED)
     _accepts_simulated = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Roots:
     """Whom to believe, by kind. `simulated` are raw Ed25519 keys, given by the user; there is no pin for them."""
 

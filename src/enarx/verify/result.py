@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 from enarx.errors import AppraisalError
+from enarx.record import record
 
 PASSED = "passed"
 FAILED = "failed"
@@ -19,7 +19,7 @@ AUTHENTIC = "authentic"
 REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Check:
     """One check: a stable id, its outcome, what was wanted and got, what it rests on, and where the rule stands."""
 
@@ -31,7 +31,7 @@ class Check:
     where: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Claims:
     """What authentic evidence says, in the same words for every kind of TEE. Sizes as in AppraisalPolicy."""
 
@@ -47,7 +47,7 @@ class Claims:
 _MAKER = object()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class VerifiedEvidence:
     """Evidence whose signatures hold up to a root. Only a verifier can make one (`verified`)."""
 
@@ -55,7 +55,7 @@ class VerifiedEvidence:
     checks: tuple[Check, ...]
     anchor: str
     expires: int
-    _made_by: object = field(repr=False)
+    _made_by: object
 
     def __post_init__(self) -> None:
         if self._made_by is not _MAKER:
@@ -67,7 +67,7 @@ def verified(claims: Claims, checks: tuple[Check, ...], *, anchor: str, expires:
     return VerifiedEvidence(claims=claims, checks=checks, anchor=anchor, expires=expires, _made_by=_MAKER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class AttestationResult:
     """The verdict. `expires` is when the first of its endorsements does (unix seconds), 0 if nothing was read."""
 

@@ -5,12 +5,12 @@ Its format, label and root are its own, so it can not be taken for evidence of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 from enarx.errors import ParseError
 from enarx.formats.package import byte_strings
 from enarx.formats.wire import decode, encode
+from enarx.record import record
 
 KIND = "simulated"
 VERSION = 1
@@ -51,7 +51,7 @@ def _body(data: bytes, what: str, sizes: dict[str, int], others: dict[str, range
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Evidence:
     """A report about one Keep.
 
@@ -77,7 +77,7 @@ class Evidence:
         return cls(**value, signed=body, signature=signature)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class ChipCertificate:
     """The root's word for a chip's key, between two times in unix seconds. `signed` is the body as received."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from enarx.record import record
 
 ALLOW = 0x7FFF0000
 KILL = 0x80000000
@@ -27,7 +28,7 @@ def fail(code: int) -> int:
     return 0x00050000 | code
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Check:
     """Allow the call if (argument & mask) is one of `values`; else the verdict is `otherwise`."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from enarx.errors import BackendError, UsageError
+from enarx.record import record
 
 STOPS = {
     "unprivileged-uid": "the Keep's user id being root's outside, so that an escape would own the host",
@@ -67,7 +67,7 @@ _REFUSALS = {
 """Remedies that depend on the error as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Layer:
     """One layer as it was found: `remedy` says what it needs, and is empty when it is on."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from enarx.errors import BackendError
 from enarx.keep.sandbox import kernel
 from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
 from enarx.keep.sandbox.profiles import RESIZE_FLAGS
+from enarx.record import record
 
 NOBODY = 65534
 """The Keep's user and group: inside always, outside too if root starts it."""
@@ -27,7 +27,7 @@ _MEMORY_DISKS = "/dev/shm"  # noqa: S108  # what is made in it has a random name
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Isolation:
     """The isolation of a Keep and where its files are.
 

@@ -9,10 +9,10 @@ and the compiler are forked, allows whatever any other profile does.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
 
 from enarx.keep.sandbox import kernel
 from enarx.keep.sandbox.bpf import KILL, WORD, Check, fail
+from enarx.record import record
 
 UNKNOWN = fail(errno.ENOSYS)
 CAP_SYS_ADMIN = 1 << 21
@@ -138,7 +138,7 @@ _PRETENDED_CODE = NO_NEW_CODE | {"mprotect": Check(2, _PROT_EXEC, (0,), fail(0))
 _CODE = frozenset(NO_NEW_CODE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record()
 class Profile:
     """What one kind of process may do.
 
@@ -149,7 +149,7 @@ class Profile:
     name: str
     allowed: frozenset[str]
     checks: dict[str, Check]
-    own: frozenset[str] = field(default=frozenset())
+    own: frozenset[str] = frozenset()
     capabilities: int = 0
     signals: bool = True
 

@@ -1,0 +1,101 @@
+"""Frozen records: what `dataclass(frozen=True, slots=True, kw_only=True)` gives, without what it loads.
+
+Importing `dataclasses` loads `inspect`, `ast`, `dis` and `tokenize`, and each class made with it compiles half a dozen functions:
+together a fifth of the time that a Keep takes to start, and code that has no business inside one (docs/adr/0005-records.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, dataclass_transform
+
+_T = TypeVar("_T")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=True)
+def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Any:
+    """A class decorator: the annotated names become the fields, in order; a value beside a name is its default.
+
+    Defaults must be immutable, as they are shared. Fields named in `hidden` are left out of repr. A `__post_init__` is
+    called at the end of making one. Fields of a base that is a record come first.
+    """
+
+    def make(cls: type[_T]) -> type[_T]:
+        own = tuple(cls.__dict__.get("__annotations__", ()))
+        inherited: tuple[str, ...] = getattr(cls, "__fields__", ())
+        fields = (*(name for name in inherited if name not in own), *own)
+        body = dict(cls.__dict__)
+        defaults = {**getattr(cls, "__defaults__", {}), **{name: body.pop(name) for name in own if name in body}}
+        for name in ("__dict__", "__weakref__", "__annotations__"):
+            body.pop(name, None)
+        body |= {
+            "__slots__": tuple(name for name in own if name not in inherited),
+            "__match_args__": () if kw_only else fields,
+            "__init__": _initializer(cls.__name__, fields, defaults, kw_only),
+            "__setattr__": _refuse,
+            "__delattr__": _refuse,
+            "__eq__": _equal,
+            "__hash__": _hash,
+            "__fields__": fields,
+            "__defaults__": defaults,
+        }
+        if "__repr__" not in cls.__dict__:
+            body["__repr__"] = _representer(tuple(name for name in fields if name not in hidden))
+        return type(cls)(cls.__name__, cls.__bases__, body)
+
+    return make
+
+
+def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool) -> Any:
+    known = frozenset(fields)
+
+    def __init__(self: Any, *args: Any, **given: Any) -> None:
+        if args:
+            if kw_only or len(args) > len(fields):
+                raise TypeError(f"{kind}() takes its fields by name" if kw_only else f"{kind}() got too many values")
+            given |= zip(fields, args, strict=False)
+        if not given.keys() <= known:
+            raise TypeError(f"{kind}() has no field {', '.join(sorted(given.keys() - known))}")
+        put = object.__setattr__
+        for name in fields:
+            if name in given:
+                put(self, name, given[name])
+            elif name in defaults:
+                put(self, name, defaults[name])
+            else:
+                raise TypeError(f"{kind}() needs {name}")
+        check = getattr(self, "__post_init__", None)
+        if check is not None:
+            check()
+
+    return __init__
+
+
+def _representer(shown: tuple[str, ...]) -> Any:
+    def __repr__(self: Any) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    return __repr__
+
+
+def _refuse(self: Any, name: str, value: Any = None) -> None:
+    raise AttributeError(f"{type(self).__name__}.{name} can not be changed")
+
+
+def _equal(self: Any, other: object) -> bool:
+    if type(other) is not type(self):
+        return NotImplemented
+    return all(getattr(self, name) == getattr(other, name) for name in self.__fields__)
+
+
+def _hash(self: Any) -> int:
+    return hash(tuple(getattr(self, name) for name in self.__fields__))
+
+
+def replace(value: _T, **changes: Any) -> _T:
+    """Another record of the same kind with some fields changed."""
+    return type(value)(**{**as_dict(value), **changes})
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """The fields by name."""
+    return {name: getattr(value, name) for name in value.__fields__}
