@@ -133,7 +133,7 @@ class Config:
     def check(self) -> None:
         """What concerns more than one entry; Invalid says which."""
         _positions(self.files or ())
-        _unique([f.name for f in self.files or ()], "files", "name")
+        _unique([f"{i}:" if f.kind == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name")
         _unique([s.name for s in self.secrets], "secrets", "name")
         _guests([d.guest for d in self.dirs])
         names = [s.env for s in self.secrets if s.env is not None]

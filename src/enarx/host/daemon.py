@@ -7,10 +7,11 @@ import contextlib
 import fcntl
 import ipaddress
 import os
+import signal
 import socket
 import ssl
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -74,6 +75,7 @@ def _run(options: Options, token: str, local: bool) -> None:
         pool = asyncio.create_task(keeps.fill_pool())
         yield
         pool.cancel()
+        await keeps.drop_pool()
         launcher.close()
         events.log("ended")
 
@@ -92,7 +94,18 @@ def _run(options: Options, token: str, local: bool) -> None:
         server_header=False,
         h11_max_incomplete_event_size=64 << 10,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends in order on a signal, and with 0: uvicorn would let itself be killed by it in the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn.Server, without raising what it caught."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def _announce(options: Options, url: str) -> None:

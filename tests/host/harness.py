@@ -1,0 +1,286 @@
+"""What the tests of the host share: its processes, started as they are in earnest, on hardware of the tests' own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import enarx
+
+SOURCE = str(Path(enarx.__file__).parent.parent)
+PATHS = f"{Path(__file__).parent / 'fake'}:{SOURCE}"
+REFUSES, DIES, HANGS, SLOW = 1001, 1002, 1003, 1004
+MEMORY, DISK = 64 << 20, 16 << 20
+MAX_FRAME = (1 << 20) + (64 << 10)
+ZEROS = "0" * 64
+
+
+def frame(order: bytes, rest: bytes = b"") -> bytes:
+    return (len(order) + len(rest) + 1).to_bytes(4, "big") + b"\x01" + order + rest
+
+
+def produce(count: int, size: int) -> bytes:
+    return frame(b"P", struct.pack(">II", count, size))
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """The first true value; fails the test where none comes."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def processes(mark: str) -> list[int]:
+    """Those whose command line has `mark` in it: launchers, supervisors, hardware and Keeps of one state directory."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                    if not Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].startswith(" Z"):
+                        found.append(int(name))
+    return found
+
+
+def end_all(mark: str) -> None:
+    """What a failing test has left."""
+    for pid in processes(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+class Connection:
+    """To one supervisor's socket."""
+
+    def __init__(self, path: str, op: str, **more: object) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.file: BinaryIO = self.socket.makefile("rb")
+        self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
+
+    def answer(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.file.readline())
+        return value
+
+    def entries(self) -> Iterator[tuple[int, bytes]]:
+        while head := self.file.read(12):
+            number, length = struct.unpack(">QI", head)
+            yield number, self.file.read(length)
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+class Side:
+    """One supervisor's socket, and what may be asked of it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def ask(self, op: str, **more: object) -> dict[str, Any]:
+        connection = Connection(self.path, op, **more)
+        try:
+            return connection.answer()
+        finally:
+            connection.close()
+
+    def open(self, op: str, **more: object) -> Connection:
+        connection = Connection(self.path, op, **more)
+        answer = connection.answer()
+        assert answer["ok"], answer
+        return connection
+
+    def give(self, *frames: bytes) -> dict[str, Any]:
+        connection = self.open("input")
+        connection.socket.sendall(b"".join(frames))
+        connection.socket.shutdown(socket.SHUT_WR)
+        answer = connection.answer()
+        connection.close()
+        return answer
+
+    def take(self, count: int, start: int = 0) -> list[tuple[int, bytes]]:
+        connection = self.open("output", **{"from": start, "follow": True})
+        found = [entry for entry, _ in zip(connection.entries(), range(count), strict=False)]
+        connection.close()
+        return found
+
+
+def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2) -> int:
+    """As the host starts its own: `fds` become 3, 4, ..."""
+    boot = f"import sys; sys.path[:0] = sys.argv[1].split(':'); from {module} import main; main()"
+    high = [os.dup(fd) for fd in fds]
+    actions: list[Any] = [(os.POSIX_SPAWN_DUP2, fd, i) for i, fd in enumerate(high, 3)]
+    actions += [(os.POSIX_SPAWN_DUP2, stderr, 2)]
+    command = [sys.executable, "-I", "-S", "-c", boot, PATHS, *arguments]
+    try:
+        return os.posix_spawn(sys.executable, command, {"LANG": "C.UTF-8"}, file_actions=actions)
+    finally:
+        for fd in high:
+            os.close(fd)
+
+
+class Launcher:
+    """A launcher process, spoken to as the daemon does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "hardware").mkdir()
+        self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.link.settimeout(20)
+        with theirs:
+            self.pid = spawn(
+                "enarx.host.launcher", "--hardware", f"{root}/hardware", "--cache", str(root), fds=(theirs.fileno(),)
+            )
+
+    def order(self, name: str, **more: object) -> dict[str, Any]:
+        directory = self.root / name
+        directory.mkdir(exist_ok=True)
+        order = {
+            "directory": str(directory),
+            "host_data": ZEROS,
+            "memory": MEMORY,
+            "disk": DISK,
+            "skip_layers": [],
+            "stored_output": 64 << 20,
+        }
+        self.link.send(json.dumps({**order, **more}).encode())
+        value: dict[str, Any] = json.loads(self.link.recv(65536))
+        return value
+
+    def keep(self, name: str, **more: object) -> Side:
+        answer = self.order(name, **more)
+        assert answer["ok"], answer
+        return Side(f"{self.root}/{name}/sock")
+
+    def close(self) -> None:
+        self.link.close()
+        os.waitpid(self.pid, 0)
+
+
+DAEMON = """
+import json, sys
+from enarx.host.daemon import Options, serve
+from enarx.host.keeps import Bounds
+o = json.loads(sys.argv[1])
+serve(Options(**{**o, "bounds": Bounds(**o["bounds"]), "skip_layers": tuple(o["skip_layers"])}))
+"""
+
+
+class Daemon:
+    """A daemon process. Options by name, those of its bounds too."""
+
+    BOUNDS = {"keeps": 100, "memory": 0, "disk": 0, "stored_output": 64 << 20, "pool": 0}
+
+    def __init__(self, state: Path, **options: Any) -> None:
+        self.state = state
+        (state / "hardware").mkdir(parents=True, exist_ok=True)
+        bounds = {**self.BOUNDS, **{k: options.pop(k) for k in list(options) if k in self.BOUNDS}}
+        self.options = {
+            "state": str(state),
+            "hardware": str(state / "hardware"),
+            "cache": str(state),
+            "paths": PATHS,
+            "address": "127.0.0.1",
+            "port": 0,
+            "token_file": "",
+            "tls_certificate": "",
+            "tls_key": "",
+            "client_ca": "",
+            "skip_layers": [],
+            **options,
+            "bounds": bounds,
+        }
+        self.events: list[dict[str, Any]] = []
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", DAEMON, json.dumps(self.options)]
+        self.log = (self.state / "daemon.log").open("ab+")
+        begin = self.log.seek(0, os.SEEK_END)
+        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL)
+        pattern = re.compile(r'"event": "listening".*?"url": "https?://([^"]*):(\d+)"')
+
+        def listening() -> re.Match[str] | None:
+            assert self.process.poll() is None, self.text()[begin:]
+            return pattern.search(self.text(), begin)
+
+        self.port = int(eventually(listening, 20)[2])
+
+    def text(self) -> str:
+        return (self.state / "daemon.log").read_text()
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    def connect(self, timeout: float = 20) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        connection = self.connect()
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        connection.request(method, path, data, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        is_json = answer.getheader("content-type", "").startswith("application/json")
+        return answer.status, json.loads(text) if is_json else text
+
+    def launch(self, memory: int = MEMORY, package: str | None = None) -> str:
+        status, value = self.call("POST", "/v1/keeps", {"package_digest": package, "memory": memory, "disk": DISK})
+        assert status == 201, value
+        return str(value["id"])
+
+    def give(self, keep: str, *frames: bytes) -> tuple[int, Any]:
+        return self.call("POST", f"/v1/keeps/{keep}/input", b"".join(frames))
+
+    def take(self, keep: str, count: int, start: int = 0) -> list[tuple[int, bytes]]:
+        connection = self.connect()
+        connection.request("GET", f"/v1/keeps/{keep}/output?from={start}")
+        answer = connection.getresponse()
+        assert answer.status == 200
+        found = []
+        while len(found) < count and (head := answer.read(12)):
+            number, length = struct.unpack(">QI", head)
+            found.append((number, answer.read(length)))
+        connection.close()
+        return found
+
+    def info(self, keep: str) -> dict[str, Any]:
+        status, value = self.call("GET", f"/v1/keeps/{keep}")
+        assert status == 200, value
+        found: dict[str, Any] = value
+        return found
+
+    def keeps(self) -> dict[str, str]:
+        return {k["id"]: k["state"] for k in self.call("GET", "/v1/keeps")[1]["keeps"]}
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> int:
+        self.process.terminate()
+        code = self.process.wait(20)
+        self.log.close()
+        return code
+
+
+def readable(fd: int, seconds: float) -> bool:
+    return bool(select.select([fd], [], [], seconds)[0])
