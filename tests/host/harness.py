@@ -117,7 +117,7 @@ class Side:
 
     def take(self, count: int, start: int = 0) -> list[tuple[int, bytes]]:
         connection = self.open("output", **{"from": start, "follow": True})
-        found = [entry for entry, _ in zip(connection.entries(), range(count), strict=False)]
+        found = [entry for _, entry in zip(range(count), connection.entries(), strict=False)]
         connection.close()
         return found
 

@@ -91,9 +91,8 @@ def test_output_from_a_number_that_is_still_to_come(launcher: Launcher) -> None:
     keep.take(5)
     reader = keep.open("output", **{"from": 8, "follow": True})
     keep.give(produce(5, 100))
-    assert [n for n, _ in zip(reader.entries(), range(2), strict=False)]
+    assert [n for _, (n, _) in zip(range(2), reader.entries(), strict=False)] == [8, 9]
     reader.close()
-    assert [n for n, _ in keep.take(2, start=8)] == [8, 9]
     far = keep.open("output", **{"from": 12, "follow": True})
     keep.give(produce(1, 100))
     assert not readable(far.socket.fileno(), 0.3)

@@ -118,7 +118,7 @@ class Run:
     """A tenant attached to a session: feeds stdin, gives out stdout and stderr as they come.
 
     `start` is the number of the first frame to ask the host for. `attached` is set once the Keep has answered,
-    `settled` once all of stdin is delivered or the run is over. Use `serve` once.
+    `settled` once all of stdin is delivered, and both once the run is over. Use `serve` once.
     """
 
     def __init__(
@@ -163,6 +163,7 @@ class Run:
                     return Result(status=status, lost=lost)
         finally:
             self._done = True
+            self.attached.set()
             self.settled.set()
             with self._room:
                 self._room.notify_all()
@@ -174,8 +175,9 @@ class Run:
         )
 
     def stop(self) -> None:
-        """Ask the Keep to kill the workload; the final record will say that it did."""
-        self._send(STOP, 0)
+        """Ask the Keep to kill the workload, if it still runs; the final record will say that it did."""
+        if not self._done:
+            self._send(STOP, 0)
 
     def _take(self, kind: FrameType, payload: bytes) -> tuple[Status | None, bool]:
         if kind is FrameType.REFUSAL:

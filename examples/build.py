@@ -1,0 +1,64 @@
+"""Rebuild every committed .wasm from its C source, with the pinned compiler; `--check` compares instead of replacing.
+
+    python examples/build.py [--check] [NAME ...]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = ("-target", "wasm32-wasi", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2")
+STRIPPED = ("-s",)
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "examples/hello/hello.wasm": ("examples/hello/hello.c",),
+    "examples/filter/filter.wasm": ("examples/filter/filter.c",),
+    "examples/payroll/payroll.wasm": ("examples/payroll/payroll.c", "examples/payroll/sha256.c"),
+    "bench/modules/compute.wasm": ("bench/modules/compute.c", "examples/payroll/sha256.c"),
+}
+
+
+def sources() -> dict[str, tuple[str, ...]]:
+    """Everything to build: the table above, and one module for each source of the WASI tests."""
+    tests = {
+        f"tests/wasi/bin/{path.stem}.wasm": (f"tests/wasi/src/{path.name}",)
+        for path in sorted((ROOT / "tests/wasi/src").glob("*.c"))
+    }
+    return SOURCES | tests
+
+
+def compile_c(target: Path, found: tuple[str, ...]) -> None:
+    """One module; paths are given relative to the root, so that none of this machine gets into it."""
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *STRIPPED, *found, "-o", str(target)]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def main() -> int:
+    """Build what is named, or all; 1 if a comparison fails."""
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    different = []
+    for target, found in sources().items():
+        if names and not any(name in target for name in names):
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            built = Path(directory, "built.wasm")
+            compile_c(built, found)
+            data = built.read_bytes()
+        committed = ROOT / target
+        if "--check" in sys.argv:
+            same = committed.exists() and committed.read_bytes() == data
+            print(f"{'same     ' if same else 'DIFFERENT'} {target} {len(data)}")
+            different += [] if same else [target]
+        else:
+            committed.parent.mkdir(parents=True, exist_ok=True)
+            committed.write_bytes(data)
+            print(f"{target} {len(data)}")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
