@@ -19,7 +19,7 @@ from enarx.host import events
 from enarx.host.backends import KINDS
 from enarx.host.errors import HostError
 from enarx.host.launching import Launcher
-from enarx.host.supervisor import erase, write_json
+from enarx.host.files import erase, write_json
 
 ANY_PACKAGE = "0" * 64
 MAX_LINE = 64 << 10

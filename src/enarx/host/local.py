@@ -28,7 +28,7 @@ def main() -> None:
     import json
     import signal
 
-    from enarx.host.supervisor import erase
+    from enarx.host.files import erase
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:

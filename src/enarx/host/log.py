@@ -27,15 +27,20 @@ class Log:
         self._limit = limit
         self._segment = max(MIN_SEGMENT, limit // SEGMENTS)
         self._sizes: dict[int, int] = {}
+        self._counts: dict[int, int] = {}
         self._fd = -1
         self.next = 0
-        self.dropped = 0
         self.stored = 0
 
     @property
     def first(self) -> int:
         """The number of the oldest frame that is still here."""
         return next(iter(self._sizes), self.next)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames there were that are not here."""
+        return self.next - sum(self._counts.values())
 
     @property
     def full(self) -> bool:
@@ -51,7 +56,7 @@ class Log:
         try:
             self._write(frame)
         except OSError:
-            self.dropped += 1
+            pass
         self.next += 1
 
     def _write(self, frame: memoryview) -> None:
@@ -67,6 +72,7 @@ class Log:
             os.ftruncate(self._fd, self._sizes[self._last])
             raise
         self._sizes[self._last] += entry
+        self._counts[self._last] += 1
         self.stored += entry
 
     @property
@@ -80,14 +86,17 @@ class Log:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
-        self._sizes[self.next] = 0
+        self._sizes[self.next] = self._counts[self.next] = 0
 
     def drop(self) -> None:
         """Let the oldest segment go."""
         first = self.first
         self.stored -= self._sizes.pop(first)
-        os.unlink(self.path(first))
-        self.dropped += self.first - first
+        del self._counts[first]
+        try:
+            os.unlink(self.path(first))
+        except OSError:
+            pass  # whoever has removed it has done the same
 
     def segment(self, number: int) -> int:
         """The first frame of the segment that frame `number` is in, or was nearest to."""

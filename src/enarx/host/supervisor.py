@@ -6,42 +6,29 @@ protocol on its socket is in docs/spec/host.md, "Supervisor".
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
+import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
+from enarx.host.clients import Client, widen
+from enarx.host.files import erase, erase_scratch, write_json
+from enarx.host.frames import MAX_FRAME, Frame, FrameSizeError
 from enarx.host.log import Cursor, Log
 
-LENGTH = 4
-MAX_FRAME = (1 << 20) + (64 << 10)
-MAX_REQUEST = 4096
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 MAX_CLIENTS = 64
-STALL = 60.0
-"""Seconds after which a reader that takes nothing no longer holds the Keep back."""
+TURN = 16
+"""Frames that one end may bring before the others have their turn."""
 
-BUFFER = 4 << 20
-SO_SNDBUFFORCE = 32
-
-
-class Client:
-    """One connection: first a line of request, then as its operation wants."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.fd = connection.fileno()
-        self.request = b""
-        self.out = b""
-        self.op = ""
-        self.cursor: Cursor | None = None
-        self.follow = True
-        self.moved = time.monotonic()
-        self.frames = 0
-        self.ended = False
+LOOK = 1000
+"""Milliseconds between looks at clients that somebody waits for."""
 
 
 class Supervisor:
@@ -67,10 +54,7 @@ class Supervisor:
         self._info = {**info, "state": "running", "started": time.time(), "ended": None}
         self._clients: dict[int, Client] = {}
         self._input: Client | None = None
-        self._frame = memoryview(bytearray(LENGTH + MAX_FRAME))
-        self._frame_have = self._frame_sent = 0
-        self._from_keep = memoryview(bytearray(LENGTH + MAX_FRAME))
-        self._from_keep_have = 0
+        self._in, self._out = Frame(), Frame()
         self._removed = False
         for end in (keep, listener):
             end.setblocking(False)
@@ -78,16 +62,30 @@ class Supervisor:
         self._note()
 
     def serve(self, *, until: int = -1) -> None:
-        """Until the Keep is removed, or descriptor `until` is at its end (then everything is taken down)."""
-        signal.signal(signal.SIGTERM, lambda *_: self._remove())
-        while not self._removed:
-            poll = select.poll()
-            handlers = self._register(poll, until)
-            for fd, _ in poll.poll(self._timeout()):
-                handler = handlers.get(fd)
-                if handler is not None and not self._removed:
-                    handler()
-            self._drop_stalled()
+        """Until the Keep is removed, or descriptor `until` is at its end, or SIGTERM. The Keep does not outlive it."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        try:
+            while not self._removed:
+                self._turn(until)
+        except SystemExit:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            self._end()
+        finally:
+            self._kill()
+            erase_scratch(self._scratch)
+
+    def _turn(self, until: int) -> None:
+        poll = select.poll()
+        handlers = self._register(poll, until)
+        waited_for = [client for client in self._clients.values() if self._is_waited_for(client)]
+        for fd, _ in poll.poll(LOOK if waited_for else None):
+            handler = handlers.get(fd)
+            if handler is not None and not self._removed:
+                handler()
+        now = time.monotonic()
+        for client in waited_for:
+            if client.idle(now) and self._is_waited_for(client):
+                self._close(client)
 
     def _register(self, poll: select.poll, until: int) -> dict[int, Callable[[], None]]:
         handlers: dict[int, Callable[[], None]] = {}
@@ -100,83 +98,77 @@ class Supervisor:
             watch(until, select.POLLIN, lambda: self._tenant_gone(until))
         watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
-            sending = self._frame_sent < self._frame_complete()
-            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if sending else 0)
-            watch(self._keep.fileno(), events, self._keep_ready)
+            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._in.whole else 0)
+            if events:  # else its end would wake us for nothing
+                watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
             events = self._events(client)
             if events:
                 watch(client.fd, events, lambda c=client: self._client_ready(c))  # type: ignore[misc]
+            if client.op == "stop":
+                watch(self._pidfd, select.POLLIN, self._killed)
         return handlers
 
     def _events(self, client: Client) -> int:
-        if client.out:
+        if client.telling:
             return select.POLLOUT
-        if client.cursor is not None:
-            return select.POLLIN | (0 if client.cursor.done else select.POLLOUT)
-        if client.op == "input":
-            return 0 if self._frame_complete() else select.POLLIN
-        return select.POLLIN
+        if client.cursor is not None and not client.cursor.done:
+            return select.POLLIN | select.POLLOUT
+        return 0 if client is self._input and self._in.whole else select.POLLIN
 
-    def _timeout(self) -> float | None:
-        return 1000.0 if self._held() else None
+    def _is_waited_for(self, client: Client) -> bool:
+        """Is it this client's turn, and does its silence cost anything?"""
+        if client is self._input:
+            return self._in.begun and not self._in.whole
+        return client.telling or not client.op or (client.cursor is not None and self._log.full and client.cursor.holds)
 
     # The Keep
 
     def _held(self) -> bool:
         """Is the store full, and a reader still to have the oldest of it?"""
-        if not self._log.full:
-            return False
-        oldest = self._log.first
-        return any(c.cursor is not None and c.cursor.segment in (-1, oldest) for c in self._clients.values())
-
-    def _drop_stalled(self) -> None:
-        if self._held():
-            now = time.monotonic()
-            for client in [c for c in self._clients.values() if c.cursor is not None and now - c.moved > STALL]:
-                self._close(client)
+        return self._log.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
 
     def _keep_ready(self) -> None:
-        if self._frame_complete():
-            self._send_frame()
-        if not self._held():
-            self._receive()
+        if self._in.whole:
+            self._pass_on()
+        for _ in range(TURN):
+            if self._keep is None or self._held() or not self._receive(self._keep):
+                break
+        self._feed_readers()
 
-    def _receive(self) -> None:
-        """Frames from the Keep, whole, into the log."""
-        assert self._keep is not None
-        wanted = LENGTH
-        if self._from_keep_have >= LENGTH:
-            wanted += int.from_bytes(self._from_keep[:LENGTH], "big")
+    def _receive(self, keep: socket.socket) -> bool:
+        """One whole frame from the Keep into the log, if there is one."""
         try:
-            count = self._keep.recv_into(self._from_keep[self._from_keep_have : wanted])
+            self._out.read(keep)
         except BlockingIOError:
-            return
-        except OSError:
-            count = 0
-        if not count:
-            self._keep_ended()
-            return
-        self._from_keep_have += count
-        if self._from_keep_have == LENGTH and int.from_bytes(self._from_keep[:LENGTH], "big") not in range(1, MAX_FRAME + 1):
-            self._kill()
-        elif self._from_keep_have == wanted and wanted > LENGTH:
-            while self._log.full:
-                self._log.drop()
-            self._log.append(self._from_keep[:wanted])
-            self._from_keep_have = 0
-            self._feed_readers()
+            return False
+        except (EOFError, OSError, FrameSizeError):
+            self._end()
+            return False
+        while self._log.full and not self._held():
+            self._log.drop()
+        self._log.append(self._out.data)
+        self._out.clear()
+        return True
 
-    def _keep_ended(self) -> None:
-        if self._keep is not None:
-            self._keep.close()
-        self._keep = None
+    def _end(self) -> None:
+        """The Keep has ended, or is ended now."""
         self._kill()
+        if self._keep is None:
+            return
+        self._keep.close()
+        self._keep = None
         self._info |= {"state": "ended", "ended": time.time()}
-        self._note()
+        try:
+            self._note()
+        except OSError:
+            pass  # a full disk; whoever asks is still told
         erase_scratch(self._scratch)
         if self._input is not None:
             self._refuse(self._input, "ended", "the Keep has ended")
+        for client in list(self._clients.values()):
+            if client.op == "wait":
+                self._answer(client, {"state": "ended"})
         self._feed_readers()
 
     def _kill(self) -> None:
@@ -185,17 +177,18 @@ class Supervisor:
         except ProcessLookupError:
             return  # it has ended by itself
 
-    def _remove(self) -> None:
-        """Kill, erase, end."""
-        self._removed = True
-        self._kill()
-        self._listener.close()
-        erase_scratch(self._scratch)
-        erase(self._directory)
+    def _killed(self) -> None:
+        """Its process is gone. What it has sent before, which is no more than a socket holds, is kept over the limit."""
+        while self._keep is not None and self._receive(self._keep):
+            continue
+        self._end()
+        for client in list(self._clients.values()):
+            if client.op == "stop":
+                self._answer(client, {})
+        self._feed_readers()
 
     def _tenant_gone(self, until: int) -> None:
-        if not os.read(until, 1):
-            self._remove()
+        self._removed = not os.read(until, 1)
 
     def _note(self) -> None:
         """What a daemon finds when this process is gone."""
@@ -211,8 +204,6 @@ class Supervisor:
         if len(self._clients) >= MAX_CLIENTS:
             connection.close()
             return
-        connection.setblocking(False)
-        widen(connection)
         client = Client(connection)
         self._clients[client.fd] = client
         self._client_ready(client)
@@ -222,87 +213,85 @@ class Supervisor:
             self._advance(client)
         except BlockingIOError:
             return
-        except OSError:
+        except (EOFError, OSError):
             self._close(client)
 
     def _advance(self, client: Client) -> None:
-        if client.out:
-            client.out = client.out[client.connection.send(client.out) :]
-            if client.out:
-                return
-            client.moved = time.monotonic()
-        if client.cursor is not None:
-            self._feed(client)
-        elif client.op == "input":
-            self._take(client)
-        elif client.op:
+        client.tell()
+        if client.last:
             self._close(client)
-        else:
+        elif not client.op:
             self._read_request(client)
+        elif client.cursor is not None:
+            self._feed(client, client.cursor)
+        elif client is self._input:
+            self._take(client)
+        elif not client.connection.recv(1 << 16):  # it has nothing more to say: its end is all there is to read
+            self._close(client)
 
     def _read_request(self, client: Client) -> None:
-        """The request line; what follows it stays in the socket."""
-        peeked = client.connection.recv(MAX_REQUEST, socket.MSG_PEEK)
-        line, found, _ = peeked.partition(b"\n")
-        if not peeked or (not found and len(peeked) >= MAX_REQUEST):
-            self._close(client)
-        elif found:
-            client.connection.recv(len(line) + 1)
-            self._request(client, line)
-
-    def _request(self, client: Client, line: bytes) -> None:
         try:
-            request = json.loads(line)
-            op = request["op"]
+            request = client.read_request()
+            client.op = str(request["op"])
             start, follow = int(request.get("from", 0)), bool(request.get("follow", True))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            client.op = "none"
             self._refuse(client, "usage", "not a request")
             return
-        client.op = str(op)
+        self._begin(client, start, follow=follow, force=request.get("force") is True)
+
+    def _begin(self, client: Client, start: int, *, follow: bool, force: bool) -> None:
+        op, running = client.op, self._keep is not None
         if op == "info":
             self._answer(client, {**self._info, **self._numbers()})
         elif op == "output":
             client.cursor, client.follow = Cursor(self._log, max(0, start)), follow
-            self._answer(client, {"first": self._log.first})
+            client.say({"ok": True, "first": self._log.first})
         elif op == "input":
             self._begin_input(client)
+        elif op in ("stop", "wait") and not running:
+            self._answer(client, {"state": "ended"})
         elif op == "stop":
             self._kill()
-            self._answer(client, {})
-        elif op == "remove" and (self._keep is None or request.get("force")):
-            self._answer(client, {})
-            self._remove()
-        elif op == "remove":
+        elif op == "remove" and running and not force:
             self._refuse(client, "not-ended", "the Keep is running", "stop it first, or force")
-        else:
+        elif op == "remove":
+            self._remove(client)
+        elif op != "wait":
             self._refuse(client, "usage", "an operation that is not known")
+        self._client_ready(client)
+
+    def _remove(self, client: Client) -> None:
+        """Kill, erase, say so, end."""
+        self._end()
+        self._listener.close()
+        erase(self._directory)
+        self._answer(client, {})
+        self._removed = True
 
     def _numbers(self) -> dict[str, Any]:
         log = self._log
-        return {"frames": log.next, "first": log.first, "stored": log.stored, "dropped": log.dropped, "pid": os.getpid()}
+        return {
+            "frames": log.next,
+            "first": log.first,
+            "stored": log.stored,
+            "dropped": log.dropped,
+            "pid": os.getpid(),
+        }
 
     def _answer(self, client: Client, value: dict[str, Any]) -> None:
-        client.out += json.dumps({"ok": True, **value}).encode() + b"\n"
+        client.say({"ok": True, **value}, last=True)
         self._client_ready(client)
 
     def _refuse(self, client: Client, code: str, message: str, hint: str = "") -> None:
-        if self._input is client:
-            self._input = None
-            self._frame_have = self._frame_sent = 0
-        client.op = "refused"
-        client.out += json.dumps({"ok": False, "code": code, "message": message, "hint": hint}).encode() + b"\n"
+        self._release(client)
+        client.say({"ok": False, "code": code, "message": message, "hint": hint}, last=True)
         self._client_ready(client)
 
     def _close(self, client: Client) -> None:
-        if self._clients.pop(client.fd, None) is None:
-            return
-        if self._input is client:
-            self._input = None
-            if not self._frame_complete():
-                self._frame_have = 0  # part of a frame goes with the connection that brought it
-        if client.cursor is not None:
-            client.cursor.close()
-        client.connection.close()
+        if self._clients.pop(client.fd, None) is not None:
+            self._release(client)
+            client.close()
 
     # Input: whole frames, one connection at a time
 
@@ -313,109 +302,62 @@ class Supervisor:
             self._refuse(client, "busy", "another connection is giving this Keep input")
         else:
             self._input = client
-            self._answer(client, {})
+            client.say({"ok": True})
 
-    def _frame_complete(self) -> int:
-        """The length of the frame in hand if it is whole, else 0."""
-        if self._frame_have < LENGTH:
-            return 0
-        wanted = LENGTH + int.from_bytes(self._frame[:LENGTH], "big")
-        return wanted if self._frame_have == wanted else 0
+    def _release(self, client: Client) -> None:
+        """It gives no more input; part of a frame goes with the connection that brought it."""
+        if client is self._input:
+            self._input = None
+            if not self._in.whole:
+                self._in.clear()
 
     def _take(self, client: Client) -> None:
-        """More of the frame in hand; once it is whole, to the Keep."""
-        if self._frame_complete():
-            return
-        wanted = LENGTH
-        if self._frame_have >= LENGTH:
-            wanted += int.from_bytes(self._frame[:LENGTH], "big")
-        count = client.connection.recv_into(self._frame[self._frame_have : wanted])
-        if not count:
-            self._end_input(client)
-            return
-        self._frame_have += count
-        if self._frame_have == LENGTH and int.from_bytes(self._frame[:LENGTH], "big") not in range(1, MAX_FRAME + 1):
-            self._refuse(client, "frame-size", f"a frame over {MAX_FRAME} bytes")
-        elif self._frame_complete():
-            client.frames += 1
-            self._send_frame()
+        """Frames from this client, each to the Keep once it is whole."""
+        client.touch()
+        try:
+            for _ in range(TURN):
+                if self._in.whole:  # the Keep has not taken all of it yet
+                    return
+                self._in.read(client.connection)
+                client.frames += 1
+                self._pass_on()
+        except FrameSizeError:
+            self._refuse(client, "frame-size", f"a frame of no size that there is: wanted 1 to {MAX_FRAME} bytes")
+        except EOFError:
+            self._finish_input(client)
 
-    def _end_input(self, client: Client) -> None:
-        self._input = None
-        cut = self._frame_have > 0
-        self._frame_have = 0
-        client.op = "done"
-        if cut:
+    def _finish_input(self, client: Client) -> None:
+        if self._in.begun:
             self._refuse(client, "cut", "the input ended within a frame, which was not given to the Keep")
         else:
+            self._release(client)
             self._answer(client, {"frames": client.frames})
 
-    def _send_frame(self) -> None:
+    def _pass_on(self) -> None:
         if self._keep is None:
             return
-        total = self._frame_complete()
         try:
-            while self._frame_sent < total:
-                self._frame_sent += self._keep.send(self._frame[self._frame_sent : total], socket.MSG_NOSIGNAL)
+            self._in.write(self._keep)
         except BlockingIOError:
             return
         except OSError:
-            return  # its end is seen where it is read
-        self._frame_have = self._frame_sent = 0
+            self._in.clear()  # its end is seen where it is read
 
     # Output
 
     def _feed_readers(self) -> None:
-        for client in [c for c in self._clients.values() if c.cursor is not None and not c.out]:
-            self._client_ready(client)
+        for client in list(self._clients.values()):
+            if client.cursor is not None and not client.telling:
+                self._client_ready(client)
 
-    def _feed(self, client: Client) -> None:
-        assert client.cursor is not None
-        while client.cursor.send(client.fd):
-            client.moved = time.monotonic()
-        if client.cursor.done and (self._keep is None or not client.follow):
-            self._close(client)
-        elif not client.connection.recv(1, socket.MSG_PEEK):
-            self._close(client)  # a reader never says anything; its end is all there is to read
-
-
-def widen(end: socket.socket) -> None:
-    """Buffers for frames of a mebibyte; more than the default where this user may."""
-    for option in (SO_SNDBUFFORCE, socket.SO_SNDBUF):
+    def _feed(self, client: Client, cursor: Cursor) -> None:
+        """As much as it takes, then see whether it is still there."""
         try:
-            end.setsockopt(socket.SOL_SOCKET, option, BUFFER)
-            return
-        except OSError:
-            continue
-
-
-def write_json(path: str, value: dict[str, Any]) -> None:
-    """A file that is there whole or not at all."""
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)
-
-
-def erase_scratch(path: str) -> None:
-    """Remove the directory in memory that a Keep without a mount namespace of its own has worked in."""
-    if not path.startswith("/dev/shm/enarx-keep-"):
-        return
-    for where, directories, files in os.walk(path, topdown=False):
-        for name in files:
-            os.unlink(f"{where}/{name}")
-        for name in directories:
-            found = f"{where}/{name}"
-            (os.unlink if os.path.islink(found) else os.rmdir)(found)
-    os.rmdir(path)
-
-
-def erase(directory: str) -> None:
-    """Remove a Keep's directory: it has files and no directories. The daemon's record of it goes first."""
-    try:
-        for name in sorted(os.listdir(directory), key=lambda name: name != "record.json"):
-            os.unlink(f"{directory}/{name}")
-        os.rmdir(directory)
-    except FileNotFoundError:
-        return
+            while cursor.send(client.fd):
+                client.touch()
+        except BlockingIOError:
+            pass
+        else:
+            client.last = self._keep is None or not client.follow
+        if client.last or not client.connection.recv(1 << 16):  # a reader never says anything: only its end counts
+            self._close(client)

@@ -127,11 +127,13 @@ def _judge(result: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def _first_line(e: Exception) -> str:
-    """What wasmtime says, without its chain of wasm frames; at most 500 characters."""
+    """The innermost cause that wasmtime names, in one line of at most 500 characters."""
     text = e.message if isinstance(e, wasmtime.Trap) else str(e)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if not line[:1].isdigit() and "wasm backtrace" not in line]
-    return (causes[-1] if causes else "unknown trap").removeprefix("wasm trap: ")[:500]
+    _, chained, causes = text.partition("Caused by:")
+    lines = [line.strip() for line in (causes if chained else text).splitlines() if line.strip()]
+    line = (lines[-1] if chained else lines[0]) if lines else "unknown trap"
+    number, numbered, rest = line.partition(": ")
+    return (rest if numbered and number.isdigit() else line).removeprefix("wasm trap: ")[:500]
 
 
 def _backtrace(trap: wasmtime.Trap) -> str:
