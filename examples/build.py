@@ -1,6 +1,6 @@
 """Rebuild every committed .wasm from its C source, with the pinned compiler; `--check` compares instead of replacing.
 
-    python examples/build.py [--check] [NAME ...]
+python examples/build.py [--check] [NAME ...]
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ _PRELUDE = """
 """
 
 BODIES = {
-    "hello": '(data (i32.const 1024) "hello\\n") (func (export "_start") (call $write (i32.const 1) (i32.const 1024) (i32.const 6)))',
+    "hello": """
+      (data (i32.const 1024) "hello\\n")
+      (func (export "_start") (call $write (i32.const 1) (i32.const 1024) (i32.const 6)))""",
     "exit31": '(func (export "_start") (call $proc_exit (i32.const 31)))',
     "trap": """
       (func $innermost (unreachable)) (func $middle (call $innermost)) (func (export "_start") (call $middle))""",

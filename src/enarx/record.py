@@ -20,7 +20,7 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Any:
     """
 
     def make(cls: type[_T]) -> type[_T]:
-        own = tuple(cls.__dict__.get("__annotations__", ()))
+        own = tuple(cls.__annotations__) if "__annotations__" in cls.__dict__ else ()
         inherited: tuple[str, ...] = getattr(cls, "__fields__", ())
         fields = (*(name for name in inherited if name not in own), *own)
         body = dict(cls.__dict__)
@@ -40,7 +40,8 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Any:
         }
         if "__repr__" not in cls.__dict__:
             body["__repr__"] = _representer(tuple(name for name in fields if name not in hidden))
-        return type(cls)(cls.__name__, cls.__bases__, body)
+        made: type[_T] = type(cls.__name__, cls.__bases__, body)
+        return made
 
     return make
 
@@ -77,14 +78,12 @@ def _representer(shown: tuple[str, ...]) -> Any:
     return __repr__
 
 
-def _refuse(self: Any, name: str, value: Any = None) -> None:
+def _refuse(self: Any, name: str, *_: Any) -> None:
     raise AttributeError(f"{type(self).__name__}.{name} can not be changed")
 
 
-def _equal(self: Any, other: object) -> bool:
-    if type(other) is not type(self):
-        return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self.__fields__)
+def _equal(self: Any, other: Any) -> bool:
+    return type(other) is type(self) and all(getattr(self, name) == getattr(other, name) for name in self.__fields__)
 
 
 def _hash(self: Any) -> int:
@@ -96,6 +95,12 @@ def replace(value: _T, **changes: Any) -> _T:
     return type(value)(**{**as_dict(value), **changes})
 
 
+def names(kind: Any) -> tuple[str, ...]:
+    """The names of the fields of a record, or of a kind of record."""
+    found: tuple[str, ...] = kind.__fields__
+    return found
+
+
 def as_dict(value: Any) -> dict[str, Any]:
     """The fields by name."""
-    return {name: getattr(value, name) for name in value.__fields__}
+    return {name: getattr(value, name) for name in names(value)}

@@ -22,7 +22,9 @@ def environment(home: Path) -> dict[str, str]:
     return kept | {k: str(home / v) for k, v in names.items()}
 
 
-def enarx(home: Path, *arguments: str | Path, stdin: bytes = b"", check: bool = False) -> subprocess.CompletedProcess[bytes]:
+def enarx(
+    home: Path, *arguments: str | Path, stdin: bytes = b"", check: bool = False
+) -> subprocess.CompletedProcess[bytes]:
     """Run one command to its end."""
     found = subprocess.run(
         [*ENARX, *map(str, arguments)], input=stdin, capture_output=True, timeout=PATIENCE, env=environment(home)

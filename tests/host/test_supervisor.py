@@ -184,7 +184,9 @@ def readable_for_writing(end: socket.socket) -> bool:
     return bool(select.select([], [end], [], 0.3)[1])
 
 
-@pytest.mark.parametrize("data", [b"not json\n", b"[]\n", b'{"op":"other"}\n', b'{"op":"output","from":"x"}\n', b"null\n"])
+@pytest.mark.parametrize(
+    "data", [b"not json\n", b"[]\n", b'{"op":"other"}\n', b'{"op":"output","from":"x"}\n', b"null\n"]
+)
 def test_requests_that_are_none(launcher: Launcher, data: bytes) -> None:
     keep = launcher.keep("k")
     with socket.socket(socket.AF_UNIX) as connection:

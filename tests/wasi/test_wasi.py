@@ -46,7 +46,15 @@ def check(program: Program, found: subprocess.CompletedProcess[bytes]) -> None:
 
 @every_program
 def test_bare(program: Program, root: Path) -> None:
-    command = [sys.executable, "-c", BARE, str(program.path), str(root), repr(list(program.args)), repr(list(program.env))]
+    command = [
+        sys.executable,
+        "-c",
+        BARE,
+        str(program.path),
+        str(root),
+        repr(list(program.args)),
+        repr(list(program.env)),
+    ]
     check(program, subprocess.run(command, input=program.stdin, capture_output=True, timeout=60))
 
 

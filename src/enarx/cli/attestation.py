@@ -94,7 +94,9 @@ class SimulatedJudge:
             with open(path, encoding="ascii") as file:
                 return _hex(file.read(256).strip(), 32, path)
         except (OSError, UnicodeDecodeError) as e:
-            raise UsageError("simulated-root", f"{path}: can not be read as a simulated root", hint="the host has it as root.pub") from e
+            raise UsageError(
+                "simulated-root", f"{path}: can not be read as a simulated root", hint="the host has it as root.pub"
+            ) from e
 
     def _show(self, result: AttestationResult) -> None:
         self.summary = result.to_value()
@@ -106,7 +108,9 @@ class SimulatedJudge:
         )
         if self._explain:
             for check in result.checks:
-                console.say(f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]")
+                console.say(
+                    f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
+                )
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

@@ -12,9 +12,7 @@ import sys
 
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
-BOOT = (
-    "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
-)
+BOOT = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
 SOCKET_FD, ORDER_FD = 3, 4
 
 
@@ -71,7 +69,8 @@ def code_paths() -> list[str]:
 
 def _private_directory() -> str:
     """A directory in memory that only this user can enter."""
-    base = next(d for d in (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/tmp") if d and os.access(d, os.W_OK))
+    places = (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/tmp")  # noqa: S108  # a new directory of mode 0700
+    base = next(d for d in places if d and os.access(d, os.W_OK))
     while True:
         path = f"{base}/enarx-{os.urandom(8).hex()}"
         try:

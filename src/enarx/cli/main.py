@@ -72,7 +72,18 @@ def script() -> None:
         code = e.code if isinstance(e.code, int) else 1
     except BrokenPipeError:
         code = 141
+    except Exception as e:  # noqa: BLE001  # the outermost edge: people get a line, not a traceback
+        code = _unexpected(e)
     os._exit(code)
+
+
+def _unexpected(e: Exception) -> int:
+    """A fault of ours: a line for people; all of it only for those who ask, as it may hold what is secret."""
+    if os.environ.get("ENARX_TRACEBACK"):
+        raise e
+    print(f"error: unexpected {type(e).__name__}; this is a fault of the program", file=sys.stderr)
+    print("hint: ENARX_TRACEBACK=1 shows where; look it over before you pass it on", file=sys.stderr)
+    return 125
 
 
 if __name__ == "__main__":

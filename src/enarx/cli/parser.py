@@ -114,7 +114,9 @@ def _run(commands: Sub) -> None:
     _workload(parser)
     _secrets(parser)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)")
+    which.add_argument(
+        "--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)"
+    )
     which.add_argument("--simulate", action="store_true", help="no hardware: NOT protected from this machine's owner")
     _unsafe(parser)
 
@@ -141,14 +143,20 @@ def _deploy(commands: Sub) -> None:
     _workload(parser)
     _secrets(parser)
     _endpoint(parser)
-    parser.add_argument("--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)")
+    parser.add_argument(
+        "--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)"
+    )
     parser.add_argument(
         "--simulated-root",
         metavar="FILE",
         help="accept simulated evidence under this root: NOT protected from the host's owner",
     )
     parser.add_argument(
-        "--measurement", action="append", default=[], metavar="HEX", help="accept this Keep image (default: this release's)"
+        "--measurement",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="accept this Keep image (default: this release's)",
     )
     parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
     parser.add_argument("--no-pool", action="store_true", help="a Keep launched for this package alone")
@@ -181,7 +189,12 @@ def _host(commands: Sub) -> None:
     host = commands.add_parser("host", help="serve Keeps on this machine")
     actions = host.add_subparsers(dest="action", metavar="ACTION", required=True)
     parser = _command(
-        actions, "serve", "host:serve", "run the host daemon", "enarx host serve", "enarx host serve --pool 4 --port 8800"
+        actions,
+        "serve",
+        "host:serve",
+        "run the host daemon",
+        "enarx host serve",
+        "enarx host serve --pool 4 --port 8800",
     )
     parser.add_argument("--state", metavar="DIR", default="", help="where its Keeps are kept")
     parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
@@ -199,19 +212,33 @@ def _host(commands: Sub) -> None:
 
 
 def _platform(commands: Sub) -> None:
-    parser = _command(commands, "platform", "platform:show", "show what this machine can do, and what is missing", "enarx platform --json")
+    parser = _command(
+        commands,
+        "platform",
+        "platform:show",
+        "show what this machine can do, and what is missing",
+        "enarx platform --json",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
 
 
 def _init(commands: Sub) -> None:
-    parser = _command(commands, "init", "init:init", "write a commented Enarx.toml", "enarx init", "enarx init examples")
+    parser = _command(
+        commands, "init", "init:init", "write a commented Enarx.toml", "enarx init", "enarx init examples"
+    )
     parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where (default: here)")
 
 
 def _package(commands: Sub) -> None:
     package = commands.add_parser("package", help="what a package is, and its digest")
     actions = package.add_subparsers(dest="action", metavar="ACTION", required=True)
-    digest = _command(actions, "digest", "package:digest", "print a package's digest", "enarx package digest --salt salt.hex hello.wasm")
+    digest = _command(
+        actions,
+        "digest",
+        "package:digest",
+        "print a package's digest",
+        "enarx package digest --salt salt.hex hello.wasm",
+    )
     _workload(digest)
     show = _command(actions, "show", "package:show", "print a package's manifest", "enarx package show hello.wasm")
     _workload(show)
@@ -224,7 +251,9 @@ def _owner(commands: Sub) -> None:
     actions = owner.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = _command(actions, "new", "owner:new", "make an owner key", "enarx owner new", "enarx owner new team.pem")
     new.add_argument("file", nargs="?", default="", metavar="FILE", help="default: the user's own")
-    show = _command(actions, "show", "owner:show", "print an owner's public key", "enarx owner show", "enarx owner show team.pem")
+    show = _command(
+        actions, "show", "owner:show", "print an owner's public key", "enarx owner show", "enarx owner show team.pem"
+    )
     show.add_argument("file", nargs="?", default="", metavar="FILE", help="default: the user's own")
 
 
@@ -235,6 +264,10 @@ def _reset(commands: Sub) -> None:
 
 def _completion(commands: Sub) -> None:
     parser = _command(
-        commands, "completion", "completion:completion", "print a shell's completion script", 'eval "$(enarx completion bash)"'
+        commands,
+        "completion",
+        "completion:completion",
+        "print a shell's completion script",
+        'eval "$(enarx completion bash)"',
     )
     parser.add_argument("shell", choices=["bash", "zsh", "fish"])

@@ -13,6 +13,7 @@ from enarx.cli import console
 from enarx.delivery.session import STDERR, Status
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError
+from enarx.record import names
 from enarx.tenant.deploy import Result, Run
 from enarx.tenant.link import Link
 
@@ -50,7 +51,7 @@ def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[s
 
 def as_json(result: Result, code: int, attestation: dict[str, Any] | None) -> dict[str, Any]:
     """What --json says of an end."""
-    status = {name: getattr(result.status, name) for name in Status.__slots__}
+    status = {name: getattr(result.status, name) for name in names(Status)}
     return {
         "termination": result.status.cause,
         "exit_code": code,

@@ -52,7 +52,9 @@ def _file(options: argparse.Namespace) -> tuple[Config, str]:
     return Config.from_toml(text, source=path), os.path.dirname(path)
 
 
-def build(options: argparse.Namespace, *, secrets: dict[str, bytes] | None = None) -> tuple[package.Package, owners.Owners]:
+def build(
+    options: argparse.Namespace, *, secrets: dict[str, bytes] | None = None
+) -> tuple[package.Package, owners.Owners]:
     """The package that the options describe. Without `secrets` their values are empty: they are not in the digest."""
     effective, base = config(options)
     who = owners.load(tuple(options.owner))
@@ -108,7 +110,8 @@ def _value(name: str, source: str) -> bytes:
     if source == "?":
         return _ask(name)
     raise UsageError(
-        "secret-source", f"secret {name}: a value on the command line can be seen by others; it was not used",
+        "secret-source",
+        f"secret {name}: a value on the command line can be seen by others; it was not used",
         hint=f"--secret {name}=@FILE, --secret {name}=env:VARIABLE, or --secret {name} to be asked",
     )
 

@@ -21,7 +21,7 @@ from enarx.delivery.stream import TAG
 from enarx.delivery.suite import derive
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import CHUNK, decode, encode
-from enarx.record import record
+from enarx.record import names, record
 
 OUTPUT_HEADER = struct.Struct(">QB")
 """In clear before an output record: its number, and 1 if it is final."""
@@ -53,7 +53,9 @@ def _open(aead: AESGCM, number: int, final: bool, header: bytes, sealed: bytes, 
     try:
         plain = aead.decrypt(nonce, sealed, header)
     except InvalidTag:
-        raise DeliveryError("record-broken", f"record {number} does not open: changed or not of this session", state=state) from None
+        raise DeliveryError(
+            "record-broken", f"record {number} does not open: changed or not of this session", state=state
+        ) from None
     kind, offset = BODY.unpack_from(plain)
     return kind, offset, plain[BODY.size :]
 
@@ -83,13 +85,13 @@ class Status:
 
     def to_bytes(self) -> bytes:
         """Its one encoding."""
-        return encode({name: getattr(self, name) for name in self.__slots__})
+        return encode({name: getattr(self, name) for name in names(self)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
         value: Any = decode(data, "status")
-        if not isinstance(value, dict) or set(value) != set(cls.__slots__):
+        if not isinstance(value, dict) or set(value) != set(names(cls)):
             raise ParseError("status-keys", "status: wanted exactly its fields", what="status")
         texts = ("cause", "message", "backtrace")
         if any(type(v) is not (str if k in texts else int) for k, v in value.items()):
@@ -148,7 +150,9 @@ class OutputOpener:
             raise DeliveryError("record-size", "an output record is too short", state="attached")
         number, final = OUTPUT_HEADER.unpack_from(payload)
         if self.finished or number < self.next or final > 1:
-            raise DeliveryError("record-order", f"output record {number}, wanted {self.next}: replayed", state="attached")
+            raise DeliveryError(
+                "record-order", f"output record {number}, wanted {self.next}: replayed", state="attached"
+            )
         kind, offset, data = _open(
             self._aead, number, bool(final), payload[: OUTPUT_HEADER.size], payload[OUTPUT_HEADER.size :], "attached"
         )

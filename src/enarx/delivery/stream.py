@@ -32,7 +32,9 @@ class Sealer:
     def seal_into(self, plaintext: bytes | memoryview, out: memoryview, *, final: bool) -> int:
         """Seal into `out`, which holds the plaintext's length and TAG bytes more; returns the bytes written."""
         if self._done or len(plaintext) > CHUNK or self._next >= MAX_CHUNKS:
-            raise DeliveryError("stream-misuse", "a sealed stream takes chunks up to its last, of limited size", state="sealing")
+            raise DeliveryError(
+                "stream-misuse", "a sealed stream takes chunks up to its last, of limited size", state="sealing"
+            )
         nonce = _nonce(self._next, final)
         self._next += 1
         self._done = final
@@ -64,5 +66,7 @@ class Opener:
             self.finished = final
             return size
         raise DeliveryError(
-            "stream-broken", f"sealed chunk {self._next} does not open: changed, out of order, or cut", state="receiving"
+            "stream-broken",
+            f"sealed chunk {self._next} does not open: changed, out of order, or cut",
+            state="receiving",
         )

@@ -32,7 +32,7 @@ from enarx.formats.package import Manifest, byte_strings
 from enarx.formats.wire import CHUNK, decode, encode, frame
 from enarx.formats.wire import HEADER as FRAME_HEADER
 from enarx.formats.wire import FrameType as F
-from enarx.record import record
+from enarx.record import names, record
 
 
 @record()
@@ -46,13 +46,13 @@ class Session:
 
     def to_bytes(self) -> bytes:
         """Its one encoding."""
-        return encode({name: getattr(self, name) for name in self.__slots__})
+        return encode({name: getattr(self, name) for name in names(self)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
         value: Any = decode(data, "session")
-        if not isinstance(value, dict) or set(value) != set(cls.__slots__):
+        if not isinstance(value, dict) or set(value) != set(names(cls)):
             raise ParseError("session-keys", "session: wanted exactly its fields", what="session")
         byte_strings(list(value.values()), 32, "session")
         return cls(**value)
@@ -66,9 +66,7 @@ class Admission:
         self._manifest = manifest
         self._owner = signing_key(owner_seed)
         self._public = self._owner.public_key().public_bytes_raw()
-        self._challenge = Challenge(
-            nonce=nonce, verifier=verifier_id(self._public), package=manifest.digest
-        ).to_bytes()
+        self._challenge = Challenge(nonce=nonce, verifier=verifier_id(self._public), package=manifest.digest).to_bytes()
         self._attestation = b""
         self._hpke = self._identity = b""
         self._sealer: Sealer | None = None
@@ -112,9 +110,7 @@ class Admission:
             commitment=commitment,
             time=now,
         )
-        session = Session(
-            package=self._manifest.digest, transcript=bound, secret=secret, identity=self._identity
-        )
+        session = Session(package=self._manifest.digest, transcript=bound, secret=secret, identity=self._identity)
         return frame(F.DELIVERY, delivery.to_bytes()), session
 
     def chunk(self, plaintext: bytes | memoryview, buffer: bytearray, *, final: bool) -> memoryview:
@@ -124,7 +120,9 @@ class Admission:
         if not final and len(plaintext) != CHUNK:
             raise DeliveryError("stream-misuse", "only the last chunk may be short", state="receiving")
         out = memoryview(buffer)
-        size = self._sealer.seal_into(plaintext, out[FRAME_HEADER.size : FRAME_HEADER.size + len(plaintext) + TAG], final=final)
+        size = self._sealer.seal_into(
+            plaintext, out[FRAME_HEADER.size : FRAME_HEADER.size + len(plaintext) + TAG], final=final
+        )
         FRAME_HEADER.pack_into(out, 0, size + 1, F.CHUNK)
         if final:
             self.conversation.last_chunk()
@@ -208,6 +206,6 @@ def refusal_code(payload: bytes) -> str:
     """The word in a Keep's clear refusal. It proves nothing: anyone between could have written it."""
     value = decode(payload, "refusal")
     match value:
-        case {"code": str(code)} if len(value) == 1 and len(code) <= 64 and code.replace("-", "").isalnum():
+        case {"code": str(code), **rest} if not rest and len(code) <= 64 and code.replace("-", "").isalnum():
             return code
     raise ParseError("refusal", "refusal: wanted a short code", what="refusal")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
-from enarx.record import record, replace
+from enarx.record import names, record, replace
 
 SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -147,7 +147,7 @@ class Config:
 
     def public(self) -> dict[str, Any]:
         """What a manifest carries in clear, as plain values."""
-        limits = {name: getattr(self.limits, name) for name in Limits.__slots__}
+        limits = {name: getattr(self.limits, name) for name in names(Limits)}
         limits["time"] = None if self.limits.time is None else max(1, round(self.limits.time * 1000))
         return {
             "steward": self.steward,
@@ -173,7 +173,7 @@ class Config:
     def _from_public(cls, value: Any) -> Self:
         milliseconds = value["limits"]["time"]
         limits = {**value["limits"], "time": None if milliseconds is None else milliseconds / 1000}
-        given = {
+        given: dict[str, Any] = {
             "limits": {k: v for k, v in limits.items() if v is not None},
             "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
         }
@@ -189,7 +189,7 @@ class Config:
 
 
 def _plain(entry: File | Secret) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in entry.__slots__}
+    return {name: getattr(entry, name) for name in names(entry)}
 
 
 def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
@@ -256,7 +256,7 @@ def _env(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _limits(value: object) -> Limits:
-    known_keys(value, ("limits",), Limits.__slots__)
+    known_keys(value, ("limits",), names(Limits))
     assert isinstance(value, dict)  # known_keys has looked
     found: dict[str, Any] = {}
     for key in ("memory", "disk", "output"):
@@ -306,15 +306,19 @@ def _secret(name: str, table: object) -> Secret:
     if not name or len(name) > 64 or name.startswith(".") or not SECRET_CHARACTERS.issuperset(name):
         raise Invalid(path, f"{name!r} is no name of a secret", hint="letters, digits, . _ and -, at most 64")
     if isinstance(table, str):
-        raise Invalid(path, f"secret {name} has a value here, which must not be in a file of configuration",
-                      code="config-type", hint=f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE")
+        raise Invalid(
+            path,
+            f"secret {name} has a value here, which must not be in a file of configuration",
+            code="config-type",
+            hint=f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE",
+        )
     known_keys(table, path, ("env",))
     assert isinstance(table, dict)  # known_keys has looked
     return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
 
 
 def _dir(value: Any, path: Path) -> Dir:
-    known_keys(value, path, Dir.__slots__)
+    known_keys(value, path, names(Dir))
     if "guest" not in value:
         raise Invalid(path, "a directory without guest, the path that the workload sees", code="config-missing")
     host = _text(value["host"], (*path, "host")) if "host" in value else None
@@ -333,7 +337,11 @@ def _mode(value: object, path: Path) -> str:
 def _guest(value: object, path: Path) -> str:
     text = _text(value, path)
     parts = text.split("/")[1:]
-    if not text.startswith("/") or (text != "/" and any(p in ("", ".", "..") for p in parts)) or len(text.encode()) > 1024:
+    if (
+        not text.startswith("/")
+        or (text != "/" and any(p in ("", ".", "..") for p in parts))
+        or len(text.encode()) > 1024
+    ):
         raise Invalid(path, f"{text!r}, wanted an absolute path without . or .. and without a slash at its end")
     if text == SECRETS_AT or text.startswith(SECRETS_AT + "/"):
         raise Invalid(path, f"{text} is where secrets are")
@@ -362,7 +370,7 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
 
 
 def _file(value: Any, path: Path) -> File:
-    known_keys(value, path, File.__slots__)
+    known_keys(value, path, names(File))
     kind = value.get("kind")
     if kind not in KINDS:
         hint = _nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
@@ -392,7 +400,8 @@ def _positions(files: tuple[File, ...]) -> None:
         allowed = wanted[i] if i < 3 else ("listen", "connect", "null")
         if file.kind not in allowed:
             raise Invalid(
-                ("files", i), f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}",
+                ("files", i),
+                f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}",
                 hint="the order of [[files]] is the order of descriptors",
             )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from itertools import pairwise
 from typing import Any, Self
 
 from enarx.errors import ParseError
@@ -168,7 +169,7 @@ def decode_index(data: bytes) -> list[Node]:
         raise fail("index", "directory index", "wanted a list")
     nodes = [_node(item) for item in value]
     keys = [node.path.split("/") for node in nodes]
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(keys)):
         raise fail("index-order", "directory index", "entries out of order or twice")
     dirs = {""}
     for node, key in zip(nodes, keys, strict=True):
@@ -240,7 +241,9 @@ class Head:
         if len(head.index_sizes) != len(manifest.dirs):
             raise fail("head-dirs", "package head", "another number of directories than the manifest")
         if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
-            raise fail("head-commitment", "package head", "arguments or environment are not what the manifest commits to")
+            raise fail(
+                "head-commitment", "package head", "arguments or environment are not what the manifest commits to"
+            )
         return head
 
 

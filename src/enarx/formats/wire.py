@@ -20,7 +20,7 @@ import cbor2
 
 from enarx.errors import ParseError
 
-Value: TypeAlias = "None | bool | int | str | bytes | list[Value] | dict[str, Value] | dict[int, Value]"
+Value: TypeAlias = "bool | int | str | bytes | list[Value] | dict[str, Value] | dict[int, Value] | None"
 
 CHUNK = 1 << 20
 """Plaintext bytes in each sealed chunk but the last."""

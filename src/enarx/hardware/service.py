@@ -82,7 +82,12 @@ class Service:
             return _map(answer), pidfds
         self._zygote.close()
         self._zygote = socket.socket(fileno=start_zygote(self._code))
-        return {"ok": False, "code": "zygote-died", "message": "the zygote ended; a new one was started", "hint": "try again"}, []
+        return {
+            "ok": False,
+            "code": "zygote-died",
+            "message": "the zygote ended; a new one was started",
+            "hint": "try again",
+        }, []
 
     def _report(self, fd: int) -> None:
         """Evidence for the Keep at the other end of this link, about itself."""

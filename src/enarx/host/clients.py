@@ -1,4 +1,4 @@
-"""What a supervisor knows of one connection to it: its request, what it is still to be told, and how long it may be idle."""
+"""What a supervisor knows of one connection to it: its request, what it is still to be told, how long it may be idle."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Client:
     def read_request(self) -> dict[str, Any]:
         """The request; what follows it stays in the socket.
 
-        BlockingIOError as long as it is not all there, EOFError at the end or where it is too long, ValueError if it is none.
+        BlockingIOError as long as it is not all there, EOFError at the end or if it is too long, ValueError if it is none.
         """
         while True:
             peeked = self.connection.recv(MAX_REQUEST - len(self._request), socket.MSG_PEEK)
@@ -61,7 +61,7 @@ class Client:
                 break
         value = json.loads(self._request)
         if not isinstance(value, dict):
-            raise ValueError("wanted an object")  # noqa: TRY004  # one error for all that is no request
+            raise ValueError("wanted an object")  # one error for all that is no request
         return value
 
     def say(self, value: dict[str, Any], *, last: bool = False) -> None:

@@ -51,7 +51,8 @@ def serve(options: Options) -> None:
     local = _is_loopback(options.address)
     if not local and not token and not options.client_ca:
         raise UsageError(
-            "no-authentication", f"{options.address} can be reached by others, who would all be let in",
+            "no-authentication",
+            f"{options.address} can be reached by others, who would all be let in",
             hint="--token-file FILE, or --tls-cert, --tls-key and --client-ca",
         )
     if options.client_ca and not options.tls_certificate:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import sys
 
 TYPE_CHECKING = False
@@ -16,16 +17,22 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 64 << 10
 LINK = 3
-BOOT = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.hardware.main import main; main()"
+BOOT = (
+    "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
+    "from enarx.hardware.main import main; main()"
+)
+DIED = {"ok": False, "code": "hardware-died", "message": "the simulated hardware ended", "hint": "try again"}
+GIVEN_UP = {"ok": False, "code": "given-up", "message": "whoever wanted the Keep is gone", "hint": ""}
 
 
 class Hardware:
     """The link to one such process. It ends by itself once this end is closed and its Keeps are gone."""
 
-    def __init__(self, paths: str, *, state: str, cache: str, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, paths: str, *, state: str, cache: str) -> None:
+        keep_descriptors()
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
         self._fd = ours.detach()
-        arguments = [*(command or (sys.executable, "-I", "-S", "-c", BOOT)), paths, "--state", state, "--cache", cache]
+        arguments = [sys.executable, "-I", "-S", "-c", BOOT, paths, "--state", state, "--cache", cache]
         target = os.dup(theirs.fileno())  # never the descriptor that it is to become
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
         actions += [(os.POSIX_SPAWN_DUP2, target, LINK)]
@@ -34,9 +41,12 @@ class Hardware:
         theirs.close()
 
     def launch(
-        self, control: socket.socket, *, host_data: str, memory: int, disk: int, skip_layers: list[str]
+        self, control: socket.socket, *, host_data: str, memory: int, disk: int, skip_layers: list[str], until: int = -1
     ) -> tuple[dict[str, Any], int]:
-        """Launch a Keep that gets `control`; its answer, and the pidfd of the Keep, -1 if there is none."""
+        """Launch a Keep that gets `control`; its answer, and the pidfd of the Keep, -1 if there is none.
+
+        Gives up where descriptor `until` is at its end before there is an answer.
+        """
         import json
         import socket
 
@@ -45,14 +55,22 @@ class Hardware:
         link = socket.socket(fileno=os.dup(self._fd))
         try:
             socket.send_fds(link, [json.dumps(order).encode()], [control.fileno()])
+            if until >= 0 and self._is_ended_first(until):
+                return GIVEN_UP, -1
             message, fds, _, _ = socket.recv_fds(link, MAX_MESSAGE, 1)
         except OSError:
             message, fds = b"", []
         finally:
             link.close()
         if not message:
-            return {"ok": False, "code": "hardware-died", "message": "the simulated hardware ended", "hint": "try again"}, -1
+            return DIED, -1
         return json.loads(message), fds[0] if fds else -1
+
+    def _is_ended_first(self, until: int) -> bool:
+        poll = select.poll()
+        for fd in (self._fd, until):
+            poll.register(fd, select.POLLIN)
+        return self._fd not in dict(poll.poll())
 
     def fileno(self) -> int:
         """For poll: readable means that it has ended."""
@@ -61,3 +79,13 @@ class Hardware:
     def close(self) -> None:
         """Let it go."""
         os.close(self._fd)
+
+
+def keep_descriptors() -> None:
+    """Let no process that is started from here inherit a descriptor that this one has, standard ones apart."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+        except OSError:
+            continue  # the one that the list was read from

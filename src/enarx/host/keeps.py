@@ -18,8 +18,8 @@ from typing import Any
 from enarx.host import events
 from enarx.host.backends import KINDS
 from enarx.host.errors import HostError
-from enarx.host.launching import Launcher
 from enarx.host.files import erase, write_json
+from enarx.host.launching import Launcher
 
 ANY_PACKAGE = "0" * 64
 MAX_LINE = 64 << 10
@@ -188,14 +188,20 @@ class Keeps:
         if len(live) >= self.bounds.keeps:
             pooled = [r for r in live if r.pooled]
             if not pooled:
-                raise HostError("host-full", f"{len(live)} Keeps are running, which is all this host takes", hint="try again later")
+                raise HostError(
+                    "host-full", f"{len(live)} Keeps are running, which is all this host takes", hint="try again later"
+                )
             await self._erase(pooled[0].id)
         if len(self._ended) >= STORE_FACTOR * self.bounds.keeps:
             raise HostError("host-full", f"{len(self._ended)} ended Keeps are kept", hint="enarx keep prune")
         for what, wanted, bound in (("memory", memory, self.bounds.memory), ("disk", disk, self.bounds.disk)):
             taken = sum(getattr(r, what) for r in live)
             if bound and taken + wanted > bound:
-                raise HostError("host-full", f"{what}: {taken} bytes taken, {wanted} more wanted, {bound} in all", hint="ask for less")
+                raise HostError(
+                    "host-full",
+                    f"{what}: {taken} bytes taken, {wanted} more wanted, {bound} in all",
+                    hint="ask for less",
+                )
 
     async def _make(self, kind: str, package: str, memory: int, disk: int, *, pooled: bool) -> Record:
         keep = secrets.token_hex(8)

@@ -13,32 +13,50 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
 
+from enarx.host import events
 from enarx.host.hardware import Hardware
 from enarx.host.supervisor import Supervisor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 LINK = 3
 MAX_MESSAGE = 64 << 10
+BACKLOG = 64
 
 
 def main() -> None:
     """Serve launches until the daemon is gone."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    os.chdir("/")
+    os.umask(0o077)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = socket.socket(fileno=LINK)
     hardware = Hardware(paths, state=options["--hardware"], cache=options["--cache"])
     gc.collect()
     gc.freeze()
-    while True:
-        order = link.recv(MAX_MESSAGE)
-        if not order:
-            return
+    while order := _receive(link):
         if _ended(hardware):
             hardware.close()
             hardware = Hardware(paths, state=options["--hardware"], cache=options["--cache"])
-        link.send(json.dumps(_launch(link, hardware, json.loads(order))).encode())
+        _send(link, _launch(link, hardware, json.loads(order)))
+
+
+def _receive(link: socket.socket) -> bytes:
+    try:
+        return link.recv(MAX_MESSAGE)
+    except ConnectionResetError:
+        return b""  # the daemon ended before it had read an answer
+
+
+def _send(link: socket.socket, answer: dict[str, Any]) -> None:
+    try:
+        link.send(json.dumps(answer).encode())
+    except BrokenPipeError:
+        return  # the next daemon finds what was launched
 
 
 def _ended(hardware: Hardware) -> bool:
@@ -49,9 +67,8 @@ def _ended(hardware: Hardware) -> bool:
 
 
 def _launch(link: socket.socket, hardware: Hardware, order: dict[str, Any]) -> dict[str, Any]:
-    listener = socket.socket(socket.AF_UNIX)
     ours, theirs = socket.socketpair()
-    with listener, ours:
+    with ours:
         with theirs:
             answer, pidfd = hardware.launch(
                 theirs,
@@ -62,30 +79,58 @@ def _launch(link: socket.socket, hardware: Hardware, order: dict[str, Any]) -> d
             )
         if not answer.get("ok"):
             return answer
-        listener.bind(f"{order['directory']}/sock")
-        listener.listen(64)
+        try:
+            return _supervise(link, hardware, order, answer, ours, pidfd)
+        except OSError as e:  # the Keep ends as its control socket closes
+            return {"ok": False, "code": "launch", "message": f"no supervisor: {e.strerror}", "hint": "try again later"}
+        finally:
+            os.close(pidfd)
+
+
+def _supervise(
+    link: socket.socket,
+    hardware: Hardware,
+    order: dict[str, Any],
+    answer: dict[str, Any],
+    keep: socket.socket,
+    pidfd: int,
+) -> dict[str, Any]:
+    """Fork a supervisor; in it this never returns."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        _bind(listener, order["directory"])
         if os.fork() == 0:
             try:
                 link.close()
                 hardware.close()
                 os.setsid()
-                _supervise(order, answer, ours, pidfd, listener)
+                gc.disable()
+                _serve(order, answer, keep, pidfd, listener)
+            except Exception as e:  # noqa: BLE001  # whatever it is, it is said once and ends this Keep alone
+                events.log("supervisor-died", level="error", message=f"{type(e).__name__}: {e}")
             finally:
                 os._exit(0)
-        os.close(pidfd)
-    return {"ok": True, "layers": answer["layers"]}
+    return {"ok": True}
 
 
-def _supervise(
+def _bind(listener: socket.socket, directory: str) -> None:
+    """By way of the directory's descriptor: a socket's own path may only be short."""
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{fd}/sock")
+    finally:
+        os.close(fd)
+    listener.listen(BACKLOG)
+
+
+def _serve(
     order: dict[str, Any], answer: dict[str, Any], keep: socket.socket, pidfd: int, listener: socket.socket
 ) -> None:
-    gc.disable()
     Supervisor(
         keep=keep,
         pidfd=pidfd,
         listener=listener,
         directory=order["directory"],
         stored_output=order["stored_output"],
-        info={"keep_pid": answer["pid"], "layers": answer["layers"]},
+        info={"keep_pid": answer["pid"], "layers": answer["layers"], "skipped": order["skip_layers"]},
         scratch=answer.get("scratch", ""),
     ).serve()

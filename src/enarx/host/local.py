@@ -24,6 +24,7 @@ STORED_OUTPUT = 64 << 20
 def main() -> None:
     """Start the hardware before anything more is loaded; then serve one Keep, and leave nothing."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    os.chdir("/")
     hardware = Hardware(paths, state=options["--state"], cache=options["--cache"])
     import json
     import signal
@@ -65,24 +66,39 @@ def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
             memory=order["memory"],
             disk=order["disk"],
             skip_layers=order["skip_layers"],
+            until=ORDER,
         )
     if not answer.get("ok"):
         _refuse(listener, answer)
         return
-    info = {"kind": order["kind"], "keep_pid": answer["pid"], "layers": answer["layers"]}
+    info = {
+        "kind": order["kind"],
+        "keep_pid": answer["pid"],
+        "layers": answer["layers"],
+        "skipped": order["skip_layers"],
+    }
     supervisor = Supervisor(
-        keep=ours, pidfd=pidfd, listener=listener, directory=directory, stored_output=STORED_OUTPUT, info=info,
+        keep=ours,
+        pidfd=pidfd,
+        listener=listener,
+        directory=directory,
+        stored_output=STORED_OUTPUT,
+        info=info,
         scratch=answer.get("scratch", ""),
     )
     supervisor.serve(until=ORDER)
 
 
 def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:
-    """Give the launch's error to the first who asks for anything."""
+    """Give the launch's error to all who ask for anything, until the command is gone."""
     import json
+    import select
+    import socket
 
-    connection, _ = listener.accept()
-    with connection:
-        connection.sendall(json.dumps(answer).encode() + b"\n")
-        while connection.recv(MAX_ORDER):
-            continue
+    asking: list[socket.socket] = []
+    poll = select.poll()
+    for fd in (LISTENER, ORDER):
+        poll.register(fd, select.POLLIN)
+    while ORDER not in dict(poll.poll()):
+        asking.append(listener.accept()[0])
+        asking[-1].send(json.dumps(answer).encode() + b"\n", socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)

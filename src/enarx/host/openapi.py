@@ -70,7 +70,9 @@ _KEEP = {
 }
 _ERROR_SCHEMA = {
     "type": "object",
-    "properties": {"error": {"type": "object", "properties": {k: {"type": "string"} for k in ("code", "message", "hint")}}},
+    "properties": {
+        "error": {"type": "object", "properties": {k: {"type": "string"} for k in ("code", "message", "hint")}}
+    },
 }
 
 _FROM = _query("from", "integer", "number of the first frame wanted; a gap in the numbers is what the host dropped")
@@ -91,18 +93,30 @@ DOCUMENT: dict[str, Any] = {
     "paths": {
         "/v1/keeps": {
             "get": _operation("list", "All Keeps", "200", _answer("Keeps", _KEEPS)),
-            "post": _operation("launch", "A Keep", "201", _answer("its id", _json(_ref("Launched"))), body=_json(_LAUNCH)),
+            "post": _operation(
+                "launch", "A Keep", "201", _answer("its id", _json(_ref("Launched"))), body=_json(_LAUNCH)
+            ),
         },
         "/v1/keeps/{id}": {
             "get": _operation("inspect", "One Keep", "200", _answer("the Keep", _json(_ref("Keep"))), _ID),
             "delete": _operation(
-                "remove", "Erase an ended Keep", "204", _answer("erased"), _ID, _query("force", "boolean", "kill it first")
+                "remove",
+                "Erase an ended Keep",
+                "204",
+                _answer("erased"),
+                _ID,
+                _query("force", "boolean", "kill it first"),
             ),
         },
         "/v1/keeps/{id}/stop": {"post": _operation("stop", "Kill a Keep", "204", _answer("killed"), _ID)},
         "/v1/keeps/{id}/wait": {
             "get": _operation(
-                "wait", "Wait for its end", "200", _answer("ended or not", _ENDED), _ID, _query("timeout", "number", "seconds")
+                "wait",
+                "Wait for its end",
+                "200",
+                _answer("ended or not", _ENDED),
+                _ID,
+                _query("timeout", "number", "seconds"),
             )
         },
         "/v1/keeps/{id}/input": {
@@ -110,7 +124,13 @@ DOCUMENT: dict[str, Any] = {
         },
         "/v1/keeps/{id}/output": {
             "get": _operation(
-                "output", "Frames from a Keep, each behind its number (u64)", "200", _answer("entries", _FRAMES), _ID, _FROM, _FOLLOW
+                "output",
+                "Frames from a Keep, each behind its number (u64)",
+                "200",
+                _answer("entries", _FRAMES),
+                _ID,
+                _FROM,
+                _FOLLOW,
             )
         },
         "/v1/prune": {"post": _operation("prune", "Erase all ended Keeps", "200", _answer("ids", _REMOVED))},

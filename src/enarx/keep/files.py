@@ -53,7 +53,9 @@ class Storage:
         need = sum(in_pages(n.size) for nodes in trees for n in nodes) + self._manifest.config.limits.disk + SLACK
         if need > self._limit:
             raise DeliveryError(
-                "disk-limit", f"the package needs {need} bytes of files, the host gives {self._limit}", state="receiving"
+                "disk-limit",
+                f"the package needs {need} bytes of files, the host gives {self._limit}",
+                state="receiving",
             )
         if self._isolation.resizable:  # else a layer was left out, by name and loudly
             sandbox.resize(self._isolation, need)

@@ -32,7 +32,7 @@ class Frames:
         self._fill(HEADER.size, wait)
         if self._have < HEADER.size:
             return None
-        kind, size = frame_header(self._buffer[: HEADER.size])
+        kind, size = frame_header(bytes(self._buffer[: HEADER.size]))
         total = HEADER.size + size
         self._fill(total, wait)
         if self._have < total:

@@ -47,14 +47,14 @@ def main(
 ) -> None:
     """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory` and `disk`."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    layers = isolation.layers + sandbox.confine(
-        sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES
-    )
+    layers = isolation.layers + sandbox.confine(sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
     handle = runner.spawn(isolation, skip)
     said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
     answer.send(encode(said))
     answer.close()
-    keeper = Keeper(Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip)
+    keeper = Keeper(
+        Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip
+    )
     try:
         keeper.serve()
     except UnavailableError:
@@ -114,7 +114,9 @@ class Keeper:
         if sockets:
             raise UsageError("sockets", f"this Keep has no sockets for a workload yet: {sockets[0].name}")
         if manifest.config.limits.memory > self._limits["memory"]:
-            raise DeliveryError("memory-limit", "the package asks for more memory than the host gives", state="attested")
+            raise DeliveryError(
+                "memory-limit", "the package asks for more memory than the host gives", state="attested"
+            )
         return manifest
 
     def _receive(self, manifest: Manifest) -> Storage:
@@ -172,7 +174,9 @@ class Keeper:
         if self._protocol.output is not None:
             now = max(int(time.time()), self._protocol.not_before)
             self._protocol.conversation.state = SESSION
-            self._frames.write(self._protocol.final(Status(cause="refused", message=f"{e.code}: {e.message}", time=now)))
+            self._frames.write(
+                self._protocol.final(Status(cause="refused", message=f"{e.code}: {e.message}", time=now))
+            )
         else:
             self._frames.write(self._protocol.refusal(e.code))
         self._frames.drain()

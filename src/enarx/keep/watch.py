@@ -103,7 +103,8 @@ class Watch:
     def _wait(self) -> float | None:
         if self._deadline is None or self._killed is not None:
             return None
-        return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+        left: float = self._deadline - time.monotonic()
+        return max(0.0, left) * 1000 + 1
 
     def _host(self) -> None:
         """Frames from the host. What is not the tenant's ends the attachment, never the job."""
@@ -191,7 +192,7 @@ class Watch:
             os.close(fd)
             return
         kind = self._kinds[1] if fd == self._handle.stdout else self._kinds[2]
-        if kind is None or self._killed is not None and self._killed.cause == "output":
+        if kind is None or (self._killed is not None and self._killed.cause == "output"):
             return
         self._frames.write(self._protocol.write(kind, self._within_limit(data)))
 

@@ -53,7 +53,7 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
             link.close()
             ours.close()
             _outer(theirs, order, *fds)
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  # nothing but its class may leave a Keep
             keeper.complain(e)
         finally:
             os._exit(0)
@@ -67,7 +67,12 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
         answer |= _map(part)
         pidfds += more
     ours.close()
-    return answer or {"ok": False, "code": "keep-died", "message": "the Keep ended while it started", "hint": ""}, pidfds
+    return answer or {
+        "ok": False,
+        "code": "keep-died",
+        "message": "the Keep ended while it started",
+        "hint": "",
+    }, pidfds
 
 
 def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: int) -> None:

@@ -1,4 +1,4 @@
 """The tenant's side as a library: packages, owner keys, deploying, attaching. Trusts no host.
 
-    from enarx.tenant import deploy, package
+from enarx.tenant import deploy, package
 """

@@ -22,10 +22,10 @@ from enarx.delivery.session import (
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code
 from enarx.errors import DeliveryError, EnarxError, UnavailableError
 from enarx.formats.wire import FrameType
+from enarx.record import record
 from enarx.tenant.link import Frame, Link
 from enarx.tenant.owners import Owners
 from enarx.tenant.package import Package
-from enarx.record import record
 
 Progress = Callable[[int, int], None]
 """Bytes sealed so far, and in all."""
@@ -66,8 +66,8 @@ def admit(link: Link, package: Package, owners: Owners, judge: Judge, *, progres
     try:
         link.send(_sealed(admission, delivery, package, progress))
     except UnavailableError:
-        _raise_refusal(link)
-        raise
+        if not _refused_under_seal(link):
+            raise
     return session
 
 
@@ -77,7 +77,9 @@ def _first(link: Link) -> bytes:
         if kind is FrameType.REFUSAL:
             raise _refused(payload)
         if kind is not FrameType.ATTESTATION:
-            raise DeliveryError("unexpected-message", f"{kind.name.lower()} instead of an attestation", state="challenged")
+            raise DeliveryError(
+                "unexpected-message", f"{kind.name.lower()} instead of an attestation", state="challenged"
+            )
         return payload
     raise UnavailableError("keep-lost", "the Keep ended before it attested", hint="the host's log may say why")
 
@@ -99,11 +101,14 @@ def _refused(payload: bytes) -> DeliveryError:
     return DeliveryError(code, f"the Keep (or the host in its name) refused: {code}", state="refused")
 
 
-def _raise_refusal(link: Link) -> None:
-    """The host took no more input: if the Keep said why, that is the better error."""
+def _refused_under_seal(link: Link) -> bool:
+    """The host took no more input: did the Keep say why? In clear: raise it. Under seal: who attaches reads it."""
     for _, kind, payload in link.receive(1):
         if kind is FrameType.REFUSAL:
             raise _refused(payload)
+        if kind is FrameType.OUTPUT:
+            return True
+    return False
 
 
 @record()
@@ -170,7 +175,8 @@ class Run:
         if self._failed is not None and not isinstance(self._failed, UnavailableError):
             raise self._failed
         raise UnavailableError(
-            "keep-lost", "lost, unproven: the Keep is gone without a final record, so there is no result",
+            "keep-lost",
+            "lost, unproven: the Keep is gone without a final record, so there is no result",
             hint="output shown so far is what the Keep wrote, but not all of it",
         )
 
@@ -216,12 +222,16 @@ class Run:
             data = self._read()
             if not data:
                 break
-            if self._until(lambda sent=offset + len(data): sent - (self._attachment.stdin or 0) <= STDIN_WINDOW) is None:  # type: ignore[misc]
+            if not self._has_room(offset + len(data)):
                 return
             self._send(STDIN, offset, data)
             offset += len(data)
         if self.close_stdin:
             self._send(STDIN_END, offset)
+
+    def _has_room(self, sent: int) -> bool:
+        """Wait until the Keep has taken enough of stdin; False once the run is over."""
+        return self._until(lambda: sent - (self._attachment.stdin or 0) <= STDIN_WINDOW) is not None
 
     def _read(self) -> bytes:
         if isinstance(self.stdin, int):

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from enarx.errors import EnarxError, UsageError
-from enarx.tenant.link import Frame, host_error, lost, read_entries
 from enarx.record import record
+from enarx.tenant.link import Frame, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
 TIMEOUT = 30.0
@@ -49,7 +49,7 @@ class HostClient:
         answer = self.call("POST", "/v1/keeps", body)
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise lost("the host answered a launch without an id")
-        return answer["id"]
+        return str(answer["id"])
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """One JSON request; the decoded answer."""
@@ -96,7 +96,9 @@ class HostClient:
         again = connection.sock is not None and (body is None or isinstance(body, bytes))
         while True:
             try:
-                connection.request(method, path, body, headers, encode_chunked=not (body is None or isinstance(body, bytes)))
+                connection.request(
+                    method, path, body, headers, encode_chunked=not (body is None or isinstance(body, bytes))
+                )
                 answer = connection.getresponse()
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as e:

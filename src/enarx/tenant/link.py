@@ -114,7 +114,7 @@ class LocalLink:
         try:
             connection.connect(self._path)
             connection.sendall(json.dumps(request).encode() + b"\n")
-            rest = connection.makefile("rb", buffering=1 << 18)
+            rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
             line = rest.readline(MAX_LINE)
         except OSError as e:
             raise lost("the host side does not answer") from e

@@ -9,8 +9,8 @@ import stat
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from enarx.errors import UsageError
-from enarx.tenant.paths import config_dir, write_private
 from enarx.record import record
+from enarx.tenant.paths import config_dir, write_private
 
 MAX_FILE = 16 << 10
 PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
@@ -59,7 +59,8 @@ def load(paths: tuple[str, ...] = ()) -> Owners:
         public.append(key.public_bytes_raw())
     if len(seeds) != 1:
         raise UsageError(
-            "owner-private", f"{len(seeds)} private owner keys, wanted exactly one to sign with",
+            "owner-private",
+            f"{len(seeds)} private owner keys, wanted exactly one to sign with",
             hint="give one private key and any number of public ones",
         )
     return Owners(tuple(public), seeds[0])

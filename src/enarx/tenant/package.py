@@ -155,7 +155,8 @@ def read_module(path: str) -> bytes:
         raise UsageError("wasm-file", f"{path}: {e.strerror}") from e
     if data.startswith(COMPONENT_MAGIC):
         raise UsageError(
-            "wasm-component", f"{path}: a WebAssembly component, wanted a core module with WASI preview 1",
+            "wasm-component",
+            f"{path}: a WebAssembly component, wanted a core module with WASI preview 1",
             hint="build it for the target wasm32-wasip1",
         )
     if not data.startswith(WASM_MAGIC):
@@ -171,7 +172,8 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
         raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
     if unknown := sorted(set(secrets) - names):
         raise UsageError(
-            "secret-unknown", f"a value for secret {unknown[0]}, which the configuration does not name",
+            "secret-unknown",
+            f"a value for secret {unknown[0]}, which the configuration does not name",
             hint=f'add "{unknown[0]} = {{}}" under [secrets]',
         )
 

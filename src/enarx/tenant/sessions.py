@@ -11,9 +11,9 @@ from typing import Self
 
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UsageError
+from enarx.record import names, record
 from enarx.tenant.http import Endpoint
 from enarx.tenant.paths import state_dir, write_private
-from enarx.record import record
 
 MAX_FILE = 64 << 10
 
@@ -42,7 +42,7 @@ class Saved:
 
     def save(self) -> str:
         """Write it, whole or not at all; returns the path."""
-        fields = {name: getattr(self, name) for name in self.__slots__ if name != "session"}
+        fields = {name: getattr(self, name) for name in names(self) if name != "session"}
         data = json.dumps({**fields, "session": self.session.to_bytes().hex()}).encode()
         path = _path(self.keep)
         write_private(path, data)

@@ -32,7 +32,9 @@ def evaluate(
     """
     if not policy.kind.accepts(kind):
         raise AppraisalError(
-            "kind", f"evidence of kind {kind}, the policy accepts {policy.kind.text()}", result=AttestationResult.unread(kind)
+            "kind",
+            f"evidence of kind {kind}, the policy accepts {policy.kind.text()}",
+            result=AttestationResult.unread(kind),
         )
     if kind != "simulated":
         raise UsageError("kind-unknown", f"no verifier for evidence of kind {kind}")

@@ -25,11 +25,22 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
     Returns the result with all checks, those of the verification first. Trusted only if none failed.
     """
     if len(report_data) != REPORT_DATA_SIZE:
-        raise UsageError("report-data", f"report data of {len(report_data)} bytes, wanted {REPORT_DATA_SIZE}: nothing is fresh without")
+        raise UsageError(
+            "report-data",
+            f"report data of {len(report_data)} bytes, wanted {REPORT_DATA_SIZE}: nothing is fresh without",
+        )
     claims = evidence.claims
-    made = [_check("report-data", Exactly(report_data), claims.report_data, evidence.anchor, "docs/spec/delivery.md, Messages")]
+    made = [
+        _check(
+            "report-data", Exactly(report_data), claims.report_data, evidence.anchor, "docs/spec/delivery.md, Messages"
+        )
+    ]
     for name in FIELDS:
-        made.append(_check(name.replace("_", "-"), getattr(policy, name), getattr(claims, name), evidence.anchor, f"policy, {name}"))
+        made.append(
+            _check(
+                name.replace("_", "-"), getattr(policy, name), getattr(claims, name), evidence.anchor, f"policy, {name}"
+            )
+        )
     checks = (*evidence.checks, *made)
     trusted = all(check.outcome in (PASSED, SKIPPED) for check in made)
     return AttestationResult(

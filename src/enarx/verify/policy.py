@@ -134,7 +134,8 @@ class AppraisalPolicy:
             raise UsageError("policy-kind", "policy: the kind of TEE can not be left unchecked")
         if self.kind.accepts(SIMULATED) != self._accepts_simulated:
             raise UsageError(
-                "policy-simulated", "simulated evidence and hardware do not go into one policy",
+                "policy-simulated",
+                "simulated evidence and hardware do not go into one policy",
                 hint="SimulatedPolicy accepts simulated evidence, and nothing else does",
             )
 
@@ -152,5 +153,3 @@ class Roots:
     """Whom to believe, by kind. `simulated` are raw Ed25519 keys, given by the user; there is no pin for them."""
 
     simulated: tuple[bytes, ...] = ()
-
-

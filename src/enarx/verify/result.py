@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import AppraisalError
-from enarx.record import record
+from enarx.record import names, record
 
 PASSED = "passed"
 FAILED = "failed"
@@ -99,7 +99,7 @@ class AttestationResult:
         """As plain values, for JSON; bytes in hexadecimal."""
         claims = None
         if self.claims is not None:
-            items = {name: getattr(self.claims, name) for name in Claims.__slots__}
+            items = {name: getattr(self.claims, name) for name in names(Claims)}
             claims = {k: v.hex() if isinstance(v, bytes) else v for k, v in items.items()}
-        checks = [{name: getattr(check, name) for name in Check.__slots__} for check in self.checks]
+        checks = [{name: getattr(check, name) for name in names(Check)} for check in self.checks]
         return {"status": self.status, "kind": self.kind, "claims": claims, "checks": checks, "expires": self.expires}

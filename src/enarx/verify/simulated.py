@@ -45,7 +45,8 @@ def _root(chip: ChipCertificate, roots: tuple[bytes, ...]) -> bytes:
             continue
         return root
     raise VerificationError(
-        "chip-signature", f"the chip's certificate is signed by none of the {len(roots)} simulated roots given",
+        "chip-signature",
+        f"the chip's certificate is signed by none of the {len(roots)} simulated roots given",
         hint="--simulated-root FILE names the root of the host's simulated hardware",
     )
 
@@ -90,5 +91,6 @@ def _checks(chip: ChipCertificate, now: int, anchor: str) -> tuple[Check, ...]:
         ("evidence-signature", "signed by the chip's key", "signed by the chip's key"),
     )
     return tuple(
-        Check(id=name, outcome=PASSED, wanted=wanted, got=got, anchor=anchor, where=WHERE) for name, wanted, got in steps
+        Check(id=name, outcome=PASSED, wanted=wanted, got=got, anchor=anchor, where=WHERE)
+        for name, wanted, got in steps
     )

@@ -21,7 +21,9 @@ def serve(options: argparse.Namespace) -> int:
     try:
         from enarx.host import daemon, keeps
     except ModuleNotFoundError as e:
-        raise UsageError("extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'") from e
+        raise UsageError(
+            "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
+        ) from e
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = keeps.Bounds(
         keeps=options.max_keeps,

@@ -28,7 +28,10 @@ def list(options: argparse.Namespace) -> int:
     if options.json:
         console.show_json([{**keep, "ours": keep["id"] in ours} for keep in keeps])
         return 0
-    rows = [[k["id"], str(k.get("kind", "")), k["state"], _ago(k.get("started")), "yes" if k["id"] in ours else ""] for k in keeps]
+    rows = [
+        [k["id"], str(k.get("kind", "")), k["state"], _ago(k.get("started")), "yes" if k["id"] in ours else ""]
+        for k in keeps
+    ]
     console.table(rows, ["KEEP", "KIND", "STATE", "STARTED", "OURS"])
     return 0
 
@@ -125,7 +128,8 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
 def _ours(saved: Saved | None, keep: str) -> Saved:
     if saved is None:
         raise UsageError(
-            "no-session", f"Keep {keep}: no session of ours, so nothing of it can be read",
+            "no-session",
+            f"Keep {keep}: no session of ours, so nothing of it can be read",
             hint="only who deployed it holds its keys",
         )
     return saved
@@ -136,5 +140,3 @@ def _ago(started: object) -> str:
         return ""
     seconds = max(0, int(time.time() - started))
     return f"{seconds} s ago" if seconds < 120 else f"{seconds // 60} min ago"
-
-

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from enarx.cli import console
+from enarx.record import as_dict
 
 
 def show(options: argparse.Namespace) -> int:
@@ -21,7 +22,10 @@ def show(options: argparse.Namespace) -> int:
     )
     print()
     console.table(
-        [[layer["name"], "yes" if layer["on"] else "no", layer["detail"], layer["remedy"]] for layer in value["layers"]],
+        [
+            [layer["name"], "yes" if layer["on"] else "no", layer["detail"], layer["remedy"]]
+            for layer in value["layers"]
+        ],
         ["SANDBOX LAYER", "HERE", "DETAIL", "REMEDY"],
     )
     print(f"\nmeasurement of this installation's Keep: {value['measurement']}")
@@ -37,6 +41,6 @@ def gather() -> dict[str, Any]:
         from enarx.host import backends
         from enarx.keep import sandbox
 
-        value["layers"] = [layer.value() for layer in sandbox.probe()]
+        value["layers"] = [as_dict(layer) for layer in sandbox.probe()]
         value["backends"] = backends.probe()
     return value

@@ -38,7 +38,9 @@ def _signed(data: bytes, what: str) -> tuple[bytes, bytes]:
 def _body(data: bytes, what: str, sizes: dict[str, int], others: dict[str, range | type]) -> dict[str, Any]:
     value: Any = decode(data, what)
     if not isinstance(value, dict) or set(value) != {*sizes, *others, "version"}:
-        raise ParseError("evidence-keys", f"{what}: wanted exactly {', '.join([*sizes, *others, 'version'])}", what=what)
+        raise ParseError(
+            "evidence-keys", f"{what}: wanted exactly {', '.join([*sizes, *others, 'version'])}", what=what
+        )
     if value.pop("version") is not VERSION:
         raise ParseError("evidence-version", f"{what}: another version than {VERSION}", what=what)
     for name, size in sizes.items():

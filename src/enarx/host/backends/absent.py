@@ -30,7 +30,11 @@ class Absent:
 
 ABSENT = (
     Absent("snp", "/dev/sev", "an AMD EPYC host with SEV-SNP, and a release that builds its image"),
-    Absent("tdx", "/sys/module/kvm_intel/parameters/tdx", "an Intel Xeon host with TDX, and a release that builds its image"),
+    Absent(
+        "tdx",
+        "/sys/module/kvm_intel/parameters/tdx",
+        "an Intel Xeon host with TDX, and a release that builds its image",
+    ),
     Absent("sgx", "/dev/sgx_enclave", "an Intel host with SGX2, and a release that builds its manifest"),
     Absent("nitro", "/dev/nitro_enclaves", "an AWS instance with Nitro Enclaves, and a release that builds its image"),
     Absent("cca", "/dev/rmm", "an Arm host with CCA, and a release that builds its realm"),

@@ -8,7 +8,9 @@ from typing import Protocol
 class Backend(Protocol):
     """One kind of Keep."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name."""
 
     def probe(self) -> dict[str, str | bool]:
         """`available`, `detail`, and a `remedy` where it is not."""

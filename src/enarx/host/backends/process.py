@@ -7,7 +7,9 @@ not protect the workload from the host.
 
 from __future__ import annotations
 
-LOUD = "UNPROTECTED: Keeps of kind process do not protect workloads from this host; they protect this host from workloads"
+LOUD = (
+    "UNPROTECTED: Keeps of kind process do not protect workloads from this host; they protect this host from workloads"
+)
 
 
 class Process:
