@@ -70,7 +70,11 @@ class Connection:
     def __init__(self, path: str, op: str, **more: object) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
         self.file: BinaryIO = self.socket.makefile("rb")
         self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
 

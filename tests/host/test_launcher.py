@@ -106,7 +106,7 @@ def test_a_supervisor_ends_no_other(launcher: Launcher, root: Path) -> None:
 
 def test_nobody_else_may_connect(launcher: Launcher, root: Path) -> None:
     """The daemon makes Keeps' directories 0700; the socket is for its user alone besides."""
-    launcher.keep("k")
+    assert launcher.keep("k").ask("info")["ok"]
     assert (root / "k" / "sock").stat().st_mode & 0o077 == 0
     assert (root / "k" / "meta.json").stat().st_mode & 0o077 == 0
 

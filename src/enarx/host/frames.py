@@ -11,18 +11,19 @@ MAX_FRAME = (1 << 20) + (64 << 10)
 """Bytes of the largest frame, its length prefix not counted."""
 
 
+SMALL = 16 << 10
+"""Room to begin with; a supervisor whose Keep is idle, or talks little, needs no more."""
+
+
 class FrameSizeError(ValueError):
     """A length prefix of 0, or over MAX_FRAME."""
 
 
 class Frame:
-    """Room for one frame that comes in from one non-blocking socket and may go out to another.
-
-    The room is taken from the kernel when it is first touched, and frames of one Keep use it again and again.
-    """
+    """Room for one frame that comes in from one non-blocking socket and may go out to another, used again and again."""
 
     def __init__(self) -> None:
-        self._room = memoryview(bytearray(LENGTH + MAX_FRAME))
+        self._room = memoryview(bytearray(SMALL))
         self._have = self._sent = 0
         self._wanted = LENGTH
 
@@ -53,7 +54,14 @@ class Frame:
                 if not 0 < length <= MAX_FRAME:
                     raise FrameSizeError(length)
                 self._wanted += length
+                if self._wanted > len(self._room):
+                    self._widen()
         return True
+
+    def _widen(self) -> None:
+        room = memoryview(bytearray(LENGTH + MAX_FRAME))
+        room[:LENGTH] = self._room[:LENGTH]
+        self._room = room
 
     def write(self, target: socket.socket) -> None:
         """Send the rest of it, then be empty; BlockingIOError if it does not all go."""

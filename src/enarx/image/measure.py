@@ -1,9 +1,7 @@
-"""The measurement of a Keep: SHA-384 over its files' names, sizes and digests.
+"""The measurement of a Keep: SHA-384 over its files' names, sizes and digests (`contents` says which, and which not).
 
 Hashing 46 MB of native libraries takes longer than starting a Keep, so digests are kept with the identity of the file
-that they are of (device, inode, size, times), as git's index does. Byte code that Python caches beside the sources is not
-measured: on a machine whose owner plays the hardware, that owner can change anything anyway. An image for real hardware
-holds no cache.
+that they are of (device, inode, size, times), as git's index does.
 """
 
 from __future__ import annotations
@@ -11,39 +9,55 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 
+from enarx.errors import ParseError, UnavailableError
 from enarx.formats.wire import encode
 from enarx.record import record
 
 LABEL = "enarx keep v1"
 PIECE = 1 << 20
+SETTLED = 2 * 10**9
+"""Nanoseconds for which a file has to have been left alone before its identity is relied upon: two changes within the
+resolution of a file system's clock would have the same one."""
 
 
 @record()
 class Measurement:
-    """`value` is 48 bytes; `digests` are of the files by their names in the image."""
+    """`value` is 48 bytes; `digests` are size in bytes and SHA-256 (hexadecimal) of the files, by name in the image."""
 
     value: bytes
     digests: Mapping[str, tuple[int, str]]
 
+    def to_text(self) -> str:
+        """The list that is measured, for people and for `measurement_from_text`: a line for each file."""
+        return "".join(f"{digest} {size:>10} {name}\n" for name, (size, digest) in self.digests.items())
+
 
 class DigestCache:
-    """SHA-256 of files, remembered in `path` as long as a file's identity stays; a damaged memory is an empty one."""
+    """SHA-256 of files, remembered in the file `path` as long as a file's identity stays; a damaged memory is none.
+
+    Whoever can write there can lie about files, so it has to lie where only those can who own the files, or who are
+    the only ones to be lied to: in the user's own cache directory.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._changed = False
-        self._known: dict[str, list[object]] = self._load()
+        self._known = _load(path)
 
     def digest(self, path: str) -> tuple[int, str]:
-        """Size and SHA-256 (hexadecimal) of the file at `path`."""
+        """Size and SHA-256 (hexadecimal) of the file at `path`. UnavailableError if it changes while it is read."""
         identity = _identity(os.stat(path))
         known = self._known.get(path)
-        if known is None or known[:-1] != identity:
-            known = self._known[path] = [*identity, _sha256(path)]
+        if known is not None and known[0] == identity:
+            return identity[2], known[1]
+        digest = _sha256(path, identity)
+        if time.time_ns() - max(identity[3:]) > SETTLED:
+            self._known[path] = identity, digest
             self._changed = True
-        return int(str(identity[2])), str(known[-1])
+        return identity[2], digest
 
     def save(self) -> None:
         """Write it if anything is new; a memory that can not be written costs time and nothing else."""
@@ -52,42 +66,92 @@ class DigestCache:
         temporary = f"{self._path}.{os.getpid()}.new"
         try:
             with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(self._known, file)
+                json.dump({path: [*identity, digest] for path, (identity, digest) in self._known.items()}, file)
             os.replace(temporary, self._path)
         except OSError:
-            return
-
-    def _load(self) -> dict[str, list[object]]:
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                known = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        fits = isinstance(known, dict) and all(isinstance(v, list) and len(v) == 6 for v in known.values())
-        return known if fits else {}
+            _forget(temporary)
 
 
-def _identity(found: os.stat_result) -> list[object]:
+def _load(path: str) -> dict[str, tuple[list[int], str]]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            known = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(known, dict) or not all(_remembered(entry) for entry in known.values()):
+        return {}
+    return {path: (entry[:-1], entry[-1]) for path, entry in known.items()}
+
+
+def _remembered(entry: object) -> bool:
+    match entry:
+        case [int(), int(), int(), int(), int(), str(digest)]:
+            return len(digest) == 64
+    return False
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _identity(found: os.stat_result) -> list[int]:
     return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _sha256(path: str) -> str:
+def _sha256(path: str, identity: list[int]) -> str:
     sha = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(PIECE):
             sha.update(piece)
+        if _identity(os.fstat(file.fileno())) != identity:
+            raise UnavailableError("keep-changing", f"{path} changed while it was read", hint="try again")
     return sha.hexdigest()
 
 
 def measure(files: Mapping[str, str], cache: DigestCache) -> Measurement:
-    """The measurement of these files: names in the image, paths here."""
-    digests = {name: cache.digest(path) for name, path in sorted(files.items())}
+    """The measurement of these files: names in the image, paths here. UnavailableError if one can not be read."""
+    try:
+        digests = {name: cache.digest(path) for name, path in sorted(files.items())}
+    except OSError as e:
+        raise UnavailableError("keep-unreadable", f"{e.filename}: {e.strerror}: the Keep can not be measured") from e
     cache.save()
-    listing = [[name, size, digest] for name, (size, digest) in digests.items()]
-    return Measurement(value=hashlib.sha384(encode([LABEL, listing])).digest(), digests=digests)
+    return Measurement(value=_value(digests), digests=digests)
 
 
-def differences(mine: Measurement, theirs: Mapping[str, tuple[int, str]]) -> tuple[str, ...]:
-    """The names of the files in which two Keeps differ."""
-    names = {*mine.digests, *theirs}
-    return tuple(sorted(name for name in names if mine.digests.get(name) != theirs.get(name)))
+def _value(digests: Mapping[str, tuple[int, str]]) -> bytes:
+    listing = [[name, size, digest] for name, (size, digest) in sorted(digests.items())]
+    return hashlib.sha384(encode([LABEL, listing])).digest()
+
+
+def measurement_from_text(text: str) -> Measurement:
+    """What `Measurement.to_text` wrote, measured anew; ParseError if it is anything else."""
+    digests: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = line.split(maxsplit=2)
+        if (
+            len(parts) != 3
+            or len(parts[0]) != 64
+            or not (parts[1].isascii() and parts[1].isdecimal())
+            or parts[2] in digests
+        ):
+            raise ParseError("keep-list", f"list of a Keep's files: line {number} is no file's", what="list of files")
+        digests[parts[2]] = int(parts[1]), parts[0]
+    return Measurement(value=_value(digests), digests=digests)
+
+
+def explain(mine: Measurement, theirs: Measurement) -> tuple[str, ...]:
+    """In which files two Keeps differ, a line for each; none if they measure the same."""
+    names = sorted({*mine.digests, *theirs.digests})
+    lines = (_difference(name, mine.digests.get(name), theirs.digests.get(name)) for name in names)
+    return tuple(line for line in lines if line)
+
+
+def _difference(name: str, mine: tuple[int, str] | None, theirs: tuple[int, str] | None) -> str:
+    if mine == theirs:
+        return ""
+    if mine is None or theirs is None:
+        return f"{name}: only {'there' if mine is None else 'here'}"
+    return f"{name}: {mine[0]} bytes {mine[1][:16]} here, {theirs[0]} bytes {theirs[1][:16]} there"

@@ -1,23 +1,25 @@
 """The verifier: evidence, endorsements, policy and `now` in; a result with every check out. Pure: no I/O, no clock.
 
-`policy` says what is acceptable, `result` what was found; `simulated` (and, for other kinds, its siblings) shows that
-evidence is authentic; `appraise` holds it against a policy. `evaluate` does all of it.
+`policy` says what is acceptable, `roots` whom to believe, `result` what was found; `simulated` (and, for other kinds,
+its siblings) shows that evidence is authentic; `appraise` holds it against a policy. `evaluate` does all of it.
 """
 
 from __future__ import annotations
 
-from enarx.errors import AppraisalError, UsageError
-from enarx.verify.appraise import appraise
-from enarx.verify.policy import AppraisalPolicy, Roots
-from enarx.verify.result import AttestationResult
+from enarx.errors import UsageError
+from enarx.verify.appraise import appraise, require_usable, unappraised, unread, unverified
+from enarx.verify.examination import Examination
+from enarx.verify.policy import AppraisalPolicy
+from enarx.verify.result import AUTHENTIC, AttestationResult, Endorsements
+from enarx.verify.roots import Roots
 
-__all__ = ["AppraisalPolicy", "AttestationResult", "Roots", "appraise", "evaluate"]
+__all__ = ["AppraisalPolicy", "AttestationResult", "Roots", "appraise", "evaluate", "examine", "judge", "unappraised"]
 
 
 def evaluate(
     kind: str,
     evidence: bytes,
-    endorsements: tuple[bytes, ...],
+    endorsements: Endorsements,
     *,
     policy: AppraisalPolicy,
     roots: Roots,
@@ -26,21 +28,45 @@ def evaluate(
 ) -> AttestationResult:
     """Verify and appraise; returns a result that is trusted, and nothing else.
 
-    `report_data` is the fresh 64 bytes that the evidence must carry, `now` unix seconds. The policy selects the
-    verifier: a kind that it does not accept is refused before its bytes are read. Raises AppraisalError with the result,
+    `report_data` is the fresh data that the evidence must carry, `now` unix seconds. The policy selects the verifier: a
+    kind that it does not accept is refused before its bytes are read. Raises AppraisalError with the result,
     VerificationError if the evidence is not authentic, ParseError, UnavailableError if it can not be decided.
     """
-    if not policy.kind.accepts(kind):
-        raise AppraisalError(
-            "kind",
-            f"evidence of kind {kind}, the policy accepts {policy.kind.text()}",
-            result=AttestationResult.unread(kind),
-        )
-    if kind != "simulated":
-        raise UsageError("kind-unknown", f"no verifier for evidence of kind {kind}")
-    from enarx.verify.simulated import verify_simulated
+    found = judge(kind, evidence, endorsements, policy=policy, roots=roots, report_data=report_data, now=now)
+    found.require_trusted()
+    return found
 
-    verified = verify_simulated(evidence, endorsements, roots=roots.simulated, now=now)
-    result = appraise(verified, policy=policy, report_data=report_data)
-    result.require_trusted()
-    return result
+
+def judge(
+    kind: str,
+    evidence: bytes,
+    endorsements: Endorsements,
+    *,
+    policy: AppraisalPolicy,
+    roots: Roots,
+    report_data: bytes,
+    now: int,
+) -> AttestationResult:
+    """As `evaluate`, but what is not trusted is returned as well, to be shown: the caller still has to require it.
+
+    ParseError if the bytes are not the format.
+    """
+    require_usable(policy, report_data)
+    if not policy.kind.accepts(kind):
+        return unread(kind, policy=policy)
+    examination = examine(kind, evidence, endorsements, roots=roots, now=now)
+    if examination.status != AUTHENTIC:
+        return unverified(examination, policy=policy)
+    return appraise(examination.verified(), policy=policy, report_data=report_data, now=now)
+
+
+def examine(kind: str, evidence: bytes, endorsements: Endorsements, *, roots: Roots, now: int) -> Examination:
+    """The checks of authenticity alone, of evidence that the caller takes to be of this kind.
+
+    ParseError if the bytes are not the format, UsageError if there is no verifier for the kind.
+    """
+    if kind == "simulated":
+        from enarx.verify.simulated import examine_simulated
+
+        return examine_simulated(evidence, endorsements=endorsements, roots=roots, now=now)
+    raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(kind)[:40]}")

@@ -3,55 +3,158 @@
 from __future__ import annotations
 
 from enarx.errors import UsageError
-from enarx.verify.policy import FIELDS, AppraisalPolicy, Exactly, Matcher, Unchecked, show
+from enarx.formats.evidence import KINDS
+from enarx.record import names
+from enarx.verify.examination import Examination, VerifiedEvidence
+from enarx.verify.policy import AppraisalPolicy, Exactly, Matcher, Unchecked, show
 from enarx.verify.result import (
+    AUTHENTIC,
     FAILED,
+    NOT_CHECKED,
+    NOT_REACHED,
     PASSED,
     REFUSED,
     SKIPPED,
     TRUSTED,
+    UNDECIDED,
     AttestationResult,
     Check,
-    VerifiedEvidence,
+    Unknown,
+    result,
 )
 
-REPORT_DATA_SIZE = 64
+MIN_FRESH = 16
+"""Bytes of report data, at least: with fewer, two exchanges may have the same."""
+
+HINTS = {
+    "endorsements-current": "verify the evidence anew, with current endorsements",
+    "report-data": "the evidence is old, or is about another exchange or other keys",
+    "measurement": "another release, or another version of a package that the Keep is made of, or changed files; "
+    "on the host `enarx platform` shows what it starts",
+    "host-data": "the Keep was launched for another package, or for none yet (a pool)",
+    "debug": "the host can look inside",
+    "svn": "the platform lacks an update",
+}
+"""What usually causes a check to fail."""
 
 
-def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes) -> AttestationResult:
-    """1. freshness: the report data is exactly the 64 bytes given
-    2. each field of the policy against the claim of its name
+def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
+    """The id of every check that appraisal against this policy makes, in order."""
+    return ("endorsements-current", "report-data", *(_id(name) for name in names(policy)))
 
-    Returns the result with all checks, those of the verification first. Trusted only if none failed.
+
+def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
+    """1. at `now` (unix seconds) the endorsements still hold that the evidence was verified with
+    2. freshness: the report data is exactly the bytes given, which nobody could know before this exchange
+    3. each field of the policy accepts the claim of its name
+
+    Returns the result with all checks, those of authenticity first: trusted if none of these failed, and each was made.
+    UsageError if the policy is not one for such claims.
     """
-    if len(report_data) != REPORT_DATA_SIZE:
-        raise UsageError(
-            "report-data",
-            f"report data of {len(report_data)} bytes, wanted {REPORT_DATA_SIZE}: nothing is fresh without",
-        )
+    require_usable(policy, report_data)
     claims = evidence.claims
-    made = [
-        _check(
-            "report-data", Exactly(report_data), claims.report_data, evidence.anchor, "docs/spec/delivery.md, Messages"
-        )
-    ]
-    for name in FIELDS:
-        made.append(
-            _check(
-                name.replace("_", "-"), getattr(policy, name), getattr(claims, name), evidence.anchor, f"policy, {name}"
-            )
-        )
+    if {*names(policy), "report_data"} != set(names(claims)):
+        name = type(policy).__name__
+        raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
+    made = [_current(evidence, now), _fresh(evidence, report_data)]
+    made += [_field(evidence, name, getattr(policy, name)) for name in names(policy)]
     checks = (*evidence.checks, *made)
-    trusted = all(check.outcome in (PASSED, SKIPPED) for check in made)
-    return AttestationResult(
-        status=TRUSTED if trusted else REFUSED,
-        kind=claims.kind,
-        claims=claims,
-        checks=checks,
-        expires=evidence.expires,
+    return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast)
+
+
+def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
+    """The result for evidence that is held against no policy: authentic, and never trusted."""
+    return result(AUTHENTIC, evidence.claims.kind, evidence.checks, claims=evidence.claims, forecast=evidence.forecast)
+
+
+def unverified(examination: Examination, *, policy: AppraisalPolicy) -> AttestationResult:
+    """The result for evidence that is not authentic, or not known to be: its claims are held against nothing."""
+    if examination.status == AUTHENTIC:
+        raise UsageError("examination", "evidence that is authentic has to be appraised")
+    checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in check_ids(policy)))
+    return result(examination.status, examination.said.kind, checks)
+
+
+def unread(kind: str, *, policy: AppraisalPolicy) -> AttestationResult:
+    """The result for evidence of a kind that the policy does not accept: nothing of it is read."""
+    known = kind if kind in KINDS else "unknown"
+    checks = {id: _unreached(id, "policy") for id in check_ids(policy)}
+    checks["kind"] = Check(
+        id="kind", outcome=FAILED, wanted=policy.kind.text(), got=known, anchor="policy", where="policy, kind"
+    )
+    return result(REFUSED, known, tuple(checks.values()))
+
+
+def require_usable(policy: AppraisalPolicy, report_data: bytes) -> None:
+    """UsageError if a verdict can not be had with these."""
+    if not isinstance(policy, AppraisalPolicy):
+        raise UsageError("policy", "a verdict needs a policy")
+    if len(report_data) < MIN_FRESH:
+        got = len(report_data)
+        raise UsageError(
+            "report-data", f"report data of {got} bytes, wanted at least {MIN_FRESH}: nothing is fresh without"
+        )
+
+
+def _current(evidence: VerifiedEvidence, now: int) -> Check:
+    until = min((f.until for f in evidence.forecast if f.until is not None), default=now)
+    return _check(
+        "endorsements-current",
+        PASSED if now <= until else FAILED,
+        wanted=f"at most {until}",
+        got=str(now),
+        anchor=evidence.anchor,
+        where="enarx.verify.appraise, 1",
     )
 
 
-def _check(name: str, matcher: Matcher, got: object, anchor: str, where: str) -> Check:
-    outcome = SKIPPED if isinstance(matcher, Unchecked) else PASSED if matcher.accepts(got) else FAILED
-    return Check(id=name, outcome=outcome, wanted=matcher.text(), got=show(got), anchor=anchor, where=where)
+def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
+    got = evidence.claims.report_data
+    return _check(
+        "report-data",
+        PASSED if Exactly(report_data).accepts(got) else FAILED,
+        wanted=show(report_data),
+        got=show(got),
+        anchor=evidence.anchor,
+        where="enarx.verify.appraise, 2",
+    )
+
+
+def _field(evidence: VerifiedEvidence, name: str, matcher: Matcher) -> Check:
+    claim = getattr(evidence.claims, name)
+    if isinstance(matcher, Unchecked):
+        outcome = SKIPPED
+    elif isinstance(claim, Unknown):
+        outcome = NOT_CHECKED
+    else:
+        outcome = PASSED if matcher.accepts(claim) else FAILED
+    return _check(
+        _id(name), outcome, wanted=matcher.text(), got=show(claim), anchor=evidence.anchor, where=f"policy, {name}"
+    )
+
+
+def _check(id: str, outcome: str, *, wanted: str, got: str, anchor: str, where: str) -> Check:
+    hint = HINTS.get(id, "") if outcome == FAILED else ""
+    return Check(id=id, outcome=outcome, wanted=wanted, got=got, anchor=anchor, where=where, hint=hint)
+
+
+def _unreached(id: str, anchor: str) -> Check:
+    return Check(
+        id=id,
+        outcome=NOT_REACHED,
+        wanted="authentic evidence",
+        got="none",
+        anchor=anchor,
+        where="enarx.verify.appraise",
+    )
+
+
+def _status(made: list[Check]) -> str:
+    outcomes = {check.outcome for check in made}
+    if not made or FAILED in outcomes or not outcomes <= {PASSED, SKIPPED, NOT_CHECKED}:
+        return REFUSED
+    return UNDECIDED if NOT_CHECKED in outcomes else TRUSTED
+
+
+def _id(name: str) -> str:
+    return name.replace("_", "-")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from enarx.errors import UsageError
-from enarx.record import record
+from enarx.formats.evidence import KINDS, SIMULATED
+from enarx.record import names, record
+from enarx.verify.result import plain
 
-SIMULATED = "simulated"
-FIELDS = ("kind", "measurement", "host_data", "debug", "svn", "chip_id")
-
-
-class Matcher(Protocol):
-    """One rule about one value."""
-
-    def accepts(self, value: Any) -> bool:
-        """Is the value acceptable?"""
-
-    def text(self) -> str:
-        """The rule, for people."""
+UNORDERED = (bool, bytes, str, tuple)
+"""Types whose order, if they have one, says nothing about what is newer or safer."""
 
 
 def show(value: object) -> str:
     """A value as results show it: bytes in hexadecimal."""
-    return value.hex() if isinstance(value, bytes) else str(value)
+    shown = plain(value)
+    return "unknown" if shown is None else str(shown)
 
 
 @record(kw_only=False)
@@ -32,28 +25,42 @@ class Exactly:
 
     value: Any
 
-    def accepts(self, value: Any) -> bool:
-        """As Matcher. A boolean is no integer here."""
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """All values that it names."""
+        return (self.value,)
+
+    def accepts(self, value: object) -> bool:
+        """Is the value acceptable? A value of another type is not: True is no 1."""
         return type(value) is type(self.value) and bool(value == self.value)
 
     def text(self) -> str:
-        """As Matcher."""
+        """The rule, for people."""
         return show(self.value)
 
 
 @record(kw_only=False)
 class AtLeast:
-    """This number or a higher one."""
+    """This number or a higher one; of versions with several parts, each part at least as high (their own `>=`)."""
 
-    value: int
+    value: Any
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, UNORDERED) or not hasattr(self.value, "__ge__"):
+            raise UsageError("policy-order", f"policy: a {type(self.value).__name__} has no higher and lower")
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """As Exactly."""
+        return (self.value,)
 
     def accepts(self, value: Any) -> bool:
-        """As Matcher."""
-        return type(value) is int and value >= self.value
+        """As Exactly."""
+        return type(value) is type(self.value) and bool(value >= self.value)
 
     def text(self) -> str:
-        """As Matcher."""
-        return f"at least {self.value}"
+        """As Exactly."""
+        return f"at least {show(self.value)}"
 
 
 @record(kw_only=False)
@@ -63,58 +70,69 @@ class AnyOf:
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        if not self.values:
-            raise UsageError("policy-empty", "a policy that accepts any of no values accepts nothing")
+        if not isinstance(self.values, tuple) or not self.values:
+            raise UsageError("policy-empty", "policy: any of what? A tuple of at least one value is wanted")
 
-    def accepts(self, value: Any) -> bool:
-        """As Matcher."""
+    def accepts(self, value: object) -> bool:
+        """As Exactly."""
         return any(Exactly(v).accepts(value) for v in self.values)
 
     def text(self) -> str:
-        """As Matcher."""
+        """As Exactly."""
         return "one of " + ", ".join(map(show, self.values))
 
 
 @record()
 class Unchecked:
-    """Any value, on purpose; the reason is shown in every result."""
+    """Any value, and even none, on purpose; the reason is shown in every result."""
 
     reason: str
 
     def __post_init__(self) -> None:
-        if not self.reason.strip():
-            raise UsageError("policy-reason", "skipping a check needs a reason in words")
+        if not isinstance(self.reason, str) or not self.reason.strip():
+            raise UsageError("policy-reason", "policy: leaving something unchecked needs a reason in words")
 
-    def accepts(self, value: Any) -> bool:
-        """As Matcher."""
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """None are named."""
+        return ()
+
+    def accepts(self, value: object) -> bool:
+        """As Exactly."""
         return True
 
     def text(self) -> str:
-        """As Matcher."""
+        """As Exactly."""
         return f"anything ({self.reason})"
+
+
+Matcher: TypeAlias = Exactly | AtLeast | AnyOf | Unchecked
+MATCHERS = (Exactly, AtLeast, AnyOf, Unchecked)
 
 
 @record()
 class ReferenceValues:
-    """What good Keeps measure: 48 bytes each, with a name for people."""
+    """What good Keeps measure, each with a name for people, such as a release."""
 
     measurements: tuple[tuple[str, bytes], ...]
 
     def matcher(self) -> AnyOf:
-        """The policy's matcher for them."""
+        """The policy's matcher for them; UsageError if there are none."""
         return AnyOf(tuple(value for _, value in self.measurements))
+
+    def name(self, measurement: bytes) -> str | None:
+        """What a measurement is known as; None if it is not known."""
+        return next((name for name, value in self.measurements if value == measurement), None)
 
 
 @record()
 class AppraisalPolicy:
     """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
 
-    kind         the kinds of TEE
-    measurement  what the Keep measures (SHA-384, 48 bytes)
-    host_data    what the launch was bound to (32 bytes; the package digest, or zeros in a pool)
-    debug        whether the host may look inside: Exactly(False) for anything real
-    svn          the security version of the platform
-    chip_id      which machines
+    Each field is the rule for the claim of its name (`enarx.verify.result.Claims` says what that is); a policy is for
+    evidence with exactly these claims, so a kind that claims more has a policy of its own, a subclass with fields for
+    them. UsageError if a field is no matcher, if it names values of another type than the claim's, if the kind is left
+    unchecked or is no known one.
     """
 
     kind: Matcher
@@ -124,18 +142,38 @@ class AppraisalPolicy:
     svn: Matcher
     chip_id: Matcher
 
-    _accepts_simulated = False
+    _types = {"kind": str, "measurement": bytes, "host_data": bytes, "debug": bool, "svn": int, "chip_id": bytes}
+    _simulated = False
 
     def __post_init__(self) -> None:
-        for name in FIELDS:
-            if not callable(getattr(getattr(self, name), "accepts", None)):
-                raise UsageError("policy-field", f"policy: {name} is no matcher; nothing set is an error")
-        if isinstance(self.kind, Unchecked):
-            raise UsageError("policy-kind", "policy: the kind of TEE can not be left unchecked")
-        if self.kind.accepts(SIMULATED) != self._accepts_simulated:
+        for name in names(self):
+            self._require_matcher(name, getattr(self, name))
+        self._require_kinds(self.kind.values)
+
+    def _require_matcher(self, name: str, matcher: object) -> None:
+        if type(matcher) not in MATCHERS:
+            raise UsageError(
+                "policy-field",
+                f"policy: {name} is no matcher; nothing set is an error",
+                hint="one of Exactly, AtLeast, AnyOf, Unchecked",
+            )
+        wanted = self._types[name]
+        assert isinstance(matcher, MATCHERS)  # just seen
+        wrong = next((value for value in matcher.values if type(value) is not wanted), None)
+        if wrong is not None:
+            raise UsageError(
+                "policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names a {type(wrong).__name__}"
+            )
+
+    def _require_kinds(self, kinds: tuple[str, ...]) -> None:
+        unknown = [kind for kind in kinds if kind not in KINDS]
+        if not kinds or unknown:
+            said = f"{unknown[0]!a} is not known" if unknown else "it can not be left unchecked"
+            raise UsageError("policy-kind", f"policy: the kind of TEE: {said}", hint=f"one of {', '.join(KINDS)}")
+        if any((kind == SIMULATED) is not self._simulated for kind in kinds):
             raise UsageError(
                 "policy-simulated",
-                "simulated evidence and hardware do not go into one policy",
+                "policy: simulated evidence and hardware do not go into one policy",
                 hint="SimulatedPolicy accepts simulated evidence, and nothing else does",
             )
 
@@ -145,11 +183,4 @@ class SimulatedPolicy(AppraisalPolicy):
     """For trying things out: accepts simulated evidence and nothing else. It protects nothing from the host's owner."""
 
     kind: Matcher = Exactly(SIMULATED)
-    _accepts_simulated = True
-
-
-@record()
-class Roots:
-    """Whom to believe, by kind. `simulated` are raw Ed25519 keys, given by the user; there is no pin for them."""
-
-    simulated: tuple[bytes, ...] = ()
+    _simulated = True

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Never, TypeAlias, TypeVar
 
-from enarx.errors import AppraisalError
-from enarx.record import names, record
+from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
+from enarx.record import as_dict, names, record
+
+_T = TypeVar("_T")
 
 PASSED = "passed"
 FAILED = "failed"
 SKIPPED = "skipped"
+"""A policy left it unchecked, for the reason shown."""
 NOT_CHECKED = "not checked"
+"""What it would have been checked with is missing."""
 NOT_REACHED = "not reached"
+"""A check that it rests on has not passed."""
 OUTCOMES = (PASSED, FAILED, SKIPPED, NOT_CHECKED, NOT_REACHED)
 
 TRUSTED = "trusted"
 AUTHENTIC = "authentic"
+"""Signed by whom it should be; held against no policy."""
 REFUSED = "refused"
+"""Not acceptable to the policy."""
+NOT_AUTHENTIC = "not authentic"
+UNDECIDED = "undecided"
+"""Something to decide it with is missing. Never to be taken for trusted."""
+STATUSES = (TRUSTED, AUTHENTIC, REFUSED, NOT_AUTHENTIC, UNDECIDED)
+
+Endorsements: TypeAlias = tuple[bytes, ...]
+"""What others say in favour of evidence (certificates, revocation lists, TCB data) as it came, in any order: the kind's
+verifier knows each by its content. From whom it came does not matter."""
+
+
+@record()
+class Unknown:
+    """In the place of a claim that could not be found out, for this reason. No matcher accepts it but `Unchecked`."""
+
+    reason: str
 
 
 @record()
 class Check:
-    """One check: a stable id, its outcome, what was wanted and got, what it rests on, and where the rule stands."""
+    """One check: a stable id, its outcome, what was wanted and got, what it rests on, and where the rule stands.
+
+    `hint` says what usually causes a failure.
+    """
 
     id: str
     outcome: str
@@ -29,11 +54,32 @@ class Check:
     got: str
     anchor: str
     where: str
+    hint: str = ""
+
+
+@record()
+class Forecast:
+    """What is going to fail: the check of this id holds until then (unix seconds; None: no date is known)."""
+
+    id: str
+    until: int | None
+    reason: str
 
 
 @record()
 class Claims:
-    """What authentic evidence says, in the same words for every kind of TEE. Sizes as in AppraisalPolicy."""
+    """What evidence says, in the same words for every kind of TEE; a kind that says more has a subclass.
+
+    kind         one of formats.evidence.KINDS
+    measurement  of what was launched, as the kind measures it (simulated: 48 bytes)
+    host_data    what the launch was bound to: 32 bytes; of a wider field the first 32 if the rest is zero, else all
+    report_data  what the Keep put in, as it stands there (simulated: 64 bytes)
+    debug        whether the host may look inside
+    svn          the security version of the platform
+    chip_id      which machine it was, as the kind names machines (simulated: 32 bytes)
+
+    A field whose value could not be found out holds an `Unknown`, where its type allows that.
+    """
 
     kind: str
     measurement: bytes
@@ -44,62 +90,99 @@ class Claims:
     chip_id: bytes
 
 
-_MAKER = object()
-
-
-@record()
-class VerifiedEvidence:
-    """Evidence whose signatures hold up to a root. Only a verifier can make one (`verified`)."""
-
-    claims: Claims
-    checks: tuple[Check, ...]
-    anchor: str
-    expires: int
-    _made_by: object
-
-    def __post_init__(self) -> None:
-        if self._made_by is not _MAKER:
-            raise TypeError("VerifiedEvidence is made by verifiers alone")
-
-
-def verified(claims: Claims, checks: tuple[Check, ...], *, anchor: str, expires: int) -> VerifiedEvidence:
-    """For the modules of `enarx.verify` that verify a kind, once every signature holds. `expires` in unix seconds."""
-    return VerifiedEvidence(claims=claims, checks=checks, anchor=anchor, expires=expires, _made_by=_MAKER)
-
-
 @record()
 class AttestationResult:
-    """The verdict. `expires` is when the first of its endorsements does (unix seconds), 0 if nothing was read."""
+    """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
+
+    `claims` are there once the evidence is authentic. It is neither true nor false: ask `require_trusted`.
+    """
 
     status: str
     kind: str
     claims: Claims | None
     checks: tuple[Check, ...]
-    expires: int
+    forecast: tuple[Forecast, ...]
 
-    @classmethod
-    def unread(cls, kind: str) -> Self:
-        """The result for evidence of a kind that the policy does not accept."""
-        return cls(status=REFUSED, kind=kind, claims=None, checks=(), expires=0)
+    def __post_init__(self) -> None:
+        raise TypeError("AttestationResult is made by appraisal alone")
+
+    def __bool__(self) -> Never:
+        raise TypeError("a result is neither true nor false: use require_trusted() or its status")
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that speak against trust."""
-        return tuple(check for check in self.checks if check.outcome in (FAILED, NOT_REACHED))
+        """The checks that stand between this and trust, those that failed first."""
+        against = [check for check in self.checks if check.outcome in _AGAINST]
+        return tuple(sorted(against, key=lambda check: _AGAINST.index(check.outcome)))
+
+    @property
+    def expires(self) -> int:
+        """The last second (unix time) at which its endorsements still hold; 0 if nothing was read."""
+        return min((f.until for f in self.forecast if f.until is not None), default=0)
 
     def require_trusted(self) -> None:
-        """AppraisalError with this result unless it is trusted."""
+        """Return if it is trusted; else AppraisalError (with this result), VerificationError or UnavailableError."""
         if self.status != TRUSTED:
-            first = self.failed[0] if self.failed else None
-            said = f"{first.id} is {first.got}, wanted {first.wanted}" if first else f"status is {self.status}"
-            more = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
-            raise AppraisalError(first.id if first else "not-trusted", f"not trusted: {said}{more}", result=self)
+            raise_for(self.status, self.failed, self)
 
     def to_value(self) -> dict[str, Any]:
-        """As plain values, for JSON; bytes in hexadecimal."""
-        claims = None
-        if self.claims is not None:
-            items = {name: getattr(self.claims, name) for name in names(Claims)}
-            claims = {k: v.hex() if isinstance(v, bytes) else v for k, v in items.items()}
-        checks = [{name: getattr(check, name) for name in names(Check)} for check in self.checks]
-        return {"status": self.status, "kind": self.kind, "claims": claims, "checks": checks, "expires": self.expires}
+        """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
+        return {**as_dict_plain(self), "expires": self.expires}
+
+
+_AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
+
+
+def result(
+    status: str,
+    kind: str,
+    checks: tuple[Check, ...],
+    *,
+    claims: Claims | None = None,
+    forecast: tuple[Forecast, ...] = (),
+) -> AttestationResult:
+    """For `enarx.verify` and its `appraise`."""
+    return make(AttestationResult, status=status, kind=kind, claims=claims, checks=checks, forecast=forecast)
+
+
+def make(made_of: type[_T], **values: object) -> _T:
+    """For the makers in `enarx.verify`: a record whose constructor refuses, so that nobody makes one in passing."""
+    made = object.__new__(made_of)
+    for name in names(made_of):
+        object.__setattr__(made, name, values[name])
+    return made
+
+
+def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult | None) -> Never:
+    """Raise the error for a status that is not the one wanted, about the first check against it."""
+    against = [check for outcome in _AGAINST for check in checks if check.outcome == outcome]
+    code, said, hint = f"{status.replace(' ', '-')}", "", ""
+    if against:
+        code, hint = against[0].id, against[0].hint
+        said = f": {code} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
+    more = sum(check.outcome == FAILED for check in against) - 1
+    message = f"{status}{said}" + (f", and {more} more" if more > 0 else "")
+    error: EnarxError
+    if status == NOT_AUTHENTIC:
+        error = VerificationError(code, message, hint=hint)
+    elif status == UNDECIDED:
+        error = UnavailableError(code, message, hint=hint)
+    else:
+        error = AppraisalError(code, message, result=verdict, hint=hint)
+    raise error
+
+
+def plain(value: object) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Unknown):
+        return None
+    return as_dict_plain(value) if hasattr(value, "__fields__") else value
+
+
+def as_dict_plain(value: object) -> dict[str, Any]:
+    """A record as JSON has it."""
+    return {name: plain(item) for name, item in as_dict(value).items()}

@@ -2,72 +2,125 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from enarx.errors import UnavailableError, VerificationError
-from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
-from enarx.verify.result import PASSED, Check, Claims, VerifiedEvidence, verified
+from enarx.errors import ParseError
+from enarx.formats.evidence.simulated import CHIP, CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
+from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.result import Claims, Endorsements, Forecast
+from enarx.verify.roots import Roots, simulated_anchor
 
-WHERE = "docs/spec/simulated.md"
+WHERE = "docs/spec/simulated.md, Checks"
+CHECKS = ("chip-certificate", "chip-signature", "chip-validity", "chip-identity", "evidence-signature")
+"""The id of every check that is made here, in order."""
 
 
-def verify_simulated(
-    evidence: bytes, endorsements: tuple[bytes, ...], *, roots: tuple[bytes, ...], now: int
-) -> VerifiedEvidence:
-    """1. parse the evidence and the one endorsement, the chip's certificate
-    2. a given root signed the certificate
+def verify_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """Do the checks of `examine_simulated` all hold? ParseError, VerificationError or UnavailableError if not."""
+    return examine_simulated(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. the one endorsement, the chip's certificate, is there (else nothing can be decided)
+    2. a given root signed it
     3. `now` (unix seconds) lies within its validity
     4. it is for the chip that the evidence names
     5. its key signed the evidence
 
-    ParseError, VerificationError, or UnavailableError where the endorsement is missing.
+    Not checked: revocation, for a simulated chip is not revoked but thrown away together with its root. ParseError if
+    the bytes are not the format.
     """
     report = Evidence.from_bytes(evidence)
-    if len(endorsements) != 1:
-        raise UnavailableError("endorsements", f"{len(endorsements)} endorsements, wanted the chip's certificate alone")
+    if not endorsements:
+        return _undecided(report)
+    if len(endorsements) > 1:
+        raise ParseError("endorsements", f"{len(endorsements)} endorsements, wanted one chip's certificate", what=CHIP)
     chip = ChipCertificate.from_bytes(endorsements[0])
     root = _root(chip, roots)
-    _in_time(chip, now)
-    _same_chip(chip, report)
-    _verify(chip.public_key, report.signature, EVIDENCE_LABEL + report.signed, "evidence-signature", "the evidence")
-    anchor = f"simulated root {hashlib.sha256(root).hexdigest()[:16]}"
-    return verified(_claims(report), _checks(chip, now, anchor), anchor=anchor, expires=chip.not_after)
+    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE)
+    _certificate(ledger, chip)
+    _chip_signature(ledger, root, roots)
+    _validity(ledger, chip, now)
+    _identity(ledger, chip, report)
+    _evidence_signature(ledger, chip, report)
+    forecast = Forecast(id="chip-validity", until=chip.not_after, reason="the chip's certificate ends")
+    return ledger.examination(_claims(report), forecast=(forecast,))
 
 
-def _root(chip: ChipCertificate, roots: tuple[bytes, ...]) -> bytes:
-    for root in roots:
-        try:
-            Ed25519PublicKey.from_public_bytes(root).verify(chip.signature, CHIP_LABEL + chip.signed)
-        except (InvalidSignature, ValueError):
-            continue
-        return root
-    raise VerificationError(
-        "chip-signature",
-        f"the chip's certificate is signed by none of the {len(roots)} simulated roots given",
-        hint="--simulated-root FILE names the root of the host's simulated hardware",
-    )
+def _undecided(report: Evidence) -> Examination:
+    ledger = Ledger(CHECKS, anchor=simulated_anchor(None), where=WHERE)
+    _certificate(ledger, None)
+    ledger.unreached()
+    return ledger.examination(_claims(report), forecast=())
 
 
-def _in_time(chip: ChipCertificate, now: int) -> None:
-    if not chip.not_before <= now <= chip.not_after:
-        raise VerificationError(
-            "chip-validity", f"the chip's certificate holds from {chip.not_before} to {chip.not_after}, now is {now}"
-        )
+def _root(chip: ChipCertificate, roots: Roots) -> bytes | None:
+    """The given root that signed the certificate."""
+    return next((root for root in roots.simulated if _signed(root, chip.signature, CHIP_LABEL + chip.signed)), None)
 
 
-def _same_chip(chip: ChipCertificate, report: Evidence) -> None:
-    if chip.chip_id != report.chip_id:
-        raise VerificationError("chip-identity", "the certificate is for another chip than the evidence names")
-
-
-def _verify(key: bytes, signature: bytes, message: bytes, code: str, what: str) -> None:
+def _signed(key: bytes, signature: bytes, message: bytes) -> bool:
+    """For this module's checks, which look at the answer."""
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, ValueError):
-        raise VerificationError(code, f"{what}: its signature does not hold") from None
+        return False
+    return True
+
+
+def _certificate(ledger: Ledger, chip: ChipCertificate | None) -> None:
+    ledger.check(
+        "chip-certificate",
+        lambda: True if chip is not None else None,
+        wanted="the chip's certificate",
+        got="the chip's certificate" if chip is not None else "no endorsement",
+        hint="the host has to pass on what its hardware gives it",
+    )
+
+
+def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
+    ledger.check(
+        "chip-signature",
+        lambda: root is not None,
+        wanted=f"signed by one of the {len(roots.simulated)} simulated roots given",
+        got=f"signed by {simulated_anchor(root)}" if root is not None else "signed by none of them",
+        needs="chip-certificate",
+        hint="the root of the host's simulated hardware is its root.pub: give that file as --simulated-root",
+    )
+
+
+def _validity(ledger: Ledger, chip: ChipCertificate, now: int) -> None:
+    ledger.check(
+        "chip-validity",
+        lambda: chip.not_before <= now <= chip.not_after,
+        wanted=f"{chip.not_before} to {chip.not_after}",
+        got=str(now),
+        needs="chip-signature",
+        hint="the clock here or the clock there is wrong, or the chip has outlived its certificate",
+    )
+
+
+def _identity(ledger: Ledger, chip: ChipCertificate, report: Evidence) -> None:
+    ledger.check(
+        "chip-identity",
+        lambda: chip.chip_id == report.chip_id,
+        wanted=chip.chip_id.hex(),
+        got=report.chip_id.hex(),
+        needs="chip-signature",
+        hint="the host passed on the certificate of another chip",
+    )
+
+
+def _evidence_signature(ledger: Ledger, chip: ChipCertificate, report: Evidence) -> None:
+    ledger.check(
+        "evidence-signature",
+        lambda: _signed(chip.public_key, report.signature, EVIDENCE_LABEL + report.signed),
+        wanted="signed by the chip's key",
+        got="the evidence",
+        needs="chip-signature",
+        hint="the evidence was changed on its way, or was made by somebody else",
+    )
 
 
 def _claims(report: Evidence) -> Claims:
@@ -79,18 +132,4 @@ def _claims(report: Evidence) -> Claims:
         debug=report.debug,
         svn=report.svn,
         chip_id=report.chip_id,
-    )
-
-
-def _checks(chip: ChipCertificate, now: int, anchor: str) -> tuple[Check, ...]:
-    """The steps above, all of which have passed when this is reached."""
-    steps = (
-        ("chip-signature", "signed by a given root", anchor),
-        ("chip-validity", f"{chip.not_before} to {chip.not_after}", str(now)),
-        ("chip-identity", chip.chip_id.hex(), chip.chip_id.hex()),
-        ("evidence-signature", "signed by the chip's key", "signed by the chip's key"),
-    )
-    return tuple(
-        Check(id=name, outcome=PASSED, wanted=wanted, got=got, anchor=anchor, where=WHERE)
-        for name, wanted, got in steps
     )

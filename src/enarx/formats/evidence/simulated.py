@@ -1,4 +1,4 @@
-"""Simulated evidence: what the simulated-hardware process signs (docs/spec/simulated.md). It proves nothing about hardware.
+"""Simulated evidence: what the simulated-hardware process signs (docs/spec/simulated.md). It proves nothing.
 
 Its format, label and root are its own, so it can not be taken for evidence of any hardware, nor that for it.
 """
@@ -8,49 +8,39 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import ParseError
-from enarx.formats.package import byte_strings
+from enarx.formats.evidence import SIMULATED
 from enarx.formats.wire import decode, encode
 from enarx.record import record
 
-KIND = "simulated"
+KIND = SIMULATED
 VERSION = 1
 MAX_SIZE = 4096
-EVIDENCE_LABEL = b"enarx simulated evidence v1\0"
-CHIP_LABEL = b"enarx simulated chip v1\0"
-
-_BYTES = {"chip_id": 32, "measurement": 48, "host_data": 32, "report_data": 64}
-_CHIP_BYTES = {"chip_id": 32, "public_key": 32}
 MAX_SVN = 255
 MAX_TIME = 1 << 40
+SIGNATURE_SIZE = 64
 
+EVIDENCE_LABEL = b"enarx simulated evidence v1\0"
+CHIP_LABEL = b"enarx simulated chip v1\0"
+"""What stands before the body under each of the two signatures."""
 
-def _signed(data: bytes, what: str) -> tuple[bytes, bytes]:
-    """Body and signature of a signed value."""
-    if len(data) > MAX_SIZE:
-        raise ParseError("evidence-size", f"{what}: {len(data)} bytes, at most {MAX_SIZE}", what=what)
-    value: Any = decode(data, what)
-    match value:
-        case {"body": bytes(body), "signature": bytes(signature)} if len(value) == 2 and len(signature) == 64:
-            return body, signature
-    raise ParseError("evidence-form", f"{what}: wanted a body and a signature of 64 bytes", what=what)
+EVIDENCE = "simulated evidence"
+CHIP = "simulated chip certificate"
 
-
-def _body(data: bytes, what: str, sizes: dict[str, int], others: dict[str, range | type]) -> dict[str, Any]:
-    value: Any = decode(data, what)
-    if not isinstance(value, dict) or set(value) != {*sizes, *others, "version"}:
-        raise ParseError(
-            "evidence-keys", f"{what}: wanted exactly {', '.join([*sizes, *others, 'version'])}", what=what
-        )
-    if value.pop("version") is not VERSION:
-        raise ParseError("evidence-version", f"{what}: another version than {VERSION}", what=what)
-    for name, size in sizes.items():
-        byte_strings([value[name]], size, f"{what} {name}")
-    for name, allowed in others.items():
-        item = value[name]
-        fits = type(item) is allowed if isinstance(allowed, type) else type(item) is int and item in allowed
-        if not fits:
-            raise ParseError("evidence-value", f"{what}: {name} is out of range", what=what)
-    return value
+_EVIDENCE_FIELDS: dict[str, int | range | type] = {
+    "chip_id": 32,
+    "measurement": 48,
+    "host_data": 32,
+    "report_data": 64,
+    "svn": range(MAX_SVN + 1),
+    "debug": bool,
+}
+_CHIP_FIELDS: dict[str, int | range | type] = {
+    "chip_id": 32,
+    "public_key": 32,
+    "not_before": range(MAX_TIME),
+    "not_after": range(MAX_TIME),
+}
+"""Of each field the size in bytes, the allowed integers, or the type."""
 
 
 @record()
@@ -73,10 +63,12 @@ class Evidence:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        what = "simulated evidence"
-        body, signature = _signed(data, what)
-        value = _body(body, what, _BYTES, {"svn": range(MAX_SVN + 1), "debug": bool})
-        return cls(**value, signed=body, signature=signature)
+        body, signature = _signed(data, EVIDENCE)
+        return cls(**_fields(body, EVIDENCE, _EVIDENCE_FIELDS), signed=body, signature=signature)
+
+    def to_bytes(self) -> bytes:
+        """The bytes that it was parsed from."""
+        return signed(self.signed, self.signature)
 
 
 @record()
@@ -93,27 +85,20 @@ class ChipCertificate:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        what = "simulated chip certificate"
-        body, signature = _signed(data, what)
-        value = _body(body, what, _CHIP_BYTES, {"not_before": range(MAX_TIME), "not_after": range(MAX_TIME)})
-        return cls(**value, signed=body, signature=signature)
+        body, signature = _signed(data, CHIP)
+        return cls(**_fields(body, CHIP, _CHIP_FIELDS), signed=body, signature=signature)
+
+    def to_bytes(self) -> bytes:
+        """The bytes that it was parsed from."""
+        return signed(self.signed, self.signature)
 
 
 def evidence_body(
     *, chip_id: bytes, measurement: bytes, host_data: bytes, report_data: bytes, svn: int, debug: bool
 ) -> bytes:
     """What is to be signed, behind EVIDENCE_LABEL, by the chip's key."""
-    return encode(
-        {
-            "version": VERSION,
-            "chip_id": chip_id,
-            "measurement": measurement,
-            "host_data": host_data,
-            "report_data": report_data,
-            "svn": svn,
-            "debug": debug,
-        }
-    )
+    fields = {"chip_id": chip_id, "measurement": measurement, "host_data": host_data, "report_data": report_data}
+    return encode({"version": VERSION, **fields, "svn": svn, "debug": debug})
 
 
 def chip_body(*, chip_id: bytes, public_key: bytes, not_before: int, not_after: int) -> bytes:
@@ -125,3 +110,39 @@ def chip_body(*, chip_id: bytes, public_key: bytes, not_before: int, not_after: 
 def signed(body: bytes, signature: bytes) -> bytes:
     """Body and signature as they travel."""
     return encode({"body": body, "signature": signature})
+
+
+def _signed(data: bytes, what: str) -> tuple[bytes, bytes]:
+    """Body and signature of a signed value."""
+    if len(data) > MAX_SIZE:
+        raise ParseError("evidence-size", f"{what}: {len(data)} bytes, at most {MAX_SIZE}", what=what)
+    value: Any = decode(data, what)
+    match value:
+        case {"body": bytes(body), "signature": bytes(signature)} if len(value) == 2:
+            if len(signature) == SIGNATURE_SIZE:
+                return body, signature
+    raise ParseError(
+        "evidence-form", f"{what}: wanted a body and a signature of {SIGNATURE_SIZE} bytes, and no more", what=what
+    )
+
+
+def _fields(body: bytes, what: str, wanted: dict[str, int | range | type]) -> dict[str, Any]:
+    """The fields of a body, each as `wanted`; the version is checked and left out."""
+    value: Any = decode(body, what)
+    if not isinstance(value, dict) or set(value) != {"version", *wanted}:
+        raise ParseError("evidence-keys", f"{what}: wanted exactly version, {', '.join(wanted)}", what=what)
+    version = value.pop("version")
+    if type(version) is not int or version != VERSION:
+        raise ParseError("evidence-version", f"{what}: another version than {VERSION}", what=what)
+    for name, rule in wanted.items():
+        if not _fits(value[name], rule):
+            raise ParseError("evidence-value", f"{what}: {name} has the wrong type, size or range", what=what)
+    return dict(value)
+
+
+def _fits(value: object, rule: int | range | type) -> bool:
+    if isinstance(rule, int):
+        return isinstance(value, bytes) and len(value) == rule
+    if isinstance(rule, range):
+        return type(value) is int and value in rule
+    return type(value) is rule

@@ -1,0 +1,240 @@
+"""Admission and delivery: each rule of docs/spec/delivery.md, and what happens when it is broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from enarx.delivery.messages import Attestation, Challenge, Delivery
+from enarx.errors import DeliveryError, ParseError
+from enarx.formats.package import Head
+from enarx.formats.wire import CHUNK, FrameType, encode
+from enarx.record import as_dict
+from enarx.record import replace as changed
+from tests.exchange import (
+    CANARIES,
+    FILE,
+    KEEP_ENTROPY,
+    OTHER_OWNER,
+    OWNER,
+    WASM,
+    Content,
+    Exchange,
+    manifest,
+    payload,
+    running,
+)
+
+
+def raises(code: str):  # type: ignore[no-untyped-def]
+    return pytest.raises(DeliveryError, check=lambda e: e.code == code)
+
+
+def test_everything_arrives_and_nothing_shows() -> None:
+    exchange = Exchange()
+    store = exchange.deliver()
+    head = store.got["head"]
+    assert isinstance(head, Head)
+    assert (head.args, dict(head.secrets)) == (("canary-arg",), {"key": b"canary-secret"})
+    assert (store.got["wasm"], store.got["data"]) == (WASM, FILE)
+    assert not any(canary in frame for frame in exchange.sent for canary in CANARIES)
+
+
+def test_keep_for_one_package_refuses_another() -> None:
+    exchange = Exchange(host_data=b"\1" * 32)
+    with raises("other-package"):
+        exchange.challenge()
+    Exchange(host_data=manifest().digest).admit()
+
+
+def test_one_challenge() -> None:
+    exchange = Exchange()
+    exchange.admit()
+    with raises("unexpected-message"):
+        exchange.keep.challenge(payload(Exchange().tenant.challenge()))
+
+
+def test_attestation_must_answer_this_challenge() -> None:
+    mine, theirs = Exchange(), Exchange(nonce=b"\7" * 32)
+    mine.challenge()
+    theirs.challenge()
+    with raises("other-challenge"):
+        mine.tenant.attestation(theirs.attestation())
+
+
+@pytest.mark.parametrize("name", ["hpke", "identity"])
+def test_swapped_keys_are_not_in_the_report_data(name: str) -> None:
+    mine, theirs = Exchange(), Exchange(entropy=KEEP_ENTROPY[::-1])
+    report = mine.challenge()
+    other = Attestation.from_bytes((theirs.challenge(), theirs.attestation())[1])
+    forged = changed(Attestation.from_bytes(mine.attestation()), **{name: getattr(other, name)})
+    _, wanted = mine.tenant.attestation(forged.to_bytes())
+    assert wanted != report
+
+
+def delivered(**changes: object) -> tuple[Exchange, bytes]:
+    """A Keep that waits for its delivery, and one with some fields changed."""
+    exchange = Exchange()
+    exchange.admit()
+    return exchange, changed(Delivery.from_bytes(exchange.delivery()), **changes).to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"manifest": manifest((OTHER_OWNER,)).raw}, "other-manifest"),
+        ({"signature": b"\0" * 64}, "owner-signature"),
+        ({"time": 5}, "owner-signature"),
+        ({"commitment": b"\0" * 32}, "owner-signature"),
+        ({"sealed": b"\0" * 1200}, "unsealable"),
+        ({"owner": b"\0" * 32}, "not-an-owner"),
+    ],
+)
+def test_changed_delivery(changes: dict[str, object], code: str) -> None:
+    exchange, frame = delivered(**changes)
+    with raises(code):
+        exchange.keep.delivery(frame)
+    assert exchange.keep.output is None
+
+
+def test_an_owner_who_did_not_ask_may_not_deliver() -> None:
+    both = manifest((OWNER, OTHER_OWNER))
+    mine = Exchange(package=both)
+    mine.admit()
+    theirs = Exchange(package=both, owner=OTHER_OWNER)
+    theirs.admit()
+    with raises("other-verifier"):
+        mine.keep.delivery(theirs.delivery())
+
+
+def test_keys_that_the_owner_did_not_sign() -> None:
+    """HPKE has no sender: whoever knows the public values can seal other keys for the Keep."""
+    from enarx.delivery.suite import hpke_seal
+
+    exchange = Exchange()
+    exchange.admit()
+    delivery = Delivery.from_bytes(exchange.delivery())
+    bound = exchange.keep._bind(delivery)
+    forged = changed(delivery, sealed=hpke_seal(b"\5" * 64, exchange.keep._hpke_public, info=bound))
+    with raises("key-commitment"):
+        exchange.keep.delivery(forged.to_bytes())
+
+
+def test_delivery_to_another_keep_does_not_open() -> None:
+    mine, theirs = Exchange(), Exchange(entropy=KEEP_ENTROPY[::-1])
+    mine.admit()
+    theirs.admit()
+    with raises("owner-signature"):
+        theirs.keep.delivery(mine.delivery())
+
+
+def test_one_delivery() -> None:
+    exchange = Exchange()
+    exchange.admit()
+    frame = exchange.delivery()
+    exchange.keep.delivery(frame)
+    with raises("unexpected-message"):
+        exchange.keep.delivery(frame)
+
+
+def chunks() -> tuple[Exchange, list[bytes]]:
+    exchange = Exchange()
+    exchange.admit()
+    exchange.keep.delivery(exchange.delivery())
+    return exchange, exchange.chunks(bytes(2 * CHUNK) + b"end")
+
+
+@pytest.mark.parametrize(
+    "mangle",
+    [
+        lambda c: [c[1], c[0], c[2]],
+        lambda c: [c[0], c[0], c[1], c[2]],
+        lambda c: [c[0], c[2]],
+        lambda c: [c[2]],
+        lambda c: [c[0], c[1][:-1] + bytes([c[1][-1] ^ 1]), c[2]],
+        lambda c: [c[0], c[1][:-16], c[2]],
+        lambda c: [c[0], b""],
+    ],
+    ids=["reordered", "doubled", "dropped", "only-last", "flipped", "cut", "empty"],
+)
+def test_mangled_stream(mangle) -> None:  # type: ignore[no-untyped-def]
+    exchange, found = chunks()
+    out = memoryview(bytearray(CHUNK))
+    with pytest.raises(DeliveryError, check=lambda e: e.code in ("stream-broken", "stream-chunk")):
+        for chunk in mangle(found):
+            exchange.keep.chunk(memoryview(chunk), out)
+    assert exchange.keep.conversation.state == "receiving"
+
+
+def test_nothing_after_the_last_chunk() -> None:
+    exchange, found = chunks()
+    out = memoryview(bytearray(CHUNK))
+    for chunk in found:
+        exchange.keep.chunk(memoryview(chunk), out)
+    with raises("unexpected-message"):
+        exchange.keep.chunk(memoryview(found[-1]), out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"args": ("other",)}, "head-commitment"),
+        ({"env": (("E", "other"),)}, "head-commitment"),
+        ({"salt": b"\0" * 32}, "head-commitment"),
+        ({"secrets": ()}, "head-secrets"),
+        ({"secrets": (("key", b"x"), ("more", b"y"))}, "head-secrets"),
+        ({"wasm": WASM + b"\0"}, "content-wasm"),
+        ({"file": FILE[:-1] + b"!"}, "content-file"),
+        ({"file": FILE[:-1]}, "content-short"),
+        ({"file": FILE + b"!"}, "content-trailing"),
+    ],
+)
+def test_content_is_what_the_manifest_commits_to(changes: dict[str, object], code: str) -> None:
+    with pytest.raises((DeliveryError, ParseError), check=lambda e: e.code == code):
+        Exchange().deliver(replace(Content(), **changes))
+
+
+def test_changed_index() -> None:
+    good = Content()
+    with raises("content-index"):
+        Exchange().deliver(replace(good, index=good.index[:-1] + bytes([good.index[-1] ^ 1])))
+
+
+def test_huge_head_is_refused_before_it_is_read() -> None:
+    exchange = Exchange()
+    exchange.admit()
+    exchange.keep.delivery(exchange.delivery())
+    with raises("content-head"):
+        exchange.receive(exchange.chunks(b"\xff\xff\xff\xff"))
+
+
+def test_an_attachment_by_another_key_is_not_the_keep() -> None:
+    from enarx.delivery.tenant import Attachment
+
+    exchange, _ = running()
+    assert exchange.session is not None
+    other = changed(exchange.session, identity=b"\1" * 32)
+    attachment = Attachment(other, nonce=b"\2" * 32)
+    answer = exchange.keep.attach(payload(attachment.attach()), b"\3" * 32)
+    with raises("keep-signature"):
+        attachment.receive(FrameType.ATTACHED, payload(answer))
+
+
+@pytest.mark.parametrize("message", [Challenge, Attestation, Delivery])
+def test_unknown_fields_are_refused(message: type) -> None:
+    exchange = Exchange()
+    exchange.admit()
+    good = {
+        Challenge: payload(exchange.sent[0]),
+        Attestation: payload(exchange.sent[1]),
+        Delivery: exchange.delivery(),
+    }[message]
+    from enarx.formats.wire import decode
+
+    value = decode(good, "test")
+    assert isinstance(value, dict)
+    for broken in ({**value, "more": 1}, {k: v for k, v in value.items() if k != "version"}, {**value, "version": 2}):
+        with pytest.raises(ParseError):
+            message.from_bytes(encode(broken))
+    assert as_dict(message.from_bytes(good))

@@ -1,0 +1,110 @@
+"""A host that may do anything to the frames in between, for as long as hypothesis likes.
+
+What holds whatever it does: the tenant accepts a part of what the Keep wrote, in order and with its gaps known; the Keep's
+stdin is a beginning of what the tenant sent; all else is a DeliveryError or a ParseError.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from enarx.delivery.session import STDIN, STDOUT, Status
+from enarx.errors import DeliveryError, ParseError
+from enarx.formats.wire import FrameType
+from tests.exchange import payload, running
+
+
+class Host(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.exchange, self.attachment = running()
+        self.to_tenant: list[bytes] = []
+        self.to_keep: list[bytes] = []
+        self.written = b""
+        self.sent = b""
+        self.stdin = b""
+        self.accepted: list[tuple[int, bytes, int]] = []
+        self.ended = False
+        self.status = None
+
+    @precondition(lambda self: not self.ended)
+    @rule(data=st.binary(min_size=1, max_size=20))
+    def keep_writes(self, data: bytes) -> None:
+        self.to_tenant.append(payload(self.exchange.keep.write(STDOUT, data)))
+        self.written += data
+
+    @precondition(lambda self: not self.ended)
+    @rule()
+    def keep_ends(self) -> None:
+        self.to_tenant.append(payload(self.exchange.keep.final(Status(cause="exit", code=7))))
+        self.ended = True
+
+    @precondition(lambda self: self.status is None)
+    @rule(data=st.binary(min_size=1, max_size=20))
+    def tenant_sends(self, data: bytes) -> None:
+        self.to_keep.append(payload(self.attachment.send(STDIN, len(self.sent), data)))
+        self.sent += data
+
+    @precondition(lambda self: self.to_tenant)
+    @rule(data=st.data())
+    def host_gives_output(self, data: st.DataObject) -> None:
+        frame = data.draw(st.sampled_from(self.to_tenant))
+        self._give(self._mangled(data, frame))
+
+    @precondition(lambda self: self.to_keep and not self.ended)
+    @rule(data=st.data())
+    def host_gives_input(self, data: st.DataObject) -> None:
+        frame = self._mangled(data, data.draw(st.sampled_from(self.to_keep)))
+        try:
+            record = self.exchange.keep.input(frame)
+        except (DeliveryError, ParseError):
+            return
+        if record is not None:
+            assert record[0] == STDIN
+            assert record[1] == len(self.stdin)
+            self.stdin += record[2]
+
+    @rule(junk=st.binary(max_size=60))
+    def host_invents(self, junk: bytes) -> None:
+        self._give(junk)
+
+    def _mangled(self, data: st.DataObject, frame: bytes) -> bytes:
+        if not data.draw(st.booleans()):
+            return frame
+        at = data.draw(st.integers(0, 8 * len(frame) - 1))
+        broken = bytearray(frame)
+        broken[at // 8] ^= 1 << at % 8
+        return bytes(broken)
+
+    def _give(self, frame: bytes) -> None:
+        try:
+            record = self.attachment.receive(FrameType.OUTPUT, frame)
+        except (DeliveryError, ParseError):
+            return
+        assert record is not None
+        if record.status is not None:
+            self.status = record.status
+        else:
+            self.accepted.append((record.offset, record.data, record.lost))
+
+    @invariant()
+    def what_is_accepted_was_written(self) -> None:
+        end = 0
+        for offset, data, lost in self.accepted:
+            assert self.written[offset : offset + len(data)] == data
+            assert offset == end if not lost else offset > end
+            end = offset + len(data)
+
+    @invariant()
+    def stdin_is_a_beginning_of_what_was_sent(self) -> None:
+        assert self.sent.startswith(self.stdin)
+
+    @invariant()
+    def a_status_is_the_keeps(self) -> None:
+        assert self.status is None or (self.ended and self.status == Status(cause="exit", code=7))
+
+
+Host.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestHost = Host.TestCase

@@ -1,0 +1,182 @@
+"""Both sides of the protocol in memory, from fixed seeds, for tests that stand between them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from enarx.delivery.content import Receiver
+from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
+from enarx.delivery.suite import signing_key
+from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session
+from enarx.formats.config import Config, Dir
+from enarx.formats.package import (
+    Head,
+    Manifest,
+    Node,
+    commit_args,
+    commit_dir,
+    commit_env,
+    encode_index,
+)
+from enarx.formats.wire import CHUNK, HEADER, FrameType, frame_header
+
+OWNER = b"\x11" * 32
+OTHER_OWNER = b"\x22" * 32
+SALT = b"\x33" * 32
+NONCE = b"\x44" * 32
+KEYS = bytes(range(64))
+KEEP_ENTROPY = bytes(range(128))
+KEEP_NONCE = b"\x55" * 32
+ATTACH_NONCE = b"\x66" * 32
+NOW = 1_800_000_000
+WASM = b"\0asm\1\0\0\0"
+FILE = b"canary-file-content" * 10
+CONFIG = Config.from_toml('args = ["canary-arg"]\n[env]\nE = "canary-env"\n[secrets]\nkey = {}\n')
+CANARIES = (b"canary-arg", b"canary-env", b"canary-secret", b"canary-file", b"canary-stdin", b"canary-stdout")
+
+
+def public(seed: bytes) -> bytes:
+    return signing_key(seed).public_key().public_bytes_raw()
+
+
+@dataclass
+class Content:
+    """A package's parts; change one, and nothing else, to see it refused."""
+
+    salt: bytes = SALT
+    args: tuple[str, ...] = CONFIG.args
+    env: tuple[tuple[str, str], ...] = CONFIG.env
+    secrets: tuple[tuple[str, bytes], ...] = (("key", b"canary-secret"),)
+    wasm: bytes = WASM
+    index: bytes = encode_index(
+        [
+            Node("d", "d"),
+            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest()),
+            Node("l", "l", target="d"),
+        ]
+    )
+    file: bytes = FILE
+
+    def plaintext(self) -> bytes:
+        head = Head(
+            salt=self.salt,
+            args=self.args,
+            env=self.env,
+            secrets=self.secrets,
+            wasm_size=len(self.wasm),
+            index_sizes=(len(self.index),),
+        ).to_bytes()
+        return len(head).to_bytes(4, "big") + head + self.wasm + self.index + self.file
+
+
+def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None) -> Manifest:
+    found = content or Content()
+    config = CONFIG.replace(dirs=(Dir(guest="/data", host="x"),))
+    return Manifest.make(
+        owners=tuple(public(seed) for seed in owners),
+        wasm=hashlib.sha256(found.wasm).digest(),
+        config=config,
+        args=commit_args(found.salt, found.args),
+        env=commit_env(found.salt, found.env),
+        dirs=(commit_dir(found.salt, "/data", found.index),),
+    )
+
+
+class Store:
+    """A content sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.got: dict[str, object] = {"data": b""}
+
+    def head(self, head: Head) -> None:
+        self.got["head"] = head
+
+    def wasm(self, module: bytes) -> None:
+        self.got["wasm"] = module
+
+    def trees(self, trees: list[list[Node]]) -> None:
+        self.got["trees"] = trees
+
+    def data(self, tree: int, node: Node, offset: int, piece: memoryview) -> None:
+        self.got["data"] += bytes(piece)  # type: ignore[operator]
+
+
+def payload(frame: bytes | memoryview) -> bytes:
+    return bytes(frame[HEADER.size :])
+
+
+def kind(frame: bytes | memoryview) -> FrameType:
+    return frame_header(bytes(frame[: HEADER.size]))[0]
+
+
+@dataclass
+class Exchange:
+    """An exchange that can be taken step by step. `sent` is everything that went over the host."""
+
+    package: Manifest = field(default_factory=manifest)
+    owner: bytes = OWNER
+    host_data: bytes = ANY_PACKAGE
+    nonce: bytes = NONCE
+    entropy: bytes = KEEP_ENTROPY
+    sent: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tenant = Admission(manifest=self.package, owner_seed=self.owner, nonce=self.nonce)
+        self.keep = KeepProtocol(entropy=self.entropy, package=self.host_data)
+        self.session: Session | None = None
+
+    def over(self, frame: bytes | memoryview) -> bytes:
+        self.sent.append(bytes(frame))
+        return payload(frame)
+
+    def challenge(self) -> bytes:
+        return self.keep.challenge(self.over(self.tenant.challenge()))
+
+    def attestation(self) -> bytes:
+        return self.over(self.keep.attestation("simulated", b"evidence", (b"endorsement",)))
+
+    def admit(self) -> None:
+        report = self.challenge()
+        _, wanted = self.tenant.attestation(self.attestation())
+        assert report == wanted
+
+    def delivery(self) -> bytes:
+        frame, self.session = self.tenant.delivery(entropy=KEYS, now=NOW)
+        return self.over(frame)
+
+    def chunks(self, plaintext: bytes) -> list[bytes]:
+        pieces = [plaintext[i : i + CHUNK] for i in range(0, len(plaintext), CHUNK)] or [b""]
+        buffer = bytearray(CHUNK_BUFFER)
+        return [
+            self.over(self.tenant.chunk(piece, buffer, final=i == len(pieces) - 1)) for i, piece in enumerate(pieces)
+        ]
+
+    def receive(self, chunks: list[bytes]) -> Store:
+        store = Store()
+        receiver = Receiver(self.package, store)
+        out = memoryview(bytearray(CHUNK))
+        for chunk in chunks:
+            size = self.keep.chunk(memoryview(chunk), out)
+            receiver.feed(out[:size])
+        receiver.finish()
+        return store
+
+    def deliver(self, content: Content | None = None) -> Store:
+        self.admit()
+        self.keep.delivery(self.delivery())
+        return self.receive(self.chunks((content or Content()).plaintext()))
+
+    def attach(self, nonce: bytes = ATTACH_NONCE, keep_nonce: bytes = KEEP_NONCE) -> Attachment:
+        assert self.session is not None
+        attachment = Attachment(self.session, nonce=nonce)
+        answer = self.keep.attach(self.over(attachment.attach()), keep_nonce)
+        attachment.receive(kind(answer), self.over(answer))
+        return attachment
+
+
+def running() -> tuple[Exchange, Attachment]:
+    """Delivered and attached."""
+    exchange = Exchange()
+    exchange.deliver()
+    return exchange, exchange.attach()
