@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
+from enarx.formats.wire import encode
 from enarx.record import names, record, replace
 
 SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -165,7 +166,7 @@ class Config:
         except (Invalid, KeyError, TypeError, AttributeError) as e:
             said = e.message if isinstance(e, Invalid) else "not of its form"
             raise ParseError("manifest-config", f"manifest configuration: {said}", what="manifest") from None
-        if found.public() != value:
+        if encode(found.public()) != encode(value):  # as bytes: to Python, True is 1
             raise ParseError("manifest-config", "manifest configuration: not of its form", what="manifest")
         return found
 
@@ -429,7 +430,7 @@ def parse_duration(text: str) -> float:
     """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
     number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
     if not 0.001 <= number * factor <= 10**9:
-        raise UsageError("duration", f"{text!r}, wanted at least a millisecond")
+        raise UsageError("duration", f"{text!r}, wanted at least a millisecond", hint="as 250ms, 1s, 2m or 1h")
     return float(number * factor)
 
 

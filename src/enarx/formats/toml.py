@@ -33,7 +33,8 @@ def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
     except (tomllib.TOMLDecodeError, RecursionError) as e:
         found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e))
         said, line, column = found.groups() if found else ("nested too deeply", None, None)
-        place = f"{line}:{column}" if line else f"{text.count(chr(10)) + 1}:1"
+        end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
+        place = f"{line}:{column}" if line else end
         raise UsageError("config-toml", f"{source}:{place}: not TOML: {said.lower()}") from None
     places = _Places(text).walk()
 

@@ -62,12 +62,20 @@ def host_error(error: Any) -> EnarxError:
     code, message, hint = (str(error.get(k, ""))[:2000] for k in ("code", "message", "hint"))
     message = f"the host says: {message or 'an error without a text'}"
     if code in ("layers-missing", "no-hardware"):
-        raw = error.get("checks")
-        checks = tuple(tuple(map(str, c)) for c in raw if len(c) == 3) if isinstance(raw, list) else ()
-        return BackendError(code, message, hint=hint, checks=checks)  # type: ignore[arg-type]  # triples, checked above
+        return BackendError(code, message, hint=hint, checks=_checks(error.get("checks")))
     if code in ("usage", "unauthorized", "not-found", "not-ended"):
         return UsageError(code, message, hint=hint)
     return UnavailableError(code or "host", message, hint=hint)
+
+
+def _checks(value: object) -> tuple[tuple[str, str, str], ...]:
+    """The triples of texts in what a host calls its checks."""
+    found = []
+    for item in value[:100] if isinstance(value, list) else ():
+        match item:
+            case [str(name), str(missing), str(remedy)]:
+                found.append((name[:200], missing[:500], remedy[:500]))
+    return tuple(found)
 
 
 class LocalLink:

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.hostile import Scene
+from tests.attacks.hostile import scene as make
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return make(tmp_path)

@@ -1,0 +1,63 @@
+"""T8: the sealed package is dropped, repeated, reordered, spliced, cut, or flipped; the Keep says so under seal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from enarx.formats.wire import FrameType
+from tests.attacks.hostile import HostileLink, Scene
+
+Chunks = list[bytes]
+
+
+def flip(chunk: bytes) -> bytes:
+    return chunk[:100] + bytes([chunk[100] ^ 4]) + chunk[101:]
+
+
+MANGLES: dict[str, Callable[[Chunks], Chunks]] = {
+    "dropped first": lambda c: c[1:],
+    "dropped middle": lambda c: [c[0], *c[2:]],
+    "repeated": lambda c: [c[0], c[0], *c[1:]],
+    "reordered": lambda c: [c[1], c[0], *c[2:]],
+    "flipped": lambda c: [flip(c[0]), *c[1:]],
+    "flipped last": lambda c: [*c[:-1], flip(c[-1])],
+    "cut within": lambda c: [c[0][:-100], *c[1:]],
+    "last first": lambda c: [c[-1]],
+    "spliced": lambda c: [c[0][:5000] + c[1][5000:], *c[1:]],
+}
+
+
+@pytest.mark.parametrize("name", MANGLES)
+def test_mangled(scene: Scene, name: str) -> None:
+    chunks: Chunks = []
+
+    def hold(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        if kind is not FrameType.CHUNK:
+            return [(kind, payload)]
+        chunks.append(payload)
+        if len(chunks) < 3:
+            return []
+        return [(FrameType.CHUNK, chunk) for chunk in MANGLES[name](chunks)]
+
+    keep = scene.keep()
+    result = scene.play(HostileLink(keep, to_keep=hold))
+    assert result.status.cause == "refused"
+    assert result.status.message in ("stream-broken", "stream-chunk", "content-file", "content-short")
+    assert scene.output == []
+
+
+def test_cut_off_is_lost(scene: Scene) -> None:
+    """Without its last chunk a package never runs; the host can only let the Keep go."""
+    from enarx.errors import UnavailableError
+
+    def cut(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        if kind is FrameType.ATTACH:
+            keep.die()
+        last = kind is FrameType.CHUNK and len(payload) < 1 << 20
+        return [] if last or kind is FrameType.ATTACH else [(kind, payload)]
+
+    keep = scene.keep()
+    scene.refused(HostileLink(keep, to_keep=cut), UnavailableError, "keep-lost")
+    assert keep.protocol.conversation.state == "receiving"

@@ -1,0 +1,49 @@
+"""T10: stdin is replayed, dropped, reordered, flipped, or invented. The workload goes on; the attachment does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from enarx.errors import DeliveryError
+from enarx.formats.wire import FrameType
+from tests.attacks.hostile import HostileLink, Scene
+
+LONG = b"canary-stdin" * 300_000
+
+
+@pytest.mark.parametrize(
+    "mangle",
+    [
+        lambda n, p: [p, p],
+        lambda n, p: [] if n == 1 else [p],
+        lambda n, p: [p[:-1] + bytes([p[-1] ^ 1])],
+        lambda n, p: [p[:4] + b"\xff" * (len(p) - 4)],
+        lambda n, p: [p[:6]],
+    ],
+    ids=["replayed", "dropped", "flipped", "invented", "cut"],
+)
+def test_mangled(scene: Scene, mangle) -> None:  # type: ignore[no-untyped-def]
+    count = [0]
+
+    def applied(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        if kind is not FrameType.INPUT:
+            return [(kind, payload)]
+        count[0] += 1
+        return [(kind, frame) for frame in mangle(count[0], payload)]
+
+    keep = scene.keep()
+    link = HostileLink(keep, to_keep=applied)
+    with pytest.raises(DeliveryError, check=lambda e: e.code == "attachment-broken"):
+        scene.play(link, LONG)
+    assert LONG.startswith(b"".join(scene.output))
+    assert not keep.over, "a host's junk never ends a job"
+
+
+def test_frames_that_are_not_the_tenants(scene: Scene) -> None:
+    def more(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        return [(kind, payload), *([(FrameType.CHALLENGE, b"junk")] if kind is FrameType.ATTACH else [])]
+
+    keep = scene.keep()
+    with pytest.raises(DeliveryError, check=lambda e: e.code == "attachment-broken"):
+        scene.play(HostileLink(keep, to_keep=more))
+    assert not keep.over

@@ -1,0 +1,54 @@
+"""T14: either side is killed at any step. The tenant is told 'lost', never a result; a result that came is whole.
+
+That real processes are killed, and found again, is in tests/e2e.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from enarx.errors import UnavailableError
+from enarx.formats.wire import FrameType
+from tests.attacks.hostile import HostileLink, Scene
+
+TO_KEEP, TO_TENANT = 8, 8
+
+
+@pytest.mark.parametrize("step", range(TO_KEEP))
+def test_keep_dies_at(scene: Scene, step: int) -> None:
+    keep, count = scene.keep(), [0]
+
+    def killing(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        count[0] += 1
+        if count[0] > step:
+            keep.die()
+            return []
+        return [(kind, payload)]
+
+    link = HostileLink(keep, to_keep=killing)
+    try:
+        result = scene.play(link)
+    except UnavailableError as e:
+        assert e.code in ("keep-lost", "host-lost")
+        assert step < TO_KEEP
+    else:
+        assert result.status.code == 7
+        assert b"".join(scene.output) == b"canary-stdin"
+
+
+@pytest.mark.parametrize("step", range(TO_TENANT))
+def test_connection_breaks_at(scene: Scene, step: int) -> None:
+    count = [0]
+
+    def breaking(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        count[0] += 1
+        if count[0] > step:
+            raise UnavailableError("host-lost", "the host's output breaks off")
+        return [(kind, payload)]
+
+    try:
+        result = scene.play(HostileLink(scene.keep(), to_tenant=breaking))
+    except UnavailableError as e:
+        assert e.code == "host-lost"
+    else:
+        assert result.status.code == 7

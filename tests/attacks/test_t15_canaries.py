@@ -1,0 +1,97 @@
+"""T15: the host searches all that it has: its disk, its log, its command lines, environments, and its daemon's memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import Daemon, until
+from tests.programs import module
+
+CANARIES = (b"canary-in-arg", b"canary-in-env", b"canary-in-secret", b"canary-in-file", b"canary-in-stdin")
+HOST_SIDE = ("enarx.host", "enarx.hardware", "host serve")
+
+
+@pytest.fixture
+def busy(home: Path) -> Iterator[tuple[Daemon, str]]:  # noqa: F811
+    """A daemon with a Keep whose guest has all canaries and has printed what it was given."""
+    daemon = Daemon(home).start()
+    (home / "data").mkdir()
+    (home / "data" / "file").write_bytes(b"canary-in-file" * 1000)
+    (home / "key").write_bytes(b"canary-in-secret")
+    (home / "cat.wasm").write_bytes(module("cat"))
+    (home / "Enarx.toml").write_text(
+        'args = ["canary-in-arg"]\nenv = {E = "canary-in-env"}\n[secrets]\nkey = {}\n[[dirs]]\nguest="/d"\nhost="data"\n'
+    )
+    keep = daemon.deploy("--detach", "--secret", f"key=@{home}/key", home / "cat.wasm", stdin=b"")
+    assert keep.returncode == 0, keep.stderr
+    found = daemon.deploy("--secret", f"key=@{home}/key", home / "cat.wasm", stdin=b"canary-in-stdin" * 1000)
+    assert found.stdout == b"canary-in-stdin" * 1000
+    yield daemon, keep.stdout.decode().strip()
+    daemon.clean()
+
+
+def host_processes(home: Path) -> dict[int, str]:  # noqa: F811
+    """The host's own: not the Keep and its zygote, whose memory hardware is there to protect."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(home) in line and any(part in line for part in HOST_SIDE):
+            found[int(name)] = line
+    return found
+
+
+def memory(pid: int) -> Iterator[bytes]:
+    """All that can be read of a process, in pieces that overlap a little."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in maps:
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r[w-][x-]p .*? 0?(?: +(\[heap\]|\[stack\]|))?$", line.rstrip())
+            if not found or "[v" in line or int(found[2], 16) - int(found[1], 16) > 1 << 28:
+                continue
+            start, end = int(found[1], 16), int(found[2], 16)
+            try:
+                mem.seek(start)
+                yield mem.read(end - start)
+            except OSError:
+                continue
+
+
+def test_disk_and_log(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+    daemon, keep = busy
+    until(lambda: daemon.keeps()[keep] == "ended", "the detached job to end")
+    files = [path for path in daemon.state.rglob("*") if path.is_file()] + [daemon.log]
+    assert any("output" in path.name for path in files)
+    for path in files:
+        content = path.read_bytes()
+        assert not [canary for canary in CANARIES if canary in content], path
+
+
+def test_command_lines_and_environments(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+    assert len(host_processes(home)) >= 3
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        for part in ("cmdline", "environ"):
+            try:
+                content = Path(f"/proc/{name}/{part}").read_bytes()
+            except OSError:
+                continue
+            assert not [canary for canary in CANARIES if canary in content], (name, part)
+
+
+def test_memory_of_the_host_side(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+    daemon, keep = busy
+    marker = keep.encode()
+    pids = host_processes(home)
+    seen_marker = 0
+    for pid, line in pids.items():
+        for piece in memory(pid):
+            assert not [canary for canary in CANARIES if canary in piece], line
+            seen_marker += marker in piece
+    assert seen_marker, "the search itself works: the Keep's id is there"

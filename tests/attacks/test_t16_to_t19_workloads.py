@@ -1,0 +1,70 @@
+"""T16 to T19: the other direction. A workload breaks out, takes without end, sleeps past its limit, or abuses the compiler.
+
+That a runner can reach nothing, system call by system call, is in tests/keep/test_sandbox.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import run
+from tests.programs import module
+
+
+def test_t16_a_guest_without_directories_has_none(home: Path) -> None:  # noqa: F811
+    from tests.wat import secret_reader
+
+    (home / "reader.wasm").write_bytes(secret_reader())
+    assert run(home, home / "reader.wasm").returncode == 72
+
+
+@pytest.mark.parametrize("feature", ["(memory 1 1 shared)", "(memory i64 1)", "(memory 1) (memory 1)"])
+def test_t16_proposals_that_nobody_needs_are_off(home: Path, feature: str) -> None:  # noqa: F811
+    path = home / "feature.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm(f'(module {feature} (func (export "_start")))')))
+    found = run(home, path)
+    assert found.returncode == 126
+    assert b"not a valid module" in found.stderr
+
+
+def test_t16_imports_that_are_not_granted(home: Path) -> None:  # noqa: F811
+    path = home / "import.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm('(module (import "env" "system" (func)) (func (export "_start")))')))
+    found = run(home, path)
+    assert found.returncode == 126
+    assert b"unknown import" in found.stderr
+
+
+def test_t17_more_memory_than_the_limit_at_the_start(home: Path) -> None:  # noqa: F811
+    path = home / "big.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm('(module (memory 65536) (func (export "_start")))')))
+    found = run(home, path)
+    assert found.returncode == 126
+    assert b"exceeds memory limits" in found.stderr
+
+
+def test_t18_a_sleeper_is_woken(home: Path) -> None:  # noqa: F811
+    (home / "sleep.wasm").write_bytes(module("sleep"))
+    (home / "Enarx.toml").write_text('limits.time = "300ms"')
+    assert run(home, home / "sleep.wasm").returncode == 124
+
+
+@pytest.mark.parametrize("name", ["cut", "zeros", "many functions"])
+def test_t19_modules_that_are_hard_on_a_compiler(home: Path, name: str) -> None:  # noqa: F811
+    good = module("cat")
+    deep = "(i32.add (i32.const 1) " * 400 + "(i32.const 1)" + ")" * 400
+    bodies = "".join(f"(func (result i32) {deep})" for _ in range(20))
+    made = {
+        "cut": good[: len(good) // 2],
+        "zeros": good[:8] + bytes(4096),
+        "many functions": bytes(wasmtime.wat2wasm(f'(module {bodies} (func (export "_start")))')),
+    }
+    path = home / "hard.wasm"
+    path.write_bytes(made[name])
+    found = run(home, path)
+    assert found.returncode in (0, 126)
+    assert b"Traceback" not in found.stderr

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import ParseError
+from enarx.formats.config import Config
+from enarx.formats.package import (
+    Manifest,
+    Node,
+    commit_args,
+    commit_dir,
+    commit_env,
+    decode_index,
+    encode_index,
+    item_salt,
+)
+from enarx.formats.wire import decode, encode
+from tests.exchange import Content, manifest
+
+DIGEST = hashlib.sha256(b"").digest()
+SALT = bytes(32)
+
+
+def test_digest_is_of_the_bytes_and_the_same_anywhere() -> None:
+    again = Manifest.from_bytes(manifest().raw)
+    assert again == manifest()
+    assert again.digest == hashlib.sha256(manifest().raw).digest()
+
+
+def test_everything_changes_the_digest() -> None:
+    digests = {
+        manifest().digest,
+        manifest(owners=(b"\x12" * 32,)).digest,
+        manifest(content=Content(salt=b"\1" * 32)).digest,
+        manifest(content=Content(args=("x",))).digest,
+        manifest(content=Content(env=())).digest,
+        manifest(content=Content(wasm=b"y")).digest,
+        manifest(content=Content(index=encode_index([]))).digest,
+    }
+    assert len(digests) == 7
+
+
+def test_secrets_values_are_no_part_of_the_digest() -> None:
+    assert manifest(content=Content(secrets=(("key", b"other"),))).digest == manifest().digest
+
+
+def test_a_commitment_says_nothing_without_its_salt() -> None:
+    assert commit_args(SALT, ("guess",)) != commit_args(b"\1" * 32, ("guess",))
+    assert item_salt(SALT, "args") != item_salt(SALT, "env") != item_salt(SALT, "dir /a")
+    assert commit_args(SALT, ()) != commit_env(SALT, ()) != commit_dir(SALT, "/", b"")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"version": True},
+        {"owners": []},
+        {"owners": [b"\1" * 32, b"\1" * 32]},
+        {"owners": [b"\2" * 32, b"\1" * 32]},
+        {"owners": [b"short"]},
+        {"wasm": b"short"},
+        {"args": "text"},
+        {"dirs": []},
+        {"dirs": [DIGEST, DIGEST]},
+        {"config": {}},
+        {"config": None},
+        {"more": 1},
+    ],
+)
+def test_manifest_is_strict(change: dict[str, object]) -> None:
+    value = decode(manifest().raw, "manifest")
+    assert isinstance(value, dict)
+    with pytest.raises(ParseError):
+        Manifest.from_bytes(encode({**value, **change}))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_as_a_manifest(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        Manifest.from_bytes(data)
+
+
+def test_index_round_trip() -> None:
+    nodes = [
+        Node("a", "d"),
+        Node("a-b", "f", size=3, digest=DIGEST),
+        Node("a/b", "f", size=0, digest=DIGEST),
+        Node("l", "l", target="../anywhere"),
+    ]
+    found = decode_index(encode_index(nodes[::-1]))
+    assert sorted(found, key=lambda n: n.path) == sorted(nodes, key=lambda n: n.path)
+    assert [n.path for n in found].index("a") < [n.path for n in found].index("a/b")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [["../up", "d"]],
+        [["/absolute", "d"]],
+        [["a/../b", "d"]],
+        [["./a", "d"]],
+        [["", "d"]],
+        [["a//b", "d"]],
+        [["a\0b", "d"]],
+        [["x" * 256, "d"]],
+        [["a/b", "d"]],
+        [["a", "l", "/etc"], ["a/passwd", "f", 0, DIGEST]],
+        [["a", "f", 0, DIGEST], ["a/b", "d"]],
+        [["a", "d"], ["a", "d"]],
+        [["b", "d"], ["a", "d"]],
+        [["a", "f", -1, DIGEST]],
+        [["a", "f", True, DIGEST]],
+        [["a", "f", 0, b"short"]],
+        [["a", "l", ""]],
+        [["a", "l", "x\0"]],
+        [["a", "p"]],
+        [["a"]],
+        ["a"],
+        {"a": 1},
+    ],
+)
+def test_an_index_can_not_leave_its_directory(entries: object) -> None:
+    with pytest.raises(ParseError):
+        decode_index(encode(entries))
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_as_an_index(data: bytes) -> None:
+    try:
+        nodes = decode_index(data)
+    except ParseError:
+        return
+    assert encode_index(nodes) == data
+
+
+def test_config_in_a_manifest_is_read_as_written() -> None:
+    assert Manifest.from_bytes(manifest().raw).config.secrets[0].name == "key"
+    assert Config.from_public(Config().public()) == Config()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import UsageError
+from enarx.formats.toml import loads
+
+ODD = '''# comment with [brackets] = "and" quotes
+"quoted key" = 1
+a.b."c d" = { x = [1, 2, { y = "}" }], 'z' = """
+multi "line" ]
+""" } # trailing
+[table."with.dot".sub]  # header
+key = [
+  "one", # first
+  [ "nested" , ],
+]
+date = 1979-05-27T07:32:00Z
+[[array]]
+n = 1
+[array.inner]
+deep = true
+[[array]]
+n = \'\'\'
+raw ' text\'\'\'
+[[array.more]]
+m = -1.5e3
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("quoted key",), (2, 1)),
+        (("a", "b", "c d", "x", 2, "y"), (3, 28)),
+        (("a", "b", "c d", "z"), (3, 40)),
+        (("table", "with.dot", "sub"), (6, 1)),
+        (("table", "with.dot", "sub", "key", 1), (9, 3)),
+        (("table", "with.dot", "sub", "date"), (11, 1)),
+        (("array", 0, "n"), (13, 1)),
+        (("array", 0, "inner", "deep"), (15, 1)),
+        (("array", 1, "n"), (17, 1)),
+        (("array", 1, "more", 0, "m"), (20, 1)),
+        (("array", 1, "missing", "below"), (16, 1)),
+        ((), (1, 1)),
+    ],
+)
+def test_places(path: tuple[str | int, ...], place: tuple[int, int]) -> None:
+    value, where = loads(ODD, "odd.toml")
+    assert value == tomllib.loads(ODD)
+    assert where(path) == place
+
+
+def paths(value: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    found = [at]
+    if isinstance(value, dict):
+        for key, item in value.items():
+            found += paths(item, (*at, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            found += paths(item, (*at, i))
+    return found
+
+
+def test_every_path_has_a_place_of_its_own_line() -> None:
+    value, where = loads(ODD, "odd.toml")
+    for path in paths(value):
+        line, column = where(path)
+        assert 1 <= line <= ODD.count("\n")
+        assert column >= 1
+
+
+@given(st.text(alphabet="[]{}=.,'\"#\n\r \\ab1-:T", max_size=60))
+def test_a_text_is_refused_with_a_place_or_walked_to_its_end(text: str) -> None:
+    try:
+        value, where = loads(text, "x")
+    except UsageError as e:
+        assert e.code == "config-toml"
+        return
+    for path in paths(value):
+        where(path)
