@@ -1,0 +1,92 @@
+"""The benchmarks: each prints what was measured beside a peer or a limit measured in the same run, and their ratio.
+
+    python bench/run.py [NAME ...] [--runs N]
+
+Medians of N (20). A module that no cache has seen is made for each run by appending a custom section of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+ROOT = Path(__file__).resolve().parent.parent
+HELLO = ROOT / "examples/hello/hello.wasm"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`ours` and `peer` in `unit`; `ratio` is ours to the peer's, and `wanted` what was set out to reach."""
+
+    name: str
+    ours: float
+    peer: float
+    unit: str
+    ratio: float
+    wanted: str
+    against: str
+
+
+def unseen(module: Path, directory: Path, number: int) -> Path:
+    """The module with a custom section that makes it another one."""
+    text = f"{os.getpid()}-{number}-{time.time_ns()}".encode()
+    section = bytes([len(b"x")]) + b"x" + text
+    path = directory / f"unseen-{number}.wasm"
+    path.write_bytes(module.read_bytes() + b"\0" + bytes([len(section)]) + section)
+    return path
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def paired(runs: int, ours: Callable[[int], float], peer: Callable[[int], float]) -> tuple[float, float]:
+    """Medians of both, taken in turns so that noise falls on both alike; one round before does not count."""
+    ours(-1), peer(-1)
+    found = [(ours(i), peer(i)) for i in range(runs)]
+    return median(o for o, _ in found), median(p for _, p in found)
+
+
+def main() -> int:
+    """Run what is named, or all."""
+    from bench import cold, memory, sealing, steady, warm
+
+    benches: dict[str, Callable[[int, Path], list[Finding]]] = {
+        "cold": cold.run,
+        "warm": warm.run,
+        "steady": steady.run,
+        "sealing": sealing.run,
+        "memory": memory.run,
+    }
+    arguments = sys.argv[1:]
+    runs = int(arguments[arguments.index("--runs") + 1]) if "--runs" in arguments else 20
+    names = [name for name in arguments if name in benches] or list(benches)
+    findings = []
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="enarx-bench-") as directory:
+            for finding in benches[name](runs, Path(directory)):
+                findings.append(asdict(finding))
+                print(
+                    f"{finding.name:34} {finding.ours:10.2f} {finding.unit:9} {finding.against}: {finding.peer:.2f}"
+                    f"   ratio {finding.ratio:.2f}   ({finding.wanted})",
+                    flush=True,
+                )
+    if "--json" in arguments:
+        print(json.dumps(findings, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

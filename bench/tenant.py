@@ -1,0 +1,84 @@
+"""A tenant in this process, deploying to a real daemon."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from enarx.formats.config import Config
+from enarx.tenant import owners, package
+from enarx.tenant.deploy import Claim, Run, admit
+from enarx.tenant.http import Endpoint, HostClient
+from enarx.verify import Roots, evaluate
+from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
+from tests.e2e.harness import Daemon
+
+
+@contextmanager
+def daemon(directory: Path, *options: str) -> Iterator[Daemon]:
+    """A daemon that is gone afterwards, with its Keeps."""
+    found = Daemon(directory, *options).start()
+    try:
+        yield found
+    finally:
+        found.clean()
+
+
+class Tenant:
+    """Deploys packages to one daemon; the measurement is this installation's."""
+
+    def __init__(self, host: Daemon) -> None:
+        from enarx.cli.attestation import own_measurement
+
+        self.client = HostClient(Endpoint(url=host.url))
+        self.who = owners.load((self._key(host.home),))
+        self._root = bytes.fromhex(Path(host.root).read_text().strip())
+        self._measurement = own_measurement()
+
+    @staticmethod
+    def _key(home: Path) -> str:
+        path = home / "owner.pem"
+        if not path.exists():
+            owners.create(str(path))
+        return str(path)
+
+    def package(self, wasm: Path, config: Config | None = None, base: str = ".") -> package.Package:
+        return package.build(
+            str(wasm), config or Config(), owners=self.who.public, salt=os.urandom(32), secrets={}, base=base
+        )
+
+    def judge(self, built: package.Package) -> Callable[[Claim], None]:
+        policy = SimulatedPolicy(
+            measurement=Exactly(self._measurement),
+            host_data=AnyOf((built.manifest.digest, bytes(32))),
+            debug=Exactly(False),
+            svn=Unchecked(reason="a benchmark"),
+            chip_id=Unchecked(reason="a benchmark"),
+        )
+
+        def judged(claim: Claim) -> None:
+            evaluate(
+                claim.kind,
+                claim.evidence,
+                claim.endorsements,
+                policy=policy,
+                roots=Roots(simulated=(self._root,)),
+                report_data=claim.report_data,
+                now=int(time.time()),
+            )
+
+        return judged
+
+    def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
+        """Launch and deliver; the run is ready to be served."""
+        memory = built.manifest.config.limits.memory
+        keep = self.client.launch(kind="process", package=None, memory=memory, disk=built.disk)
+        link = self.client.link(keep)
+        session = admit(link, built, self.who, self.judge(built))
+        return keep, Run(link=link, session=session, write=write)
+
+    def remove(self, keep: str) -> None:
+        self.client.call("DELETE", f"/v1/keeps/{keep}?force=true")
