@@ -27,7 +27,9 @@ def run(runs: int, directory: Path) -> list[Finding]:
         each = (_private(host) - before) / KEEPS
     alone, starting = _python(min(runs, 20))
     return [
-        Finding("private memory of an idle Keep", each, alone, "MiB", each / alone, "as measured", "an idle python -I -S"),
+        Finding(
+            "private memory of an idle Keep", each, alone, "MiB", each / alone, "as measured", "an idle python -I -S"
+        ),
         Finding("Keeps launched", rate, starting, "per s", rate / starting, "as measured", "python -I -S started"),
     ]
 

@@ -34,6 +34,8 @@ def run(runs: int, directory: Path) -> list[Finding]:
 
         mine, theirs = paired(max(3, runs // 4), ours, peer)
         findings.append(
-            Finding(f"steady {name}", mine * 1e3, theirs * 1e3, "ms", mine / theirs, "1.00 within 3 %", "wasmtime, epochs")
+            Finding(
+                f"steady {name}", mine * 1e3, theirs * 1e3, "ms", mine / theirs, "1.00 within 3 %", "wasmtime, epochs"
+            )
         )
     return findings

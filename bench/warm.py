@@ -29,4 +29,6 @@ def run(runs: int, directory: Path) -> list[Finding]:
             return timed(lambda: peers.run(module))
 
         mine, theirs = paired(runs, ours, peer)
-    return [Finding("deploy into a warm pool", mine * 1e3, theirs * 1e3, "ms", mine / theirs, "at most 2", "wasmtime run")]
+    return [
+        Finding("deploy into a warm pool", mine * 1e3, theirs * 1e3, "ms", mine / theirs, "at most 2", "wasmtime run")
+    ]

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.config import TEMPLATE, Config, Dir, parse_dir, parse_duration, parse_env, parse_size
+from enarx.formats.config import Config, Dir, parse_dir, parse_env
+from enarx.formats.quantities import parse_duration, parse_size
+from enarx.formats.template import TEMPLATE
 
 FULL = """
 steward = "https://steward.example"

@@ -51,9 +51,10 @@ def processes(mark: str) -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             with contextlib.suppress(OSError):
-                if mark in Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
-                    if not Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].startswith(" Z"):
-                        found.append(int(name))
+                command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+                if mark in command and state != "Z":
+                    found.append(int(name))
     return found
 
 

@@ -6,33 +6,20 @@ carries in clear, which a Keep reads back from bytes that it does not trust.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
+from enarx.formats.checks import Invalid, Path, dotted, each_of, kind_of, known_keys, nearest, text_of, unique, whole
+from enarx.formats.quantities import MAX_BYTES, parse_duration, parse_size
 from enarx.formats.wire import encode
 from enarx.record import names, record, replace
 
-SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
-MAX_ITEMS = 1024
-MAX_BYTES = 1 << 46
 PAGE = 65536
 PORTS = {"tls": 443, "tcp": 80}
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-
-Path = tuple[str | int, ...]
-
-
-class Invalid(Exception):
-    """Something at `path` is not as wanted; the caller knows where that is in its input."""
-
-    def __init__(self, path: Path, message: str, *, code: str = "config-value", hint: str = "") -> None:
-        super().__init__(message)
-        self.path, self.message, self.code, self.hint = path, message, code, hint
 
 
 @record()
@@ -109,15 +96,15 @@ class Config:
         steward = value.get("steward")
         if steward is not None and not (isinstance(steward, str) and steward.startswith("https://")):
             raise Invalid(("steward",), f"steward is {steward!r}, wanted an https:// URL")
-        files = _list(value, (), "files", _file) if "files" in value else None
+        files = each_of(value, (), "files", _file) if "files" in value else None
         config = cls(
             steward=steward,
-            args=_list(value, (), "args", lambda v, path: _text(v, path)),
+            args=each_of(value, (), "args", lambda v, path: text_of(v, path)),
             env=_env(value.get("env", {})),
             files=files,
             limits=_limits(value.get("limits", {})),
             secrets=_secrets(value.get("secrets", {})),
-            dirs=_list(value, (), "dirs", _dir),
+            dirs=each_of(value, (), "dirs", _dir),
         )
         config.check()
         return config
@@ -134,8 +121,8 @@ class Config:
     def check(self) -> None:
         """What concerns more than one entry; Invalid says which."""
         _positions(self.files or ())
-        _unique([f"{i}:" if f.kind == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name")
-        _unique([s.name for s in self.secrets], "secrets", "name")
+        unique([f"{i}:" if f.kind == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name")
+        unique([s.name for s in self.secrets], "secrets", "name")
         _guests([d.guest for d in self.dirs])
         names = [s.env for s in self.secrets if s.env is not None]
         clash = sorted(set(names) & {k for k, _ in self.env}) or sorted({n for n in names if names.count(n) > 1})
@@ -193,58 +180,8 @@ def _plain(entry: File | Secret) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in names(entry)}
 
 
-def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
-    """`table` is a table without any key but these."""
-    if not isinstance(table, dict):
-        raise Invalid(path, f"{_name(path)} is {_type(table)}, wanted a table")
-    for key in table:
-        if key not in keys:
-            raise Invalid((*path, key), f"unknown key {key!r}", code="config-unknown-key", hint=_nearest(key, keys))
-
-
-def _nearest(key: str, keys: Iterable[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, list(keys), n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(keys))}"
-
-
-def _name(path: Path) -> str:
-    return ".".join(str(part) for part in path) or "the file"
-
-
-def _type(value: object) -> str:
-    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "an array", dict: "a table"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _list(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Path], Any]) -> tuple[Any, ...]:
-    value = table.get(key, [])
-    if not isinstance(value, list):
-        raise Invalid((*path, key), f"{key} is {_type(value)}, wanted an array")
-    if len(value) > MAX_ITEMS:
-        raise Invalid((*path, key), f"{key} has {len(value)} entries, at most {MAX_ITEMS}")
-    return tuple(each(item, (*path, key, i)) for i, item in enumerate(value))
-
-
-def _text(value: object, path: Path) -> str:
-    if not isinstance(value, str):
-        raise Invalid(path, f"{_name(path)} is {_type(value)}, wanted a text", code="config-type")
-    if "\0" in value:
-        raise Invalid(path, f"{_name(path)} has a NUL in it")
-    return value
-
-
-def _whole(value: object, path: Path, low: int, high: int) -> int:
-    if type(value) is not int:
-        raise Invalid(path, f"{_name(path)} is {_type(value)}, wanted an integer", code="config-type")
-    if not low <= value <= high:
-        raise Invalid(path, f"{_name(path)} is {value}, wanted {low} to {high}")
-    return value
-
-
 def _variable(name: object, path: Path) -> str:
-    text = _text(name, path)
+    text = text_of(name, path)
     if not text or "=" in text:
         raise Invalid(path, f"{text!r} is no name of a variable")
     return text
@@ -252,8 +189,8 @@ def _variable(name: object, path: Path) -> str:
 
 def _env(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
-        raise Invalid(("env",), f"env is {_type(value)}, wanted a table", code="config-type")
-    return tuple(sorted((_variable(k, ("env", k)), _text(v, ("env", k))) for k, v in value.items()))
+        raise Invalid(("env",), f"env is {kind_of(value)}, wanted a table", code="config-type")
+    return tuple(sorted((_variable(k, ("env", k)), text_of(v, ("env", k))) for k, v in value.items()))
 
 
 def _limits(value: object) -> Limits:
@@ -266,9 +203,9 @@ def _limits(value: object) -> Limits:
     if "time" in value:
         found["time"] = _duration(value["time"], ("limits", "time"))
     if "fuel" in value:
-        found["fuel"] = _whole(value["fuel"], ("limits", "fuel"), 1, (1 << 63) - 1)
+        found["fuel"] = whole(value["fuel"], ("limits", "fuel"), 1, (1 << 63) - 1)
     if "open_files" in value:
-        found["open_files"] = _whole(value["open_files"], ("limits", "open_files"), 8, 65536)
+        found["open_files"] = whole(value["open_files"], ("limits", "open_files"), 8, 65536)
     if found.get("memory", PAGE) < PAGE:
         raise Invalid(("limits", "memory"), f"limits.memory is {found['memory']}, wanted at least one page of {PAGE}")
     return Limits(**found)
@@ -279,8 +216,8 @@ def _size(value: object, path: Path) -> int:
         try:
             value = parse_size(value)
         except UsageError as e:
-            raise Invalid(path, f"{_name(path)}: {e.message}", hint=e.hint) from None
-    return _whole(value, path, 0, MAX_BYTES)
+            raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
+    return whole(value, path, 0, MAX_BYTES)
 
 
 def _duration(value: object, path: Path) -> float:
@@ -288,17 +225,17 @@ def _duration(value: object, path: Path) -> float:
         try:
             return parse_duration(value)
         except UsageError as e:
-            raise Invalid(path, f"{_name(path)}: {e.message}", hint=e.hint) from None
+            raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Invalid(path, f'{_name(path)} is {_type(value)}, wanted seconds or a text as "1s"', code="config-type")
+        raise Invalid(path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text as "1s"', code="config-type")
     if not 0.001 <= value <= 10**9:
-        raise Invalid(path, f"{_name(path)} is {value}, wanted at least a millisecond")
+        raise Invalid(path, f"{dotted(path)} is {value}, wanted at least a millisecond")
     return float(value)
 
 
 def _secrets(value: object) -> tuple[Secret, ...]:
     if not isinstance(value, dict):
-        raise Invalid(("secrets",), f"secrets is {_type(value)}, wanted a table of names", code="config-type")
+        raise Invalid(("secrets",), f"secrets is {kind_of(value)}, wanted a table of names", code="config-type")
     return tuple(_secret(name, table) for name, table in sorted(value.items()))
 
 
@@ -322,7 +259,7 @@ def _dir(value: Any, path: Path) -> Dir:
     known_keys(value, path, names(Dir))
     if "guest" not in value:
         raise Invalid(path, "a directory without guest, the path that the workload sees", code="config-missing")
-    host = _text(value["host"], (*path, "host")) if "host" in value else None
+    host = text_of(value["host"], (*path, "host")) if "host" in value else None
     mode = _mode(value.get("mode", "ro"), (*path, "mode"))
     if host is None and mode == "ro":
         raise Invalid(path, "an empty directory that can not be written to", hint='give host, or mode = "rw"')
@@ -336,7 +273,7 @@ def _mode(value: object, path: Path) -> str:
 
 
 def _guest(value: object, path: Path) -> str:
-    text = _text(value, path)
+    text = text_of(value, path)
     parts = text.split("/")[1:]
     if (
         not text.startswith("/")
@@ -350,17 +287,11 @@ def _guest(value: object, path: Path) -> str:
 
 
 def _guests(guests: list[str]) -> None:
-    _unique(guests, "dirs", "guest")
+    unique(guests, "dirs", "guest")
     for i, inner in enumerate(guests):
         for outer in guests:
             if outer != "/" and inner.startswith(outer + "/"):
                 raise Invalid(("dirs", i, "guest"), f"{inner} lies in {outer}, which is a directory of its own")
-
-
-def _unique(names: list[str], table: str, key: str) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise Invalid((table, i, key), f"{name!r} stands twice in {table}", code="config-duplicate")
 
 
 FILE_KEYS: dict[str, tuple[str, ...]] = {
@@ -374,13 +305,13 @@ def _file(value: Any, path: Path) -> File:
     known_keys(value, path, names(File))
     kind = value.get("kind")
     if kind not in KINDS:
-        hint = _nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
+        hint = nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
         raise Invalid((*path, "kind"), f"kind is {kind!r}, which is no kind of file", hint=hint)
     known_keys(value, path, FILE_KEYS[kind])
     for key in {"listen": ("prot", "name"), "connect": ("prot", "host")}.get(kind, ()):
         if key not in value:
             raise Invalid(path, f"a {kind} file without {key}", code="config-missing")
-    name = _text(value.get("name", value.get("host", kind)), (*path, "name"))
+    name = text_of(value.get("name", value.get("host", kind)), (*path, "name"))
     if not name or ":" in name:
         raise Invalid((*path, "name"), f"name is {name!r}, wanted a text without :")
     if kind not in ("listen", "connect"):
@@ -388,10 +319,10 @@ def _file(value: Any, path: Path) -> File:
     prot = value["prot"]
     if prot not in PORTS:
         raise Invalid((*path, "prot"), f"prot is {prot!r}, wanted tcp or tls")
-    port = _whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
+    port = whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
     if kind == "connect":
-        return File(kind=kind, name=name, prot=prot, port=port, host=_text(value["host"], (*path, "host")))
-    return File(kind=kind, name=name, prot=prot, port=port, addr=_text(value.get("addr", "::"), (*path, "addr")))
+        return File(kind=kind, name=name, prot=prot, port=port, host=text_of(value["host"], (*path, "host")))
+    return File(kind=kind, name=name, prot=prot, port=port, addr=text_of(value.get("addr", "::"), (*path, "addr")))
 
 
 def _positions(files: tuple[File, ...]) -> None:
@@ -405,33 +336,6 @@ def _positions(files: tuple[File, ...]) -> None:
                 f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}",
                 hint="the order of [[files]] is the order of descriptors",
             )
-
-
-def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[float, Any]:
-    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    unit = text[len(digits) :].strip()
-    try:
-        if not digits.replace(".", "", 1).isascii() or not digits.replace(".", "", 1).isdigit():
-            raise ValueError(digits)
-        return float(digits), units[unit]
-    except (ValueError, KeyError):
-        raise UsageError(what, f"{text!r} is no {what}", hint=f"as {example}") from None
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a text as 64MiB, 1GiB, 500kB, 4096; UsageError otherwise."""
-    number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
-    if number * factor > MAX_BYTES:
-        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB")
-    return int(number * factor)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
-    number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
-    if not 0.001 <= number * factor <= 10**9:
-        raise UsageError("duration", f"{text!r}, wanted at least a millisecond", hint="as 250ms, 1s, 2m or 1h")
-    return float(number * factor)
 
 
 def parse_env(text: str) -> tuple[str, str]:
@@ -453,55 +357,3 @@ def parse_dir(text: str) -> Dir:
         return Dir(guest=_guest(guest, ()), host=host, mode=mode)
     except Invalid as e:
         raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None
-
-
-TEMPLATE = """\
-# How the workload beside this file runs in a Keep. Lines that are commented out show the defaults or an example.
-
-# The Steward that gives this workload's Keeps their certificates.
-# steward = "https://steward.example"
-
-# Arguments and environment. They travel sealed; the host sees neither.
-args = []
-
-[env]
-# LANGUAGE = "en"
-
-[limits]
-# memory = "1GiB"       # of WebAssembly linear memory
-# time = "10m"          # wall clock; no limit if not given
-# fuel = 1000000000     # WebAssembly instructions, about; no limit if not given; halves the speed
-# open_files = 256
-# disk = "64MiB"        # what may be written on top of the data that travels along
-# output = "16MiB"      # stdout and stderr together; no limit if not given
-
-# Secrets by name; values come at deploy time: --secret signing-key=@FILE. Each is a file /run/secrets/NAME in the Keep.
-[secrets]
-# signing-key = {}
-# api-token = { env = "API_TOKEN" }   # as a variable too
-
-# Data that travels with the workload, sealed. host is relative to this file. Results leave by stdout.
-# [[dirs]]
-# guest = "/data"
-# host = "data"
-#
-# [[dirs]]
-# guest = "/tmp"
-# mode = "rw"           # an empty directory to write to; gone with the Keep
-
-# Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
-# [[files]]
-# kind = "stdin"
-#
-# [[files]]
-# kind = "stdout"
-#
-# [[files]]
-# kind = "stderr"
-#
-# [[files]]
-# kind = "listen"
-# name = "web"
-# prot = "tls"
-# port = 8443
-"""

@@ -8,7 +8,7 @@ import sys
 
 from enarx.cli.local_host import code_paths
 from enarx.errors import UsageError
-from enarx.formats.config import parse_size
+from enarx.formats.quantities import parse_size
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
 STORED_OUTPUT = 64 << 20

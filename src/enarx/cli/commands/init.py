@@ -7,7 +7,7 @@ import os
 
 from enarx.cli import console
 from enarx.errors import UsageError
-from enarx.formats.config import TEMPLATE
+from enarx.formats.template import TEMPLATE
 
 
 def init(options: argparse.Namespace) -> int:

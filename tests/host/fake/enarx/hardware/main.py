@@ -110,8 +110,10 @@ class Keep:
             self.control.sendall(head + body)
         elif order == b"P":
             count, size = struct.unpack(">II", body[2:10])
+            made = bytearray((size + 1).to_bytes(4, "big") + b"\x43" + bytes(size))
             for i in range(count):
-                self.control.sendall((size + 1).to_bytes(4, "big") + b"\x43" + i.to_bytes(4, "big") + bytes(size - 4))
+                made[5:9] = i.to_bytes(4, "big")
+                self.control.sendall(made)
         elif order == b"C":
             answer = struct.pack(">I", self.count) + self.hash.digest()
             self.control.sendall((len(answer) + 1).to_bytes(4, "big") + b"\x43" + answer)

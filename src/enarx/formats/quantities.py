@@ -1,0 +1,38 @@
+"""Sizes and durations as people write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from enarx.errors import UsageError
+
+SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+MAX_BYTES = 1 << 46
+
+
+def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[float, Any]:
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    unit = text[len(digits) :].strip()
+    try:
+        if not digits.replace(".", "", 1).isascii() or not digits.replace(".", "", 1).isdigit():
+            raise ValueError(digits)
+        return float(digits), units[unit]
+    except (ValueError, KeyError):
+        raise UsageError(what, f"{text!r} is no {what}", hint=f"as {example}") from None
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a text as 64MiB, 1GiB, 500kB, 4096; UsageError otherwise."""
+    number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
+    if number * factor > MAX_BYTES:
+        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB")
+    return int(number * factor)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
+    number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
+    if not 0.001 <= number * factor <= 10**9:
+        raise UsageError("duration", f"{text!r}, wanted at least a millisecond", hint="as 250ms, 1s, 2m or 1h")
+    return float(number * factor)

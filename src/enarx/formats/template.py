@@ -1,0 +1,54 @@
+"""The file that `enarx init` writes; a test holds it against the parser."""
+
+from __future__ import annotations
+
+TEMPLATE = """\
+# How the workload beside this file runs in a Keep. Lines that are commented out show the defaults or an example.
+
+# The Steward that gives this workload's Keeps their certificates.
+# steward = "https://steward.example"
+
+# Arguments and environment. They travel sealed; the host sees neither.
+args = []
+
+[env]
+# LANGUAGE = "en"
+
+[limits]
+# memory = "1GiB"       # of WebAssembly linear memory
+# time = "10m"          # wall clock; no limit if not given
+# fuel = 1000000000     # WebAssembly instructions, about; no limit if not given; halves the speed
+# open_files = 256
+# disk = "64MiB"        # what may be written on top of the data that travels along
+# output = "16MiB"      # stdout and stderr together; no limit if not given
+
+# Secrets by name; values come at deploy time: --secret signing-key=@FILE. Each is a file /run/secrets/NAME in the Keep.
+[secrets]
+# signing-key = {}
+# api-token = { env = "API_TOKEN" }   # as a variable too
+
+# Data that travels with the workload, sealed. host is relative to this file. Results leave by stdout.
+# [[dirs]]
+# guest = "/data"
+# host = "data"
+#
+# [[dirs]]
+# guest = "/tmp"
+# mode = "rw"           # an empty directory to write to; gone with the Keep
+
+# Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
+# [[files]]
+# kind = "stdin"
+#
+# [[files]]
+# kind = "stdout"
+#
+# [[files]]
+# kind = "stderr"
+#
+# [[files]]
+# kind = "listen"
+# name = "web"
+# prot = "tls"
+# port = 8443
+"""
