@@ -2,10 +2,11 @@
 PYTHON ?= python3
 UV := 0.13.9
 export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench examples clean
+.PHONY: demo test check bench examples clean .venv
 
 demo: $(VENV)
 	.venv/bin/python examples/demo.py
@@ -17,6 +18,7 @@ check: $(VENV)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/basedpyright
 	.venv/bin/lint-imports
 
 bench: $(VENV)
@@ -28,13 +30,15 @@ examples: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group examples --inexact
 	.venv/bin/python examples/build.py --check
 
+.venv: $(VENV)
+
 $(VENV): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
-	  { echo "error: $(PYTHON) can not make virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
+	  { echo "error: $(PYTHON) is missing or older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+	  echo "error: $(PYTHON) can not make virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	.venv/bin/uv sync --locked --quiet --extra host --inexact
+	.venv/bin/uv sync --locked --quiet --extra host --inexact --python .venv/bin/python
 	@touch $@
 
 clean:

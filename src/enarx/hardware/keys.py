@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import time
-from collections.abc import Callable
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from enarx.errors import ParseError, UnavailableError
 from enarx.formats.evidence.simulated import (
     CHIP_LABEL,
     EVIDENCE_LABEL,
@@ -21,13 +23,16 @@ from enarx.formats.evidence.simulated import (
 from enarx.record import record
 
 ROOT_PUBLIC = "root.pub"
-YEARS_10 = 10 * 365 * 86400
+KEY_SIZE = 32
+MAX_FILE = 4096
+DAY = 86400
+YEARS_10 = 3652 * DAY
 SVN = 1
 
 
-@record(kw_only=False)
+@record(kw_only=False, hidden=("key",))
 class Chip:
-    """A chip that can sign evidence."""
+    """A chip that can sign evidence; `certificate` as it travels."""
 
     key: Ed25519PrivateKey
     chip_id: bytes
@@ -47,41 +52,83 @@ class Chip:
 
 
 def load(state: str) -> Chip:
-    """The chip of this state directory; everything in it is made on first use, by one process at a time."""
+    """The chip of this state directory; everything in it is made on first use, by one process at a time.
+
+    Keys are never replaced, but what is derived from them is made anew if it does not fit them: the root's public key,
+    and a certificate that has ended. UnavailableError if a key is damaged, or can be read by others.
+    """
     os.makedirs(state, mode=0o700, exist_ok=True)
+    os.chmod(state, 0o700)
     lock = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        root = Ed25519PrivateKey.from_private_bytes(_kept(f"{state}/root.key", lambda: os.urandom(32)))
-        public = root.public_key().public_bytes_raw()
-        _kept(f"{state}/{ROOT_PUBLIC}", lambda: public.hex().encode() + b"\n")
-        key = Ed25519PrivateKey.from_private_bytes(_kept(f"{state}/chip.key", lambda: os.urandom(32)))
-        certificate = _kept(f"{state}/chip.cert", lambda: _certify(root, key))
+        root, key = _key(f"{state}/root.key"), _key(f"{state}/chip.key")
+        public = f"{root.public_key().public_bytes_raw().hex()}\n".encode()
+        if _read(f"{state}/{ROOT_PUBLIC}") != public:
+            _write(f"{state}/{ROOT_PUBLIC}", public)
+        return Chip(key, _chip_id(key), _certificate(f"{state}/chip.cert", root, key))
     finally:
         os.close(lock)
-    return Chip(key, ChipCertificate.from_bytes(certificate).chip_id, certificate)
 
 
-def _certify(root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> bytes:
-    public = key.public_key().public_bytes_raw()
+def _key(path: str) -> Ed25519PrivateKey:
+    seed = _read(path)
+    if seed is None:
+        seed = os.urandom(KEY_SIZE)
+        _write(path, seed)
+    if len(seed) != KEY_SIZE:
+        raise UnavailableError(
+            "hardware-key", f"{path}: {len(seed)} bytes, a key has {KEY_SIZE}", hint=f"restore {path}"
+        )
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & 0o077:
+        raise UnavailableError("hardware-key", f"{path}: others can read it (mode {mode:o})", hint=f"chmod 600 {path}")
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _chip_id(key: Ed25519PrivateKey) -> bytes:
+    return hashlib.sha256(key.public_key().public_bytes_raw()).digest()
+
+
+def _certificate(path: str, root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> bytes:
+    """The one that is kept, if it is for this key, by this root, and good for a day at least; else a new one."""
     now = int(time.time())
+    kept = _read(path)
+    if kept is not None and _fits(kept, root.public_key(), key.public_key(), now):
+        return kept
     body = chip_body(
-        chip_id=hashlib.sha256(public).digest(), public_key=public, not_before=now - 86400, not_after=now + YEARS_10
+        chip_id=_chip_id(key),
+        public_key=key.public_key().public_bytes_raw(),
+        not_before=now - DAY,
+        not_after=now + YEARS_10,
     )
-    return signed(body, root.sign(CHIP_LABEL + body))
+    certificate = signed(body, root.sign(CHIP_LABEL + body))
+    _write(path, certificate)
+    return certificate
 
 
-def _kept(path: str, make: Callable[[], bytes]) -> bytes:
-    """The file's content; made whole or not at all if it is not there."""
+def _fits(certificate: bytes, root: Ed25519PublicKey, key: Ed25519PublicKey, now: int) -> bool:
+    try:
+        chip = ChipCertificate.from_bytes(certificate)
+        root.verify(chip.signature, CHIP_LABEL + chip.signed)
+    except (ParseError, InvalidSignature):
+        return False
+    return chip.public_key == key.public_bytes_raw() and chip.not_before <= now <= chip.not_after - DAY
+
+
+def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(MAX_FILE)
     except FileNotFoundError:
-        data = make()
+        return None
+
+
+def _write(path: str, data: bytes) -> None:
+    """Whole or not at all, and there to stay."""
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(f"{path}.new", path)
-    return data

@@ -13,28 +13,44 @@ import sys
 from enarx.image.contents import code_paths
 
 ORDERS = 3
-ZYGOTE = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.keep.zygote import main; main()"
+ZYGOTE_LINK = 3
+ZYGOTE = (
+    "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
+    "from enarx.keep.zygote import main; main()"
+)
 
 
 def main() -> None:
-    """Start the zygote, which takes longest, before anything more is loaded; then serve until nothing is left to serve."""
+    """Start the zygote, which takes longest, before anything more is loaded; then serve until nothing is left to."""
     search = tuple(sys.argv[1].split(":"))
     options = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
-    code = code_paths(search)
-    zygote = start_zygote(code)
-    from enarx.hardware.service import Service
+    try:
+        code = code_paths(search)
+        started = start_zygote(code)
+        from enarx.hardware.service import Service
 
-    Service(zygote, code, search, options["--state"], options["--cache"]).serve()
+        service = Service(started, code=code, search=search, state=options["--state"], cache=options["--cache"])
+    except Exception as e:  # noqa: BLE001  # whatever it is, the host is told: there is nobody else to tell
+        from enarx.hardware.orders import refuse_all
+
+        refuse_all(ORDERS, e)
+    else:
+        service.serve()
 
 
-def start_zygote(code: tuple[str, ...]) -> int:
-    """Our end of the link to a new zygote, which loads its code from the directories `code`."""
+def start_zygote(code: tuple[str, ...]) -> tuple[int, int]:
+    """Process id of a new zygote, which loads its code from the directories `code`, and our end of the link to it.
+
+    It inherits the link and stderr, and from the environment nothing.
+    """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
     target = os.dup(theirs.fileno())  # never the descriptor that it is to become
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
-    actions += [(os.POSIX_SPAWN_DUP2, target, ORDERS)]
+    actions += [(os.POSIX_SPAWN_DUP2, target, ZYGOTE_LINK)]
     arguments = [sys.executable, "-I", "-S", "-c", ZYGOTE, ":".join(code)]
-    os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
-    os.close(target)
-    theirs.close()
-    return ours.detach()
+    try:
+        pid = os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
+    finally:
+        os.close(target)
+        theirs.close()
+    return pid, ours.detach()

@@ -4,117 +4,135 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import json
-import os
 import select
 import socket
 from typing import Any
 
-from enarx.errors import EnarxError
-from enarx.formats.package import byte_strings
+from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats.wire import decode, encode
 from enarx.hardware import keys
-from enarx.hardware.main import ORDERS, start_zygote
+from enarx.hardware.main import ORDERS
+from enarx.hardware.orders import MAX_MESSAGE, Answer, Order, Orders, close, parse, refusal
+from enarx.hardware.zygote import Zygote
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
+from enarx.record import record
 
-MAX_MESSAGE = 64 << 10
 PR_SET_DUMPABLE = 4
+REPORT_DATA_SIZE = 64
+
+
+@record()
+class Keep:
+    """A Keep that was launched: the link on which it asks for evidence, and what that says of it."""
+
+    link: socket.socket
+    host_data: bytes
+    measurement: bytes
 
 
 class Service:
-    """One machine's worth of simulated hardware. `zygote` is a descriptor, `search` where code is looked for."""
+    """One machine's worth of simulated hardware. `started` is the zygote's pid and link, `search` where code is looked for."""
 
-    def __init__(self, zygote: int, code: tuple[str, ...], search: tuple[str, ...], state: str, cache: str) -> None:
+    def __init__(
+        self, started: tuple[int, int], *, code: tuple[str, ...], search: tuple[str, ...], state: str, cache: str
+    ) -> None:
         _undumpable()
-        self._orders: socket.socket | None = socket.socket(fileno=ORDERS)
-        self._code = code
-        self._zygote = socket.socket(fileno=zygote)
-        self._reports: dict[int, tuple[socket.socket, bytes]] = {}
+        self._zygote = Zygote(started, code)
+        self._search = search
+        self._cache = f"{cache}/digests.json"
         self._chip = keys.load(state)
         gc.freeze()
         gc.enable()
-        self._measurement = measure(files(search), DigestCache(f"{cache}/digests.json")).value
+        self._measurement: bytes | None = self._measure()
+        self._keeps: dict[int, Keep] = {}
+        self._orders: Orders | None = Orders(ORDERS)
 
     def serve(self) -> None:
         """One loop over orders and report links."""
-        while self._orders is not None or self._reports:
+        while self._orders is not None or self._keeps:
             poll = select.poll()
-            for fd in (*([self._orders.fileno()] if self._orders is not None else []), *self._reports):
+            for fd in (*([self._orders.fileno()] if self._orders is not None else []), *self._keeps):
                 poll.register(fd, select.POLLIN)
             for fd, _ in poll.poll():
                 if self._orders is not None and fd == self._orders.fileno():
-                    self._order()
-                else:
+                    self._order(self._orders)
+                elif fd in self._keeps:
                     self._report(fd)
 
-    def _order(self) -> None:
-        assert self._orders is not None  # polled
-        message, fds, _, _ = socket.recv_fds(self._orders, MAX_MESSAGE, 1)
+    def _order(self, orders: Orders) -> None:
+        message, fds = orders.receive()
         if not message:
-            self._orders.close()
+            orders.close()
             self._orders = None
             return
-        answer, pidfds = self._launch(json.loads(message), fds)
-        socket.send_fds(self._orders, [json.dumps(answer).encode()], pidfds)
-        for fd in (*fds, *pidfds):
-            os.close(fd)
+        pidfds: list[int] = []
+        try:
+            answer, pidfds = self._launch(parse(message, fds), fds)
+        except (EnarxError, OSError) as e:
+            answer = refusal(e)
+        orders.answer(answer, pidfds)
+        close([*fds, *pidfds])
 
-    def _launch(self, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
+    def _launch(self, order: Order, fds: list[int]) -> tuple[Answer, list[int]]:
+        if self._zygote.renew():
+            self._measurement = None
+        if self._measurement is None:
+            self._measurement = self._measure()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            answer, pidfds = self._ask_zygote(encode(order), [*fds, theirs.fileno()])
-        if not answer.get("ok"):
+        try:
+            with theirs:
+                answer, pidfds = self._zygote.launch(order.message, [*fds, theirs.fileno()])
+        except EnarxError:
+            ours.close()
+            raise
+        if not answer["ok"]:
             ours.close()
             return answer, pidfds
-        host_data = bytes.fromhex(order["host_data"])
-        self._reports[ours.fileno()] = (ours, host_data)
-        self._send(ours, {"host_data": host_data})
+        self._keeps[ours.fileno()] = Keep(link=ours, host_data=order.host_data, measurement=self._measurement)
+        self._send(ours.fileno(), {"host_data": order.host_data})
         return answer, pidfds
 
-    def _ask_zygote(self, order: bytes, fds: list[int]) -> tuple[dict[str, Any], list[int]]:
-        try:
-            socket.send_fds(self._zygote, [order], fds)
-            answer, pidfds, _, _ = socket.recv_fds(self._zygote, MAX_MESSAGE, 1)
-        except OSError:
-            answer, pidfds = b"", []
-        if answer:
-            return _map(answer), pidfds
-        self._zygote.close()
-        self._zygote = socket.socket(fileno=start_zygote(self._code))
-        return {
-            "ok": False,
-            "code": "zygote-died",
-            "message": "the zygote ended; a new one was started",
-            "hint": "try again",
-        }, []
+    def _measure(self) -> bytes:
+        """What the zygote, just started, was started from."""
+        return measure(files(self._search), DigestCache(self._cache)).value
 
     def _report(self, fd: int) -> None:
         """Evidence for the Keep at the other end of this link, about itself."""
-        link, host_data = self._reports[fd]
+        keep = self._keeps[fd]
         try:
-            message = link.recv(MAX_MESSAGE)
-            value: Any = decode(message, "report request") if message else None
-            report_data = byte_strings([value["report_data"]], 64, "report data")[0]
-        except (OSError, EnarxError, TypeError, KeyError):
-            del self._reports[fd]
-            link.close()
+            report_data = _report_data(keep.link.recv(MAX_MESSAGE, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return  # a new Keep with the number of one that has just gone
+        except (OSError, ParseError):
+            self._forget(fd)
             return
-        evidence = self._chip.sign(measurement=self._measurement, host_data=host_data, report_data=report_data)
-        self._send(link, {"evidence": evidence, "endorsements": [self._chip.certificate]})
+        evidence = self._chip.sign(measurement=keep.measurement, host_data=keep.host_data, report_data=report_data)
+        self._send(fd, {"evidence": evidence, "endorsements": [self._chip.certificate]})
 
-    def _send(self, link: socket.socket, value: dict[str, Any]) -> None:
+    def _send(self, fd: int, value: Answer) -> None:
+        """To a Keep, which must not be able to keep the others waiting by not reading."""
         try:
-            link.send(encode(value))
+            self._keeps[fd].link.send(encode(value), socket.MSG_DONTWAIT)
         except OSError:
-            return  # the Keep is gone; its link's end is seen by the loop
+            self._forget(fd)
+
+    def _forget(self, fd: int) -> None:
+        self._keeps.pop(fd).link.close()
 
 
-def _map(packet: bytes) -> dict[str, Any]:
-    value: Any = decode(packet, "zygote's answer")
-    return dict(value)
+def _report_data(message: bytes) -> bytes:
+    """What is asked to be signed; ParseError if it is not that. The end of a Keep is an empty message, and not that."""
+    value: Any = decode(message, "report request")
+    match value:
+        case {"report_data": bytes(report_data)} if len(value) == 1 and len(report_data) == REPORT_DATA_SIZE:
+            return report_data
+    raise ParseError(
+        "report-request", f"report request: wanted {REPORT_DATA_SIZE} bytes of report data", what="report request"
+    )
 
 
 def _undumpable() -> None:
     """Nobody of the same user may attach to the process that holds the root."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise UnavailableError("hardware-exposed", "the simulated hardware can not keep others from reading its memory")

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from enarx.host import events
+from enarx.host.access import Access
 from enarx.host.errors import HostError
 from enarx.host.keeps import Keeps
+from enarx.host.metrics import CONTENT_TYPE, Metrics
 from enarx.host.openapi import DOCUMENT
+from enarx.host.streaming import Stream
 
 FRAMES = "application/vnd.enarx.frames"
 MAX_BODY = 64 << 10
 MAX_WAIT = 300.0
 MAX_NUMBER = 1 << 62
-OPEN_PATHS = ("/healthz",)
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -33,18 +34,13 @@ class Api:
 
     def __init__(self, keeps: Keeps) -> None:
         self._keeps = keeps
-        self._registry = CollectorRegistry()
-        self._launches = Counter("enarx_launches", "Keeps launched or claimed", registry=self._registry)
-        self._refusals = Counter("enarx_errors", "Requests refused", ["code"], registry=self._registry)
-        self._frames = Counter("enarx_input_frames", "Frames given to Keeps", registry=self._registry)
-        self._gauge = Gauge("enarx_keeps", "Keeps by state", ["state"], registry=self._registry)
+        self._metrics = Metrics()
 
-    def application(self, *, token: str, local: bool, lifespan: Any = None) -> ASGIApp:
-        """The ASGI application; with a token each request must bring it, `local` has each come by a local name.
-
-        `lifespan` is Starlette's: what is to be done before and after."""
+    def application(self, *, token: str, local: bool) -> ASGIApp:
+        """The ASGI application; with a token each request must bring it, `local` has each come from this machine."""
         routes = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes()]
-        return Access(Starlette(routes=routes, lifespan=lifespan), token=token, local=local)
+        app = Starlette(routes=routes, exception_handlers={HTTPException: self._unknown})
+        return Access(app, token=token, local=local)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """Method, path, handler of everything there is."""
@@ -68,12 +64,24 @@ class Api:
             try:
                 return await handler(request)
             except HostError as e:
-                self._refusals.labels(e.code).inc()
-                return JSONResponse(e.value(), e.status)
+                return self._refusal(e)
             except ClientDisconnect:
-                return Response(status_code=400)
+                return Response(status_code=400)  # to nobody
+            except Exception as e:  # noqa: BLE001  # the edge: one request fails, and says nothing of why
+                events.log_bug(request.scope["route"].path, e)
+                return self._refusal(HostError("internal", "the host failed to do this; its log says where"))
 
         return guarded
+
+    def _refusal(self, e: HostError) -> Response:
+        self._metrics.refusals.labels(e.code).inc()
+        return JSONResponse(e.value(), e.status, e.headers)
+
+    async def _unknown(self, _: Request, e: Exception) -> Response:
+        """No such path, or not with this method."""
+        method = isinstance(e, HTTPException) and e.status_code == 405
+        what = ("method", "not with this method") if method else ("not-found", "no such path")
+        return self._refusal(HostError(*what, hint="see /v1/openapi.json"))
 
     async def launch(self, request: Request) -> Response:
         """A Keep."""
@@ -82,13 +90,13 @@ class Api:
         if not isinstance(kind, str) or not (package is None or _is_digest(package)):
             raise HostError("usage", "wanted kind, a text, and package_digest, 64 hexadecimal digits or null")
         memory, disk = (_number(body.get(name), name) for name in ("memory", "disk"))
-        record = await self._keeps.launch(kind=kind, package=package, memory=memory, disk=disk)
-        self._launches.inc()
+        with self._metrics.launches.time():
+            record = await self._keeps.launch(kind=kind, package=package, memory=memory, disk=disk)
         return JSONResponse({"id": record.id}, 201)
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, _: Request) -> Response:
         """All Keeps."""
-        return JSONResponse({"keeps": [await self._keeps.info(keep) for keep in self._keeps.ids()]})
+        return JSONResponse({"keeps": await self._keeps.infos()})
 
     async def inspect(self, request: Request) -> Response:
         """One Keep."""
@@ -114,66 +122,39 @@ class Api:
 
     async def input(self, request: Request) -> Response:
         """Frames to a Keep."""
-        frames = await self._keeps.input(_id(request), request.stream())
-        self._frames.inc(frames)
+        frames = await self._keeps.input(_id(request), self._counted(request.stream(), self._metrics.bytes_in.inc))
+        self._metrics.frames.inc(frames)
         return JSONResponse({"frames": frames})
 
     async def output(self, request: Request) -> Response:
         """Numbered frames from a Keep."""
         text = request.query_params.get("from", "0")
-        if not text.isascii() or not text.isdigit() or int(text) > MAX_NUMBER:
+        if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > MAX_NUMBER:
             raise HostError("usage", "from: wanted the number of a frame")
         first, pieces = await self._keeps.output(_id(request), int(text), follow=_flag(request, "follow", default=True))
-        return StreamingResponse(pieces, media_type=FRAMES, headers={"Enarx-First": str(first)})
+        counted = self._counted(pieces, self._metrics.bytes_out.inc)
+        return Stream(counted, media_type=FRAMES, headers={"Enarx-First": str(first)})
 
-    async def prune(self, request: Request) -> Response:
+    async def _counted(self, pieces: AsyncIterator[bytes], count: Callable[[float], None]) -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            count(len(piece))
+            yield piece
+
+    async def prune(self, _: Request) -> Response:
         """Erase all that have ended."""
         return JSONResponse({"removed": await self._keeps.prune()})
 
-    async def openapi(self, request: Request) -> Response:
+    async def openapi(self, _: Request) -> Response:
         """This interface's description."""
         return JSONResponse(DOCUMENT)
 
-    async def health(self, request: Request) -> Response:
-        """The daemon answers."""
-        return JSONResponse({"ok": True, **self._keeps.counts()})
+    async def health(self, _: Request) -> Response:
+        """The daemon answers. Anybody may ask, and learns no more."""
+        return JSONResponse({"ok": True})
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """For Prometheus."""
-        for state, count in self._keeps.counts().items():
-            self._gauge.labels(state).set(count)
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class Access:
-    """Who may ask at all: a bearer token, or else only names of this machine (against rebinding of DNS)."""
-
-    def __init__(self, app: ASGIApp, *, token: str, local: bool) -> None:
-        self._app = app
-        self._token = token.encode()
-        self._local = local
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            headers = dict(scope["headers"])
-            if self._token and not hmac.compare_digest(headers.get(b"authorization", b""), b"Bearer " + self._token):
-                await _refusal("unauthorized", "wanted the bearer token of this host")(scope, receive, send)
-                return
-            if self._local and not _is_local(headers.get(b"host", b"").decode("latin-1")):
-                await _refusal("unauthorized", "asked by a name that is not this machine's")(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def _is_local(host: str) -> bool:
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return name in LOCAL_NAMES
-
-
-def _refusal(code: str, message: str) -> JSONResponse:
-    e = HostError(code, message)
-    return JSONResponse(e.value(), e.status)
+        return Response(self._metrics.text(self._keeps.counts()), media_type=CONTENT_TYPE)
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -206,4 +187,7 @@ def _id(request: Request) -> str:
 
 
 def _flag(request: Request, name: str, *, default: bool) -> bool:
-    return request.query_params.get(name, str(default)).lower() == "true"
+    text = request.query_params.get(name, str(default)).lower()
+    if text not in ("true", "false"):
+        raise HostError("usage", f"{name}: wanted true or false")
+    return text == "true"

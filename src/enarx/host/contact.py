@@ -27,12 +27,18 @@ class Contact:
     async def ask(self, op: str, *, patience: float | None = PATIENCE, **more: object) -> dict[str, Any]:
         """One request, its answer; HostError `gone` if there is no supervisor, `silent` if it says nothing in time."""
         try:
-            self._socket.connect(self._path)
+            self._connect()
             widen(self._socket)
             await self.send(json.dumps({"op": op, **more}).encode() + b"\n")
             return await self.answer(patience=patience)
         except OSError:
             raise HostError("gone", "the Keep's supervisor is gone") from None
+
+    def _connect(self) -> None:
+        try:
+            self._socket.connect(self._path)
+        except BlockingIOError:
+            raise HostError("silent", "the Keep's supervisor lets nobody in", hint="try again later") from None
 
     async def answer(self, *, patience: float | None = None) -> dict[str, Any]:
         """The next line that it says; HostError as it says, or `gone`, or `silent`."""

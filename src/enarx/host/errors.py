@@ -9,7 +9,9 @@ STATUS = {
     "frame-size": 413,
     "too-large": 413,
     "unauthorized": 401,
+    "forbidden": 403,
     "not-found": 404,
+    "method": 405,
     "busy": 409,
     "not-ended": 409,
     "ended": 409,
@@ -17,6 +19,8 @@ STATUS = {
     "no-hardware": 422,
     "layers-missing": 422,
     "host-full": 503,
+    "crowded": 503,
+    "internal": 500,
 }
 OTHER = 502
 
@@ -32,6 +36,11 @@ class HostError(Exception):
     def status(self) -> int:
         """The HTTP status of its code."""
         return STATUS.get(self.code, OTHER)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What RFC 9110 wants beside its status."""
+        return {"WWW-Authenticate": "Bearer"} if self.status == STATUS["unauthorized"] else {}
 
     def value(self) -> dict[str, Any]:
         """The body."""

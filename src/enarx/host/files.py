@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-RECORD = "record.json"
-"""The daemon's record of a Keep; a directory without it is not a Keep's any more."""
+RECORD, POOLED = "record.json", "pooled.json"
+"""The daemon's record of a Keep, or of one in its pool; a directory without either is not a Keep's any more."""
 
 SCRATCH = "enarx-keep-"
 
@@ -27,7 +27,7 @@ def write_json(path: str, value: dict[str, Any]) -> None:
 def erase(directory: str) -> None:
     """Remove a Keep's directory: it has files and no directories. The daemon's record of it goes first."""
     try:
-        for name in sorted(os.listdir(directory), key=lambda name: name != RECORD):
+        for name in sorted(os.listdir(directory), key=lambda name: name not in (RECORD, POOLED)):
             os.unlink(f"{directory}/{name}")
         os.rmdir(directory)
     except FileNotFoundError:

@@ -1,162 +1,148 @@
-"""The daemon's Keeps: their directories, their supervisors' sockets, launching, the pool, and what is allowed in all.
-
-A Keep is a directory `keeps/<id>` with `record.json` (ours), `meta.json`, `sock` and `output.*` (the supervisor's). The
-record is written first and erased first, so that a directory without one is rubbish, whenever this process was killed.
-"""
+"""The daemon's Keeps: launching, the pool, what is allowed in all, and bytes to and from their supervisors."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import secrets
+import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any
 
 from enarx.host import events
 from enarx.host.backends import KINDS
+from enarx.host.bounds import Bounds
+from enarx.host.contact import Contact
 from enarx.host.errors import HostError
-from enarx.host.files import erase, write_json
 from enarx.host.launching import Launcher
+from enarx.host.store import Record, Store
+
+__all__ = ["Bounds", "Keep", "Keeps"]
 
 ANY_PACKAGE = "0" * 64
-MAX_LINE = 64 << 10
-PIECE = 1 << 18
 POOL_MEMORY = 1 << 30
 POOL_DISK = 128 << 20
-FAR = 1 << 60
 STORE_FACTOR = 10
 """Ended Keeps are kept up to this many times the Keeps that may run."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What the daemon knows of a Keep; memory and disk in bytes."""
-
-    id: str
-    kind: str
-    package_digest: str
-    memory: int
-    disk: int
-    created: float
-    pooled: bool
+LONGEST_PAUSE = 60.0
+AGAIN = 1.0
+REST = 0.2
+"""Seconds that whoever has just claimed a Keep has the processors for, before the next one is made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What all Keeps together may take; 0 is no bound. Sizes in bytes."""
+class Keep:
+    """One of them: its record, its state as far as is known, and an event that it is over."""
 
-    keeps: int
-    memory: int
-    disk: int
-    stored_output: int
-    pool: int
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.state = "running"
+        self.over = asyncio.Event()
+        self.watcher: asyncio.Task[None] | None = None
 
 
 class Keeps:
-    """All of them."""
+    """All of them. Made and used within a running loop."""
 
-    def __init__(self, state: str, launcher: Launcher, bounds: Bounds, skip_layers: tuple[str, ...]) -> None:
-        self._root = os.path.join(state, "keeps")
+    def __init__(self, store: Store, launcher: Launcher, bounds: Bounds, skip_layers: tuple[str, ...]) -> None:
+        self._store = store
         self._launcher = launcher
-        self.bounds = bounds
+        self._bounds = bounds
         self._skip = list(skip_layers)
-        self._records: dict[str, Record] = {}
-        self._ended: set[str] = set()
+        self._keeps: dict[str, Keep] = {}
         self._making = asyncio.Lock()
         self._refill = asyncio.Event()
+        self._filler: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Find every Keep that is there; erase what is half made."""
-        os.makedirs(self._root, mode=0o700, exist_ok=True)
-        for name in os.listdir(self._root):
-            record = self._read(name)
-            if record is None:
-                erase(self._directory(name))
-                continue
-            self._records[name] = record
-            state = (await self.info(name))["state"]
-            events.log("found", keep=name, state=state)
-            if state == "lost" and record.pooled:
-                await self.remove(name, force=True)
+    def start(self) -> None:
+        """Find every Keep that is there; then keep the pool filled."""
+        for record in self._store.found():
+            events.log("found", keep=record.id, pooled=record.pooled)
+            self._add(record)
+        self._filler = asyncio.create_task(self._fill_pool())
 
-    def _directory(self, keep: str) -> str:
-        return os.path.join(self._root, keep)
-
-    def _read(self, keep: str) -> Record | None:
-        try:
-            with open(f"{self._directory(keep)}/record.json", encoding="utf-8") as file:
-                return Record(**json.load(file))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def _write(self, record: Record) -> None:
-        write_json(f"{self._directory(record.id)}/record.json", asdict(record))
-        self._records[record.id] = record
+    async def close(self) -> None:
+        """Let go of all of them: they go on, but for the pool, which nobody has claimed and now nobody will."""
+        await _cancel(self._filler)
+        for keep in [keep for keep in self._keeps.values() if keep.record.pooled]:
+            await self._erase(keep)
+        await _cancel(*(keep.watcher for keep in self._keeps.values()))
 
     # What is there
 
-    def ids(self) -> list[str]:
-        """All but those in the pool."""
-        return [r.id for r in self._records.values() if not r.pooled]
+    def _add(self, record: Record) -> None:
+        keep = self._keeps[record.id] = Keep(record)
+        keep.watcher = asyncio.create_task(self._watch(keep))
+
+    async def _watch(self, keep: Keep) -> None:
+        """Until it has ended."""
+        state = ""
+        while not state:
+            try:
+                state = str((await self._ask(keep.record.id, "wait", patience=None))["state"])
+            except HostError as e:
+                state = "lost" if e.code == "gone" else ""
+                await asyncio.sleep(0 if state else AGAIN)
+        keep.state = state
+        keep.over.set()
+        self._refill.set()
+        events.log(state, keep=keep.record.id, pooled=keep.record.pooled)
+        if keep.record.pooled:
+            await self._erase(keep)
+
+    async def _ask(self, keep: str, op: str, **more: Any) -> dict[str, Any]:
+        contact = Contact(self._store.socket(keep))
+        try:
+            return await contact.ask(op, **more)
+        finally:
+            contact.close()
 
     def counts(self) -> dict[str, int]:
-        """Keeps by state, as far as it is known without asking."""
-        pooled = sum(r.pooled for r in self._records.values())
-        ended = len(self._ended)
-        return {"pooled": pooled, "ended": ended, "running": len(self._records) - pooled - ended}
+        """Keeps by state; `pooled` is a state of its own here."""
+        found = {"running": 0, "pooled": 0, "ended": 0, "lost": 0}
+        for keep in self._keeps.values():
+            found["pooled" if keep.record.pooled and keep.state == "running" else keep.state] += 1
+        return found
 
-    def _known(self, keep: str) -> Record:
-        record = self._records.get(keep)
-        if record is None or record.pooled:
+    def _known(self, name: str) -> Keep:
+        keep = self._keeps.get(name)
+        if keep is None or keep.record.pooled:
             raise HostError("not-found", "no such Keep")
-        return record
+        return keep
 
-    async def info(self, keep: str) -> dict[str, Any]:
-        """The record, and what its supervisor says; state `lost` if there is none to say anything."""
-        record = self._records.get(keep)
-        if record is None:
-            raise HostError("not-found", "no such Keep")
-        known = {k: v for k, v in asdict(record).items() if k != "pooled"}
+    async def infos(self) -> list[dict[str, Any]]:
+        """All but those in the pool, oldest first."""
+        names = sorted((k.record.created, n) for n, k in self._keeps.items() if not k.record.pooled)
+        found = await asyncio.gather(*(self._listed(name) for _, name in names))
+        return [value for value in found if value]
+
+    async def _listed(self, name: str) -> dict[str, Any]:
+        """As `info`; what is known without asking where a supervisor is silent, nothing where it is being removed."""
         try:
-            said, _, writer = await self._ask(keep, {"op": "info"})
-            writer.close()
+            return await self.info(name)
         except HostError as e:
-            if e.code != "gone":
+            keep = self._keeps.get(name)
+            return {} if keep is None or e.code == "not-found" else {**_shown(keep.record), "state": keep.state}
+
+    async def info(self, name: str) -> dict[str, Any]:
+        """The record, and what its supervisor says; state `lost` and its last words if there is none to ask."""
+        keep = self._known(name)
+        try:
+            return {**_shown(keep.record), **await self._ask(name, "info")}
+        except HostError as e:
+            if e.code != "gone" or name not in self._keeps:
                 raise
-            self._ended.add(keep)
-            return {**known, **self._last_words(keep)}
-        if said["state"] == "ended":
-            self._ended.add(keep)
-        return {**known, **said}
+            keep.state = "lost"
+            return {**_shown(keep.record), **self._store.last_words(name), "state": "lost"}
 
-    def _last_words(self, keep: str) -> dict[str, Any]:
-        try:
-            with open(f"{self._directory(keep)}/meta.json", encoding="utf-8") as file:
-                return {**json.load(file), "state": "lost"}
-        except (OSError, ValueError):
-            return {"state": "lost"}
+    async def wait(self, name: str, seconds: float) -> bool:
+        """Has it ended, at once or within `seconds`?"""
+        keep = self._known(name)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(keep.over.wait(), seconds)
+        return keep.over.is_set()
 
-    async def _ask(
-        self, keep: str, request: dict[str, object]
-    ) -> tuple[dict[str, Any], asyncio.StreamReader, asyncio.StreamWriter]:
-        """One request to a supervisor; HostError gone if there is none."""
-        try:
-            path = f"{self._directory(keep)}/sock"
-            reader, writer = await asyncio.open_unix_connection(path, limit=1 << 20)
-            writer.write(json.dumps(request).encode() + b"\n")
-            line = await reader.readline()
-            answer = json.loads(line)
-        except (OSError, ValueError):
-            raise HostError("gone", "the Keep's supervisor is gone") from None
-        if not answer.pop("ok"):
-            writer.close()
-            raise HostError.of(answer)
-        return answer, reader, writer
-
-    # Making and ending
+    # Making
 
     async def launch(self, *, kind: str, package: str | None, memory: int, disk: int) -> Record:
         """A Keep: from the pool where it fits, else a new one."""
@@ -164,177 +150,184 @@ class Keeps:
         if backend is None:
             raise HostError("usage", f"no kind of Keep is called {kind[:32]!r}", hint=f"kinds: {', '.join(KINDS)}")
         backend.require()
+        if package is None and memory <= POOL_MEMORY and disk <= POOL_DISK:
+            for keep in self._keeps.values():
+                if keep.record.pooled and keep.record.kind == kind and keep.state == "running":
+                    return self._claim(keep)
         async with self._making:
-            if package is None and memory <= POOL_MEMORY and disk <= POOL_DISK:
-                for record in [r for r in self._records.values() if r.pooled and r.kind == kind]:
-                    if (await self.info(record.id))["state"] == "running":
-                        return self._claim(record, memory, disk)
-                    await self._erase(record.id)
             await self._make_room(memory, disk)
             return await self._make(kind, package or ANY_PACKAGE, memory, disk, pooled=False)
 
-    def _claim(self, record: Record, memory: int, disk: int) -> Record:
-        claimed = replace(record, pooled=False, created=time.time(), memory=memory, disk=disk)
-        self._write(claimed)
+    def _claim(self, keep: Keep) -> Record:
+        """It leaves the pool with what it was launched with."""
+        keep.record = self._store.claim(keep.record)
         self._refill.set()
-        events.log("claimed", keep=record.id)
-        return claimed
+        events.log("claimed", keep=keep.record.id)
+        self._log_skipped(keep.record.id)
+        return keep.record
 
     async def _make_room(self, memory: int, disk: int) -> None:
-        """HostError host-full where one more would be too much; a pooled Keep gives way."""
-        if len(self._records) >= self.bounds.keeps:
-            await asyncio.gather(*(self.info(k) for k in self.ids() if k not in self._ended))
-        live = [r for r in self._records.values() if r.id not in self._ended]
-        if len(live) >= self.bounds.keeps:
-            pooled = [r for r in live if r.pooled]
-            if not pooled:
-                raise HostError(
-                    "host-full", f"{len(live)} Keeps are running, which is all this host takes", hint="try again later"
-                )
-            await self._erase(pooled[0].id)
-        if len(self._ended) >= STORE_FACTOR * self.bounds.keeps:
-            raise HostError("host-full", f"{len(self._ended)} ended Keeps are kept", hint="enarx keep prune")
-        for what, wanted, bound in (("memory", memory, self.bounds.memory), ("disk", disk, self.bounds.disk)):
-            taken = sum(getattr(r, what) for r in live)
-            if bound and taken + wanted > bound:
-                raise HostError(
-                    "host-full",
-                    f"{what}: {taken} bytes taken, {wanted} more wanted, {bound} in all",
-                    hint="ask for less",
-                )
+        """HostError host-full where one more would be too much; Keeps in the pool give way."""
+        ended = len(self._keeps) - len(self._live())
+        if ended >= STORE_FACTOR * self._bounds.keeps:
+            raise HostError("host-full", f"{ended} ended Keeps are kept, and no more", hint="enarx keep prune")
+        lack = self._bounds.lack([r for r in self._live() if not r.pooled], memory=memory, disk=disk)
+        if lack:
+            raise HostError("host-full", lack, hint="try again later, or ask for less")
+        while self._bounds.lack(self._live(), memory=memory, disk=disk):
+            await self._erase(next(keep for keep in self._keeps.values() if keep.record.pooled))
+
+    def _live(self) -> list[Record]:
+        return [keep.record for keep in self._keeps.values() if keep.state == "running"]
 
     async def _make(self, kind: str, package: str, memory: int, disk: int, *, pooled: bool) -> Record:
-        keep = secrets.token_hex(8)
-        directory = self._directory(keep)
-        os.mkdir(directory, 0o700)
+        name = self._store.make()
         record = Record(
-            id=keep, kind=kind, package_digest=package, memory=memory, disk=disk, created=time.time(), pooled=pooled
+            id=name,
+            kind=kind,
+            package_digest=package,
+            memory=memory,
+            disk=disk,
+            created=time.time(),
+            pooled=pooled,
         )
-        order = {
-            "directory": directory,
-            "host_data": package,
-            "memory": memory,
-            "disk": disk,
-            "skip_layers": self._skip,
-            "stored_output": self.bounds.stored_output,
-        }
         try:
-            answer = await self._launcher.launch(order)
-            if not answer.get("ok"):
+            answer = await self._launcher.launch(self._order(record))
+            if not answer.pop("ok"):
                 raise HostError.of(answer)
-            self._write(record)
+            self._store.write(record)
         except BaseException:
-            erase(directory)
+            self._store.discard(name)
             raise
-        events.log("launched", keep=keep, kind=kind, pooled=pooled, skipped=self._skip)
+        self._add(record)
+        events.log("launched", keep=name, kind=kind, pooled=pooled)
+        self._log_skipped(name)
         return record
 
-    async def stop(self, keep: str) -> None:
-        """Kill it; its output stays."""
-        self._known(keep)
-        _, _, writer = await self._ask(keep, {"op": "stop"})
-        writer.close()
-        events.log("stopped", keep=keep)
+    def _order(self, record: Record) -> dict[str, Any]:
+        return {
+            "directory": self._store.directory(record.id),
+            "host_data": record.package_digest,
+            "memory": record.memory,
+            "disk": record.disk,
+            "skip_layers": self._skip,
+            "stored_output": self._bounds.stored_output,
+        }
 
-    async def remove(self, keep: str, *, force: bool) -> None:
-        """Erase it and everything of it; not while it runs, unless `force`."""
-        if not force:
-            self._known(keep)
-            if (await self.info(keep))["state"] == "running":
-                raise HostError("not-ended", "the Keep is running", hint="stop it first, or force")
-        await self._erase(keep)
-        events.log("removed", keep=keep)
+    def _log_skipped(self, name: str) -> None:
+        if self._skip:
+            text = f"UNPROTECTED: this host is not protected from Keep {name} by: {', '.join(self._skip)}"
+            events.log("unprotected", level="warning", keep=name, skipped=self._skip, message=text)
 
-    async def _erase(self, keep: str) -> None:
-        directory = self._directory(keep)
-        try:
-            os.unlink(f"{directory}/record.json")
-        except FileNotFoundError:
-            if keep not in self._records:
-                raise HostError("not-found", "no such Keep") from None
-        self._records.pop(keep, None)
-        self._ended.discard(keep)
-        try:
-            _, _, writer = await self._ask(keep, {"op": "remove", "force": True})
-            writer.close()
-        except HostError:
-            erase(directory)
-
-    async def prune(self) -> list[str]:
-        """Remove all that have ended; their ids."""
-        removed = []
-        for keep in self.ids():
-            if (await self.info(keep))["state"] != "running":
-                await self.remove(keep, force=True)
-                removed.append(keep)
-        return removed
-
-    async def fill_pool(self) -> None:
-        """For ever: keep as many empty Keeps ready as the bounds say."""
+    async def _fill_pool(self) -> None:
+        """For ever: keep as many empty Keeps ready as the bounds say, and what is launched leaves room for."""
+        pause = AGAIN
         while True:
             self._refill.clear()
             try:
-                while self.counts()["pooled"] < self.bounds.pool and len(self._records) < self.bounds.keeps:
+                while self._is_pool_short():
                     async with self._making:
-                        await self._make("process", ANY_PACKAGE, POOL_MEMORY, POOL_DISK, pooled=True)
-            except HostError as e:
-                events.log("pool", level="error", code=e.code, message=e.message)
-                await asyncio.sleep(5)
+                        if self._is_pool_short():
+                            await self._make("process", ANY_PACKAGE, POOL_MEMORY, POOL_DISK, pooled=True)
+            except (HostError, OSError) as e:
+                events.log("pool", level="error", message=str(e), pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
                 continue
+            pause = AGAIN
             await self._refill.wait()
+            await asyncio.sleep(REST)
 
-    async def drop_pool(self) -> None:
-        """Nobody has claimed these, and after an orderly end nobody will."""
-        for record in [r for r in self._records.values() if r.pooled]:
-            await self._erase(record.id)
+    def _is_pool_short(self) -> bool:
+        live = self._live()
+        has_room = not self._bounds.lack(live, memory=POOL_MEMORY, disk=POOL_DISK)
+        return has_room and sum(record.pooled for record in live) < self._bounds.pool
+
+    # Ending
+
+    async def stop(self, name: str) -> None:
+        """Kill it; its output stays."""
+        self._known(name)
+        await self._ask(name, "stop")
+        events.log("stopped", keep=name)
+
+    async def remove(self, name: str, *, force: bool) -> None:
+        """Erase it and everything of it; not while it runs, unless `force`."""
+        keep = self._known(name)
+        if not force and (await self.info(name))["state"] == "running":
+            raise HostError("not-ended", "the Keep is running", hint="stop it first, or force")
+        await self._erase(keep)
+        events.log("removed", keep=name)
+
+    async def _erase(self, keep: Keep) -> None:
+        name = keep.record.id
+        if self._keeps.pop(name, None) is None:
+            return  # another request is at it
+        keep.over.set()
+        self._refill.set()
+        if keep.watcher is not None and keep.watcher is not asyncio.current_task():
+            keep.watcher.cancel()
+        self._store.forget(name)
+        try:
+            await self._ask(name, "remove", force=True)
+        except HostError as e:
+            if e.code == "gone":
+                self._store.erase(name)
+            else:
+                events.log("left-behind", level="error", keep=name, message=e.message)  # the next start tries again
+
+    async def prune(self) -> list[str]:
+        """Remove all that have ended; their ids."""
+        names = [value["id"] for value in await self.infos() if value["state"] != "running"]
+        for name in names:
+            with contextlib.suppress(HostError):
+                await self.remove(name, force=True)
+        return names
 
     # Bytes through
 
-    async def input(self, keep: str, body: AsyncIterator[bytes]) -> int:
+    async def input(self, name: str, body: AsyncIterator[bytes]) -> int:
         """Give a Keep frames; how many it got."""
-        self._known(keep)
-        _, reader, writer = await self._ask(keep, {"op": "input"})
+        self._known(name)
+        contact = Contact(self._store.socket(name))
         try:
-            async for piece in body:
-                writer.write(piece)
-                await writer.drain()
-            writer.write_eof()
-            line = await reader.readline()
-            answer = json.loads(line)
-        except (OSError, ValueError):
-            line = b"" if reader.at_eof() else await reader.readline()
-            raise (HostError.of(json.loads(line)) if line else HostError("ended", "the Keep has ended")) from None
+            await contact.ask("input")
+            try:
+                async for piece in body:
+                    await contact.send(piece)
+                contact.finish()
+            except OSError:
+                pass  # it takes no more, and has said why
+            return int((await contact.answer())["frames"])
         finally:
-            writer.close()
-        if not answer.get("ok"):
-            raise HostError.of(answer)
-        return int(answer["frames"])
+            contact.close()
 
-    async def output(self, keep: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
+    async def output(self, name: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
         """The number of the first frame that is there, and the entries from `start` on."""
-        self._known(keep)
-        answer, reader, writer = await self._ask(keep, {"op": "output", "from": start, "follow": follow})
-        return int(answer["first"]), _pieces(reader, writer)
-
-    async def wait(self, keep: str, seconds: float) -> bool:
-        """Has it ended, at once or within `seconds`?"""
-        self._known(keep)
+        self._known(name)
+        contact = Contact(self._store.socket(name))
         try:
-            _, reader, writer = await self._ask(keep, {"op": "output", "from": FAR, "follow": True})
-        except HostError:
-            return True
-        try:
-            await asyncio.wait_for(reader.read(1), seconds)
-        except TimeoutError:
-            return False
-        finally:
-            writer.close()
-        return True
+            answer = await contact.ask("output", **{"from": start, "follow": follow})
+        except BaseException:
+            contact.close()
+            raise
+        return int(answer["first"]), _pieces(contact)
 
 
-async def _pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncIterator[bytes]:
+async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
+    found = [task for task in tasks if task is not None]
+    for task in found:
+        task.cancel()
+    await asyncio.gather(*found, return_exceptions=True)
+
+
+async def _pieces(contact: Contact) -> AsyncIterator[bytes]:
     try:
-        while piece := await reader.read(PIECE):
+        while piece := await contact.receive():
             yield piece
     finally:
-        writer.close()
+        contact.close()
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if name != "pooled"}

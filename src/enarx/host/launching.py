@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from typing import Any
 
 from enarx.host import events
+from enarx.host.hardware import keep_descriptors
 
 BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.launcher import main; main()"
 LINK = 3
@@ -18,7 +20,7 @@ PATIENCE = 60.0
 
 
 class Launcher:
-    """Starts the process when it is first needed."""
+    """The process, started when it is first needed. `paths` is where its code is, `hardware` and `cache` directories."""
 
     def __init__(self, paths: str, *, hardware: str, cache: str) -> None:
         self._arguments = [sys.executable, "-I", "-S", "-c", BOOT, paths, "--hardware", hardware, "--cache", cache]
@@ -28,6 +30,7 @@ class Launcher:
 
     def start(self) -> None:
         """Start it now, so that the first launch does not have to wait."""
+        keep_descriptors()
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.setblocking(False)
         target = os.dup(theirs.fileno())  # never the descriptor that it is to become
@@ -40,26 +43,48 @@ class Launcher:
         theirs.close()
 
     async def launch(self, order: dict[str, Any]) -> dict[str, Any]:
-        """One launch; an answer that is not ok if it did not come to one."""
+        """One launch; an answer that is not ok if it did not come to one, or nobody knows."""
         async with self._one:
+            if self._link is not None and _is_at_end(self._link):
+                self._died()
             if self._link is None:
                 self.start()
             assert self._link is not None  # just started
-            loop = asyncio.get_running_loop()
+            answer = b""
             try:
-                await loop.sock_sendall(self._link, json.dumps(order).encode())
-                answer = await asyncio.wait_for(loop.sock_recv(self._link, MAX_MESSAGE), PATIENCE)
+                await asyncio.get_running_loop().sock_sendall(self._link, json.dumps(order).encode())
+                answer = await asyncio.wait_for(self._receive(self._link), PATIENCE)
             except (OSError, TimeoutError):
-                answer = b""
+                pass
+            finally:
+                if not answer:  # also where this task is cancelled: nobody would read the answer that is still to come
+                    self._died()
             if answer:
                 return dict(json.loads(answer))
-            self.close()
-            events.log("launcher-died", level="error")
             return {"ok": False, "code": "launcher-died", "message": "the launcher ended", "hint": "try again"}
 
+    async def _receive(self, link: socket.socket) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(link, MAX_MESSAGE)
+
+    def _died(self) -> None:
+        events.log("launcher-died", level="error")
+        self.close()
+
     def close(self) -> None:
-        """Let it end; what it launched goes on."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-            os.waitpid(self._pid, 0)
+        """End it, whatever it is at; what it launched goes on."""
+        if self._link is None:
+            return
+        self._link.close()
+        self._link = None
+        os.kill(self._pid, signal.SIGKILL)  # our child, not waited for yet: nobody else can have its number
+        os.waitpid(self._pid, 0)
+
+
+def _is_at_end(link: socket.socket) -> bool:
+    """It never speaks unasked: if there is something to read, it is its end."""
+    try:
+        return not link.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

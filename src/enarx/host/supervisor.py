@@ -201,12 +201,13 @@ class Supervisor:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if len(self._clients) >= MAX_CLIENTS:
-            connection.close()
-            return
         client = Client(connection)
         self._clients[client.fd] = client
-        self._client_ready(client)
+        if len(self._clients) > MAX_CLIENTS:
+            self._refuse(client, "crowded", f"{MAX_CLIENTS} connections are open to this Keep", "try again later")
+            self._close(client)
+        else:
+            self._client_ready(client)
 
     def _client_ready(self, client: Client) -> None:
         try:

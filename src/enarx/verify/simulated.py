@@ -83,8 +83,9 @@ def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
     ledger.check(
         "chip-signature",
         lambda: root is not None,
-        wanted=f"signed by one of the {len(roots.simulated)} simulated roots given",
-        got=f"signed by {simulated_anchor(root)}" if root is not None else "signed by none of them",
+        wanted="signed by a root that was given",
+        got="signed by "
+        + (simulated_anchor(root) if root else f"none of the {len(roots.simulated)} simulated roots given"),
         needs="chip-certificate",
         hint="the root of the host's simulated hardware is its root.pub: give that file as --simulated-root",
     )

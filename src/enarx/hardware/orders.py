@@ -1,0 +1,113 @@
+"""The host's orders to the simulated hardware, and the answers: JSON packets with descriptors beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+from enarx.errors import EnarxError, ParseError
+from enarx.record import record
+
+MAX_MESSAGE = 64 << 10
+CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC
+"""For every descriptor that comes in: else a zygote that is started meanwhile would keep it open for ever."""
+
+Answer = dict[str, Any]
+
+
+@record()
+class Order:
+    """Launch a Keep: `message` is for the zygote, `host_data` (32 bytes) what evidence about the Keep will say."""
+
+    message: Answer
+    host_data: bytes
+
+
+class Orders:
+    """The link to the host, on the descriptor `fd`."""
+
+    def __init__(self, fd: int) -> None:
+        self._link = socket.socket(fileno=fd)
+
+    def fileno(self) -> int:
+        """For poll."""
+        return self._link.fileno()
+
+    def receive(self) -> tuple[bytes, list[int]]:
+        """The next packet and its descriptors; an empty one is the end."""
+        message, fds, _, _ = socket.recv_fds(self._link, MAX_MESSAGE, 1, CLOSE_ON_EXEC)
+        return message, fds
+
+    def answer(self, value: Answer, fds: list[int]) -> None:
+        """Answer the last one. A host that is gone needs none."""
+        try:
+            socket.send_fds(self._link, [json.dumps(value).encode()], fds)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """There will be no more."""
+        self._link.close()
+
+
+def parse(message: bytes, fds: list[int]) -> Order:
+    """The order in a packet; ParseError if it is none."""
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        value = None
+    match value:
+        case {"op": "launch", "host_data": str(host_data), "limits": dict(limits), "skip_layers": list(skip)}:
+            if len(value) == 4 and len(fds) == 1 and _sizes(limits) and all(isinstance(name, str) for name in skip):
+                return Order(message=value, host_data=_hex32(host_data))
+    raise _fail("wanted a launch with host_data, limits in bytes, skip_layers, and one descriptor")
+
+
+def refusal(e: Exception) -> Answer:
+    """The answer that says what went wrong."""
+    if isinstance(e, EnarxError):
+        return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint}
+    text = f"{e.strerror}: {e.filename}" if isinstance(e, OSError) else type(e).__name__
+    return {
+        "ok": False,
+        "code": "hardware-failed",
+        "message": f"the simulated hardware failed: {text}",
+        "hint": "its state directory has to be the host's own, on a disk that is not full",
+    }
+
+
+def refuse_all(fd: int, e: Exception) -> None:
+    """Answer every order with what went wrong, until they end."""
+    orders = Orders(fd)
+    while True:
+        message, fds = orders.receive()
+        close(fds)
+        if not message:
+            return
+        orders.answer(refusal(e), [])
+
+
+def close(fds: list[int]) -> None:
+    """Close descriptors."""
+    for fd in fds:
+        os.close(fd)
+
+
+def _sizes(limits: dict[str, object]) -> bool:
+    return all(type(value) is int and 0 <= value < 1 << 63 for value in limits.values())
+
+
+def _hex32(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32 or len(text) != 64:
+        raise _fail("host_data is not 64 hexadecimal digits")
+    return value
+
+
+def _fail(said: str) -> ParseError:
+    return ParseError("order", f"order to the simulated hardware: {said}", what="order")

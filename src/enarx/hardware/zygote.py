@@ -1,0 +1,69 @@
+"""The zygote as the hardware has it: asked for Keeps, and started anew when it has ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from typing import Any
+
+from enarx.errors import EnarxError, UnavailableError
+from enarx.formats.wire import decode, encode
+from enarx.hardware.main import start_zygote
+from enarx.hardware.orders import CLOSE_ON_EXEC, MAX_MESSAGE, Answer, close
+
+PATIENCE = 30.0
+"""Seconds that a launch may take."""
+
+
+class Zygote:
+    """One at a time. `started` is what start_zygote returned, `code` where its code is loaded from."""
+
+    def __init__(self, started: tuple[int, int], code: tuple[str, ...]) -> None:
+        self._code = code
+        self._link: socket.socket | None = None
+        self._take(started)
+
+    def renew(self) -> bool:
+        """Start another if this one has ended; was that needed?"""
+        if self._link is not None:
+            poll = select.poll()
+            poll.register(self._link, select.POLLIN)
+            if not poll.poll(0):  # it never speaks unasked
+                return False
+            self._end(self._link)
+        self._take(start_zygote(self._code))
+        return True
+
+    def launch(self, order: Answer, fds: list[int]) -> tuple[Answer, list[int]]:
+        """The answer to an order, with the descriptors beside it; UnavailableError if there is none.
+
+        One that fails to answer is ended; call `renew` before each launch.
+        """
+        assert self._link is not None  # renewed
+        try:
+            socket.send_fds(self._link, [encode(order)], fds)
+            packet, given, _, _ = socket.recv_fds(self._link, MAX_MESSAGE, 1, CLOSE_ON_EXEC)
+        except OSError:  # gone, or out of patience
+            packet, given = b"", []
+        try:
+            value: Any = decode(packet, "zygote's answer")
+            if isinstance(value, dict) and isinstance(value.get("ok"), bool):
+                return value, given
+        except EnarxError:
+            pass  # as good as none
+        close(given)
+        self._end(self._link)
+        raise UnavailableError("zygote-died", "the zygote ended while it started a Keep", hint="try again")
+
+    def _take(self, started: tuple[int, int]) -> None:
+        self._pid, fd = started
+        self._link = socket.socket(fileno=fd)
+        self._link.settimeout(PATIENCE)
+
+    def _end(self, link: socket.socket) -> None:
+        self._link = None
+        link.close()
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
