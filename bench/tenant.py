@@ -35,7 +35,7 @@ class Tenant:
 
         self.client = HostClient(Endpoint(url=host.url))
         self.who = owners.load((self._key(host.home),))
-        self._root = bytes.fromhex(Path(host.root).read_text().strip())
+        self._root_file = Path(host.root)
         self._measurement = own_measurement()
 
     @staticmethod
@@ -51,6 +51,7 @@ class Tenant:
         )
 
     def judge(self, built: package.Package) -> Callable[[Claim], None]:
+        root = bytes.fromhex(self._root_file.read_text().strip())
         policy = SimulatedPolicy(
             measurement=Exactly(self._measurement),
             host_data=AnyOf((built.manifest.digest, bytes(32))),
@@ -65,7 +66,7 @@ class Tenant:
                 claim.evidence,
                 claim.endorsements,
                 policy=policy,
-                roots=Roots(simulated=(self._root,)),
+                roots=Roots(simulated=(root,)),
                 report_data=claim.report_data,
                 now=int(time.time()),
             )

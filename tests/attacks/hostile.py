@@ -135,7 +135,7 @@ class HostileLink:
         self.sent: list[bytes] = []
         self._kept: list[Frame | None] = []
 
-    def send(self, frames: Iterable[bytes | memoryview]) -> None:
+    def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         for frame in frames:
             data = bytes(frame)
             self.seen.append(data)

@@ -217,9 +217,9 @@ class Daemon:
 
     def start(self) -> None:
         command = [sys.executable, "-c", DAEMON, json.dumps(self.options)]
-        self.log = (self.state / "daemon.log").open("ab+")
-        begin = self.log.seek(0, os.SEEK_END)
-        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL)
+        with (self.state / "daemon.log").open("ab") as log:
+            begin = log.tell()
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
         pattern = re.compile(r'"event": "listening".*?"url": "https?://([^"]*):(\d+)"')
 
         def listening() -> re.Match[str] | None:
@@ -282,9 +282,7 @@ class Daemon:
 
     def close(self) -> int:
         self.process.terminate()
-        code = self.process.wait(20)
-        self.log.close()
-        return code
+        return self.process.wait(20)
 
 
 def readable(fd: int, seconds: float) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import random
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import DAEMON, DISK, MEMORY, SLOW, Daemon, eventually, frame, processes, produce
+from .harness import DAEMON, DISK, HANGS, MEMORY, SLOW, Daemon, eventually, frame, processes, produce
 
 Make = Callable[..., Daemon]
 ROUNDS = 12
@@ -24,6 +26,16 @@ ROUNDS = 12
 def supervisors(root: Path) -> set[int]:
     """Session leaders of the launcher's command line whose parent is not a daemon: launchers end with theirs."""
     return {p for p in processes(f"--hardware {root}") if os.path.exists(f"/proc/{p}") and os.getsid(p) == p}
+
+
+def launch_in_background(d: Daemon, memory: int) -> threading.Thread:
+    def launch() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            d.call("POST", "/v1/keeps", {"memory": memory, "disk": DISK})
+
+    working = threading.Thread(target=launch)
+    working.start()
+    return working
 
 
 def test_killed_with_twenty_keeps(daemon: Make) -> None:
@@ -126,8 +138,7 @@ def test_killed_in_the_middle_of_launches_claims_and_removals(daemon: Make, root
 
 def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> None:
     d = daemon()
-    caller = threading.Thread(target=lambda: pytest.raises(Exception, d.launch, SLOW))
-    caller.start()
+    caller = launch_in_background(d, SLOW)
     eventually(lambda: os.listdir(root / "keeps"))
     d.kill()
     caller.join()
@@ -139,14 +150,26 @@ def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> No
     eventually(lambda: processes(f"--state {root}") == [])
 
 
-def test_an_orderly_end_in_the_middle_of_a_launch_leaves_nothing(daemon: Make, root: Path) -> None:
+def test_an_orderly_end_waits_for_a_launch_that_is_nearly_done(daemon: Make, root: Path) -> None:
     d = daemon()
-    caller = threading.Thread(target=lambda: pytest.raises(Exception, d.launch, SLOW))
-    caller.start()
+    caller = launch_in_background(d, SLOW)
     eventually(lambda: os.listdir(root / "keeps"))
-    d.close()
+    assert d.close() == 0
     caller.join()
-    eventually(lambda: os.listdir(root / "keeps") == [] and processes(str(root)) == [])
+    d.start()
+    assert list(d.keeps().values()) == ["running"]
+
+
+def test_an_orderly_end_in_the_middle_of_an_endless_launch_leaves_nothing(daemon: Make, root: Path) -> None:
+    d = daemon()
+    caller = launch_in_background(d, HANGS)
+    eventually(lambda: os.listdir(root / "keeps"))
+    before = time.monotonic()
+    assert d.close() == 0
+    assert time.monotonic() - before < 5
+    caller.join()
+    assert os.listdir(root / "keeps") == []
+    eventually(lambda: processes(f"--hardware {root}") == [])
 
 
 def test_what_is_half_removed_is_removed(daemon: Make, root: Path) -> None:
@@ -224,4 +247,3 @@ def test_state_is_private(daemon: Make, root: Path) -> None:
     for path in (root / "keeps").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
     assert (root / "keeps").stat().st_mode & 0o777 == 0o700
-    assert DISK

@@ -132,6 +132,11 @@ class Admission:
 CHUNK_BUFFER = FRAME_HEADER.size + CHUNK + TAG
 
 
+def sealed_frames(plaintext: int) -> int:
+    """Bytes of all CHUNK frames for so many bytes of plaintext."""
+    return plaintext + max(1, -(-plaintext // CHUNK)) * (CHUNK_BUFFER - CHUNK)
+
+
 class Attachment:
     """A tenant's hold on a session: opens what the Keep sends, seals what it is sent.
 

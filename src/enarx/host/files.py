@@ -16,11 +16,12 @@ SCRATCH = "enarx-keep-"
 
 
 def write_json(path: str, value: dict[str, Any]) -> None:
-    """A file that is there whole or not at all, whenever this process or the machine ends."""
+    """A file that is there whole or not at all, whenever this process ends.
+
+    Not synchronised to the disk: no Keep outlives the machine, and what its end leaves half written is no Keep's record.
+    """
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
     os.replace(f"{path}.new", path)
 
 

@@ -290,16 +290,18 @@ class Keeps:
         """Give a Keep frames; how many it got."""
         self._known(name)
         contact = Contact(self._store.socket(name))
+        tasks: list[asyncio.Task[Any]] = []
         try:
             await contact.ask("input")
-            try:
-                async for piece in body:
-                    await contact.send(piece)
-                contact.finish()
-            except OSError:
-                pass  # it takes no more, and has said why
-            return int((await contact.answer())["frames"])
+            answer = asyncio.create_task(contact.answer())
+            sending = asyncio.create_task(_send_all(contact, body))
+            tasks += [answer, sending]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                sending.result()  # else the client has gone
+            return int((await answer)["frames"])
         finally:
+            await _cancel(*tasks)
             contact.close()
 
     async def output(self, name: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
@@ -314,7 +316,16 @@ class Keeps:
         return int(answer["first"]), _pieces(contact)
 
 
-async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
+async def _send_all(contact: Contact, body: AsyncIterator[bytes]) -> None:
+    try:
+        async for piece in body:
+            await contact.send(piece)
+        contact.finish()
+    except OSError:
+        return  # it takes no more, and says why
+
+
+async def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
     found = [task for task in tasks if task is not None]
     for task in found:
         task.cancel()

@@ -19,7 +19,7 @@ from enarx.delivery.session import (
     OutputOpener,
     Status,
 )
-from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code
+from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code, sealed_frames
 from enarx.errors import DeliveryError, EnarxError, UnavailableError
 from enarx.formats.wire import FrameType
 from enarx.record import record
@@ -64,7 +64,7 @@ def admit(link: Link, package: Package, owners: Owners, judge: Judge, *, progres
     )
     delivery, session = admission.delivery(entropy=os.urandom(64), now=int(time.time()))
     try:
-        link.send(_sealed(admission, delivery, package, progress))
+        link.send(_sealed(admission, delivery, package, progress), len(delivery) + sealed_frames(package.size))
     except UnavailableError:
         if not _refused_under_seal(link):
             raise

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from enarx.errors import EnarxError, UsageError
 from enarx.record import record
-from enarx.tenant.link import Frame, host_error, lost, read_entries
+from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
 TIMEOUT = 30.0
@@ -96,9 +96,7 @@ class HostClient:
         again = connection.sock is not None and (body is None or isinstance(body, bytes))
         while True:
             try:
-                connection.request(
-                    method, path, body, headers, encode_chunked=not (body is None or isinstance(body, bytes))
-                )
+                connection.request(method, path, body, headers, encode_chunked="Transfer-Encoding" in headers)
                 answer = connection.getresponse()
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as e:
@@ -121,18 +119,23 @@ class HttpLink:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
         self._streams: list[http.client.HTTPConnection] = []
+        self._output = Stream(self.entries)
 
-    def send(self, frames: Iterable[bytes | memoryview]) -> None:
+    def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link: one POST, streamed."""
         body: Any = frames[0] if isinstance(frames, list) and len(frames) == 1 else iter(frames)
         headers = {"Content-Type": FRAMES}
         if not isinstance(body, bytes):
-            headers["Transfer-Encoding"] = "chunked"
+            headers |= {"Transfer-Encoding": "chunked"} if size is None else {"Content-Length": str(size)}
         answer = self._client._request(self._client._connection(), "POST", f"{self._path}/input", body, headers)
         answer.read(MAX_ANSWER)
 
-    def receive(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
-        """As Link: one GET whose answer goes on as long as the Keep, or with what is there now."""
+    def receive(self, start: int) -> Iterator[Frame]:
+        """As Link: one GET whose answer goes on as long as the Keep."""
+        return self._output.read(start)
+
+    def entries(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
+        """The same, or only what is there now."""
         connection = self._client.connect(None)
         self._streams.append(connection)
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Protocol
 
 from enarx.errors import BackendError, EnarxError, UnavailableError, UsageError
@@ -23,8 +23,8 @@ Frame = tuple[int, FrameType, bytes]
 class Link(Protocol):
     """A way to one Keep."""
 
-    def send(self, frames: Iterable[bytes | memoryview]) -> None:
-        """Give the Keep these frames, in order; returns once the host has taken them all."""
+    def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
+        """Give the Keep these frames, in order, `size` bytes in all if that is known; returns once the host has them."""
 
     def receive(self, start: int) -> Iterator[Frame]:
         """The Keep's frames from number `start` on: (number, type, payload). Ends when the Keep has ended."""
@@ -48,6 +48,24 @@ def read_entries(source: BinaryIO) -> Iterator[Frame]:
         if len(payload) < length:
             raise lost("the host's output breaks off")
         yield number, kind, payload
+
+
+class Stream:
+    """Output that stays open between two readings, if the second goes on where the first stopped."""
+
+    def __init__(self, entries: Callable[[int], Iterator[Frame]]) -> None:
+        self._open = entries
+        self._entries: Iterator[Frame] | None = None
+        self._next = 0
+
+    def read(self, start: int) -> Iterator[Frame]:
+        """The frames from number `start` on."""
+        if self._entries is None or self._next != start:
+            self._entries, self._next = self._open(start), start
+        for entry in self._entries:
+            self._next = entry[0] + 1
+            yield entry
+        self._entries = None
 
 
 def lost(message: str) -> UnavailableError:
@@ -84,9 +102,10 @@ class LocalLink:
     def __init__(self, path: str) -> None:
         self._path = path
         self._input: socket.socket | None = None
+        self._output = Stream(self._entries)
         self._open: list[socket.socket] = []
 
-    def send(self, frames: Iterable[bytes | memoryview]) -> None:
+    def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link. The connection stays open for the next call."""
         if self._input is None:
             self._input, _ = self._call({"op": "input"})
@@ -98,6 +117,9 @@ class LocalLink:
 
     def receive(self, start: int) -> Iterator[Frame]:
         """As Link."""
+        return self._output.read(start)
+
+    def _entries(self, start: int) -> Iterator[Frame]:
         connection, rest = self._call({"op": "output", "from": start, "follow": True})
         with connection, rest:
             try:

@@ -50,7 +50,7 @@ def logs(options: argparse.Namespace) -> int:
     opener = OutputOpener(output_key(known.session.secret, known.session.transcript))
     reader = Attachment(known.session, nonce=bytes(32), output=opener)
     lost, result = False, None
-    for _, kind, payload in client.link(keep).receive(1, follow=False):
+    for _, kind, payload in client.link(keep).entries(1, follow=False):
         record = reader.receive(kind, payload)
         if record is None:
             continue
