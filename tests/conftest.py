@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,8 @@ settings.register_profile("tests", deadline=None, derandomize=True, max_examples
 settings.load_profile("tests")
 
 EVIDENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "evidence"
+LOCAL = ("::1", "localhost", None)
+"""Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
 
 
 @pytest.fixture(scope="session")
@@ -28,15 +32,27 @@ def evidence_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections leave this process for Unix sockets and loopback only."""
-    connect = socket.socket.connect
+    """Unix sockets and loopback are all that this process reaches, and names are not looked up elsewhere."""
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+    look_up = socket.getaddrinfo
 
-    def guarded(self: socket.socket, address: object) -> None:
-        local = self.family == socket.AF_UNIX or (
-            isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1", "localhost")
-        )
-        if not local:
-            raise AssertionError(f"a test wanted to connect to {address}")
-        connect(self, address)  # type: ignore[arg-type]
+    def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _require_local(host)
+        return look_up(host, *args, **kwargs)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded)
+
+
+def _guarded(reach: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, *args: Any) -> Any:
+        if self.family != socket.AF_UNIX:
+            _require_local(args[-1][0])  # of all three, the address is the last
+        return reach(self, *args)
+
+    return guarded
+
+
+def _require_local(host: object) -> None:
+    if host not in LOCAL and not str(host).startswith("127."):
+        raise AssertionError(f"a test wanted to reach {host!r}")

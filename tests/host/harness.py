@@ -238,12 +238,11 @@ class Daemon:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        connection = self.connect()
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            text = answer.read()
         is_json = answer.getheader("content-type", "").startswith("application/json")
         return answer.status, json.loads(text) if is_json else text
 

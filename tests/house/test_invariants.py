@@ -123,7 +123,7 @@ def test_the_keep_can_be_read_in_a_day() -> None:
     from enarx.image.contents import files
 
     own = [Path(p) for name, p in files((str(ROOT / "src"), *sys.path)).items() if name.startswith("enarx/")]
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in own) < 4500
+    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in own) < 5000
 
 
 @pytest.mark.parametrize(

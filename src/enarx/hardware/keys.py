@@ -78,7 +78,9 @@ def _key(path: str) -> Ed25519PrivateKey:
         _write(path, seed)
     if len(seed) != KEY_SIZE:
         raise UnavailableError(
-            "hardware-key", f"{path}: {len(seed)} bytes, a key has {KEY_SIZE}", hint=f"restore {path}"
+            "hardware-key",
+            f"{path}: {len(seed)} bytes, a key has {KEY_SIZE}",
+            hint="restore it, or remove the directory to begin with a new root",
         )
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if mode & 0o077:
@@ -128,6 +130,7 @@ def _write(path: str, data: bytes) -> None:
     """Whole or not at all, and there to stay."""
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
+        os.fchmod(fd, 0o600)  # one that an interrupted start has left may be anything
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

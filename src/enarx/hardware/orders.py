@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from typing import Any
 
 from enarx.errors import EnarxError, ParseError
 from enarx.record import record
 
 MAX_MESSAGE = 64 << 10
-CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC
-"""For every descriptor that comes in: else a zygote that is started meanwhile would keep it open for ever."""
-
+DESCRIPTOR = struct.Struct("i")
 Answer = dict[str, Any]
 
 
@@ -37,8 +36,7 @@ class Orders:
 
     def receive(self) -> tuple[bytes, list[int]]:
         """The next packet and its descriptors; an empty one is the end."""
-        message, fds, _, _ = socket.recv_fds(self._link, MAX_MESSAGE, 1, CLOSE_ON_EXEC)
-        return message, fds
+        return receive(self._link)
 
     def answer(self, value: Answer, fds: list[int]) -> None:
         """Answer the last one. A host that is gone needs none."""
@@ -50,6 +48,17 @@ class Orders:
     def close(self) -> None:
         """There will be no more."""
         self._link.close()
+
+
+def receive(link: socket.socket) -> tuple[bytes, list[int]]:
+    """A packet, and the one descriptor beside it if there is one.
+
+    No process that is started meanwhile inherits it, a zygote above all: it would keep the other end waiting for ever.
+    (`socket.recv_fds` of Python 3.11 takes flags, and drops them.)
+    """
+    room, flags = socket.CMSG_LEN(DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC
+    message, ancillary, _, _ = link.recvmsg(MAX_MESSAGE, room, flags)
+    return message, [DESCRIPTOR.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_RIGHTS]
 
 
 def parse(message: bytes, fds: list[int]) -> Order:

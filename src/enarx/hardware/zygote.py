@@ -8,10 +8,10 @@ import signal
 import socket
 from typing import Any
 
-from enarx.errors import EnarxError, UnavailableError
+from enarx.errors import ParseError, UnavailableError
 from enarx.formats.wire import decode, encode
 from enarx.hardware.main import start_zygote
-from enarx.hardware.orders import CLOSE_ON_EXEC, MAX_MESSAGE, Answer, close
+from enarx.hardware.orders import Answer, close, receive
 
 PATIENCE = 30.0
 """Seconds that a launch may take."""
@@ -44,15 +44,12 @@ class Zygote:
         assert self._link is not None  # renewed
         try:
             socket.send_fds(self._link, [encode(order)], fds)
-            packet, given, _, _ = socket.recv_fds(self._link, MAX_MESSAGE, 1, CLOSE_ON_EXEC)
+            packet, given = receive(self._link)
         except OSError:  # gone, or out of patience
             packet, given = b"", []
-        try:
-            value: Any = decode(packet, "zygote's answer")
-            if isinstance(value, dict) and isinstance(value.get("ok"), bool):
-                return value, given
-        except EnarxError:
-            pass  # as good as none
+        answer = _answer(packet)
+        if answer is not None:
+            return answer, given
         close(given)
         self._end(self._link)
         raise UnavailableError("zygote-died", "the zygote ended while it started a Keep", hint="try again")
@@ -67,3 +64,12 @@ class Zygote:
         link.close()
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
+
+
+def _answer(packet: bytes) -> Answer | None:
+    """The answer in a packet; what is none is as good as no packet."""
+    try:
+        value: Any = decode(packet, "zygote's answer")
+    except ParseError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("ok"), bool) else None

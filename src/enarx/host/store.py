@@ -85,14 +85,20 @@ class Store:
                 records.append(self._read(name))
             except FileNotFoundError:
                 self.discard(name)
-            except (OSError, ValueError, TypeError) as e:  # not ours to throw away, and not ours to serve
+            except (OSError, ValueError, TypeError) as e:
                 events.log("record-unreadable", level="error", keep=name, message=type(e).__name__)
+                if isinstance(e, ValueError) and not self._is_supervised(name):
+                    self.discard(name)  # left so by the end of the machine; else it is not ours to throw away
         return records
 
     def _read(self, keep: str) -> Record:
         pooled = os.path.exists(os.path.join(self.directory(keep), POOLED))
         with open(os.path.join(self.directory(keep), POOLED if pooled else RECORD), encoding="utf-8") as file:
             return Record(**{**json.load(file), "pooled": pooled})
+
+    def _is_supervised(self, keep: str) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(self.socket(keep)) == 0
 
     def last_words(self, keep: str) -> dict[str, Any]:
         """What its supervisor has written of it, for when there is none to ask."""

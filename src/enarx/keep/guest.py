@@ -50,14 +50,21 @@ class Order:
     milliseconds: int | None
 
 
+class Stage:
+    """All that a guest needs but itself."""
+
+    def __init__(self, *, fuel: bool) -> None:
+        self.engine = engine(fuel=fuel)
+        self.linker = wasmtime.Linker(self.engine)
+        self.linker.define_wasi()
+
+
 class Guest:
     """A loaded module, ready to run once. Making it needs the right to make memory executable; running does not."""
 
-    def __init__(self, code: bytes, *, fuel: bool) -> None:
-        self._engine = engine(fuel=fuel)
+    def __init__(self, stage: Stage, code: bytes) -> None:
+        self._engine, self._linker = stage.engine, stage.linker
         self._module = wasmtime.Module.deserialize(self._engine, code)
-        self._linker = wasmtime.Linker(self._engine)
-        self._linker.define_wasi()
 
     def run(self, order: Order) -> dict[str, Any]:
         """Run `_start` to its end; returns cause, code, message, backtrace, memory (bytes) for the final status."""

@@ -19,10 +19,11 @@ from enarx.errors import DeliveryError, EnarxError, UnavailableError, UsageError
 from enarx.formats.config import Config
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType, encode
-from enarx.keep import runner, sandbox
+from enarx.keep import compiler, runner, sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
+from enarx.keep.hashing import Hashing
 from enarx.keep.watch import Watch
 from enarx.record import as_dict
 
@@ -120,24 +121,24 @@ class Keeper:
         return manifest
 
     def _receive(self, manifest: Manifest) -> Storage:
-        """Take the sealed stream into storage, checked; all memory this needs is two chunks and the module."""
+        """Take the sealed stream into storage, checked; all memory this needs is some chunks and the module."""
         storage = Storage(
             manifest, self._isolation, limit=self._limits["disk"], compile=lambda wasm: self._compile(wasm, manifest)
         )
-        receiver = Receiver(manifest, storage)
-        out = memoryview(bytearray(CHUNK))
-        while self._protocol.conversation.state != SESSION:
-            size = self._protocol.chunk(self._next(FrameType.CHUNK), out)
-            receiver.feed(out[:size])
-        receiver.finish()
+        with Hashing() as hashing:
+            receiver = Receiver(manifest, storage, sha256=hashing.sha256)
+            buffers = [memoryview(bytearray(CHUNK)) for _ in range(2)]
+            while self._protocol.conversation.state != SESSION:
+                buffers.reverse()  # the other may still be read by the thread that hashes
+                size = self._protocol.chunk(self._next(FrameType.CHUNK), buffers[0])
+                receiver.feed(buffers[0][:size])
+            receiver.finish()
         sandbox.confine(sandbox.KEEPER, skip=self._skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
         return storage
 
     def _compile(self, module: bytes, manifest: Manifest) -> None:
-        fuel = manifest.config.limits.fuel is not None
-        runner.send(self._handle.orders, {"size": len(module), "fuel": fuel})
         try:
-            self._handle.module.sendall(module)
+            compiler.send(self._handle.module, module, fuel=manifest.config.limits.fuel is not None)
         except OSError as e:
             raise DeliveryError("compiler", "the compiler ended before it had the module", state="receiving") from e
         self._handle.module.close()

@@ -1,7 +1,7 @@
 """The runner: the process in which the guest runs. It holds no key, and knows nothing that the guest may not know.
 
-Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It takes two orders from the keeper, to
-compile and to run, and gives one result; everything it says after the guest has started counts as the guest's word.
+Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It forks the compiler, takes one order from the
+keeper and gives one result; everything it says after the guest has started counts as the guest's word.
 """
 
 from __future__ import annotations
@@ -89,25 +89,21 @@ def _close_all_but(*keep: int) -> None:
 
 
 def _serve(orders: socket.socket, module: socket.socket, isolation: sandbox.Isolation, skip: frozenset[str]) -> None:
-    order = _receive(orders)
-    fuel = bool(order["fuel"])
     code_in, code_out = os.pipe()
     if os.fork() == 0:
         try:
             _close_all_but(module.fileno(), code_out)
             os.closerange(0, 3)
-            compiler.main(module, code_out, size=order["size"], fuel=fuel, skip=skip)
+            compiler.main(module, code_out, skip=skip)
         finally:
             os._exit(0)
     os.close(code_out)
     module.close()
-    result = _run(orders, code_in, fuel, isolation, skip)
+    result = _run(orders, code_in, isolation, skip)
     orders.sendall(encode(result)[:MAX_RESULT])
 
 
-def _run(
-    orders: socket.socket, code_in: int, fuel: bool, isolation: sandbox.Isolation, skip: frozenset[str]
-) -> dict[str, Any]:
+def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip: frozenset[str]) -> dict[str, Any]:
     try:
         sandbox.confine(
             sandbox.RUNNER,
@@ -117,10 +113,13 @@ def _run(
             read_only=(isolation.secrets,),
             read_write=(isolation.data,),
         )
-        loaded = _load(code_in, fuel, skip)
+        stage = guest.Stage(fuel=False)  # before the order is here: it may be long in coming
+        order = _receive(orders)
+        if order["fuel"] is not None:
+            stage = guest.Stage(fuel=True)
+        loaded = _load(stage, code_in, skip)
         if isinstance(loaded, dict):
             return loaded
-        order = _receive(orders)
         _limit_files(order["open_files"])
         start = time.monotonic()
         result = loaded.run(_order(order))
@@ -129,7 +128,7 @@ def _run(
         return {"cause": "failed", "message": e.message}
 
 
-def _load(code_in: int, fuel: bool, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
+def _load(stage: guest.Stage, code_in: int, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
     header = _read(code_in, 1 + compiler.SIZE)
     verdict, size = header[:1], int.from_bytes(header[1:], "big")
     code = _read(code_in, size)
@@ -138,15 +137,9 @@ def _load(code_in: int, fuel: bool, skip: frozenset[str]) -> guest.Guest | dict[
         return {"cause": "failed", "message": "the compiler ended without a result: out of memory or time"}
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
-    loaded = guest.Guest(code, fuel=fuel)
+    loaded = guest.Guest(stage, code)
     sandbox.forbid_new_code(skip=skip)
     return loaded
-
-
-def _limit_files(count: int) -> None:
-    """The guest's own open files: what the runner has open already is not counted against it."""
-    used = 3 + OWN_FILES
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + used, count + used))
 
 
 def _read(fd: int, size: int) -> bytes:
@@ -155,6 +148,12 @@ def _read(fd: int, size: int) -> bytes:
     while len(data) < size and (piece := os.read(fd, min(size - len(data), 1 << 20))):
         data += piece
     return bytes(data)
+
+
+def _limit_files(count: int) -> None:
+    """The guest's own open files: what the runner has open already is not counted against it."""
+    used = 3 + OWN_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + used, count + used))
 
 
 def _order(order: dict[str, Any]) -> guest.Order:

@@ -259,6 +259,8 @@ def _died(ended: int) -> Status:
     if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) != signal.SIGKILL:
         number = os.WTERMSIG(ended)
         return Status(cause="failed", message=f"the guest's process was ended by {signal.Signals(number).name}")
+    if os.WIFEXITED(ended):
+        return Status(cause="failed", message="the runner gave no result: a fault of the Keep")
     return Status(cause="memory", message="the guest's process was ended from outside: probably memory")
 
 

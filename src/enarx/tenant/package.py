@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ class Package:
             raise UsageError("files-changed", "a file became shorter while it was delivered", hint="deploy again")
         yield buffer[:have], True
 
-    def _pieces(self) -> Iterator[_Source]:
+    def _pieces(self) -> Iterator[_Source | io.FileIO]:
         yield _Source(len(self.head).to_bytes(4, "big"))
         for piece in (self.head, self.wasm, *self.indexes):
             yield _Source(piece)
@@ -89,26 +90,10 @@ class _Source:
         return count
 
 
-class _File(_Source):
-    """A file of the tenant's, closed behind itself."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def __enter__(self) -> _File:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-    def readinto(self, out: memoryview) -> int:
-        """As io.RawIOBase."""
-        return os.readv(self._fd, [out]) if out else 0
-
-
-def _open(path: str) -> _File:
+def _open(path: str) -> io.FileIO:
+    """A file of the tenant's, never through a link, without a buffer."""
     try:
-        return _File(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)))
+        return io.FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NOFOLLOW", 0)))
     except OSError as e:
         raise UsageError("dir-file", f"{path}: {e.strerror}") from e
 

@@ -46,7 +46,7 @@ class AtLeast:
     value: Any
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, UNORDERED) or not hasattr(self.value, "__ge__"):
+        if isinstance(self.value, UNORDERED) or not _ordered(self.value):
             raise UsageError("policy-order", f"policy: a {type(self.value).__name__} has no higher and lower")
 
     @property
@@ -61,6 +61,13 @@ class AtLeast:
     def text(self) -> str:
         """As Exactly."""
         return f"at least {show(self.value)}"
+
+
+def _ordered(value: Any) -> bool:
+    try:
+        return bool(value >= value)
+    except TypeError:
+        return False
 
 
 @record(kw_only=False)
@@ -150,6 +157,11 @@ class AppraisalPolicy:
             self._require_matcher(name, getattr(self, name))
         self._require_kinds(self.kind.values)
 
+    @property
+    def rules(self) -> tuple[tuple[str, Matcher], ...]:
+        """Every field with its rule."""
+        return tuple((name, getattr(self, name)) for name in self._types)
+
     def _require_matcher(self, name: str, matcher: object) -> None:
         if type(matcher) not in MATCHERS:
             raise UsageError(
@@ -159,11 +171,9 @@ class AppraisalPolicy:
             )
         wanted = self._types[name]
         assert isinstance(matcher, MATCHERS)  # just seen
-        wrong = next((value for value in matcher.values if type(value) is not wanted), None)
-        if wrong is not None:
-            raise UsageError(
-                "policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names a {type(wrong).__name__}"
-            )
+        wrong = [type(value).__name__ for value in matcher.values if type(value) is not wanted]
+        if wrong:
+            raise UsageError("policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names {wrong[0]}")
 
     def _require_kinds(self, kinds: tuple[str, ...]) -> None:
         unknown = [kind for kind in kinds if kind not in KINDS]

@@ -156,7 +156,7 @@ def make(made_of: type[_T], **values: object) -> _T:
 def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult | None) -> Never:
     """Raise the error for a status that is not the one wanted, about the first check against it."""
     against = [check for outcome in _AGAINST for check in checks if check.outcome == outcome]
-    code, said, hint = f"{status.replace(' ', '-')}", "", ""
+    code, said, hint = "not-appraised", ": held against no policy", ""
     if against:
         code, hint = against[0].id, against[0].hint
         said = f": {code} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"

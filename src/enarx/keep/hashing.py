@@ -1,0 +1,68 @@
+"""SHA-256 of large pieces in a thread of its own, so that a package is hashed while the next of it comes in."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+
+LARGE = 128 << 10
+"""Bytes from which handing a piece over costs less than it saves."""
+
+
+class Hashing:
+    """The thread, for as long as it is needed. At most one piece is in its hands: after the next `update` returns, the
+    memory of the piece before is the caller's again."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Sha256, memoryview] | None] = queue.SimpleQueue()
+        self._free = threading.Semaphore(1)
+        self._thread = threading.Thread(target=self._serve, name="hashing", daemon=True)
+
+    def __enter__(self) -> Hashing:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while (item := self._work.get()) is not None:
+            item[0].inner.update(item[1])
+            self._free.release()
+
+    def sha256(self) -> Sha256:
+        """A running digest, as hashlib's."""
+        return Sha256(self)
+
+    def hand_over(self, to: Sha256, piece: memoryview) -> None:
+        """Hash it there, once the piece before is done."""
+        self._free.acquire()
+        self._work.put((to, piece))
+
+    def settle(self) -> None:
+        """Wait until nothing is in its hands."""
+        self._free.acquire()
+        self._free.release()
+
+
+class Sha256:
+    """One digest; large pieces go to the thread, in order with the small ones."""
+
+    def __init__(self, hashing: Hashing) -> None:
+        self._hashing = hashing
+        self.inner = hashlib.sha256()
+
+    def update(self, piece: memoryview) -> None:
+        """As hashlib."""
+        if len(piece) >= LARGE:
+            self._hashing.hand_over(self, piece)
+        else:
+            self._hashing.settle()
+            self.inner.update(piece)
+
+    def digest(self) -> bytes:
+        """As hashlib."""
+        self._hashing.settle()
+        return self.inner.digest()
