@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from typing import Any
@@ -28,11 +29,12 @@ class Contact:
         """One request, its answer; HostError `gone` if there is no supervisor, `silent` if it says nothing in time."""
         try:
             self._connect()
-            widen(self._socket)
-            await self.send(json.dumps({"op": op, **more}).encode() + b"\n")
-            return await self.answer(patience=patience)
         except OSError:
             raise HostError("gone", "the Keep's supervisor is gone") from None
+        widen(self._socket)
+        with contextlib.suppress(OSError):  # one that lets nobody in any more says so without waiting for a request
+            await self.send(json.dumps({"op": op, **more}).encode() + b"\n")
+        return await self.answer(patience=patience)
 
     def _connect(self) -> None:
         try:
