@@ -22,19 +22,27 @@ def in_pages(size: int) -> int:
 
 
 class Storage:
-    """The `delivery.content.Sink` of a Keep. `limit` is what the host lets this Keep hold, in bytes.
+    """The `delivery.content.Sink` of a Keep. `limit` is what the host lets this Keep hold, in bytes; `sized` is called once
+    there is room for everything, before any of the directories' content is taken.
 
     Directory i of the manifest becomes `data`/i. Entries are created in the order of their index, each below a
     directory of that same index and never through a link, which `decode_index` has checked.
     """
 
     def __init__(
-        self, manifest: Manifest, isolation: sandbox.Isolation, *, limit: int, compile: Callable[[bytes], None]
+        self,
+        manifest: Manifest,
+        isolation: sandbox.Isolation,
+        *,
+        limit: int,
+        compile: Callable[[bytes], None],
+        sized: Callable[[], None],
     ) -> None:
         self._manifest = manifest
         self._isolation = isolation
         self._limit = limit
         self._compile = compile
+        self._sized = sized
         self._open = -1
         self.head_: Head | None = None
 
@@ -59,6 +67,7 @@ class Storage:
             )
         if self._isolation.resizable:  # else a layer was left out, by name and loudly
             sandbox.resize(self._isolation, need)
+        self._sized()
         for i, nodes in enumerate(trees):
             os.mkdir(self._path(i), 0o700)
             for node in nodes:

@@ -20,12 +20,12 @@ class Hashing:
         self._thread = threading.Thread(target=self._serve, name="hashing", daemon=True)
 
     def __enter__(self) -> Hashing:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._work.put(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._work.put(None)
+            self._thread.join()
 
     def _serve(self) -> None:
         while (item := self._work.get()) is not None:
@@ -39,6 +39,8 @@ class Hashing:
     def hand_over(self, to: Sha256, piece: memoryview) -> None:
         """Hash it there, once the piece before is done."""
         self._free.acquire()
+        if not self._thread.is_alive():
+            self._thread.start()  # not before: a process is confined while it has no other thread
         self._work.put((to, piece))
 
     def settle(self) -> None:

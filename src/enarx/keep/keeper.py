@@ -123,7 +123,11 @@ class Keeper:
     def _receive(self, manifest: Manifest) -> Storage:
         """Take the sealed stream into storage, checked; all memory this needs is some chunks and the module."""
         storage = Storage(
-            manifest, self._isolation, limit=self._limits["disk"], compile=lambda wasm: self._compile(wasm, manifest)
+            manifest,
+            self._isolation,
+            limit=self._limits["disk"],
+            compile=lambda wasm: self._compile(wasm, manifest),
+            sized=self._confine,
         )
         with Hashing() as hashing:
             receiver = Receiver(manifest, storage, sha256=hashing.sha256)
@@ -133,8 +137,17 @@ class Keeper:
                 size = self._protocol.chunk(self._next(FrameType.CHUNK), buffers[0])
                 receiver.feed(buffers[0][:size])
             receiver.finish()
-        sandbox.confine(sandbox.KEEPER, skip=self._skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
         return storage
+
+    def _confine(self) -> None:
+        """The last right goes with the last thing that needed it; before there is any thread."""
+        sandbox.confine(
+            sandbox.KEEPER,
+            skip=self._skip,
+            nofile=MAX_FILES,
+            nproc=MAX_PROCESSES,
+            read_write=(self._isolation.data,),
+        )
 
     def _compile(self, module: bytes, manifest: Manifest) -> None:
         try:
