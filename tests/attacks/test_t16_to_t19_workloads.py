@@ -5,6 +5,8 @@ That a runner can reach nothing, system call by system call, is in tests/keep/te
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,31 @@ def test_t19_modules_that_are_hard_on_a_compiler(home: Path, name: str) -> None:
     found = run(home, path)
     assert found.returncode in (0, 126)
     assert b"Traceback" not in found.stderr
+
+
+def test_t16_a_keep_inherits_nothing(home: Path) -> None:  # noqa: F811
+    """Its processes hold sockets and pipes of their own, and no file, directory or program of the host."""
+    from tests.e2e.harness import Daemon
+
+    (home / "sleep.wasm").write_bytes(module("sleep"))
+    daemon = Daemon(home).start()
+    try:
+        keep = daemon.deploy("--detach", home / "sleep.wasm").stdout.decode().strip()
+        pid = json.loads(daemon.keep("inspect", keep).stdout)["keep_pid"]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(children) == 1
+        for process in (str(pid), *children):
+            links = [os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()]
+            assert links
+            foreign = [
+                link
+                for link in links
+                if not link.startswith(("socket:", "pipe:", "anon_inode:", "/dev/null", "/data", "/run/secrets"))
+            ]
+            assert foreign in ([], [str(daemon.log)], [str(daemon.log), str(daemon.log)]), foreign
+            assert Path(f"/proc/{process}/environ").read_bytes().rstrip(b"\0") == b"LANG=C.UTF-8"
+            status = Path(f"/proc/{process}/status").read_text()
+            for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+                assert line in status
+    finally:
+        daemon.clean()

@@ -77,7 +77,8 @@ class Connection:
             self.socket.close()
             raise
         self.file: BinaryIO = self.socket.makefile("rb")
-        self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # it has said why
+            self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
 
     def answer(self) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(self.file.readline())

@@ -30,7 +30,7 @@ except wasmtime.ExitTrap as e:
     sys.exit(e.code)
 """
 
-every_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
+every_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.label)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def check(program: Program, found: subprocess.CompletedProcess[bytes]) -> None:
-    assert found.returncode == 0, found.stderr.decode()
+    assert found.returncode == program.code, found.stderr.decode()
     assert program.stdout is None or found.stdout == program.stdout
 
 
@@ -67,18 +67,26 @@ def test_keep(program: Program, root: Path, home: Path) -> None:  # noqa: F811
     assert sorted(p.relative_to(root) for p in root.rglob("*")) == before, "a Keep never writes to the tenant's files"
 
 
+LIMITS = HERE / "bin" / "limits.wasm"
+
+
+def limited(
+    home: Path, limits: str, *arguments: str | Path, mode: tuple[str, ...]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one of the workloads of limits.c under these limits."""
+    config = home / "limits.toml"
+    config.write_text(limits)
+    return run(home, "--config", config, *arguments, LIMITS, "--", *mode)
+
+
 def test_disk_limit_is_enospc(home: Path, root: Path) -> None:  # noqa: F811
-    config = home / "disk.toml"
-    config.write_text('limits.disk = "8MiB"')
-    found = run(home, "--config", config, "--dir", f"{root}::/:rw", HERE / "bin" / "limits.wasm", "--", "disk")
+    found = limited(home, 'limits.disk = "8MiB"', "--dir", f"{root}::/:rw", mode=("disk",))
     assert found.returncode == 0, found.stderr.decode()
     assert 8 <= int(found.stdout) <= 10
 
 
 def test_file_limit(home: Path, root: Path) -> None:  # noqa: F811
-    config = home / "files.toml"
-    config.write_text("limits.open_files = 40")
-    found = run(home, "--config", config, "--dir", f"{root}::/", HERE / "bin" / "limits.wasm", "--", "files")
+    found = limited(home, "limits.open_files = 40", "--dir", f"{root}::/", mode=("files",))
     assert found.returncode == 0, found.stderr.decode()
     assert 30 <= int(found.stdout) <= 60
 
@@ -87,3 +95,46 @@ def test_stack_overflow_is_a_trap(home: Path) -> None:  # noqa: F811
     found = run(home, HERE / "bin" / "recurse.wasm")
     assert found.returncode == 134
     assert b"stack" in found.stderr
+
+
+def test_names_stand_in_the_backtrace(home: Path) -> None:  # noqa: F811
+    found = run(home, HERE / "bin" / "trap.wasm")
+    assert found.returncode == 134
+    said = found.stderr.decode()
+    places = [said.index(name) for name in ("divide_the_estate", "read_the_will", "gather_the_heirs", "_start")]
+    assert places == sorted(places)
+
+
+def test_refused_memory_is_null_to_malloc(home: Path) -> None:  # noqa: F811
+    found = limited(home, 'limits.memory = "32MiB"', mode=("memory",))
+    assert found.returncode == 0, found.stderr.decode()
+    assert 4 <= int(found.stdout) <= 32
+
+
+def test_abort_without_memory_is_explained(home: Path) -> None:  # noqa: F811
+    found = limited(home, 'limits.memory = "32MiB"', mode=("hog",))
+    assert found.returncode == 134
+    assert b"refused after" in found.stderr
+    assert b"probably memory" in found.stderr
+
+
+@pytest.mark.parametrize("mode", ["spin", "sleep"])
+def test_time_ends_what_does_not(home: Path, mode: str) -> None:  # noqa: F811
+    found = limited(home, 'limits.time = "500ms"', mode=(mode,))
+    assert found.returncode == 124
+    assert b"time limit" in found.stderr
+
+
+def test_output_limit_counts_what_came_out(home: Path) -> None:  # noqa: F811
+    found = limited(home, 'limits.output = "1MiB"', mode=("flood", "4"))
+    assert found.returncode == 137
+    assert found.stdout == b"f" * (1 << 20)
+    assert limited(home, 'limits.output = "4MiB"', mode=("flood", "4")).returncode == 0
+
+
+def test_secret_can_be_read_and_nothing_else(home: Path) -> None:  # noqa: F811
+    key = home / "key"
+    key.write_bytes(b"\0binary\nsecret\xff")
+    found = limited(home, "secrets.the-key = {}", "--secret", f"the-key=@{key}", mode=("secret", "the-key"))
+    assert found.returncode == 0, found.stderr.decode()
+    assert found.stdout == key.read_bytes()

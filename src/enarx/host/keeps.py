@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
-from enarx.host import events
+from enarx.host import events, relay
 from enarx.host.backends import KINDS
 from enarx.host.bounds import Bounds
 from enarx.host.contact import Contact
@@ -63,10 +63,10 @@ class Keeps:
 
     async def close(self) -> None:
         """Let go of all of them: they go on, but for the pool, which nobody has claimed and now nobody will."""
-        await _cancel(self._filler)
+        await relay.cancel(self._filler)
         for keep in [keep for keep in self._keeps.values() if keep.record.pooled]:
             await self._erase(keep)
-        await _cancel(*(keep.watcher for keep in self._keeps.values()))
+        await relay.cancel(*(keep.watcher for keep in self._keeps.values()))
 
     # What is there
 
@@ -289,55 +289,12 @@ class Keeps:
     async def input(self, name: str, body: AsyncIterator[bytes]) -> int:
         """Give a Keep frames; how many it got."""
         self._known(name)
-        contact = Contact(self._store.socket(name))
-        tasks: list[asyncio.Task[Any]] = []
-        try:
-            await contact.ask("input")
-            answer = asyncio.create_task(contact.answer())
-            sending = asyncio.create_task(_send_all(contact, body))
-            tasks += [answer, sending]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                sending.result()  # else the client has gone
-            return int((await answer)["frames"])
-        finally:
-            await _cancel(*tasks)
-            contact.close()
+        return await relay.give(self._store.socket(name), body)
 
     async def output(self, name: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
         """The number of the first frame that is there, and the entries from `start` on."""
         self._known(name)
-        contact = Contact(self._store.socket(name))
-        try:
-            answer = await contact.ask("output", **{"from": start, "follow": follow})
-        except BaseException:
-            contact.close()
-            raise
-        return int(answer["first"]), _pieces(contact)
-
-
-async def _send_all(contact: Contact, body: AsyncIterator[bytes]) -> None:
-    try:
-        async for piece in body:
-            await contact.send(piece)
-        contact.finish()
-    except OSError:
-        return  # it takes no more, and says why
-
-
-async def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
-    found = [task for task in tasks if task is not None]
-    for task in found:
-        task.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
-
-
-async def _pieces(contact: Contact) -> AsyncIterator[bytes]:
-    try:
-        while piece := await contact.receive():
-            yield piece
-    finally:
-        contact.close()
+        return await relay.take(self._store.socket(name), start, follow=follow)
 
 
 def _shown(record: Record) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
         try:
             for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
                 os.dup2(fd, target)
-            _close_all_but(runner_orders.fileno(), compiler_module.fileno())
+            sandbox.close_others(frozenset((0, 1, 2, runner_orders.fileno(), compiler_module.fileno())))
             _serve(runner_orders, compiler_module, isolation, skip)
         finally:
             os._exit(0)
@@ -80,20 +80,11 @@ def _exactly(source: socket.socket, size: int) -> bytes:
     return data
 
 
-def _close_all_but(*keep: int) -> None:
-    low = 3
-    for fd in sorted(keep):
-        os.closerange(low, fd)
-        low = fd + 1
-    os.closerange(low, 1 << 16)
-
-
 def _serve(orders: socket.socket, module: socket.socket, isolation: sandbox.Isolation, skip: frozenset[str]) -> None:
     code_in, code_out = os.pipe()
     if os.fork() == 0:
         try:
-            _close_all_but(module.fileno(), code_out)
-            os.closerange(0, 3)
+            sandbox.close_others(frozenset((module.fileno(), code_out)))
             compiler.main(module, code_out, skip=skip)
         finally:
             os._exit(0)

@@ -78,6 +78,7 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
 def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: int) -> None:
     """The process between zygote and Keep: builds the walls, then forks the Keep's first process and goes."""
     skip = frozenset(order["skip_layers"])
+    sandbox.close_others(frozenset((0, 1, 2, answer.fileno(), control, report)))
     try:
         isolation = sandbox.isolate(skip=skip, disk=keeper.FIRST_DISK)
         pid = os.fork()

@@ -39,9 +39,15 @@ static int files(void) {
 /* Takes memory until it is refused, and touches all of it. Returns how many MiB. */
 static int take_memory(void) {
     int count = 0;
-    for (char *found; (found = malloc(1 << 20)); count++) memset(found, count + 1, 1 << 20);
+    char *volatile found; /* else the compiler sees that nobody needs it */
+    for (; (found = malloc(1 << 20)); count++) memset(found, count + 1, 1 << 20);
     CHECK(errno == ENOMEM);
     return count;
+}
+
+static void abort_after(int mebibytes) {
+    fprintf(stderr, "refused after %d MiB\n", mebibytes);
+    abort();
 }
 
 static int cat(void) {
@@ -111,7 +117,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "flood")) return flood(atol(first));
     if (!strcmp(what, "slow")) return slow(atoi(first), argc > 3 ? atoi(argv[3]) : 0);
     if (!strcmp(what, "memory")) return printf("%d\n", take_memory()) < 0;
-    if (!strcmp(what, "hog")) return take_memory(), abort(), 0;
+    if (!strcmp(what, "hog")) abort_after(take_memory());
     if (!strcmp(what, "sleep")) return slow(1, 1 << 30);
     for (volatile long i = 0; !strcmp(what, "spin"); i++) continue;
     fprintf(stderr, "limits: %s is none of them\n", what);

@@ -97,7 +97,8 @@ def close_others(keep: frozenset[int]) -> None:
     """Close every descriptor but those in `keep`."""
     start = 0
     for fd in sorted(keep):
-        os.closerange(start, fd)
+        if start < fd:  # to os.closerange, from 0 to 0 is everything
+            os.closerange(start, fd)
         start = fd + 1
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 

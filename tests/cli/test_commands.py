@@ -1,0 +1,112 @@
+"""Commands that need no Keep, and what is the same for all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import enarx
+from tests.programs import module
+
+
+def test_init_writes_once(home: Path) -> None:  # noqa: F811
+    assert enarx(home, "init", home).returncode == 0
+    assert "[limits]" in (home / "Enarx.toml").read_text()
+    found = enarx(home, "init", home)
+    assert found.returncode == 125
+    assert b"never overwritten" in found.stderr
+
+
+def test_package_digest_is_the_same_with_its_salt(home: Path) -> None:  # noqa: F811
+    (home / "g.wasm").write_bytes(module("cat"))
+    salt = ("--salt", home / "salt")
+    first = enarx(home, "package", "digest", *salt, home / "g.wasm", check=True).stdout
+    assert enarx(home, "package", "digest", *salt, home / "g.wasm").stdout == first
+    assert enarx(home, "package", "digest", *salt, home / "g.wasm", "--", "x").stdout != first
+    assert enarx(home, "package", "digest", home / "g.wasm").stdout != first
+    assert (home / "salt").stat().st_mode & 0o777 == 0o600
+    shown = json.loads(enarx(home, "package", "show", *salt, home / "g.wasm", check=True).stdout)
+    assert shown["digest"] == first.decode().strip()
+    (home / "salt").write_text("no salt")
+    assert enarx(home, "package", "digest", *salt, home / "g.wasm").returncode == 125
+
+
+def test_package_show_tells_no_secrets(home: Path) -> None:  # noqa: F811
+    (home / "g.wasm").write_bytes(module("cat"))
+    shown = enarx(home, "package", "show", "--env", "K=canary-env", home / "g.wasm", "--", "canary-arg").stdout
+    assert b"canary" not in shown
+
+
+def test_owner(home: Path) -> None:  # noqa: F811
+    made = enarx(home, "owner", "new", home / "o.pem", check=True).stdout
+    assert made.startswith(b"-----BEGIN PUBLIC KEY-----")
+    assert enarx(home, "owner", "show", home / "o.pem", check=True).stdout == made
+    assert enarx(home, "owner", "new", home / "o.pem").returncode == 125
+    assert enarx(home, "owner", "show", home / "missing").returncode == 125
+
+
+def test_reset_asks(home: Path) -> None:  # noqa: F811
+    enarx(home, "owner", "new", check=True)
+    found = enarx(home, "reset")
+    assert found.returncode == 125
+    assert (home / "config").exists()
+    assert enarx(home, "reset", "--yes").returncode == 0
+    assert not (home / "config" / "enarx").exists()
+    assert b"nothing to remove" in enarx(home, "reset").stderr
+
+
+def test_platform(home: Path) -> None:  # noqa: F811
+    value = json.loads(enarx(home, "platform", "--json", check=True).stdout)
+    assert len(bytes.fromhex(value["measurement"])) == 48
+    kinds = {backend["kind"]: backend for backend in value["backends"]}
+    assert kinds["process"]["available"]
+    assert kinds["snp"]["remedy"]
+    assert all(layer["on"] or layer["remedy"] for layer in value["layers"])
+    assert b"SANDBOX LAYER" in enarx(home, "platform").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(home: Path, shell: str) -> None:  # noqa: F811
+    script = enarx(home, "completion", shell, check=True).stdout
+    assert b"--simulate" in script
+    if shell == "bash":
+        asked = script.decode() + "\nCOMP_WORDS=(enarx keep at); COMP_CWORD=2; _enarx; echo ${COMPREPLY[@]}"
+        assert subprocess.run(["bash", "-c", asked], capture_output=True).stdout.split() == [b"attach"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["run"],
+        ["run", "--simulate", "--backend", "snp", "x.wasm"],
+        ["keep", "attach"],
+        ["keep", "attach", "deadbeef", "--host", "http://127.0.0.1:1"],
+        ["host", "serve", "--max-memory", "lots"],
+        ["deploy", "--host", "nonsense", "--simulated-root", "x", "y.wasm"],
+    ],
+)
+def test_wrong_usage_has_an_error_a_hint_and_no_traceback(home: Path, arguments: list[str]) -> None:  # noqa: F811
+    found = enarx(home, *arguments)
+    assert found.returncode in (125, 127), found.stderr
+    assert found.stderr.startswith(b"error: ")
+    assert b"Traceback" not in found.stderr
+
+
+def test_a_host_that_is_not_there(home: Path) -> None:  # noqa: F811
+    found = enarx(home, "keep", "list", "--host", "http://127.0.0.1:1")
+    assert found.returncode == 127
+    assert b"error: " in found.stderr
+
+
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) -> None:  # noqa: F811
+    (home / "g.wasm").write_bytes(module("cat"))
+    found = enarx(home, "run", "--simulate", "--secret", "key=hunter2", home / "g.wasm")
+    assert found.returncode == 125
+    assert b"hunter2" not in found.stderr
+    assert b"@FILE" in found.stderr

@@ -1,0 +1,191 @@
+"""Building packages, keeping owners and sessions: what comes from a tenant's disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from enarx.delivery.content import Receiver
+from enarx.delivery.tenant import Session
+from enarx.errors import ParseError, UsageError
+from enarx.formats.config import Config, Dir
+from enarx.tenant import owners, package, sessions
+from enarx.tenant.http import Endpoint, HostClient
+from enarx.tenant.sessions import Saved
+from tests.exchange import OWNER, Store, public
+from tests.programs import module
+
+SALT = bytes(range(32))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("STATE", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    (tmp_path / "guest.wasm").write_bytes(module("cat"))
+    return tmp_path
+
+
+def build(home: Path, config: Config | None = None, **secrets: bytes) -> package.Package:
+    found = config or Config()
+    return package.build(
+        str(home / "guest.wasm"), found, owners=(public(OWNER),), salt=SALT, secrets=secrets, base=str(home)
+    )
+
+
+def with_data(home: Path) -> Config:
+    (home / "data" / "sub").mkdir(parents=True)
+    (home / "data" / "a").write_bytes(b"a" * 3_000_000)
+    (home / "data" / "sub" / "b").write_bytes(b"")
+    (home / "data" / "l").symlink_to("nowhere")
+    return Config().replace(dirs=(Dir(guest="/data", host="data"),))
+
+
+def received(built: package.Package) -> Store:
+    store = Store()
+    receiver = Receiver(built.manifest, store)
+    for chunk, _ in built.chunks():
+        receiver.feed(chunk)
+    receiver.finish()
+    return store
+
+
+def test_what_is_built_is_what_is_received(home: Path) -> None:
+    built = build(home, with_data(home))
+    store = received(built)
+    assert store.got["wasm"] == module("cat")
+    assert store.got["data"] == b"a" * 3_000_000
+    assert [(n.path, n.kind) for n in store.got["trees"][0]] == [("a", "f"), ("l", "l"), ("sub", "d"), ("sub/b", "f")]  # type: ignore[index]
+    assert built.disk >= 3_000_000 + Config().limits.disk
+
+
+def test_digest_does_not_depend_on_where_or_when(home: Path) -> None:
+    first = build(home, with_data(home)).manifest.digest
+    os.utime(home / "data" / "a", (1, 1))
+    (home / "data" / "a").chmod(0o755)
+    (home / "data").rename(home / "moved")
+    moved = Config().replace(dirs=(Dir(guest="/data", host=str(home / "moved")),))
+    assert build(home, moved).manifest.digest == first
+    (home / "moved" / "a").write_bytes(b"b" * 3_000_000)
+    assert build(home, moved).manifest.digest != first
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(home: Path) -> None:
+    built = build(home, with_data(home))
+    (home / "data" / "a").write_bytes(b"short")
+    with pytest.raises(UsageError, check=lambda e: e.code == "files-changed"):
+        list(built.chunks())
+
+
+@pytest.mark.parametrize("kind", ["fifo", "not UTF-8", "missing", "unreadable link"])
+def test_directories_that_can_not_travel(home: Path, kind: str) -> None:
+    config = with_data(home)
+    if kind == "fifo":
+        os.mkfifo(home / "data" / "pipe")
+    elif kind == "not UTF-8":
+        Path(os.fsdecode(os.fsencode(home / "data") + b"/\xff")).touch()
+    else:
+        config = Config().replace(dirs=(Dir(guest="/data", host="nothing"),))
+    with pytest.raises(UsageError):
+        build(home, config)
+
+
+def test_secrets_are_given_exactly(home: Path) -> None:
+    config = Config.from_toml("[secrets]\nkey = {}")
+    for given in ({}, {"other": b""}, {"key": b"", "other": b""}):
+        with pytest.raises(UsageError) as caught:
+            build(home, config, **given)
+        assert caught.value.hint
+    build(home, config, key=b"value")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"text", "wasm-magic"), (b"\0asm\r\0\1\0x", "wasm-component"), (b"", "wasm-magic")]
+)
+def test_what_is_no_module(home: Path, data: bytes, code: str) -> None:
+    (home / "guest.wasm").write_bytes(data)
+    with pytest.raises(UsageError, check=lambda e: e.code == code):
+        build(home)
+
+
+def test_the_users_own_key_is_made_once(home: Path) -> None:
+    first = owners.load()
+    assert owners.load() == first
+    assert Path(owners.default_path()).stat().st_mode & 0o777 == 0o600
+    assert "seed" not in repr(first)
+    with pytest.raises(UsageError, check=lambda e: e.code == "owner-exists"):
+        owners.create(owners.default_path())
+
+
+def test_owners_of_several_files(home: Path) -> None:
+    mine, theirs = str(home / "mine.pem"), str(home / "theirs.pem")
+    public_mine = owners.create(mine)
+    public_theirs = owners.create(theirs)
+    (home / "theirs.pub").write_text(owners.public_pem(public_theirs))
+    found = owners.load((mine, str(home / "theirs.pub")))
+    assert found.public == (public_mine, public_theirs)
+    for paths in ((str(home / "theirs.pub"),), (mine, theirs)):
+        with pytest.raises(UsageError, check=lambda e: e.code == "owner-private"):
+            owners.load(paths)
+
+
+def test_keys_as_other_programs_write_them(home: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.from_private_bytes(OWNER)
+    path = home / "key.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o600)
+    assert owners.load((str(path),)).seed == OWNER
+    path.chmod(0o644)
+    with pytest.raises(UsageError, check=lambda e: e.code == "owner-mode"):
+        owners.load((str(path),))
+    path.chmod(0o600)
+    other = generate_private_key(SECP256R1())
+    path.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(UsageError, check=lambda e: e.code == "owner-kind"):
+        owners.load((str(path),))
+    path.write_bytes(b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(UsageError, check=lambda e: e.code == "owner-pem"):
+        owners.load((str(path),))
+
+
+SESSION = Session(package=b"\1" * 32, transcript=b"\2" * 32, secret=b"\3" * 32, identity=b"\4" * 32)
+
+
+def test_sessions_are_kept_and_found(home: Path) -> None:
+    saved = Saved(keep="abc123", url="http://h:1", token_file="", ca="", certificate="", key="", session=SESSION)
+    path = saved.save()
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    assert sessions.find("abc") == saved
+    assert sessions.find("x") is None
+    Saved(keep="abc999", url="", token_file="", ca="", certificate="", key="", session=SESSION).save()
+    with pytest.raises(UsageError, check=lambda e: e.code == "keep-ambiguous"):
+        sessions.find("abc")
+    assert sessions.find("abc123") == saved
+    sessions.forget("abc123")
+    sessions.forget("abc123")
+    assert sessions.known() == ["abc999"]
+    Path(path).write_text("{}")
+    with pytest.raises(UsageError, check=lambda e: e.code == "session-file"):
+        sessions.find("abc123")
+
+
+def test_a_session_is_read_strictly() -> None:
+    assert Session.from_bytes(SESSION.to_bytes()) == SESSION
+    with pytest.raises(ParseError):
+        Session.from_bytes(SESSION.to_bytes()[:-1])
+
+
+@pytest.mark.parametrize("url", ["host:80", "ftp://x", "http://", "http://h/path"])
+def test_urls(url: str) -> None:
+    with pytest.raises(UsageError):
+        HostClient(Endpoint(url=url))
+
+
+def test_a_token_is_not_shown() -> None:
+    assert "hidden" not in repr(Endpoint(url="http://h", token="hidden"))
