@@ -6,13 +6,17 @@ together a fifth of the time that a Keep takes to start, and code that has no bu
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
+
+TYPE_CHECKING = False  # the name that type checkers know; collections.abc is loaded for nothing else
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _T = TypeVar("_T")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=True)
-def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Any:
+def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[type[_T]], type[_T]]:
     """A class decorator: the annotated names become the fields, in order; a value beside a name is its default.
 
     Defaults must be immutable, as they are shared. Fields named in `hidden` are left out of repr. A `__post_init__` is
@@ -40,8 +44,7 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Any:
         }
         if "__repr__" not in cls.__dict__:
             body["__repr__"] = _representer(tuple(name for name in fields if name not in hidden))
-        made: type[_T] = type(cls.__name__, cls.__bases__, body)
-        return made
+        return cast("type[_T]", type(cls.__name__, cls.__bases__, body))
 
     return make
 

@@ -18,7 +18,7 @@ HOST_SIDE = ("enarx.host", "enarx.hardware", "host serve")
 
 
 @pytest.fixture
-def busy(home: Path) -> Iterator[tuple[Daemon, str]]:  # noqa: F811
+def busy(home: Path) -> Iterator[tuple[Daemon, str]]:
     """A daemon with a Keep whose guest has all canaries and has printed what it was given."""
     daemon = Daemon(home).start()
     (home / "data").mkdir()
@@ -36,7 +36,7 @@ def busy(home: Path) -> Iterator[tuple[Daemon, str]]:  # noqa: F811
     daemon.clean()
 
 
-def host_processes(home: Path) -> dict[int, str]:  # noqa: F811
+def host_processes(home: Path) -> dict[int, str]:
     """The host's own: not the Keep and its zygote, whose memory hardware is there to protect."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -64,7 +64,7 @@ def memory(pid: int) -> Iterator[bytes]:
                 continue
 
 
-def test_disk_and_log(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+def test_disk_and_log(busy: tuple[Daemon, str], home: Path) -> None:
     daemon, keep = busy
     until(lambda: daemon.keeps()[keep] == "ended", "the detached job to end")
     files = [path for path in daemon.state.rglob("*") if path.is_file()] + [daemon.log]
@@ -74,7 +74,7 @@ def test_disk_and_log(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F8
         assert not [canary for canary in CANARIES if canary in content], path
 
 
-def test_command_lines_and_environments(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+def test_command_lines_and_environments(busy: tuple[Daemon, str], home: Path) -> None:
     assert len(host_processes(home)) >= 3
     for name in filter(str.isdigit, os.listdir("/proc")):
         for part in ("cmdline", "environ"):
@@ -85,7 +85,7 @@ def test_command_lines_and_environments(busy: tuple[Daemon, str], home: Path) ->
             assert not [canary for canary in CANARIES if canary in content], (name, part)
 
 
-def test_memory_of_the_host_side(busy: tuple[Daemon, str], home: Path) -> None:  # noqa: F811
+def test_memory_of_the_host_side(busy: tuple[Daemon, str], home: Path) -> None:
     daemon, keep = busy
     marker = keep.encode()
     pids = host_processes(home)

@@ -17,7 +17,7 @@ from tests.e2e.harness import run
 from tests.programs import module
 
 
-def test_t16_a_guest_without_directories_has_none(home: Path) -> None:  # noqa: F811
+def test_t16_a_guest_without_directories_has_none(home: Path) -> None:
     from tests.wat import secret_reader
 
     (home / "reader.wasm").write_bytes(secret_reader())
@@ -25,7 +25,7 @@ def test_t16_a_guest_without_directories_has_none(home: Path) -> None:  # noqa: 
 
 
 @pytest.mark.parametrize("feature", ["(memory 1 1 shared)", "(memory i64 1)", "(memory 1) (memory 1)"])
-def test_t16_proposals_that_nobody_needs_are_off(home: Path, feature: str) -> None:  # noqa: F811
+def test_t16_proposals_that_nobody_needs_are_off(home: Path, feature: str) -> None:
     path = home / "feature.wasm"
     path.write_bytes(bytes(wasmtime.wat2wasm(f'(module {feature} (func (export "_start")))')))
     found = run(home, path)
@@ -33,7 +33,7 @@ def test_t16_proposals_that_nobody_needs_are_off(home: Path, feature: str) -> No
     assert b"not a valid module" in found.stderr
 
 
-def test_t16_imports_that_are_not_granted(home: Path) -> None:  # noqa: F811
+def test_t16_imports_that_are_not_granted(home: Path) -> None:
     path = home / "import.wasm"
     path.write_bytes(bytes(wasmtime.wat2wasm('(module (import "env" "system" (func)) (func (export "_start")))')))
     found = run(home, path)
@@ -41,7 +41,7 @@ def test_t16_imports_that_are_not_granted(home: Path) -> None:  # noqa: F811
     assert b"unknown import" in found.stderr
 
 
-def test_t17_more_memory_than_the_limit_at_the_start(home: Path) -> None:  # noqa: F811
+def test_t17_more_memory_than_the_limit_at_the_start(home: Path) -> None:
     path = home / "big.wasm"
     path.write_bytes(bytes(wasmtime.wat2wasm('(module (memory 65536) (func (export "_start")))')))
     found = run(home, path)
@@ -49,14 +49,14 @@ def test_t17_more_memory_than_the_limit_at_the_start(home: Path) -> None:  # noq
     assert b"exceeds memory limits" in found.stderr
 
 
-def test_t18_a_sleeper_is_woken(home: Path) -> None:  # noqa: F811
+def test_t18_a_sleeper_is_woken(home: Path) -> None:
     (home / "sleep.wasm").write_bytes(module("sleep"))
     (home / "Enarx.toml").write_text('limits.time = "300ms"')
     assert run(home, home / "sleep.wasm").returncode == 124
 
 
 @pytest.mark.parametrize("name", ["cut", "zeros", "many functions"])
-def test_t19_modules_that_are_hard_on_a_compiler(home: Path, name: str) -> None:  # noqa: F811
+def test_t19_modules_that_are_hard_on_a_compiler(home: Path, name: str) -> None:
     good = module("cat")
     deep = "(i32.add (i32.const 1) " * 400 + "(i32.const 1)" + ")" * 400
     bodies = "".join(f"(func (result i32) {deep})" for _ in range(20))
@@ -72,7 +72,7 @@ def test_t19_modules_that_are_hard_on_a_compiler(home: Path, name: str) -> None:
     assert b"Traceback" not in found.stderr
 
 
-def test_t16_a_keep_inherits_nothing(home: Path) -> None:  # noqa: F811
+def test_t16_a_keep_inherits_nothing(home: Path) -> None:
     """Its processes hold sockets and pipes of their own, and no file, directory or program of the host."""
     from tests.e2e.harness import Daemon
 

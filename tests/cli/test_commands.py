@@ -13,7 +13,7 @@ from tests.e2e.harness import enarx
 from tests.programs import module
 
 
-def test_init_writes_once(home: Path) -> None:  # noqa: F811
+def test_init_writes_once(home: Path) -> None:
     assert enarx(home, "init", home).returncode == 0
     assert "[limits]" in (home / "Enarx.toml").read_text()
     found = enarx(home, "init", home)
@@ -21,7 +21,7 @@ def test_init_writes_once(home: Path) -> None:  # noqa: F811
     assert b"never overwritten" in found.stderr
 
 
-def test_package_digest_is_the_same_with_its_salt(home: Path) -> None:  # noqa: F811
+def test_package_digest_is_the_same_with_its_salt(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     salt = ("--salt", home / "salt")
     first = enarx(home, "package", "digest", *salt, home / "g.wasm", check=True).stdout
@@ -35,13 +35,13 @@ def test_package_digest_is_the_same_with_its_salt(home: Path) -> None:  # noqa: 
     assert enarx(home, "package", "digest", *salt, home / "g.wasm").returncode == 125
 
 
-def test_package_show_tells_no_secrets(home: Path) -> None:  # noqa: F811
+def test_package_show_tells_no_secrets(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     shown = enarx(home, "package", "show", "--env", "K=canary-env", home / "g.wasm", "--", "canary-arg").stdout
     assert b"canary" not in shown
 
 
-def test_owner(home: Path) -> None:  # noqa: F811
+def test_owner(home: Path) -> None:
     made = enarx(home, "owner", "new", home / "o.pem", check=True).stdout
     assert made.startswith(b"-----BEGIN PUBLIC KEY-----")
     assert enarx(home, "owner", "show", home / "o.pem", check=True).stdout == made
@@ -49,7 +49,7 @@ def test_owner(home: Path) -> None:  # noqa: F811
     assert enarx(home, "owner", "show", home / "missing").returncode == 125
 
 
-def test_reset_asks(home: Path) -> None:  # noqa: F811
+def test_reset_asks(home: Path) -> None:
     enarx(home, "owner", "new", check=True)
     found = enarx(home, "reset")
     assert found.returncode == 125
@@ -59,7 +59,7 @@ def test_reset_asks(home: Path) -> None:  # noqa: F811
     assert b"nothing to remove" in enarx(home, "reset").stderr
 
 
-def test_platform(home: Path) -> None:  # noqa: F811
+def test_platform(home: Path) -> None:
     value = json.loads(enarx(home, "platform", "--json", check=True).stdout)
     assert len(bytes.fromhex(value["measurement"])) == 48
     kinds = {backend["kind"]: backend for backend in value["backends"]}
@@ -70,7 +70,7 @@ def test_platform(home: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(home: Path, shell: str) -> None:  # noqa: F811
+def test_completion(home: Path, shell: str) -> None:
     script = enarx(home, "completion", shell, check=True).stdout
     assert b"--simulate" in script
     if shell == "bash":
@@ -91,20 +91,20 @@ def test_completion(home: Path, shell: str) -> None:  # noqa: F811
         ["deploy", "--host", "nonsense", "--simulated-root", "x", "y.wasm"],
     ],
 )
-def test_wrong_usage_has_an_error_a_hint_and_no_traceback(home: Path, arguments: list[str]) -> None:  # noqa: F811
+def test_wrong_usage_has_an_error_a_hint_and_no_traceback(home: Path, arguments: list[str]) -> None:
     found = enarx(home, *arguments)
     assert found.returncode in (125, 127), found.stderr
     assert found.stderr.startswith(b"error: ")
     assert b"Traceback" not in found.stderr
 
 
-def test_a_host_that_is_not_there(home: Path) -> None:  # noqa: F811
+def test_a_host_that_is_not_there(home: Path) -> None:
     found = enarx(home, "keep", "list", "--host", "http://127.0.0.1:1")
     assert found.returncode == 127
     assert b"error: " in found.stderr
 
 
-def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) -> None:  # noqa: F811
+def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     found = enarx(home, "run", "--simulate", "--secret", "key=hunter2", home / "g.wasm")
     assert found.returncode == 125

@@ -59,7 +59,7 @@ def test_bare(program: Program, root: Path) -> None:
 
 
 @every_program
-def test_keep(program: Program, root: Path, home: Path) -> None:  # noqa: F811
+def test_keep(program: Program, root: Path, home: Path) -> None:
     before = sorted(p.relative_to(root) for p in root.rglob("*"))
     env = [part for name, value in program.env for part in ("--env", f"{name}={value}")]
     arguments = [*env, "--dir", f"{root}::/:rw", program.path, "--", *program.args]
@@ -70,7 +70,7 @@ def test_keep(program: Program, root: Path, home: Path) -> None:  # noqa: F811
 LIMITS = HERE / "bin" / "limits.wasm"
 
 
-def limited(
+def limited(  # noqa: F811
     home: Path, limits: str, *arguments: str | Path, mode: tuple[str, ...]
 ) -> subprocess.CompletedProcess[bytes]:
     """Run one of the workloads of limits.c under these limits."""
@@ -79,25 +79,25 @@ def limited(
     return run(home, "--config", config, *arguments, LIMITS, "--", *mode)
 
 
-def test_disk_limit_is_enospc(home: Path, root: Path) -> None:  # noqa: F811
+def test_disk_limit_is_enospc(home: Path, root: Path) -> None:
     found = limited(home, 'limits.disk = "8MiB"', "--dir", f"{root}::/:rw", mode=("disk",))
     assert found.returncode == 0, found.stderr.decode()
     assert 8 <= int(found.stdout) <= 10
 
 
-def test_file_limit(home: Path, root: Path) -> None:  # noqa: F811
+def test_file_limit(home: Path, root: Path) -> None:
     found = limited(home, "limits.open_files = 40", "--dir", f"{root}::/", mode=("files",))
     assert found.returncode == 0, found.stderr.decode()
     assert 30 <= int(found.stdout) <= 60
 
 
-def test_stack_overflow_is_a_trap(home: Path) -> None:  # noqa: F811
+def test_stack_overflow_is_a_trap(home: Path) -> None:
     found = run(home, HERE / "bin" / "recurse.wasm")
     assert found.returncode == 134
     assert b"stack" in found.stderr
 
 
-def test_names_stand_in_the_backtrace(home: Path) -> None:  # noqa: F811
+def test_names_stand_in_the_backtrace(home: Path) -> None:
     found = run(home, HERE / "bin" / "trap.wasm")
     assert found.returncode == 134
     said = found.stderr.decode()
@@ -105,13 +105,13 @@ def test_names_stand_in_the_backtrace(home: Path) -> None:  # noqa: F811
     assert places == sorted(places)
 
 
-def test_refused_memory_is_null_to_malloc(home: Path) -> None:  # noqa: F811
+def test_refused_memory_is_null_to_malloc(home: Path) -> None:
     found = limited(home, 'limits.memory = "32MiB"', mode=("memory",))
     assert found.returncode == 0, found.stderr.decode()
     assert 4 <= int(found.stdout) <= 32
 
 
-def test_abort_without_memory_is_explained(home: Path) -> None:  # noqa: F811
+def test_abort_without_memory_is_explained(home: Path) -> None:
     found = limited(home, 'limits.memory = "32MiB"', mode=("hog",))
     assert found.returncode == 134
     assert b"refused after" in found.stderr
@@ -119,20 +119,20 @@ def test_abort_without_memory_is_explained(home: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("mode", ["spin", "sleep"])
-def test_time_ends_what_does_not(home: Path, mode: str) -> None:  # noqa: F811
+def test_time_ends_what_does_not(home: Path, mode: str) -> None:
     found = limited(home, 'limits.time = "500ms"', mode=(mode,))
     assert found.returncode == 124
     assert b"time limit" in found.stderr
 
 
-def test_output_limit_counts_what_came_out(home: Path) -> None:  # noqa: F811
+def test_output_limit_counts_what_came_out(home: Path) -> None:
     found = limited(home, 'limits.output = "1MiB"', mode=("flood", "4"))
     assert found.returncode == 137
     assert found.stdout == b"f" * (1 << 20)
     assert limited(home, 'limits.output = "4MiB"', mode=("flood", "4")).returncode == 0
 
 
-def test_secret_can_be_read_and_nothing_else(home: Path) -> None:  # noqa: F811
+def test_secret_can_be_read_and_nothing_else(home: Path) -> None:
     key = home / "key"
     key.write_bytes(b"\0binary\nsecret\xff")
     found = limited(home, "secrets.the-key = {}", "--secret", f"the-key=@{key}", mode=("secret", "the-key"))

@@ -26,6 +26,7 @@ class Hash(Protocol):
 
     def digest(self) -> bytes:
         """The digest of all bytes taken."""
+        ...
 
 
 class Sink(Protocol):

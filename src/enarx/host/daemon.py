@@ -190,16 +190,22 @@ def _locked(state: str) -> Iterator[None]:
     try:
         os.makedirs(state, mode=0o700, exist_ok=True)
         fd = os.open(os.path.join(state, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise UsageError("state-locked", f"{state}: another daemon serves this directory", hint="--state DIR") from None
     except OSError as e:
         raise UsageError("state", f"{state}: {e.strerror}") from e
     try:
+        _lock(fd, state)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, state: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError("state-locked", f"{state}: another daemon serves this directory", hint="--state DIR") from None
+    except OSError as e:
+        raise UsageError("state", f"{state}: {e.strerror}") from e
 
 
 def _want_descriptors() -> None:

@@ -28,6 +28,7 @@ class Link(Protocol):
 
     def receive(self, start: int) -> Iterator[Frame]:
         """The Keep's frames from number `start` on: (number, type, payload). Ends when the Keep has ended."""
+        ...
 
     def stop(self) -> None:
         """Have the host kill the Keep."""

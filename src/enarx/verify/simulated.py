@@ -32,10 +32,10 @@ def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roo
     the bytes are not the format.
     """
     report = Evidence.from_bytes(evidence)
-    if not endorsements:
-        return _undecided(report)
     if len(endorsements) > 1:
         raise ParseError("endorsements", f"{len(endorsements)} endorsements, wanted one chip's certificate", what=CHIP)
+    if not endorsements:
+        return _undecided(report)
     chip = ChipCertificate.from_bytes(endorsements[0])
     root = _root(chip, roots)
     ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE)

@@ -20,10 +20,13 @@ class Evidence(Protocol):
     @property
     def signed(self) -> bytes:
         """The bytes under the signature, as received."""
+        ...
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the format."""
+        ...
 
     def to_bytes(self) -> bytes:
         """The bytes that it was parsed from."""
+        ...
