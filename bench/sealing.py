@@ -19,7 +19,7 @@ from enarx.formats.wire import CHUNK
 
 CHUNKS = 256
 MIB = CHUNKS * CHUNK >> 20
-DATA_MIB = 512
+DATA_MIB = 1024
 
 
 def run(runs: int, directory: Path) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 
@@ -20,6 +21,9 @@ SECRETS_SIZE = 8 << 20
 
 PAGE = 4096
 _SPARE_FILES = 4096
+_LARGE_PAGES = ",huge=within_size"
+"""Writing a large file takes a third of the time with large pages; never more of them than the file has bytes."""
+
 _STAGE = "/proc"
 """Where the new root is first mounted, in a mount namespace that nobody else sees: it is there on every Linux."""
 
@@ -83,7 +87,7 @@ def resize(isolation: Isolation, disk: int) -> None:
     if not isolation.resizable:
         raise BackendError("data-size", "the size of /data cannot be set: a namespace that it needs was left out")
     try:
-        kernel.mount("data", isolation.data, "tmpfs", RESIZE_FLAGS, _bounds(disk))
+        _mount("data", isolation.data, RESIZE_FLAGS, _bounds(disk))
     except OSError as e:
         raise BackendError("data-size", f"/data cannot be bounded to {disk} bytes: {e.strerror}") from e
 
@@ -156,7 +160,17 @@ def _mount_namespace(disk: int) -> str:
 
 def _memory_disk(path: str, size: int) -> None:
     os.mkdir(path, 0o700)
-    kernel.mount(path, path, "tmpfs", _PLAIN, f"{_bounds(size)},mode=700,uid={NOBODY},gid={NOBODY}")
+    _mount(path, path, _PLAIN, f"{_bounds(size)},mode=700,uid={NOBODY},gid={NOBODY}")
+
+
+def _mount(source: str, path: str, flags: int, options: str) -> None:
+    """A tmpfs, with large pages where the kernel has them."""
+    try:
+        kernel.mount(source, path, "tmpfs", flags, options + _LARGE_PAGES)
+    except OSError as e:
+        if e.errno != errno.EINVAL:
+            raise
+        kernel.mount(source, path, "tmpfs", flags, options)
 
 
 def _bounds(size: int) -> str:
