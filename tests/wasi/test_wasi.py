@@ -70,7 +70,7 @@ def test_keep(program: Program, root: Path, home: Path) -> None:
 LIMITS = HERE / "bin" / "limits.wasm"
 
 
-def limited(  # noqa: F811
+def limited(
     home: Path, limits: str, *arguments: str | Path, mode: tuple[str, ...]
 ) -> subprocess.CompletedProcess[bytes]:
     """Run one of the workloads of limits.c under these limits."""

@@ -10,13 +10,17 @@ LARGE = 128 << 10
 """Bytes from which handing a piece over costs less than it saves."""
 
 
+AHEAD = 3
+"""Pieces that may be in the thread's hands."""
+
+
 class Hashing:
-    """The thread, for as long as it is needed. At most one piece is in its hands: after the next `update` returns, the
-    memory of the piece before is the caller's again."""
+    """The thread, for as long as it is needed. Once AHEAD more pieces have been handed over, the memory of a piece is
+    the caller's again."""
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[tuple[Sha256, memoryview] | None] = queue.SimpleQueue()
-        self._free = threading.Semaphore(1)
+        self._free = threading.Semaphore(AHEAD)
         self._thread = threading.Thread(target=self._serve, name="hashing", daemon=True)
 
     def __enter__(self) -> Hashing:
@@ -37,7 +41,7 @@ class Hashing:
         return Sha256(self)
 
     def hand_over(self, to: Sha256, piece: memoryview) -> None:
-        """Hash it there, once the piece before is done."""
+        """Hash it there, once there is room."""
         self._free.acquire()
         if not self._thread.is_alive():
             self._thread.start()  # not before: a process is confined while it has no other thread
@@ -45,8 +49,9 @@ class Hashing:
 
     def settle(self) -> None:
         """Wait until nothing is in its hands."""
-        self._free.acquire()
-        self._free.release()
+        for _ in range(AHEAD):
+            self._free.acquire()
+        self._free.release(AHEAD)
 
 
 class Sha256:

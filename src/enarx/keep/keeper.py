@@ -23,7 +23,7 @@ from enarx.keep import compiler, runner, sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
-from enarx.keep.hashing import Hashing
+from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
 from enarx.record import as_dict
 
@@ -131,9 +131,9 @@ class Keeper:
         )
         with Hashing() as hashing:
             receiver = Receiver(manifest, storage, sha256=hashing.sha256)
-            buffers = [memoryview(bytearray(CHUNK)) for _ in range(2)]
+            buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD + 1)]
             while self._protocol.conversation.state != SESSION:
-                buffers.reverse()  # the other may still be read by the thread that hashes
+                buffers.append(buffers.pop(0))  # the others may still be read by the thread that hashes
                 size = self._protocol.chunk(self._next(FrameType.CHUNK), buffers[0])
                 receiver.feed(buffers[0][:size])
             receiver.finish()
