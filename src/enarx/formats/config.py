@@ -9,29 +9,16 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.checks import (
-    MAX_ITEMS,
-    Invalid,
-    Path,
-    dotted,
-    each_of,
-    kind_of,
-    known_keys,
-    nearest,
-    text_of,
-    unique,
-    whole,
-)
+from enarx.formats.checks import Invalid, Path, dotted, each_of, kind_of, known_keys, nearest, text_of, unique, whole
 from enarx.formats.quantities import MAX_BYTES, parse_duration, parse_size
+from enarx.formats.wire import encode
 from enarx.record import names, record, replace
 
 STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
-MODES = ("ro", "rw")
 PAGE = 65536
 PORTS = {"tls": 443, "tcp": 80}
-MAX_SECONDS = 10**9
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -106,10 +93,13 @@ class Config:
     @classmethod
     def _from_value(cls, value: dict[str, Any]) -> Self:
         known_keys(value, (), ("steward", "args", "env", "files", "limits", "secrets", "dirs"))
+        steward = value.get("steward")
+        if steward is not None and not (isinstance(steward, str) and steward.startswith("https://")):
+            raise Invalid(("steward",), f"steward is {steward!r}, wanted an https:// URL")
         files = each_of(value, (), "files", _file) if "files" in value else None
         config = cls(
-            steward=_steward(value["steward"]) if "steward" in value else None,
-            args=each_of(value, (), "args", _text),
+            steward=steward,
+            args=each_of(value, (), "args", lambda v, path: text_of(v, path)),
             env=_env(value.get("env", {})),
             files=files,
             limits=_limits(value.get("limits", {})),
@@ -129,18 +119,15 @@ class Config:
         return changed
 
     def check(self) -> None:
-        """What concerns more than one entry, and what a command line can change; Invalid says which."""
-        for i, arg in enumerate(self.args):
-            _text(arg, ("args", i))
-        for name, text in self.env:
-            _text(text, ("env", _variable(name, ("env", name))))
+        """What concerns more than one entry; Invalid says which."""
         _positions(self.files or ())
-        unique(
-            [f"{i}:" if f.kind == f.name == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name"
-        )
+        unique([f"{i}:" if f.kind == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name")
         unique([s.name for s in self.secrets], "secrets", "name")
         _guests([d.guest for d in self.dirs])
-        _variables(self.env, self.secrets)
+        names = [s.env for s in self.secrets if s.env is not None]
+        clash = sorted(set(names) & {k for k, _ in self.env}) or sorted({n for n in names if names.count(n) > 1})
+        if clash:
+            raise Invalid(("secrets",), f"the variable {clash[0]} is set twice", code="config-duplicate")
 
     def sockets(self) -> tuple[File, ...]:
         """The entries that need a network."""
@@ -163,18 +150,17 @@ class Config:
         """The configuration in a manifest; ParseError unless it is exactly what `public` gives for some configuration."""
         try:
             found = cls._from_public(value)
-        except (Invalid, KeyError, TypeError, AttributeError, ValueError) as e:
+        except (Invalid, KeyError, TypeError, AttributeError) as e:
             said = e.message if isinstance(e, Invalid) else "not of its form"
             raise ParseError("manifest-config", f"manifest configuration: {said}", what="manifest") from None
-        if not _same(value, found.public()):
+        if encode(found.public()) != encode(value):  # as bytes: to Python, True is 1
             raise ParseError("manifest-config", "manifest configuration: not of its form", what="manifest")
         return found
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        limits = dict(value["limits"])
-        if limits["time"] is not None:
-            limits["time"] = whole(limits["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
+        milliseconds = value["limits"]["time"]
+        limits = {**value["limits"], "time": None if milliseconds is None else milliseconds / 1000}
         given: dict[str, Any] = {
             "limits": {k: v for k, v in limits.items() if v is not None},
             "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
@@ -184,7 +170,7 @@ class Config:
         if value["files"] is not None:
             given["files"] = [{k: v for k, v in f.items() if v is not None} for f in value["files"]]
         config = cls._from_value(given)
-        dirs = each_of(value, (), "dirs", _public_dir)
+        dirs = tuple(Dir(guest=_guest(d["guest"], ("dirs",)), mode=_mode(d["mode"], ("dirs",))) for d in value["dirs"])
         config = replace(config, dirs=dirs, secrets=tuple(sorted(config.secrets, key=lambda s: s.name)))
         config.check()
         return config
@@ -194,50 +180,8 @@ def _plain(entry: File | Secret) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in names(entry)}
 
 
-def _same(value: object, wanted: object) -> bool:
-    """Equal in types too: to Python, True is 1."""
-    if type(value) is not type(wanted):
-        return False
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in wanted)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return value == wanted
-
-
-def _text(value: object, path: Path, *, empty: bool = True) -> str:
-    """A text that can travel: UTF-8 has a form for it, which bytes of a command line need not have."""
-    text = text_of(value, path)
-    if not text and not empty:
-        raise Invalid(path, f"{dotted(path)} is empty")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Invalid(path, f"{dotted(path)} is not UTF-8") from None
-    return text
-
-
-def _one_of(value: object, path: Path, wanted: tuple[str, ...], what: str = "") -> str:
-    if value in wanted:
-        return str(value)
-    if not isinstance(value, str):
-        said = f"{dotted(path)} is {kind_of(value)}, wanted {' or '.join(wanted)}"
-        raise Invalid(path, said, code="config-type")
-    said = what or f"wanted {' or '.join(wanted)}"
-    raise Invalid(path, f"{path[-1]} is {value!r}, {said}", hint=nearest(value, wanted))
-
-
-def _steward(value: object) -> str:
-    path: Path = ("steward",)
-    text = _text(value, path)
-    rest = text.removeprefix("https://")
-    if rest == text or rest[:1] in ("", "/") or " " in text or not text.isprintable():
-        raise Invalid(path, f"steward is {text!r}, wanted an https:// URL")
-    return text
-
-
 def _variable(name: object, path: Path) -> str:
-    text = _text(name, path)
+    text = text_of(name, path)
     if not text or "=" in text:
         raise Invalid(path, f"{text!r} is no name of a variable")
     return text
@@ -246,18 +190,7 @@ def _variable(name: object, path: Path) -> str:
 def _env(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise Invalid(("env",), f"env is {kind_of(value)}, wanted a table", code="config-type")
-    return tuple(sorted((_variable(k, ("env", k)), _text(v, ("env", k))) for k, v in value.items()))
-
-
-def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) -> None:
-    """No variable is set by two."""
-    taken: set[str] = set()
-    places: list[tuple[str, Path]] = [(k, ("env", k)) for k, _ in env]
-    places += [(s.env, ("secrets", s.name, "env")) for s in secrets if s.env is not None]
-    for name, path in places:
-        if name in taken:
-            raise Invalid(path, f"the variable {name} is set twice", code="config-duplicate")
-        taken.add(name)
+    return tuple(sorted((_variable(k, ("env", k)), text_of(v, ("env", k))) for k, v in value.items()))
 
 
 def _limits(value: object) -> Limits:
@@ -293,20 +226,16 @@ def _duration(value: object, path: Path) -> float:
             return parse_duration(value)
         except UsageError as e:
             raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
-    if type(value) is int:
-        return float(whole(value, path, 1, MAX_SECONDS))
-    if not isinstance(value, float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Invalid(path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text as "1s"', code="config-type")
-    if not 0.001 <= value <= MAX_SECONDS:
-        raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
-    return value
+    if not 0.001 <= value <= 10**9:
+        raise Invalid(path, f"{dotted(path)} is {value}, wanted at least a millisecond")
+    return float(value)
 
 
 def _secrets(value: object) -> tuple[Secret, ...]:
     if not isinstance(value, dict):
         raise Invalid(("secrets",), f"secrets is {kind_of(value)}, wanted a table of names", code="config-type")
-    if len(value) > MAX_ITEMS:
-        raise Invalid(("secrets",), f"secrets has {len(value)} entries, at most {MAX_ITEMS}")
     return tuple(_secret(name, table) for name, table in sorted(value.items()))
 
 
@@ -326,30 +255,25 @@ def _secret(name: str, table: object) -> Secret:
     return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
 
 
-def _needs(table: dict[str, Any], path: Path, what: str, *keys: str) -> None:
-    for key in keys:
-        if key not in table:
-            raise Invalid(path, f"{what} without {key}", code="config-missing")
-
-
 def _dir(value: Any, path: Path) -> Dir:
     known_keys(value, path, names(Dir))
-    _needs(value, path, "a directory", "guest")
+    if "guest" not in value:
+        raise Invalid(path, "a directory without guest, the path that the workload sees", code="config-missing")
     host = text_of(value["host"], (*path, "host")) if "host" in value else None
-    if host == "":
-        raise Invalid((*path, "host"), "host is empty, wanted a path", hint='the directory of this file is "."')
-    mode = _one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
+    mode = _mode(value.get("mode", "ro"), (*path, "mode"))
     if host is None and mode == "ro":
         raise Invalid(path, "an empty directory that can not be written to", hint='give host, or mode = "rw"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 
-def _public_dir(value: Any, path: Path) -> Dir:
-    return Dir(guest=_guest(value["guest"], (*path, "guest")), mode=_one_of(value["mode"], (*path, "mode"), MODES))
+def _mode(value: object, path: Path) -> str:
+    if value not in ("ro", "rw"):
+        raise Invalid(path, f"mode is {value!r}, wanted ro or rw")
+    return str(value)
 
 
 def _guest(value: object, path: Path) -> str:
-    text = _text(value, path)
+    text = text_of(value, path)
     parts = text.split("/")[1:]
     if (
         not text.startswith("/")
@@ -375,28 +299,30 @@ FILE_KEYS: dict[str, tuple[str, ...]] = {
     "listen": ("kind", "name", "prot", "addr", "port"),
     "connect": ("kind", "name", "prot", "host", "port"),
 }
-PLACES = {"listen": "addr", "connect": "host"}
 
 
 def _file(value: Any, path: Path) -> File:
     known_keys(value, path, names(File))
-    _needs(value, path, "a file", "kind")
-    kind = _one_of(value["kind"], (*path, "kind"), KINDS, "which is no kind of file")
+    kind = value.get("kind")
+    if kind not in KINDS:
+        hint = nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
+        raise Invalid((*path, "kind"), f"kind is {kind!r}, which is no kind of file", hint=hint)
     known_keys(value, path, FILE_KEYS[kind])
-    _needs(value, path, f"a {kind} file", *{"listen": ("prot", "name"), "connect": ("prot", "host")}.get(kind, ()))
-    if kind not in PLACES:
-        return File(kind=kind, name=_name(value.get("name", kind), path))
-    prot = _one_of(value["prot"], (*path, "prot"), tuple(PORTS))
+    for key in {"listen": ("prot", "name"), "connect": ("prot", "host")}.get(kind, ()):
+        if key not in value:
+            raise Invalid(path, f"a {kind} file without {key}", code="config-missing")
+    name = text_of(value.get("name", value.get("host", kind)), (*path, "name"))
+    if not name or ":" in name:
+        raise Invalid((*path, "name"), f"name is {name!r}, wanted a text without :")
+    if kind not in ("listen", "connect"):
+        return File(kind=kind, name=name)
+    prot = value["prot"]
+    if prot not in PORTS:
+        raise Invalid((*path, "prot"), f"prot is {prot!r}, wanted tcp or tls")
     port = whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
-    place = {key: _text(value.get(key, "::"), (*path, key), empty=False) for key in (PLACES[kind],)}
-    return File(kind=kind, name=_name(value.get("name", place.get("host")), path), prot=prot, port=port, **place)
-
-
-def _name(value: object, path: Path) -> str:
-    text = _text(value, (*path, "name"), empty=False)
-    if ":" in text:
-        raise Invalid((*path, "name"), f"name is {text!r}, wanted a text without :", hint="names are joined by :")
-    return text
+    if kind == "connect":
+        return File(kind=kind, name=name, prot=prot, port=port, host=text_of(value["host"], (*path, "host")))
+    return File(kind=kind, name=name, prot=prot, port=port, addr=text_of(value.get("addr", "::"), (*path, "addr")))
 
 
 def _positions(files: tuple[File, ...]) -> None:
@@ -413,23 +339,21 @@ def _positions(files: tuple[File, ...]) -> None:
 
 
 def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of a text as K=V; UsageError, which never tells the value, otherwise."""
+    """Name and value of a text as K=V."""
     name, given, value = text.partition("=")
-    try:
-        if not given:
-            raise Invalid((), "a variable without =")
-        return _variable(name, ("env",)), _text(value, ("env", name))
-    except Invalid as e:
-        raise UsageError("env", e.message, hint="as NAME=VALUE") from None
+    if not given or not name or "\0" in text:
+        raise UsageError("env", f"{text!r} is no variable", hint="as NAME=VALUE")
+    return name, value
 
 
 def parse_dir(text: str) -> Dir:
-    """A directory of a text as HOST::GUEST or HOST::GUEST:rw; UsageError otherwise."""
+    """A directory of a text as HOST::GUEST or HOST::GUEST:rw."""
     host, given, guest = text.rpartition("::")
-    guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
+    mode = "rw" if guest.endswith(":rw") else "ro"
+    guest = guest.removesuffix(":rw").removesuffix(":ro")
     try:
         if not given or not host:
             raise Invalid((), f"{text!r} is no directory")
-        return Dir(guest=_guest(guest, ("guest",)), host=text_of(host, ("host",)), mode=mode)
+        return Dir(guest=_guest(guest, ()), host=host, mode=mode)
     except Invalid as e:
         raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None
