@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import copy
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.config import Config, Dir, parse_dir, parse_env
+from enarx.formats.config import Config, Dir, Secret, parse_dir, parse_env
 from enarx.formats.quantities import parse_duration, parse_size
 from enarx.formats.template import TEMPLATE
 
@@ -53,6 +54,8 @@ prot = "tcp"
 host = "db.example"
 """
 
+STD = "".join(f"[[files]]\nkind='{kind}'\n" for kind in ("stdin", "stdout", "stderr"))
+
 
 def test_everything() -> None:
     config = Config.from_toml(FULL)
@@ -87,7 +90,7 @@ def test_template_with_everything_on_is_valid() -> None:
     assert config.limits.time == 600
     assert len(config.secrets) == 2
     assert len(config.dirs) == 2
-    assert len(config.files or ()) == 4
+    assert [f.kind for f in config.files or ()] == ["stdin", "stdout", "stderr", "listen", "connect", "null"]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +103,38 @@ def test_template_with_everything_on_is_valid() -> None:
         ("args = 'x'", "1:1", "args is a text, wanted an array", ""),
         ("args = ['a',\n 3]", "2:2", "args.1 is an integer, wanted a text", ""),
         ("limits.memory = '5QB'", "1:1", "is no size", "64MiB"),
-        ("limits.memory = 5", "1:1", "at least one page", ""),
+        ("limits.memory = 5", "1:1", "wanted 65536 to", ""),
         ("limits.time = true", "1:1", "a boolean", ""),
         ("limits.open_files = 1", "1:1", "wanted 8 to 65536", ""),
         ("[env]\n'A=B' = 'x'", "2:1", "no name of a variable", ""),
         ("[secrets]\nkey = 'value'", "2:1", "must not be in a file", "--secret key=@FILE"),
         ("[secrets]\n'a/b' = {}", "2:1", "no name of a secret", ""),
-        ("[secrets]\nk = {env = 'E'}\n[env]\nE = 'x'", "1:1", "E is set twice", ""),
+        ("[secrets]\nk = {env = 'E'}\n[env]\nE = 'x'", "2:6", "E is set twice", ""),
+        ("[secrets]\na = {env = 'E'}\nb = {env = 'E'}", "3:6", "E is set twice", ""),
+        ("[secrets.a]\nevn = 'E'", "2:1", "unknown key 'evn'", "env"),
+        ("[[dirs]]\nguest = '/a'\nhost = ''", "3:1", "host is empty", ""),
+        ("[[dirs]]\nguest = '/a'\nhost = 'x'\nmode = 'rww'", "4:1", "mode is 'rww'", "'rw'"),
+        ("[[dirs]]\nguest = '/" + 2000 * "a" + "'\nmode = 'rw'", "2:1", "wanted at most 1024", ""),
+        ("limits.memory = '1.5'", "1:1", "no whole number", "64MiB"),
+        ("limits.fuel = 0x" + 5000 * "f", "1:1", "of more than 64 bits", ""),
+        ("limits.time = 0x" + 5000 * "f", "1:1", "of more than 64 bits", ""),
+        ("limits.time = inf", "1:1", "wanted 0.001 to 1000000000 seconds", ""),
+        ("args = ['a', '\ud800']", "1:14", "args.1 is not UTF-8", ""),
+        ("[[dirs]]\nguest = '/\ud800'\nmode = 'rw'", "2:1", "not UTF-8", ""),
+        ('[env]\n"a\\u001b" = 1', "2:1", r"env.'a\x1b' is an integer", ""),
+        ("steward = 3", "1:1", "steward is an integer", ""),
+        ("steward = 'https://'", "1:1", "https://", ""),
+        ("steward = 'https://a b'", "1:1", "https://", ""),
+        ("[[files]]\nname = 'x'", "1:1", "a file without kind", ""),
+        ("[[files]]\nkind = ['stdin']", "2:1", "kind is an array", ""),
+        (STD + "[[files]]\nkind='listen'\nname='x'\nprot=['tcp']", "10:1", "prot is an array", ""),
+        (STD + "[[files]]\nkind='listen'\nname='x'\nprot='tcp'\naddr=''", "11:1", "addr is empty", ""),
+        (STD + "[[files]]\nkind='listen'\nname='x'\nprot='tcp'\nport=0", "11:1", "wanted 1 to 65535", ""),
+        (STD + "[[files]]\nkind='listen'\nname='x'\nprot='tcp'\nhost='x'", "11:1", "unknown key 'host'", ""),
+        (STD + "[[files]]\nkind='connect'\nname='x'\nprot='tcp'\nhost=''", "11:1", "host is empty", ""),
+        (STD + "[[files]]\nkind='connect'\nprot='tcp'\nhost='::1'", "7:1", "wanted a text without :", "joined"),
+        (STD + "[[files]]\nkind='null'\nname='stdin'", "9:1", "'stdin' stands twice", ""),
+        (STD + "[[files]]\nkind='stdin'\nname='x'", "7:1", "as descriptor 3", "order"),
         ("[[dirs]]\nguest = 'rel'\nhost = 'x'", "2:1", "wanted an absolute path", ""),
         ("[[dirs]]\nguest = '/a/../b'\nhost = 'x'", "2:1", "wanted an absolute path", ""),
         ("[[dirs]]\nguest = '/run/secrets'\nhost = 'x'", "2:1", "where secrets are", ""),
@@ -127,19 +155,87 @@ def test_errors_name_place_and_remedy(text: str, where: str, said: str, hint: st
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["args = 1", "files = 1", "limits = 1", "dirs = {}", "secrets = []", "files = [3]"])
+def test_wrong_types_have_a_code_of_their_own(text: str) -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "config-type"):
+        Config.from_toml(text)
+
+
+def test_nulls_without_a_name_and_stdout_twice_are_no_duplicates() -> None:
+    nulls = Config.from_toml("[[files]]\nkind='null'\n" * 4)
+    assert [f.name for f in nulls.files or ()] == ["null"] * 4
+    both = "[[files]]\nkind='stdin'\n[[files]]\nkind='stdout'\n[[files]]\nkind='stdout'\n"
+    assert Config.from_toml(both + "name='two'").files
+    with pytest.raises(UsageError, check=lambda e: e.code == "config-duplicate"):
+        Config.from_toml(both)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"args": ("a", "\udcff")},
+        {"args": ("a\0",)},
+        {"env": (("A", "\udcff"),)},
+        {"env": (("", "x"),)},
+        {"env": (("A", "1"), ("A", "2"))},
+        {"env": (("A", "1"),), "secrets": (Secret(name="s", env="A"),)},
+        {"dirs": (Dir(guest="/a", host="x"), Dir(guest="/a/b", host="y"))},
+    ],
+)
+def test_what_a_command_line_changes_is_checked_too(changes: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Config().replace(**changes)
+
+
 def test_duplicate_names_of_files() -> None:
-    std = "".join(f"[[files]]\nkind='{k}'\n" for k in ("stdin", "stdout", "stderr"))
     twice = "[[files]]\nkind='listen'\nname='w'\nprot='tcp'\n" * 2
     with pytest.raises(UsageError, check=lambda e: e.code == "config-duplicate"):
-        Config.from_toml(std + twice)
+        Config.from_toml(STD + twice)
 
 
-@given(st.text(max_size=200))
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=200))
 def test_any_text_gives_a_config_or_our_error(text: str) -> None:
     try:
         Config.from_toml(text)
     except UsageError as e:
         assert ":" in e.message
+
+
+NUMBERS = ["0", "-1", "0x" + 5000 * "f", "9" * 5000, "1.5", "nan", "true", "1979-05-27"]
+TEXTS = ["''", "'/a'", "'null'", "'tcp'", "'a:b'", "'64MiB'", "'1s'", "'stdin'", "'rw'", "'\ud800'", '"\\u0000"']
+VALUES = st.recursive(
+    st.sampled_from(NUMBERS + TEXTS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.dictionaries(
+            st.sampled_from(("kind", "guest", "mode", "env", "prot", "name", "host")), inner, max_size=5
+        ).map(lambda table: f"{{{', '.join(f'{k} = {v}' for k, v in table.items())}}}"),
+    ),
+    max_leaves=8,
+)
+KEYS = (
+    "steward",
+    "args",
+    "env",
+    "files",
+    "limits",
+    "secrets",
+    "dirs",
+    "limits.time",
+    "limits.memory",
+    "secrets.s",
+    "env.A",
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4))
+def test_known_keys_with_any_value(table: dict[str, str]) -> None:
+    try:
+        config = Config.from_toml("\n".join(f"{key} = {value}" for key, value in table.items()))
+    except UsageError as e:
+        assert e.message.startswith("Enarx.toml:")
+    else:
+        assert Config.from_public(config.public()).public() == config.public()
 
 
 @given(st.text(alphabet="[]{}=.,'\"#\n \\abcfiles01", max_size=80))
@@ -164,28 +260,49 @@ def mutations() -> list[object]:
     for key in base:
         found += [{k: v for k, v in base.items() if k != key}, {**base, key: 1}, {**base, key: "x"}, {**base, key: [1]}]
     for key in base["limits"]:
-        for value in (-1, "x", True, 1 << 64, [], 1.5):
+        limits: tuple[object, ...] = (-1, "x", True, 1 << 64, 1 << 50000, [], 1.5)
+        for limit in limits:
             changed = copy.deepcopy(base)
-            changed["limits"][key] = value
+            changed["limits"][key] = limit
             found.append(changed)
-    for table, key, value in (
+    wrong: tuple[tuple[str, str, object], ...] = (
         ("dirs", "guest", "/run/secrets/x"),
         ("dirs", "mode", "rwx"),
         ("dirs", "host", "/etc"),
         ("files", "kind", "stdout"),
         ("secrets", "name", "../x"),
         ("secrets", "env", 3),
-    ):
+        ("secrets", "more", object()),
+        ("dirs", "guest", "/\ud800"),
+        ("dirs", "guest", b"/a"),
+        ("files", "name", "a:b"),
+    )
+    for table, key, value in wrong:
         changed = copy.deepcopy(base)
         changed[table][0][key] = value
         found.append(changed)
+    many = {
+        "secrets": [{"name": f"{i}", "env": None} for i in range(2000)],
+        "dirs": [{"guest": f"/{i}", "mode": "ro"} for i in range(2000)],
+    }
+    found += [{**base, key: entries} for key, entries in many.items()]
+    found += [{**base, "more": object()}, dict([*base.items(), (3, 3)]), {**base, "dirs": tuple(base["dirs"])}]
     return found
 
 
-@pytest.mark.parametrize("value", mutations())
+@pytest.mark.parametrize("value", mutations(), ids=lambda _: "value")
 def test_hostile_public_values(value: object) -> None:
     with pytest.raises(ParseError):
         Config.from_public(value)
+
+
+def test_a_keep_refuses_without_loading_more_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Keep has no files to import from: looking for the nearest known key is the business of whoever shows it."""
+    monkeypatch.setitem(sys.modules, "difflib", None)
+    base = Config().public()
+    for value in ({**base, "limits": {**base["limits"], "memroy": 1}}, {**base, "files": [{"kind": "stdni"}]}):
+        with pytest.raises(ParseError):
+            Config.from_public(value)
 
 
 def test_texts_of_the_command_line() -> None:
@@ -203,6 +320,10 @@ def test_texts_of_the_command_line() -> None:
     for call, text in (
         (parse_size, "many"),
         (parse_size, "-1"),
+        (parse_size, "1.5"),
+        (parse_size, "9999TB"),
+        (parse_size, "99999999GB"),
+        (parse_duration, "999999999h"),
         (parse_duration, "0s"),
         (parse_duration, "1d"),
         (parse_env, "A"),
@@ -210,7 +331,16 @@ def test_texts_of_the_command_line() -> None:
         (parse_dir, "/only"),
         (parse_dir, "x::rel"),
         (parse_dir, "::/x"),
+        (parse_dir, "x::/\udcff"),
     ):
         with pytest.raises(UsageError) as caught:
             call(text)
         assert caught.value.hint
+    assert parse_dir("x::/a:ro:rw") == Dir(guest="/a:ro", host="x", mode="rw")
+
+
+@pytest.mark.parametrize("text", ["hunter2", "A=hunter2\0", "A\0=hunter2", "=hunter2", "A=hunter2\udcff"])
+def test_a_value_that_is_not_taken_is_not_told(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_env(text)
+    assert "hunter2" not in caught.value.message + caught.value.hint

@@ -83,3 +83,23 @@ def test_a_text_is_refused_with_a_place_or_walked_to_its_end(text: str) -> None:
         return
     for path in paths(value):
         where(path)
+
+
+def test_an_integer_that_python_does_not_take_has_a_place() -> None:
+    with pytest.raises(UsageError, match=r"^x:2:5: not TOML: an integer of too many digits$"):
+        loads(f"a = 1\nb = {'9' * 5000}", "x")
+
+
+def test_names_in_errors_are_as_written() -> None:
+    with pytest.raises(UsageError, match="'Foo'"):
+        loads("[Foo]\n[Foo]", "x")
+
+
+@pytest.mark.parametrize("opening", ["[", "{a=", "[{a="])
+def test_any_depth_is_read_or_refused(opening: str) -> None:
+    closing = opening[::-1].translate(str.maketrans("[{", "]}", "a="))
+    for depth in (1, 50, 150, 200, 250, 300, 330, 400, 480, 500, 2000):
+        try:
+            loads(f"x = {opening * depth}0{closing * depth}", "x")
+        except UsageError as e:
+            assert e.code == "config-toml"

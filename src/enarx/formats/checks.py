@@ -10,20 +10,44 @@ MAX_ITEMS = 1024
 
 
 class Invalid(Exception):
-    """Something at `path` is not as wanted; the caller knows where that is in its input."""
+    """Something at `path` is not as wanted; the caller knows where that is in its input.
 
-    def __init__(self, path: Path, message: str, *, code: str = "config-value", hint: str = "") -> None:
+    `near` is a word that was not known, and those that are: only whoever asks for the hint looks for the nearest.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        message: str,
+        *,
+        code: str = "config-value",
+        hint: str = "",
+        near: tuple[str, Iterable[str]] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.path, self.message, self.code, self.hint = path, message, code, hint
+        self.path, self.message, self.code = path, message, code
+        self._hint, self._near = hint, near
+
+    @property
+    def hint(self) -> str:
+        """What to do about it; may be empty."""
+        return nearest(*self._near) if self._near else self._hint
 
 
 def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
     """`table` is a table without any key but these."""
     if not isinstance(table, dict):
-        raise Invalid(path, f"{dotted(path)} is {kind_of(table)}, wanted a table")
+        raise Invalid(path, f"{dotted(path)} is {kind_of(table)}, wanted a table", code="config-type")
     for key in table:
         if key not in keys:
-            raise Invalid((*path, key), f"unknown key {key!r}", code="config-unknown-key", hint=nearest(key, keys))
+            raise Invalid((*path, key), f"unknown key {key!r}", code="config-unknown-key", near=(str(key), keys))
+
+
+def needs(table: dict[str, Any], path: Path, what: str, *keys: str) -> None:
+    """`table`, which is `what`, has all of these keys."""
+    for key in keys:
+        if key not in table:
+            raise Invalid(path, f"{what} without {key}", code="config-missing")
 
 
 def nearest(key: str, keys: Iterable[str]) -> str:
@@ -36,7 +60,7 @@ def nearest(key: str, keys: Iterable[str]) -> str:
 
 def dotted(path: Path) -> str:
     """A path for people."""
-    return ".".join(str(part) for part in path) or "the file"
+    return ".".join(text if (text := str(part)).isprintable() else repr(text) for part in path) or "the file"
 
 
 def kind_of(value: object) -> str:
@@ -49,18 +73,39 @@ def each_of(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Pa
     """The entries of an array, each read by `each`; empty where there is none."""
     value = table.get(key, [])
     if not isinstance(value, list):
-        raise Invalid((*path, key), f"{key} is {kind_of(value)}, wanted an array")
-    if len(value) > MAX_ITEMS:
-        raise Invalid((*path, key), f"{key} has {len(value)} entries, at most {MAX_ITEMS}")
+        raise Invalid((*path, key), f"{key} is {kind_of(value)}, wanted an array", code="config-type")
+    limited(value, (*path, key))
     return tuple(each(item, (*path, key, i)) for i, item in enumerate(value))
 
 
-def text_of(value: object, path: Path) -> str:
-    """A text without NUL."""
+def limited(value: list[Any] | dict[str, Any], path: Path) -> None:
+    """No more than MAX_ITEMS entries."""
+    if len(value) > MAX_ITEMS:
+        raise Invalid(path, f"{dotted(path)} has {len(value)} entries, at most {MAX_ITEMS}")
+
+
+def text_of(value: object, path: Path, *, empty: bool = True) -> str:
+    """A text without NUL that UTF-8 has a form for: what bytes of a command line become need not have one."""
     if not isinstance(value, str):
         raise Invalid(path, f"{dotted(path)} is {kind_of(value)}, wanted a text", code="config-type")
     if "\0" in value:
         raise Invalid(path, f"{dotted(path)} has a NUL in it")
+    if not value and not empty:
+        raise Invalid(path, f"{dotted(path)} is empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Invalid(path, f"{dotted(path)} is not UTF-8") from None
+    return value
+
+
+def one_of(value: object, path: Path, wanted: tuple[str, ...]) -> str:
+    """One of some words."""
+    if not isinstance(value, str):
+        said = f"{dotted(path)} is {kind_of(value)}, wanted {' or '.join(wanted)}"
+        raise Invalid(path, said, code="config-type")
+    if value not in wanted:
+        raise Invalid(path, f"{path[-1]} is {value!r}, wanted {' or '.join(wanted)}", near=(value, wanted))
     return value
 
 
@@ -69,7 +114,8 @@ def whole(value: object, path: Path, low: int, high: int) -> int:
     if type(value) is not int:
         raise Invalid(path, f"{dotted(path)} is {kind_of(value)}, wanted an integer", code="config-type")
     if not low <= value <= high:
-        raise Invalid(path, f"{dotted(path)} is {value}, wanted {low} to {high}")
+        got = value if value.bit_length() <= 64 else "of more than 64 bits"
+        raise Invalid(path, f"{dotted(path)} is {got}, wanted {low} to {high}")
     return value
 
 
@@ -78,3 +124,12 @@ def unique(names: list[str], table: str, key: str) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise Invalid((table, i, key), f"{name!r} stands twice in {table}", code="config-duplicate")
+
+
+def same(value: Any, wanted: Any) -> bool:
+    """Equal in types too: to Python, True is 1."""
+    if type(value) is not type(wanted) or value != wanted:
+        return False
+    if isinstance(wanted, dict):
+        return all(same(value[key], wanted[key]) for key in wanted)
+    return all(map(same, value, wanted)) if isinstance(wanted, list) else True

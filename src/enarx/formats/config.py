@@ -9,16 +9,32 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.checks import Invalid, Path, dotted, each_of, kind_of, known_keys, nearest, text_of, unique, whole
+from enarx.formats.checks import (
+    Invalid,
+    Path,
+    dotted,
+    each_of,
+    kind_of,
+    known_keys,
+    limited,
+    needs,
+    one_of,
+    same,
+    text_of,
+    unique,
+    whole,
+)
 from enarx.formats.quantities import MAX_BYTES, parse_duration, parse_size
-from enarx.formats.wire import encode
 from enarx.record import names, record, replace
 
 STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
+MODES = ("ro", "rw")
 PAGE = 65536
+MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
+MAX_SECONDS = 10**9
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -93,13 +109,10 @@ class Config:
     @classmethod
     def _from_value(cls, value: dict[str, Any]) -> Self:
         known_keys(value, (), ("steward", "args", "env", "files", "limits", "secrets", "dirs"))
-        steward = value.get("steward")
-        if steward is not None and not (isinstance(steward, str) and steward.startswith("https://")):
-            raise Invalid(("steward",), f"steward is {steward!r}, wanted an https:// URL")
         files = each_of(value, (), "files", _file) if "files" in value else None
         config = cls(
-            steward=steward,
-            args=each_of(value, (), "args", lambda v, path: text_of(v, path)),
+            steward=_steward(value["steward"]) if "steward" in value else None,
+            args=each_of(value, (), "args", text_of),
             env=_env(value.get("env", {})),
             files=files,
             limits=_limits(value.get("limits", {})),
@@ -119,15 +132,17 @@ class Config:
         return changed
 
     def check(self) -> None:
-        """What concerns more than one entry; Invalid says which."""
-        _positions(self.files or ())
-        unique([f"{i}:" if f.kind == "null" else f.name for i, f in enumerate(self.files or ())], "files", "name")
+        """What concerns more than one entry, and what a command line can change; Invalid says which."""
+        for i, arg in enumerate(self.args):
+            text_of(arg, ("args", i))
+        for name, text in self.env:
+            text_of(text, ("env", _variable(name, ("env", name))))
+        files = self.files or ()
+        _positions(files)
+        unique([f"{i}:" if f.kind == f.name == "null" else f.name for i, f in enumerate(files)], "files", "name")
         unique([s.name for s in self.secrets], "secrets", "name")
         _guests([d.guest for d in self.dirs])
-        names = [s.env for s in self.secrets if s.env is not None]
-        clash = sorted(set(names) & {k for k, _ in self.env}) or sorted({n for n in names if names.count(n) > 1})
-        if clash:
-            raise Invalid(("secrets",), f"the variable {clash[0]} is set twice", code="config-duplicate")
+        _variables(self.env, self.secrets)
 
     def sockets(self) -> tuple[File, ...]:
         """The entries that need a network."""
@@ -150,17 +165,18 @@ class Config:
         """The configuration in a manifest; ParseError unless it is exactly what `public` gives for some configuration."""
         try:
             found = cls._from_public(value)
-        except (Invalid, KeyError, TypeError, AttributeError) as e:
+            if not same(value, found.public()):
+                raise TypeError
+        except (Invalid, KeyError, TypeError, AttributeError, ValueError) as e:
             said = e.message if isinstance(e, Invalid) else "not of its form"
             raise ParseError("manifest-config", f"manifest configuration: {said}", what="manifest") from None
-        if encode(found.public()) != encode(value):  # as bytes: to Python, True is 1
-            raise ParseError("manifest-config", "manifest configuration: not of its form", what="manifest")
         return found
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        milliseconds = value["limits"]["time"]
-        limits = {**value["limits"], "time": None if milliseconds is None else milliseconds / 1000}
+        limits = dict(value["limits"])
+        if limits["time"] is not None:
+            limits["time"] = whole(limits["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
         given: dict[str, Any] = {
             "limits": {k: v for k, v in limits.items() if v is not None},
             "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
@@ -170,7 +186,7 @@ class Config:
         if value["files"] is not None:
             given["files"] = [{k: v for k, v in f.items() if v is not None} for f in value["files"]]
         config = cls._from_value(given)
-        dirs = tuple(Dir(guest=_guest(d["guest"], ("dirs",)), mode=_mode(d["mode"], ("dirs",))) for d in value["dirs"])
+        dirs = each_of(value, (), "dirs", _public_dir)
         config = replace(config, dirs=dirs, secrets=tuple(sorted(config.secrets, key=lambda s: s.name)))
         config.check()
         return config
@@ -178,6 +194,15 @@ class Config:
 
 def _plain(entry: File | Secret) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in names(entry)}
+
+
+def _steward(value: object) -> str:
+    path: Path = ("steward",)
+    text = text_of(value, path)
+    rest = text.removeprefix("https://")
+    if rest == text or rest[:1] in ("", "/") or " " in text or not text.isprintable():
+        raise Invalid(path, f"steward is {text!r}, wanted an https:// URL")
+    return text
 
 
 def _variable(name: object, path: Path) -> str:
@@ -193,94 +218,92 @@ def _env(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((_variable(k, ("env", k)), text_of(v, ("env", k))) for k, v in value.items()))
 
 
-def _limits(value: object) -> Limits:
+def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) -> None:
+    """No variable is set by two."""
+    places: list[tuple[str, Path]] = [(k, ("env", k)) for k, _ in env]
+    places += [(s.env, ("secrets", s.name, "env")) for s in secrets if s.env is not None]
+    taken: set[str] = set()
+    for name, path in places:
+        if name in taken:
+            raise Invalid(path, f"the variable {name} is set twice", code="config-duplicate")
+        taken.add(name)
+
+
+def _limits(value: Any) -> Limits:
     known_keys(value, ("limits",), names(Limits))
-    assert isinstance(value, dict)  # known_keys has looked
-    found: dict[str, Any] = {}
-    for key in ("memory", "disk", "output"):
-        if key in value:
-            found[key] = _size(value[key], ("limits", key))
-    if "time" in value:
-        found["time"] = _duration(value["time"], ("limits", "time"))
-    if "fuel" in value:
-        found["fuel"] = whole(value["fuel"], ("limits", "fuel"), 1, (1 << 63) - 1)
-    if "open_files" in value:
-        found["open_files"] = whole(value["open_files"], ("limits", "open_files"), 8, 65536)
-    if found.get("memory", PAGE) < PAGE:
-        raise Invalid(("limits", "memory"), f"limits.memory is {found['memory']}, wanted at least one page of {PAGE}")
-    return Limits(**found)
+    return Limits(**{key: _limit(key, item, ("limits", key)) for key, item in value.items()})
 
 
-def _size(value: object, path: Path) -> int:
-    if isinstance(value, str):
-        try:
-            value = parse_size(value)
-        except UsageError as e:
-            raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
-    return whole(value, path, 0, MAX_BYTES)
+def _limit(key: str, value: object, path: Path) -> Any:
+    if key == "time":
+        return _duration(value, path)
+    if key == "fuel":
+        return whole(value, path, 1, (1 << 63) - 1)
+    if key == "open_files":
+        return whole(value, path, 8, 65536)
+    size = _read(value, path, parse_size) if isinstance(value, str) else value
+    return whole(size, path, PAGE if key == "memory" else 0, MAX_BYTES)
 
 
 def _duration(value: object, path: Path) -> float:
     if isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except UsageError as e:
-            raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return float(_read(value, path, parse_duration))
+    if type(value) is int:
+        return float(whole(value, path, 1, MAX_SECONDS))
+    if not isinstance(value, float):
         raise Invalid(path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text as "1s"', code="config-type")
-    if not 0.001 <= value <= 10**9:
-        raise Invalid(path, f"{dotted(path)} is {value}, wanted at least a millisecond")
-    return float(value)
+    if not 0.001 <= value <= MAX_SECONDS:
+        raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
+    return value
+
+
+def _read(value: str, path: Path, parse: Any) -> Any:
+    try:
+        return parse(value)
+    except UsageError as e:
+        raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
 
 
 def _secrets(value: object) -> tuple[Secret, ...]:
     if not isinstance(value, dict):
         raise Invalid(("secrets",), f"secrets is {kind_of(value)}, wanted a table of names", code="config-type")
+    limited(value, ("secrets",))
     return tuple(_secret(name, table) for name, table in sorted(value.items()))
 
 
-def _secret(name: str, table: object) -> Secret:
+def _secret(name: str, table: Any) -> Secret:
     path: Path = ("secrets", name)
     if not name or len(name) > 64 or name.startswith(".") or not SECRET_CHARACTERS.issuperset(name):
         raise Invalid(path, f"{name!r} is no name of a secret", hint="letters, digits, . _ and -, at most 64")
     if isinstance(table, str):
-        raise Invalid(
-            path,
-            f"secret {name} has a value here, which must not be in a file of configuration",
-            code="config-type",
-            hint=f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE",
-        )
+        said = f"secret {name} has a value here, which must not be in a file of configuration"
+        hint = f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE"
+        raise Invalid(path, said, code="config-type", hint=hint)
     known_keys(table, path, ("env",))
-    assert isinstance(table, dict)  # known_keys has looked
     return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
 
 
 def _dir(value: Any, path: Path) -> Dir:
     known_keys(value, path, names(Dir))
-    if "guest" not in value:
-        raise Invalid(path, "a directory without guest, the path that the workload sees", code="config-missing")
-    host = text_of(value["host"], (*path, "host")) if "host" in value else None
-    mode = _mode(value.get("mode", "ro"), (*path, "mode"))
+    needs(value, path, "a directory", "guest")
+    host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
+    mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
     if host is None and mode == "ro":
         raise Invalid(path, "an empty directory that can not be written to", hint='give host, or mode = "rw"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 
-def _mode(value: object, path: Path) -> str:
-    if value not in ("ro", "rw"):
-        raise Invalid(path, f"mode is {value!r}, wanted ro or rw")
-    return str(value)
+def _public_dir(value: Any, path: Path) -> Dir:
+    return Dir(guest=_guest(value["guest"], (*path, "guest")), mode=one_of(value["mode"], (*path, "mode"), MODES))
 
 
 def _guest(value: object, path: Path) -> str:
     text = text_of(value, path)
     parts = text.split("/")[1:]
-    if (
-        not text.startswith("/")
-        or (text != "/" and any(p in ("", ".", "..") for p in parts))
-        or len(text.encode()) > 1024
-    ):
+    if not text.startswith("/") or (text != "/" and any(p in ("", ".", "..") for p in parts)):
         raise Invalid(path, f"{text!r}, wanted an absolute path without . or .. and without a slash at its end")
+    if len(text.encode()) > MAX_GUEST:
+        raise Invalid(path, f"a path of {len(text.encode())} bytes, wanted at most {MAX_GUEST}")
     if text == SECRETS_AT or text.startswith(SECRETS_AT + "/"):
         raise Invalid(path, f"{text} is where secrets are")
     return text
@@ -294,35 +317,30 @@ def _guests(guests: list[str]) -> None:
                 raise Invalid(("dirs", i, "guest"), f"{inner} lies in {outer}, which is a directory of its own")
 
 
-FILE_KEYS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("null", *STDIO), ("kind", "name")),
-    "listen": ("kind", "name", "prot", "addr", "port"),
-    "connect": ("kind", "name", "prot", "host", "port"),
-}
+PLACES = {"listen": "addr", "connect": "host"}
 
 
 def _file(value: Any, path: Path) -> File:
     known_keys(value, path, names(File))
-    kind = value.get("kind")
-    if kind not in KINDS:
-        hint = nearest(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
-        raise Invalid((*path, "kind"), f"kind is {kind!r}, which is no kind of file", hint=hint)
-    known_keys(value, path, FILE_KEYS[kind])
-    for key in {"listen": ("prot", "name"), "connect": ("prot", "host")}.get(kind, ()):
-        if key not in value:
-            raise Invalid(path, f"a {kind} file without {key}", code="config-missing")
-    name = text_of(value.get("name", value.get("host", kind)), (*path, "name"))
-    if not name or ":" in name:
-        raise Invalid((*path, "name"), f"name is {name!r}, wanted a text without :")
-    if kind not in ("listen", "connect"):
-        return File(kind=kind, name=name)
-    prot = value["prot"]
-    if prot not in PORTS:
-        raise Invalid((*path, "prot"), f"prot is {prot!r}, wanted tcp or tls")
+    needs(value, path, "a file", "kind")
+    kind = one_of(value["kind"], (*path, "kind"), KINDS)
+    if kind not in PLACES:
+        known_keys(value, path, ("kind", "name"))
+        return File(kind=kind, name=_name(value.get("name", kind), path))
+    at = PLACES[kind]
+    known_keys(value, path, ("kind", "name", "prot", "port", at))
+    needs(value, path, f"a {kind} file", "prot", "name" if kind == "listen" else "host")
+    prot = one_of(value["prot"], (*path, "prot"), tuple(PORTS))
     port = whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
-    if kind == "connect":
-        return File(kind=kind, name=name, prot=prot, port=port, host=text_of(value["host"], (*path, "host")))
-    return File(kind=kind, name=name, prot=prot, port=port, addr=text_of(value.get("addr", "::"), (*path, "addr")))
+    place = text_of(value.get(at, "::"), (*path, at), empty=False)
+    return File(kind=kind, name=_name(value.get("name", place), path), prot=prot, port=port, **{at: place})
+
+
+def _name(value: object, path: Path) -> str:
+    text = text_of(value, (*path, "name"), empty=False)
+    if ":" in text:
+        raise Invalid((*path, "name"), f"name is {text!r}, wanted a text without :", hint="names are joined by :")
+    return text
 
 
 def _positions(files: tuple[File, ...]) -> None:
@@ -331,29 +349,28 @@ def _positions(files: tuple[File, ...]) -> None:
     for i, file in enumerate(files):
         allowed = wanted[i] if i < 3 else ("listen", "connect", "null")
         if file.kind not in allowed:
-            raise Invalid(
-                ("files", i),
-                f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}",
-                hint="the order of [[files]] is the order of descriptors",
-            )
+            said = f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}"
+            raise Invalid(("files", i), said, hint="the order of [[files]] is the order of descriptors")
 
 
 def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of a text as K=V."""
+    """Name and value of a text as K=V; UsageError, which never tells the value, otherwise."""
     name, given, value = text.partition("=")
-    if not given or not name or "\0" in text:
-        raise UsageError("env", f"{text!r} is no variable", hint="as NAME=VALUE")
-    return name, value
+    try:
+        if not given:
+            raise Invalid((), "a variable without =")
+        return _variable(name, ("env",)), text_of(value, ("env", name))
+    except Invalid as e:
+        raise UsageError("env", e.message, hint="as NAME=VALUE") from None
 
 
 def parse_dir(text: str) -> Dir:
-    """A directory of a text as HOST::GUEST or HOST::GUEST:rw."""
+    """A directory of a text as HOST::GUEST or HOST::GUEST:rw; UsageError otherwise."""
     host, given, guest = text.rpartition("::")
-    mode = "rw" if guest.endswith(":rw") else "ro"
-    guest = guest.removesuffix(":rw").removesuffix(":ro")
+    guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
     try:
         if not given or not host:
             raise Invalid((), f"{text!r} is no directory")
-        return Dir(guest=_guest(guest, ()), host=host, mode=mode)
+        return Dir(guest=_guest(guest, ("guest",)), host=host, mode=mode)
     except Invalid as e:
         raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None

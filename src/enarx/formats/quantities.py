@@ -26,7 +26,9 @@ def parse_size(text: str) -> int:
     """Bytes of a text as 64MiB, 1GiB, 500kB, 4096; UsageError otherwise."""
     number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
     if number * factor > MAX_BYTES:
-        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB")
+        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB", hint="as 64MiB, 1GiB, 500kB or 4096")
+    if number * factor % 1:
+        raise UsageError("size", f"{text!r} is no whole number of bytes", hint="as 64MiB, 1GiB, 500kB or 4096")
     return int(number * factor)
 
 
@@ -34,5 +36,5 @@ def parse_duration(text: str) -> float:
     """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
     number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
     if not 0.001 <= number * factor <= 10**9:
-        raise UsageError("duration", f"{text!r}, wanted at least a millisecond", hint="as 250ms, 1s, 2m or 1h")
+        raise UsageError("duration", f"{text!r}, wanted 1ms to 1000000000s", hint="as 250ms, 1s, 2m or 1h")
     return float(number * factor)

@@ -50,5 +50,16 @@ args = []
 # kind = "listen"
 # name = "web"
 # prot = "tls"
+# addr = "::"
 # port = 8443
+#
+# [[files]]
+# kind = "connect"
+# host = "database.example"
+# name = "database"     # the host if not given
+# prot = "tcp"
+# port = 5432
+#
+# [[files]]
+# kind = "null"         # reads as empty; what is written is gone
 """

@@ -20,6 +20,7 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 _STRINGS = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'', re.DOTALL)
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _BLANK = re.compile(r"[ \t]*")
+_LONG = re.compile(r"(?:\d_?){1000,}")
 
 
 def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
@@ -30,21 +31,29 @@ def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
     text = text.replace("\r\n", "\n")
     try:
         value = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
-        found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e))
-        said, line, column = found.groups() if found else ("nested too deeply", None, None)
-        end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
-        place = f"{line}:{column}" if line else end
-        raise UsageError("config-toml", f"{source}:{place}: not TOML: {said.lower()}") from None
+    except tomllib.TOMLDecodeError as e:
+        found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e), re.DOTALL)
+        said, line, column = found.groups() if found else (str(e), None, None)
+        place = f"{line}:{column}" if line else "{}:{}".format(*_place(text, len(text)))
+        raise UsageError("config-toml", f"{source}:{place}: not TOML: {said[:1].lower()}{said[1:]}") from None
+    except RecursionError:
+        raise UsageError("config-toml", f"{source}:1:1: not TOML: nested too deeply") from None
+    except ValueError:  # tomllib passes on that Python does not turn so many digits into an integer
+        number = _LONG.search(text)
+        place = "{}:{}".format(*_place(text, number.start() if number else 0))
+        raise UsageError("config-toml", f"{source}:{place}: not TOML: an integer of too many digits") from None
     places = _Places(text).walk()
 
     def where(path: Path) -> tuple[int, int]:
         while path and path not in places:
             path = path[:-1]
-        at = places.get(path, 0)
-        return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        return _place(text, places.get(path, 0))
 
     return value, where
+
+
+def _place(text: str, at: int) -> tuple[int, int]:
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 class _Places:
