@@ -141,7 +141,7 @@ class Delivery(_Message):
     commitment: bytes
     time: int
     SIZES = {
-        "manifest": range(1, CHUNK - (16 << 10)),
+        "manifest": range(1, 1 << 20),
         "owner": 32,
         "signature": 64,
         "sealed": range(1, 4096),

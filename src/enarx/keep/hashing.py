@@ -10,8 +10,8 @@ LARGE = 128 << 10
 """Bytes from which handing a piece over costs less than it saves."""
 
 
-AHEAD = 3
-"""Pieces that may be in the thread's hands."""
+AHEAD = 1
+"""Pieces that may be in the thread's hands. More of them would fall out of the CPU's cache in between."""
 
 
 class Hashing:
