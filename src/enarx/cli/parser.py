@@ -39,6 +39,8 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "init": _init,
         "package": _package,
         "owner": _owner,
+        "evidence": _evidence,
+        "policy": _policy,
         "reset": _reset,
         "completion": _completion,
     }
@@ -255,6 +257,65 @@ def _owner(commands: Sub) -> None:
         actions, "show", "owner:show", "print an owner's public key", "enarx owner show", "enarx owner show team.pem"
     )
     show.add_argument("file", nargs="?", default="", metavar="FILE", help="default: the user's own")
+
+
+def _evidence(commands: Sub) -> None:
+    evidence = commands.add_parser("evidence", help="show and verify attestation evidence of any kind")
+    actions = evidence.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = _command(
+        actions, "show", "evidence:show", "show what evidence says, not verified", "enarx evidence show report.bin"
+    )
+    verify = _command(
+        actions,
+        "verify",
+        "evidence:verify",
+        "verify evidence, and appraise it against a policy",
+        "enarx evidence verify report.bin --endorsements certs/ --policy snp.toml --report-data 00ff...",
+        "enarx evidence verify quote.bin --endorsements collateral.json --authenticity-only --at 2026-04-01T00:00:00Z",
+    )
+    for parser in (show, verify):
+        parser.add_argument("file", metavar="FILE", help="the evidence, as it came")
+        parser.add_argument("--kind", metavar="KIND", default="", help="its kind (default: by how it begins)")
+        parser.add_argument("--json", action="store_true", help="JSON on stdout")
+    verify.add_argument(
+        "--endorsements",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE_OR_DIR",
+        help="DER, PEM, AMD certificate tables, JSON collateral",
+    )
+    verify.add_argument(
+        "--trust-anchor",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a public key to believe, for kinds without a public root",
+    )
+    verify.add_argument("--policy", metavar="FILE", default="", help="what is acceptable (enarx policy init)")
+    verify.add_argument(
+        "--report-data", "--nonce", metavar="HEX", default="", help="the fresh data that the evidence must carry"
+    )
+    verify.add_argument(
+        "--at", metavar="TIME", default="", help="RFC 3339, or `evidence` for the document's own time (default: now)"
+    )
+    verify.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
+    verify.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")
+
+
+def _policy(commands: Sub) -> None:
+    policy = commands.add_parser("policy", help="what a relying party accepts, as a file")
+    actions = policy.add_subparsers(dest="action", metavar="ACTION", required=True)
+    init = _command(
+        actions,
+        "init",
+        "policy:init",
+        "write a commented policy, which refuses everything until it has a measurement",
+        "enarx policy init --kind snp --measurement 00ff... snp.toml",
+    )
+    init.add_argument("--kind", required=True, metavar="KIND", help="snp, sgx, tdx or nitro")
+    init.add_argument("--measurement", action="append", default=[], metavar="HEX", help="what to accept")
+    init.add_argument("file", nargs="?", default="", metavar="FILE", help="default: stdout")
 
 
 def _reset(commands: Sub) -> None:

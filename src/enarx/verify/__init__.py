@@ -6,6 +6,8 @@ its siblings) shows that evidence is authentic; `appraise` holds it against a po
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from enarx.errors import UsageError
 from enarx.verify.appraise import appraise, require_usable, unappraised, unread, unverified
 from enarx.verify.examination import Examination
@@ -65,8 +67,31 @@ def examine(kind: str, evidence: bytes, endorsements: Endorsements, *, roots: Ro
 
     ParseError if the bytes are not the format, UsageError if there is no verifier for the kind.
     """
-    if kind == "simulated":
-        from enarx.verify.simulated import examine_simulated
+    return _examiner(kind)(evidence, endorsements=endorsements, roots=roots, now=now)
 
-        return examine_simulated(evidence, endorsements=endorsements, roots=roots, now=now)
-    raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(kind)[:40]}")
+
+def _examiner(kind: str) -> Callable[..., Examination]:
+    """The verifier of a kind; only what it needs is loaded."""
+    match kind:
+        case "simulated":
+            from enarx.verify.simulated import examine_simulated
+
+            return examine_simulated
+        case "snp":
+            from enarx.verify.snp import examine_snp
+
+            return examine_snp
+        case "sgx":
+            from enarx.verify.dcap import examine_sgx
+
+            return examine_sgx
+        case "tdx":
+            from enarx.verify.dcap import examine_tdx
+
+            return examine_tdx
+        case "nitro":
+            from enarx.verify.nitro import examine_nitro
+
+            return examine_nitro
+        case _:
+            raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(kind)[:40]}")

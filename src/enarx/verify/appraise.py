@@ -57,7 +57,7 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         name = type(policy).__name__
         raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
     made = [_current(evidence, now), _fresh(evidence, report_data)]
-    made += [_field(evidence, name, matcher) for name, matcher in policy.rules]
+    made += [_field(evidence, name, matcher, policy._hints) for name, matcher in policy.rules]
     checks = (*evidence.checks, *made)
     return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast)
 
@@ -67,11 +67,15 @@ def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
     return result(AUTHENTIC, evidence.claims.kind, evidence.checks, claims=evidence.claims, forecast=evidence.forecast)
 
 
-def unverified(examination: Examination, *, policy: AppraisalPolicy) -> AttestationResult:
-    """The result for evidence that is not authentic, or not known to be: its claims are held against nothing."""
+def unverified(examination: Examination, *, policy: AppraisalPolicy | None = None) -> AttestationResult:
+    """The result for evidence that is not authentic, or not known to be: its claims are held against nothing.
+
+    With the policy that they would have been held against, the result has its checks as not reached.
+    """
     if examination.status == AUTHENTIC:
         raise UsageError("examination", "evidence that is authentic has to be appraised")
-    checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in check_ids(policy)))
+    ids = check_ids(policy) if policy is not None else ()
+    checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in ids))
     return result(examination.status, examination.said.kind, checks)
 
 
@@ -120,7 +124,7 @@ def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
     )
 
 
-def _field(evidence: VerifiedEvidence, name: str, matcher: Matcher) -> Check:
+def _field(evidence: VerifiedEvidence, name: str, matcher: Matcher, hints: dict[str, str]) -> Check:
     claim = getattr(evidence.claims, name)
     if isinstance(matcher, Unchecked):
         outcome = SKIPPED
@@ -128,8 +132,15 @@ def _field(evidence: VerifiedEvidence, name: str, matcher: Matcher) -> Check:
         outcome = NOT_CHECKED
     else:
         outcome = PASSED if matcher.accepts(claim) else FAILED
-    return _check(
-        _id(name), outcome, wanted=matcher.text(), got=show(claim), anchor=evidence.anchor, where=f"policy, {name}"
+    id = _id(name)
+    return Check(
+        id=id,
+        outcome=outcome,
+        wanted=matcher.text(),
+        got=show(claim),
+        anchor=evidence.anchor,
+        where=f"policy, {name}",
+        hint=(hints.get(id) or HINTS.get(id, "")) if outcome == FAILED else "",
     )
 
 

@@ -27,7 +27,7 @@ from enarx.verify.result import (
 class Ledger:
     """The checks of authenticity of one kind, written down as they are made: all of `ids`, in that order.
 
-    `anchor` and `where` are those of every check.
+    `anchor` is that of every check, `where` the numbered list that the rules stand in.
     """
 
     def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str) -> None:
@@ -66,7 +66,13 @@ class Ledger:
         if self._ids[len(self._made)] != id:
             raise RuntimeError(f"check out of order: {id}")
         self._made[id] = Check(
-            id=id, outcome=outcome, wanted=wanted, got=got, anchor=self._anchor, where=self._where, hint=hint
+            id=id,
+            outcome=outcome,
+            wanted=wanted,
+            got=got,
+            anchor=self._anchor,
+            where=f"{self._where}, {len(self._made) + 1}",
+            hint=hint,
         )
 
 

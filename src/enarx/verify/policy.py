@@ -81,12 +81,45 @@ class AnyOf:
             raise UsageError("policy-empty", "policy: any of what? A tuple of at least one value is wanted")
 
     def accepts(self, value: object) -> bool:
-        """As Exactly."""
+        """As Exactly. Of a claim that is a set of things, such as advisories, each must be one of these."""
+        if type(value) is tuple:
+            return all(self.accepts(item) for item in value)
         return any(Exactly(v).accepts(value) for v in self.values)
 
     def text(self) -> str:
         """As Exactly."""
         return "one of " + ", ".join(map(show, self.values))
+
+
+@record(kw_only=False)
+class NoneOf:
+    """Anything but these values: machines whose keys have leaked, products that are broken, advisories that matter."""
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple) or not self.values:
+            raise UsageError("policy-empty", "policy: none of what? A tuple of at least one value is wanted")
+
+    def accepts(self, value: object) -> bool:
+        """As Exactly. Of a claim that is a set of things, none may be one of these."""
+        if type(value) is tuple:
+            return all(self.accepts(item) for item in value)
+        return all(type(v) is type(value) for v in self.values) and value not in self.values
+
+    def text(self) -> str:
+        """As Exactly."""
+        return "none of " + ", ".join(map(show, self.values))
+
+
+@record(kw_only=False)
+class Bits:
+    """A bit mask, for AtLeast: at least these bits."""
+
+    mask: int
+
+    def __ge__(self, other: object) -> bool:
+        return isinstance(other, Bits) and self.mask & other.mask == other.mask
 
 
 @record()
@@ -113,8 +146,8 @@ class Unchecked:
         return f"anything ({self.reason})"
 
 
-Matcher: TypeAlias = Exactly | AtLeast | AnyOf | Unchecked
-MATCHERS = (Exactly, AtLeast, AnyOf, Unchecked)
+Matcher: TypeAlias = Exactly | AtLeast | AnyOf | NoneOf | Unchecked
+MATCHERS = (Exactly, AtLeast, AnyOf, NoneOf, Unchecked)
 
 
 @record()
@@ -151,6 +184,8 @@ class AppraisalPolicy:
 
     _types = {"kind": str, "measurement": bytes, "host_data": bytes, "debug": bool, "svn": int, "chip_id": bytes}
     _simulated = False
+    _hints = dict[str, str]()
+    """What usually causes a check to fail, by its id, where the kind knows better than `enarx.verify.appraise`."""
 
     def __post_init__(self) -> None:
         for name in names(self):
@@ -167,11 +202,12 @@ class AppraisalPolicy:
             raise UsageError(
                 "policy-field",
                 f"policy: {name} is no matcher; nothing set is an error",
-                hint="one of Exactly, AtLeast, AnyOf, Unchecked",
+                hint="one of Exactly, AtLeast, AnyOf, NoneOf, Unchecked",
             )
         wanted = self._types[name]
         assert isinstance(matcher, MATCHERS)  # just seen
-        wrong = [type(value).__name__ for value in matcher.values if type(value) is not wanted]
+        one = str if wanted is tuple and not isinstance(matcher, Exactly) else wanted
+        wrong = [type(value).__name__ for value in matcher.values if type(value) is not one]
         if wrong:
             raise UsageError("policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names {wrong[0]}")
 

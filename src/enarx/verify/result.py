@@ -87,7 +87,7 @@ class Claims:
     report_data: bytes
     debug: bool
     svn: int
-    chip_id: bytes
+    chip_id: bytes | Unknown
 
 
 @record()

@@ -1,0 +1,94 @@
+"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral; each becomes single ones."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from enarx.errors import ParseError
+from enarx.formats.evidence.snp import certificate_table
+from enarx.record import record
+
+MAX_SIZE = 64 << 20
+WHAT = "endorsements"
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s*([A-Za-z0-9+/=\s]*?)-----END \1-----")
+_BLOCKS = {b"CERTIFICATE": "endorsement", b"X509 CRL": "endorsement", b"PUBLIC KEY": "key"}
+_CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+_DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a\x86\x48", re.DOTALL)
+"""How a SubjectPublicKeyInfo begins, and a certificate does not: the algorithm of an RSA or an elliptic-curve key."""
+
+
+@record()
+class Given:
+    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER)."""
+
+    endorsements: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = ()
+
+
+def read(data: bytes) -> Given:
+    """What the bytes of one file hold; ParseError if they are nothing of this kind."""
+    if len(data) > MAX_SIZE:
+        raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+    if data.lstrip()[:1] in (b"{", b"["):
+        return _json(data)
+    if b"-----BEGIN " in data:
+        return _pem(data)
+    if data[:1] == b"\x30":
+        return Given(keys=(_key(data),)) if _DER_KEY.match(data) else Given(endorsements=(data,))
+    return Given(endorsements=certificate_table(data))
+
+
+def _pem(data: bytes) -> Given:
+    found: dict[str, list[bytes]] = {"endorsement": [], "key": []}
+    for label, text in _PEM.findall(data):
+        if label not in _BLOCKS:
+            raise ParseError("endorsement-pem", f"a PEM block {label.decode()}, wanted certificates", what=WHAT)
+        try:
+            der = base64.b64decode(b"".join(text.split()), validate=True)
+        except binascii.Error:
+            raise ParseError("endorsement-pem", "a PEM block that is not base64", what=WHAT) from None
+        found[_BLOCKS[label]].append(der if label != b"PUBLIC KEY" else _key(der))
+    if not found["endorsement"] and not found["key"]:
+        raise ParseError("endorsement-pem", "PEM without a whole block in it", what=WHAT)
+    return Given(endorsements=tuple(found["endorsement"]), keys=tuple(found["key"]))
+
+
+def _key(der: bytes) -> bytes:
+    try:
+        load_der_public_key(der)
+    except (ValueError, TypeError) as e:
+        raise ParseError("endorsement-key", "a public key that is none", what=WHAT) from e
+    except Exception as e:  # UnsupportedAlgorithm, which is no ValueError
+        raise ParseError("endorsement-key", "a public key of a kind that is not known", what=WHAT) from e
+    return der
+
+
+def _json(data: bytes) -> Given:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ParseError("endorsement-json", "not JSON", what=WHAT) from None
+    if isinstance(value, dict) and "tcb_info" in value:
+        return Given(endorsements=(data,))
+    if isinstance(value, dict) and value.get("kty") == "EC":
+        return Given(keys=(_jwk(value),))
+    raise ParseError("endorsement-json", "JSON that is neither collateral nor a public key (JWK)", what=WHAT)
+
+
+def _jwk(value: dict[str, object]) -> bytes:
+    """An elliptic-curve key of RFC 7518, 6.2.1."""
+    curve = _CURVES.get(str(value.get("crv")))
+    try:
+        if curve is None:
+            raise ValueError
+        x, y = (int.from_bytes(base64.urlsafe_b64decode(str(value[k]) + "==")) for k in ("x", "y"))
+        key = ec.EllipticCurvePublicNumbers(x, y, curve).public_key()
+    except (KeyError, ValueError, OverflowError):
+        raise ParseError("endorsement-key", "a JWK that is no point of P-256, P-384 or P-521", what=WHAT) from None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,0 +1,233 @@
+"""Intel quotes: SGX version 3, TDX versions 4 and 5. Every length is exact, which dcap-qvl does not look at.
+
+Zeros may follow a quote and nothing else: drivers hand out the whole buffer that the quote was written into.
+
+Intel SGX ECDSA QuoteGenReference, appendix A.1 (version 3); Intel TDX DCAP QuotingLibrary API, appendix A.3 (versions 4 and 5).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Self
+
+from enarx.errors import ParseError
+from enarx.record import record
+
+WHAT = "Intel quote"
+MAX_SIZE = 64 << 10
+HEADER = 48
+ECDSA_P256 = 2
+SGX, TDX = 0, 0x81
+SGX_BODY, TD10, TD15 = 384, 584, 648
+BODIES = {1: (SGX, SGX_BODY), 2: (TDX, TD10), 3: (TDX, TD15)}
+"""Types of body in version 5, with the TEE that each is of and its size in bytes."""
+
+PCK_CHAIN, QE_REPORT = 5, 6
+"""Types of certification data."""
+
+_PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
+
+
+@record()
+class Quote:
+    """One quote. `body` is the report of the enclave or of the trust domain, `chain` the PCK certificates in DER, leaf first,
+    root last; `signed` what the signature covers, `raw` everything, as received.
+    """
+
+    version: int
+    tee: int
+    qe_vendor_id: bytes
+    user_data: bytes
+    body: bytes
+    signature: bytes
+    attestation_key: bytes
+    qe_report: bytes
+    qe_signature: bytes
+    qe_auth: bytes
+    chain: tuple[bytes, ...]
+    signed: bytes
+    raw: bytes
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """ParseError for anything but a quote of these versions, with its certificates in it and nothing behind it."""
+        if len(data) > MAX_SIZE:
+            raise ParseError("quote-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+        read = _Reader(data)
+        version, key_type, tee = read.number(2), read.number(2), read.number(4)
+        if (version, tee) not in ((3, SGX), (4, TDX), (5, TDX)):
+            raise ParseError("quote-version", f"version {version} for TEE {tee:#x}: not known", what=WHAT)
+        if key_type != ECDSA_P256:
+            raise ParseError("quote-key", f"attestation key of type {key_type}, wanted {ECDSA_P256}", what=WHAT)
+        read.take(4)  # security versions of QE and PCE, or reserved: the certified report has them
+        vendor, user_data = read.take(16), read.take(20)
+        body = read.take(_body_size(read, version, tee))
+        signed = data[: read.at]
+        inner = _Reader(read.take(read.number(4)))
+        read.end(padding=True)
+        signature, key = inner.take(64), inner.take(64)
+        if version > 3:
+            inner = inner.certification(QE_REPORT)
+        report, qe_signature = inner.take(384), inner.take(64)
+        auth = inner.take(inner.number(2))
+        chain = inner.certification(PCK_CHAIN)
+        return cls(
+            version=version,
+            tee=tee,
+            qe_vendor_id=vendor,
+            user_data=user_data,
+            body=body,
+            signature=signature,
+            attestation_key=key,
+            qe_report=report,
+            qe_signature=qe_signature,
+            qe_auth=auth,
+            chain=_chain(chain.take(chain.left)),
+            signed=signed,
+            raw=data,
+        )
+
+    def to_bytes(self) -> bytes:
+        """As received."""
+        return self.raw
+
+
+def _body_size(read: _Reader, version: int, tee: int) -> int:
+    if version == 3:
+        return SGX_BODY
+    if version == 4:
+        return TD10
+    kind, size = read.number(2), read.number(4)
+    if BODIES.get(kind) != (tee, size):
+        raise ParseError("quote-body", f"body of type {kind} and {size} bytes: not known", what=WHAT)
+    return size
+
+
+def _chain(pem: bytes) -> tuple[bytes, ...]:
+    """The certificates of a PEM text, at whose end a NUL may stand."""
+    found, at = [], 0
+    try:
+        while match := _PEM.match(pem, at):
+            found.append(base64.b64decode(b"".join(match[1].split()), validate=True))
+            at = match.end()
+    except binascii.Error:
+        raise ParseError("quote-chain", "PCK certificates that are not base64", what=WHAT) from None
+    if not found or pem[at:].strip(b"\0\r\n"):
+        raise ParseError("quote-chain", "wanted the PCK certificates as PEM, and nothing else", what=WHAT)
+    return tuple(found)
+
+
+class _Reader:
+    """Bytes from front to back."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self.at
+
+    def take(self, size: int) -> bytes:
+        if size > self.left:
+            raise ParseError("quote-cut", f"{size} bytes wanted, {self.left} left", what=WHAT, offset=self.at)
+        self.at += size
+        return self._data[self.at - size : self.at]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def certification(self, kind: int) -> _Reader:
+        """The certification data that fills the rest, of this type."""
+        found, size = self.number(2), self.number(4)
+        if found != kind:
+            raise ParseError("quote-certification", f"certification data of type {found}, wanted {kind}", what=WHAT)
+        inner = _Reader(self.take(size))
+        self.end()
+        return inner
+
+    def end(self, *, padding: bool = False) -> None:
+        if self.left and not (padding and not any(self._data[self.at :])):
+            raise ParseError("quote-trailing", f"{self.left} bytes behind the end", what=WHAT, offset=self.at)
+
+
+@record()
+class SgxReport:
+    """An enclave's report (Intel SDM 3D, 38.15): sizes in bytes as there."""
+
+    cpu_svn: bytes
+    misc_select: int
+    isv_ext_prod_id: bytes
+    attributes: int
+    xfrm: int
+    mr_enclave: bytes
+    mr_signer: bytes
+    config_id: bytes
+    isv_prod_id: int
+    isv_svn: int
+    config_svn: int
+    isv_family_id: bytes
+    report_data: bytes
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Self:
+        """Of 384 bytes."""
+        return cls(
+            cpu_svn=body[:16],
+            misc_select=_number(body, 16, 4),
+            isv_ext_prod_id=body[32:48],
+            attributes=_number(body, 48, 8),
+            xfrm=_number(body, 56, 8),
+            mr_enclave=body[64:96],
+            mr_signer=body[128:160],
+            config_id=body[192:256],
+            isv_prod_id=_number(body, 256, 2),
+            isv_svn=_number(body, 258, 2),
+            config_svn=_number(body, 260, 2),
+            isv_family_id=body[304:320],
+            report_data=body[320:384],
+        )
+
+
+@record()
+class TdReport:
+    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `mr_service_td` is empty in those of TDX 1.0."""
+
+    tee_tcb_svn: bytes
+    mr_seam: bytes
+    mr_signer_seam: bytes
+    seam_attributes: bytes
+    td_attributes: int
+    xfam: int
+    mr_td: bytes
+    mr_config_id: bytes
+    mr_owner: bytes
+    mr_owner_config: bytes
+    rtmrs: tuple[bytes, bytes, bytes, bytes]
+    report_data: bytes
+    mr_service_td: bytes
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Self:
+        """Of 584 or 648 bytes."""
+        return cls(
+            tee_tcb_svn=body[:16],
+            mr_seam=body[16:64],
+            mr_signer_seam=body[64:112],
+            seam_attributes=body[112:120],
+            td_attributes=_number(body, 120, 8),
+            xfam=_number(body, 128, 8),
+            mr_td=body[136:184],
+            mr_config_id=body[184:232],
+            mr_owner=body[232:280],
+            mr_owner_config=body[280:328],
+            rtmrs=(body[328:376], body[376:424], body[424:472], body[472:520]),
+            report_data=body[520:584],
+            mr_service_td=body[600:648],
+        )
+
+
+def _number(data: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(data[offset : offset + size], "little")

@@ -1,0 +1,218 @@
+"""AMD SEV-SNP attestation reports and certificate tables.
+
+SEV Secure Nested Paging Firmware ABI Specification (AMD 56860, 1.58), tables "ATTESTATION_REPORT Structure" and
+"TCB_VERSION"; the table of certificates beside a report: GHCB Specification (AMD 56421, 2.03), 4.1.8.1.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from enarx.errors import ParseError
+from enarx.record import record
+
+REPORT_SIZE = 1184
+SIGNED_SIZE = 0x2A0
+VERSIONS = (2, 3, 5)
+COMPONENT = 72
+"""Bytes of each half of the signature, little-endian."""
+
+WHAT = "SNP report"
+TABLE = "AMD certificate table"
+MAX_ENTRIES = 32
+ENTRY = 24
+
+GUIDS = frozenset(
+    bytes.fromhex(guid.replace("-", ""))
+    for guid in (
+        "63da758d-e664-4564-adc5-f4b93be8accd",  # VCEK
+        "a8074bc2-a25a-483e-aae6-39c045a0b8a1",  # VLEK
+        "4ab7b379-bbac-4fe4-a02f-05aef327c782",  # ASK, or ASVK
+        "c0b406a4-a803-4952-9743-3fb6014cd0ae",  # ARK
+        "92f81bc3-5811-4d3d-97ff-d19f88dc67ea",  # CRL
+    )
+)
+
+RESERVED = ((0x4C, 0x50), (0x18B, 0x1A0), (0x1EB, 0x1EC), (0x1EF, 0x1F0), (0x208, 0x2A0), (0x330, REPORT_SIZE))
+"""From, to: zero in every version that is known."""
+
+OLDER = {2: ((0x188, 0x18B), (0x1F8, 0x208)), 3: ((0x1F8, 0x208),), 5: ()}
+"""By version what is reserved besides: the CPUID came with 3, mitigation vectors with 5."""
+
+
+@record()
+class Report:
+    """One report. Integers are unsigned; TCBs are 8 bytes as they stand, for their layout goes with the product.
+
+    `r` and `s` are the halves of the signature as numbers, of up to 576 bits. `cpuid` is family, model and stepping as
+    CPUID gives them, None before version 3. `signed` is what the signature covers, `raw` everything, as received.
+    """
+
+    version: int
+    guest_svn: int
+    policy: int
+    family_id: bytes
+    image_id: bytes
+    vmpl: int
+    signature_algorithm: int
+    current_tcb: bytes
+    platform_info: int
+    flags: int
+    report_data: bytes
+    measurement: bytes
+    host_data: bytes
+    id_key_digest: bytes
+    author_key_digest: bytes
+    report_id: bytes
+    report_id_ma: bytes
+    reported_tcb: bytes
+    cpuid: tuple[int, int, int] | None
+    chip_id: bytes
+    committed_tcb: bytes
+    current_version: tuple[int, int, int]
+    committed_version: tuple[int, int, int]
+    launch_tcb: bytes
+    launch_mitigations: int
+    current_mitigations: int
+    r: int
+    s: int
+    raw: bytes
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Exactly 1184 bytes of a version that is known, reserved fields zero; ParseError otherwise."""
+        if len(data) != REPORT_SIZE:
+            raise ParseError("report-size", f"{len(data)} bytes, wanted {REPORT_SIZE}", what=WHAT, offset=len(data))
+        version = _number(data, 0, 4)
+        if version not in VERSIONS:
+            raise ParseError("report-version", f"version {version}, wanted one of {VERSIONS}", what=WHAT)
+        for start, end in (*RESERVED, *OLDER[version]):
+            if any(data[start:end]):
+                raise ParseError("report-reserved", f"reserved bytes {start:#x} to {end:#x} are not zero", what=WHAT)
+        return cls(
+            version=version,
+            guest_svn=_number(data, 0x04, 4),
+            policy=_number(data, 0x08, 8),
+            family_id=data[0x10:0x20],
+            image_id=data[0x20:0x30],
+            vmpl=_number(data, 0x30, 4),
+            signature_algorithm=_number(data, 0x34, 4),
+            current_tcb=data[0x38:0x40],
+            platform_info=_number(data, 0x40, 8),
+            flags=_number(data, 0x48, 4),
+            report_data=data[0x50:0x90],
+            measurement=data[0x90:0xC0],
+            host_data=data[0xC0:0xE0],
+            id_key_digest=data[0xE0:0x110],
+            author_key_digest=data[0x110:0x140],
+            report_id=data[0x140:0x160],
+            report_id_ma=data[0x160:0x180],
+            reported_tcb=data[0x180:0x188],
+            cpuid=(data[0x188], data[0x189], data[0x18A]) if version > 2 else None,
+            chip_id=data[0x1A0:0x1E0],
+            committed_tcb=data[0x1E0:0x1E8],
+            current_version=(data[0x1EA], data[0x1E9], data[0x1E8]),
+            committed_version=(data[0x1EE], data[0x1ED], data[0x1EC]),
+            launch_tcb=data[0x1F0:0x1F8],
+            launch_mitigations=_number(data, 0x1F8, 8),
+            current_mitigations=_number(data, 0x200, 8),
+            r=_number(data, SIGNED_SIZE, COMPONENT),
+            s=_number(data, SIGNED_SIZE + COMPONENT, COMPONENT),
+            raw=data,
+        )
+
+    def to_bytes(self) -> bytes:
+        """As received."""
+        return self.raw
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature covers."""
+        return self.raw[:SIGNED_SIZE]
+
+    @property
+    def author_key_enabled(self) -> bool:
+        """Is there an author key's digest?"""
+        return bool(self.flags & 1)
+
+    @property
+    def chip_key_masked(self) -> bool:
+        """Did the host have the firmware sign nothing?"""
+        return bool(self.flags & 2)
+
+    @property
+    def signing_key(self) -> int:
+        """0 VCEK, 1 VLEK, 7 none."""
+        return self.flags >> 2 & 7
+
+
+def encode(report: Report) -> bytes:
+    """The bytes of a report by its fields: what `from_bytes` reads, written back."""
+    out = bytearray(REPORT_SIZE)
+    for offset, size, value in (
+        (0x00, 4, report.version),
+        (0x04, 4, report.guest_svn),
+        (0x08, 8, report.policy),
+        (0x30, 4, report.vmpl),
+        (0x34, 4, report.signature_algorithm),
+        (0x40, 8, report.platform_info),
+        (0x48, 4, report.flags),
+        (0x1F8, 8, report.launch_mitigations),
+        (0x200, 8, report.current_mitigations),
+        (SIGNED_SIZE, COMPONENT, report.r),
+        (SIGNED_SIZE + COMPONENT, COMPONENT, report.s),
+    ):
+        out[offset : offset + size] = value.to_bytes(size, "little")
+    for offset, piece in (
+        (0x10, report.family_id),
+        (0x20, report.image_id),
+        (0x38, report.current_tcb),
+        (0x50, report.report_data),
+        (0x90, report.measurement),
+        (0xC0, report.host_data),
+        (0xE0, report.id_key_digest),
+        (0x110, report.author_key_digest),
+        (0x140, report.report_id),
+        (0x160, report.report_id_ma),
+        (0x180, report.reported_tcb),
+        (0x188, bytes(report.cpuid or ())),
+        (0x1A0, report.chip_id),
+        (0x1E0, report.committed_tcb),
+        (0x1E8, bytes(reversed(report.current_version))),
+        (0x1EC, bytes(reversed(report.committed_version))),
+        (0x1F0, report.launch_tcb),
+    ):
+        out[offset : offset + len(piece)] = piece
+    return bytes(out)
+
+
+def split(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """A report, or an extended one, as the report's bytes and the certificates behind it. ParseError."""
+    if len(data) <= REPORT_SIZE:
+        return data, ()
+    return data[:REPORT_SIZE], certificate_table(data[REPORT_SIZE:])
+
+
+def certificate_table(data: bytes) -> tuple[bytes, ...]:
+    """The certificates of a table, DER each; what stands under a GUID that is not known is left out. ParseError.
+
+    GUIDs are found in the order of RFC 4122 and in EFI's: both are about.
+    """
+    found: list[bytes] = []
+    for i in range(MAX_ENTRIES):
+        entry = data[i * ENTRY : (i + 1) * ENTRY]
+        if len(entry) < ENTRY:
+            raise ParseError("table-end", "no empty entry at the end", what=TABLE, offset=len(data))
+        if not any(entry):
+            return tuple(found)
+        start, size = _number(entry, 16, 4), _number(entry, 20, 4)
+        if start + size > len(data) or start < (i + 1) * ENTRY:
+            raise ParseError("table-entry", f"entry {i} lies outside of the table", what=TABLE, offset=i * ENTRY)
+        guid = entry[:16]
+        if guid in GUIDS or guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] + guid[8:] in GUIDS:
+            found.append(data[start : start + size])
+    raise ParseError("table-size", f"over {MAX_ENTRIES} entries", what=TABLE)
+
+
+def _number(data: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(data[offset : offset + size], "little")

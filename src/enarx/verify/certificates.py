@@ -1,0 +1,54 @@
+"""What is the same for the certificates of all vendors: reading them, whoever made the bytes."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA384
+
+UNREADABLE = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+"""Everything that `cryptography` raises over bytes that are no certificate, or one that it does not know all of."""
+
+
+@lru_cache(maxsize=256)
+def load(der: bytes) -> x509.Certificate | None:
+    """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return x509.load_der_x509_certificate(der)
+    except UNREADABLE:
+        return None
+
+
+@lru_cache(maxsize=256)
+def p384_key(der: bytes) -> ec.EllipticCurvePublicKey | None:
+    """The key of a certificate, if that is one of P-384."""
+    certificate = load(der)
+    try:
+        key = certificate.public_key() if certificate else None
+    except UNREADABLE:
+        return None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp384r1" else None
+
+
+def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
+    """Did the certificate's key make the signature (DER) of the message, with SHA-384?"""
+    key = p384_key(certificate)
+    if key is None:
+        return False
+    try:
+        key.verify(signature, message, ec.ECDSA(SHA384()))
+    except InvalidSignature:
+        return False
+    return True

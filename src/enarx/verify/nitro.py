@@ -1,0 +1,186 @@
+"""AWS Nitro documents are authentic, step by step (docs/attestation/nitro.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from enarx.formats.evidence.nitro import Evidence
+from enarx.record import record
+from enarx.verify.certificates import UNREADABLE, load, p384_signed
+from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.policies.nitro import NitroClaims
+from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/nitro.md"
+CHECKS = ("root", "chain", "authorities", "validity", "document-time", "signature")
+"""The id of every check that is made here, in order."""
+
+SKEW = 300
+"""Seconds that the document's clock may be ahead of `now`."""
+
+
+def verify_nitro(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """Do the checks of `examine_nitro` all hold? ParseError, VerificationError or UnavailableError if not."""
+    return examine_nitro(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def examine_nitro(
+    evidence: bytes,
+    *,
+    endorsements: Endorsements,  # noqa: ARG001  # of one shape with its siblings
+    roots: Roots,
+    now: int,
+) -> Examination:
+    """1. the first certificate of the bundle is pinned
+    2. each certificate is signed by the one before, of its name, with P-384 and SHA-384
+    3. all but the last may sign certificates, to that depth; the last may not
+    4. `now` (unix seconds) lies within the validity of all
+    5. the document was made within the validity of its certificate, and not after now
+    6. the last certificate's key signed the document
+
+    The document carries its certificates: endorsements are not needed. ParseError if the bytes are not the format.
+    """
+    document = Evidence.from_bytes(evidence)
+    chain = (*document.cabundle, document.certificate)
+    links = [_link(der) for der in chain]
+    pinned = hashlib.sha256(chain[0]).digest() in roots.aws
+    ledger = Ledger(CHECKS, anchor="AWS Nitro Enclaves root G1" if pinned else "none", where=WHERE)
+    ledger.check(
+        "root",
+        lambda: pinned,
+        wanted="a pinned root",
+        got=hashlib.sha256(chain[0]).hexdigest(),
+        hint="not a document of AWS",
+    )
+    ledger.check(
+        "chain",
+        lambda: None not in links and all(map(_signed, chain, chain[1:])),
+        wanted="each signed by the one before",
+        got=f"{len(chain)} certificates",
+        needs="root",
+        hint="the bundle was changed, or is of another document",
+    )
+    _dates(ledger, [link for link in links if link], document, now)
+    ledger.check(
+        "signature",
+        lambda: _document_signed(document),
+        wanted="made by the key of the document's certificate",
+        got="the document",
+        needs="chain",
+        hint="the document was changed on its way",
+    )
+    until = min((link.end for link in links if link), default=0)
+    forecast = Forecast(
+        id="validity", until=until, reason="the document's certificate ends, three hours after it was made"
+    )
+    return ledger.examination(_claims(document), forecast=(forecast,))
+
+
+def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> None:
+    ledger.check(
+        "authorities",
+        lambda: all(link.depth >= len(links) - 2 - i for i, link in enumerate(links[:-1])) and links[-1].depth == -1,
+        wanted="authorities, and at the end none",
+        got=", ".join("authority" if link.depth >= 0 else "none" for link in links),
+        needs="chain",
+        hint="a certificate that may not sign others was used to",
+    )
+    start, end = max((link.start for link in links), default=0), min((link.end for link in links), default=0)
+    ledger.check(
+        "validity",
+        lambda: start <= now <= end,
+        wanted=f"{start} to {end}",
+        got=str(now),
+        needs="chain",
+        hint="a document is good for three hours; --at evidence asks about its own time, then a nonce must show that it is fresh",
+    )
+    last = links[-1] if links else Link(start=0, end=0, depth=-1, subject=b"", issuer=b"")
+    ledger.check(
+        "document-time",
+        lambda: last.start <= document.time <= min(last.end, now + SKEW),
+        wanted=f"{last.start} to {min(last.end, now + SKEW)}",
+        got=str(document.time),
+        needs="chain",
+        hint="the clock here or the clock there is wrong",
+    )
+
+
+@record()
+class Link:
+    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none."""
+
+    start: int
+    end: int
+    depth: int
+    subject: bytes
+    issuer: bytes
+
+
+@lru_cache(maxsize=256)
+def _link(der: bytes) -> Link | None:
+    """What the checks need of a certificate; None if it is none, or has a critical extension that is not known here."""
+    certificate = load(der)
+    if certificate is None:
+        return None
+    depth = -1
+    try:
+        for extension in certificate.extensions:
+            if isinstance(extension.value, x509.BasicConstraints):
+                if extension.value.ca:
+                    depth = 99 if extension.value.path_length is None else extension.value.path_length
+            elif isinstance(extension.value, x509.KeyUsage):
+                continue
+            elif extension.critical:
+                return None
+        return Link(
+            start=int(certificate.not_valid_before_utc.timestamp()),
+            end=int(certificate.not_valid_after_utc.timestamp()),
+            depth=depth,
+            subject=certificate.subject.public_bytes(),
+            issuer=certificate.issuer.public_bytes(),
+        )
+    except UNREADABLE:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _signed(by: bytes, of: bytes) -> bool:
+    """Is one certificate (DER) signed by the other's key, and by its name?"""
+    issuer, certificate = load(by), load(of)
+    assert issuer is not None and certificate is not None  # noqa: PT018  # they have been read
+    if certificate.issuer != issuer.subject:
+        return False
+    return p384_signed(by, certificate.signature, certificate.tbs_certificate_bytes)
+
+
+def _document_signed(document: Evidence) -> bool:
+    signature = document.message.signature
+    r, s = int.from_bytes(signature[:48], "big"), int.from_bytes(signature[48:], "big")
+    return p384_signed(document.certificate, encode_dss_signature(r, s), document.signed)
+
+
+def _claims(document: Evidence) -> NitroClaims:
+    pcrs = dict(document.pcrs)
+    absent = Unknown(reason="the document has no such register")
+    return NitroClaims(
+        kind="nitro",
+        measurement=pcrs.get(0, b""),
+        host_data=bytes(32),
+        report_data=document.nonce,
+        debug=not any(any(pcrs.get(i, b"")) for i in range(3)),
+        svn=0,
+        chip_id=document.module_id.partition("-enc")[0].encode(),
+        pcr1=pcrs.get(1, absent),
+        pcr2=pcrs.get(2, absent),
+        pcr3=pcrs.get(3, absent),
+        pcr4=pcrs.get(4, absent),
+        pcr8=pcrs.get(8, absent),
+        module_id=document.module_id,
+        user_data=document.user_data,
+        public_key=document.public_key,
+    )

@@ -1,0 +1,166 @@
+"""Intel TDX: claims, the policy for them, and a policy to begin with."""
+
+from __future__ import annotations
+
+from enarx.record import record
+from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
+from enarx.verify.result import Claims, Unknown
+
+
+@record()
+class TdxClaims(Claims):
+    """What a TDX quote says besides. measurement is MRTD, host_data MRCONFIGID, svn the module's.
+
+    tcb_status     Intel's word for the platform, the module and the quoting enclave together
+    tcb_date       unix seconds: when the level of the platform was current; a floor is a grace by date for OutOfDate
+    advisories     what the level is open to
+    chip_id        the platform's instance id, or its PPID; unknown until the quote is found to be authentic, as are the others
+                   of the vendor's
+    revoked        whether the vendor has revoked the machine's certificate
+    mr_service_td  unknown in reports of TDX 1.0
+    """
+
+    version: int
+    sept_ve_disable: bool
+    migratable: bool
+    td_attributes: Bits
+    xfam: Bits
+    mr_owner: bytes
+    mr_owner_config: bytes
+    rtmr0: bytes
+    rtmr1: bytes
+    rtmr2: bytes
+    rtmr3: bytes
+    mr_seam: bytes
+    mr_signer_seam: bytes
+    seam_attributes: bytes
+    tee_tcb_svn: bytes
+    mr_service_td: bytes | Unknown
+    tcb_status: str | Unknown
+    tcb_date: int | Unknown
+    advisories: tuple[str, ...] | Unknown
+    tcb_evaluation_number: int | Unknown
+    fmspc: bytes | Unknown
+    ppid: bytes | Unknown
+    dynamic_platform: bool | Unknown
+    cached_keys: bool | Unknown
+    smt_enabled: bool | Unknown
+    revoked: bool | Unknown
+
+
+@record()
+class TdxPolicy(AppraisalPolicy):
+    """The rules for that."""
+
+    version: Matcher
+    sept_ve_disable: Matcher
+    migratable: Matcher
+    td_attributes: Matcher
+    xfam: Matcher
+    mr_owner: Matcher
+    mr_owner_config: Matcher
+    rtmr0: Matcher
+    rtmr1: Matcher
+    rtmr2: Matcher
+    rtmr3: Matcher
+    mr_seam: Matcher
+    mr_signer_seam: Matcher
+    seam_attributes: Matcher
+    tee_tcb_svn: Matcher
+    mr_service_td: Matcher
+    tcb_status: Matcher
+    tcb_date: Matcher
+    advisories: Matcher
+    tcb_evaluation_number: Matcher
+    fmspc: Matcher
+    ppid: Matcher
+    dynamic_platform: Matcher
+    cached_keys: Matcher
+    smt_enabled: Matcher
+    revoked: Matcher
+
+    _types = AppraisalPolicy._types | {
+        "version": int,
+        "sept_ve_disable": bool,
+        "migratable": bool,
+        "td_attributes": Bits,
+        "xfam": Bits,
+        "mr_owner": bytes,
+        "mr_owner_config": bytes,
+        "rtmr0": bytes,
+        "rtmr1": bytes,
+        "rtmr2": bytes,
+        "rtmr3": bytes,
+        "mr_seam": bytes,
+        "mr_signer_seam": bytes,
+        "seam_attributes": bytes,
+        "tee_tcb_svn": bytes,
+        "mr_service_td": bytes,
+        "tcb_status": str,
+        "tcb_date": int,
+        "advisories": tuple,
+        "tcb_evaluation_number": int,
+        "fmspc": bytes,
+        "ppid": bytes,
+        "dynamic_platform": bool,
+        "cached_keys": bool,
+        "smt_enabled": bool,
+        "revoked": bool,
+    }
+    _hints = {
+        "measurement": "another firmware (TDVF) of the trust domain; kernel and command line are in the RTMRs",
+        "rtmr0": "another configuration by the host: memory, vCPUs, ACPI tables; or another firmware",
+        "rtmr1": "another kernel, boot loader or partition table",
+        "rtmr2": "another command line or initrd",
+        "rtmr3": "the workload has extended it otherwise",
+        "debug": "the trust domain can be read by the host",
+        "tcb-status": "microcode, the TDX module or the quoting enclave of the machine need what the advisories say",
+        "advisories": "the machine is open to what the advisory describes",
+        "sept-ve-disable": "the host can take pages away unnoticed; on Azure the paravisor is in between",
+    }
+
+
+TEMPLATE = """# What is accepted of an Intel TDX trust domain. Each field is a value,
+# { at_least = }, { any_of = [] }, { none_of = [] },
+# or { unchecked = "why" }. Nothing set is an error.
+
+kind = "tdx"
+
+# MRTD. Put yours here: zeros match nothing.
+measurement = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+rtmr0 = { unchecked = "name it: what the host configured" }
+rtmr1 = { unchecked = "name it: kernel and boot loader" }
+rtmr2 = { unchecked = "name it: command line and initrd" }
+rtmr3 = { unchecked = "nothing is expected there" }
+debug = false
+svn = { unchecked = "the status says more" }
+version = { any_of = [4, 5] }
+sept_ve_disable = true
+migratable = false
+td_attributes = { unchecked = "debug, migration and SEPT_VE_DISABLE have rules of their own" }
+xfam = { unchecked = "which registers the domain may use" }
+host_data = { unchecked = "MRCONFIGID; name it where you bind a configuration to it" }
+mr_owner = { unchecked = "no owner is bound" }
+mr_owner_config = { unchecked = "no owner is bound" }
+mr_seam = { unchecked = "the status says more" }
+mr_signer_seam = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+seam_attributes = "0000000000000000"
+tee_tcb_svn = { unchecked = "the status says more" }
+mr_service_td = { unchecked = "reports of TDX 1.0 have none" }
+
+# What the vendor says of the machine's firmware. OutOfDate for a while: add it here, and { at_least = } a date below.
+tcb_status = { any_of = ["UpToDate"] }
+tcb_date = { unchecked = "the status says enough" }
+advisories = { unchecked = "the status says enough; { none_of = [] } denies, { any_of = [] } allows" }
+tcb_evaluation_number = { unchecked = "the newest that the collateral has; { at_least = } asks for a later one" }
+fmspc = { unchecked = "any model" }
+revoked = false
+
+# Which machine. Whoever holds a machine in hand can take its keys (WireTap, TEE.fail): where that matters, list the machines
+# that you believe to be locked away, with any_of. Take out those whose keys have leaked with none_of.
+chip_id = { unchecked = "any machine" }
+ppid = { unchecked = "any machine" }
+dynamic_platform = { unchecked = "ordinary on servers" }
+cached_keys = { unchecked = "ordinary on servers" }
+smt_enabled = { unchecked = "ordinary on servers" }
+"""

@@ -1,0 +1,297 @@
+"""AMD SEV-SNP evidence is authentic, step by step (docs/attestation/snp.md)."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from enarx.formats.evidence.snp import Report, split
+from enarx.verify import amd
+from enarx.verify.amd import Certificate, Revocation
+from enarx.verify.certificates import p384_signed
+from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.policies.snp import PRODUCTS, Parts, SnpClaims, Tcb
+from enarx.verify.policy import Bits
+from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/snp.md"
+CHECKS = (
+    "signing-certificate",
+    "product",
+    "certificate-tcb",
+    "certificate-chip",
+    "signature-form",
+    "signature",
+    "issuers",
+    "root",
+    "chain",
+    "validity",
+    "revocation",
+)
+"""The id of every check that is made here, in order."""
+
+ROLES = {0: "vcek", 1: "vlek"}
+ISSUERS = {"vcek": "ask", "vlek": "asvk"}
+ECDSA_P384_SHA384 = 1
+LIMIT = 1 << 384
+CPUID = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
+"""Product by family and upper half of the model."""
+
+
+def verify_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """Do the checks of `examine_snp` all hold? ParseError, VerificationError or UnavailableError if not."""
+    return examine_snp(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. the certificate of the key that the report names, VCEK or VLEK, is there
+    2. certificate and CPUID in the report are of one product
+    3. the certificate is for the TCB that the report states
+    4. and for its chip; not checked where the host masks the chip's id; a VLEK names the provider instead
+    5. the signature is of the form that there is: ECDSA P-384 with SHA-384, halves in range
+    6. the certificate's key made it
+    7. the certificates of its issuer and of the root are there
+    8. the root is pinned
+    9. the root signed itself and the issuer, and that the certificate (RSA-PSS with SHA-384), all of one product
+    10. `now` (unix seconds) lies within the validity of all three
+    11. a list that the root signed, and that holds now, revokes neither; not checked without one
+
+    `evidence` is a report, or an extended one with its table of certificates, which then count as endorsements.
+    ParseError if the bytes are not the format.
+    """
+    report_bytes, beside = split(evidence)
+    report = Report.from_bytes(report_bytes)
+    given = amd.sort(endorsements + beside)
+    found = _chain(report, given.certificates)
+    signer, issuer, root = found
+    revoked = Revocation(revoked=None, end=None, said="nothing to hold a list against")
+    if signer and issuer and root:
+        revoked = amd.revocation(given.crls, root, (issuer, signer), now)
+    anchor = f"AMD ARK-{root.product.capitalize()}" if root and amd.pin(root) in roots.amd else "none"
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    _signer(ledger, report, signer)
+    if signer is None:
+        ledger.unreached()
+    else:
+        _agreement(ledger, report, signer)
+        _signature(ledger, report, signer)
+        _issuers(ledger, found, roots)
+        _certificates(ledger, found, revoked, now)
+    return ledger.examination(_claims(report, signer, revoked), forecast=_forecast(found, revoked))
+
+
+Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
+
+
+def _chain(report: Report, certificates: tuple[Certificate, ...]) -> Chain:
+    """The certificate that fits best, its issuer and the root, as far as they are there."""
+    role = ROLES.get(report.signing_key, "none")
+    signers = [c for c in certificates if c.role == role]
+    if not signers:
+        return None, None, None
+    signer = max(signers, key=lambda c: _fit(c, report))
+    issuers = [c for c in certificates if c.role == ISSUERS[role] and c.subject == signer.issuer]
+    issuer = issuers[0] if issuers else None
+    roots = [c for c in certificates if issuer and c.role == "ark" and c.subject == issuer.issuer]
+    return signer, issuer, roots[0] if roots else None
+
+
+def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
+    of_product = report.cpuid is not None and _product(report.cpuid) == certificate.product
+    of_tcb = _parts(report.reported_tcb, certificate.product) == certificate.parts
+    return of_product, _is_for(certificate, report), of_tcb
+
+
+def _is_for(certificate: Certificate, report: Report) -> bool:
+    """Turin's ids are of 8 bytes, and zeros follow in the report."""
+    hwid = certificate.hwid
+    return len(hwid) in (8, 64) and report.chip_id == hwid.ljust(64, b"\0")
+
+
+def _parts(tcb: bytes, product: str) -> tuple[int, ...]:
+    """The parts of a TCB in the order of `Parts`, by the product's layout; -1 is a part that it has not."""
+    if product == "turin":
+        return tcb[0], tcb[1], tcb[2], tcb[3], tcb[7]
+    return -1, tcb[0], tcb[1], tcb[6], tcb[7]
+
+
+def _signer(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
+    role = ROLES.get(report.signing_key)
+    ledger.check(
+        "signing-certificate",
+        lambda: False if role is None or report.chip_key_masked else (True if signer else None),
+        wanted=f"a {role.upper()}'s certificate" if role else "a report that a VCEK or a VLEK signed",
+        got="masked by the host" if report.chip_key_masked else "there" if signer else "none",
+        hint="enarx endorsements fetch gets it from the vendor; the host's certificate table may have it",
+    )
+
+
+def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
+    product = _product(report.cpuid) if report.cpuid else signer.product
+    ledger.check(
+        "product",
+        lambda: product == signer.product and product in PRODUCTS,
+        wanted=product,
+        got=signer.product,
+        needs="signing-certificate",
+        hint="a certificate of another product's machine",
+    )
+    stated = _parts(report.reported_tcb, signer.product)
+    ledger.check(
+        "certificate-tcb",
+        lambda: signer.parts == stated,
+        wanted=str(stated),
+        got=str(signer.parts),
+        needs="product",
+        hint="the certificate is for another TCB of this machine: fetch the one for the TCB that the report states",
+    )
+    masked = not any(report.chip_id)
+    ledger.check(
+        "certificate-chip",
+        lambda: bool(signer.csp_id) if signer.role == "vlek" else None if masked else _is_for(signer, report),
+        wanted="a provider" if signer.role == "vlek" else report.chip_id.hex(),
+        got=signer.csp_id or signer.hwid.hex(),
+        needs="signing-certificate",
+        hint="a certificate of another machine",
+    )
+
+
+def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
+    _, issuer, root = found
+    ledger.check(
+        "issuers",
+        lambda: True if root else None,
+        wanted="ASK or ASVK, and ARK, of the certificate's product",
+        got="there" if root else "none" if issuer is None else "no ARK",
+        needs="signing-certificate",
+        hint="the vendor's cert_chain of the product",
+    )
+    ledger.check(
+        "root",
+        lambda: root is not None and amd.pin(root) in roots.amd,
+        wanted="a pinned root",
+        got=amd.pin(root).hex() if root else "none",
+        needs="issuers",
+        hint="a root that is not the vendor's",
+    )
+
+
+def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -> None:
+    chain = [c for c in reversed(found) if c]
+    ledger.check(
+        "chain",
+        lambda: _holds(found),
+        wanted="each signed by the one before, of one product",
+        got=", ".join(f"{c.role} {c.product}" for c in chain),
+        needs="root",
+        hint="certificates of another product, or changed ones",
+    )
+    start, end = max(c.start for c in chain), min(c.end for c in chain)
+    ledger.check(
+        "validity",
+        lambda: start <= now <= end,
+        wanted=f"{start} to {end}",
+        got=str(now),
+        needs="chain",
+        hint="a VLEK lives a year: fetch the current one, and have the report made anew",
+    )
+    ledger.check(
+        "revocation",
+        lambda: None if revoked.revoked is None else not revoked.revoked,
+        wanted="not revoked",
+        got=revoked.said,
+        needs="chain",
+        hint="the vendor has revoked it: nothing that it says counts any more",
+    )
+
+
+def _holds(found: Chain) -> bool:
+    signer, issuer, root = found
+    assert signer is not None and issuer is not None and root is not None  # noqa: PT018  # the root is pinned
+    return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
+
+
+def _product(cpuid: tuple[int, int, int]) -> str:
+    return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
+
+
+def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
+    formed = report.signature_algorithm == ECDSA_P384_SHA384 and 0 < report.r < LIMIT and 0 < report.s < LIMIT
+    ledger.check(
+        "signature-form",
+        lambda: formed,
+        wanted="algorithm 1, r and s of 384 bits and not zero",
+        got=f"algorithm {report.signature_algorithm}, r of {report.r.bit_length()} bits, s of {report.s.bit_length()}",
+        needs="signing-certificate",
+        hint="not made by AMD's firmware",
+    )
+    ledger.check(
+        "signature",
+        lambda: p384_signed(signer.der, encode_dss_signature(report.r, report.s), report.signed),
+        wanted=f"made by the {signer.role.upper()}",
+        got="the report",
+        needs="signature-form",
+        hint="the report was changed on its way, or another machine made it",
+    )
+
+
+def _forecast(found: Chain, revoked: Revocation) -> tuple[Forecast, ...]:
+    ends = [Forecast(id="validity", until=c.end, reason=f"the {c.role.upper()}'s certificate ends") for c in found if c]
+    if revoked.end is not None:
+        ends.append(Forecast(id="revocation", until=revoked.end, reason="the revocation list ends"))
+    return tuple(ends)
+
+
+def _tcb(tcb: bytes, product: str) -> Tcb:
+    fmc, bootloader, tee, snp, microcode = _parts(tcb, product)
+    parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)
+    return Tcb(**{product: parts}) if product in PRODUCTS else Tcb()
+
+
+def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> SnpClaims:
+    product = _product(report.cpuid) if report.cpuid else signer.product if signer else "unknown"
+    bit = (report.policy >> 16).__rshift__
+    platform = report.platform_info.__rshift__
+    masked = not any(report.chip_id)
+    none = Unknown(reason=f"reports of version {report.version} have none")
+    return SnpClaims(
+        kind="snp",
+        measurement=report.measurement,
+        host_data=report.host_data,
+        report_data=report.report_data,
+        debug=bool(bit(3) & 1),
+        svn=report.guest_svn,
+        chip_id=Unknown(reason="the host masks the chip's id") if masked else report.chip_id,
+        version=report.version,
+        product=product,
+        signing_key=ROLES.get(report.signing_key, "none"),
+        vmpl=report.vmpl,
+        family_id=report.family_id,
+        image_id=report.image_id,
+        policy_smt=bool(bit(0) & 1),
+        policy_migration_agent=bool(bit(2) & 1),
+        policy_single_socket=bool(bit(4) & 1),
+        policy_cxl=bool(bit(5) & 1),
+        policy_rapl_disabled=bool(bit(7) & 1),
+        policy_ciphertext_hiding=bool(bit(8) & 1),
+        policy_abi=report.policy & 0xFFFF,
+        platform_smt=bool(platform(0) & 1),
+        platform_tsme=bool(platform(1) & 1),
+        platform_ecc=bool(platform(2) & 1),
+        platform_rapl_disabled=bool(platform(3) & 1),
+        platform_ciphertext_hiding=bool(platform(4) & 1),
+        platform_alias_check=bool(platform(5) & 1),
+        platform_tio=bool(platform(7) & 1),
+        id_key_digest=report.id_key_digest,
+        author_key_digest=report.author_key_digest,
+        report_id=report.report_id,
+        report_id_ma=report.report_id_ma,
+        reported_tcb=_tcb(report.reported_tcb, product),
+        committed_tcb=_tcb(report.committed_tcb, product),
+        launch_tcb=_tcb(report.launch_tcb, product),
+        current_tcb=_tcb(report.current_tcb, product),
+        launch_mitigations=Bits(report.launch_mitigations) if report.version >= 5 else none,
+        current_mitigations=Bits(report.current_mitigations) if report.version >= 5 else none,
+        csp_id=signer.csp_id if signer else "",
+        revoked=Unknown(reason=revoked.said) if revoked.revoked is None else revoked.revoked,
+    )

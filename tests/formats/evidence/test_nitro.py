@@ -1,0 +1,151 @@
+"""Nitro documents and COSE: strict about everything that two readers could read in two ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import ParseError
+from enarx.formats.evidence.cose import MAX_DEPTH, decode, sign1
+from enarx.formats.evidence.nitro import Evidence
+from tests.forge import aws
+
+GOOD = aws.document()
+
+
+def test_fields() -> None:
+    found = Evidence.from_bytes(GOOD)
+    assert (found.time, found.nonce, found.user_data) == (aws.NOW, b"\7" * 32, b"")
+    assert found.to_bytes() == GOOD
+    assert found.signed == cbor2.dumps(["Signature1", aws.PROTECTED, b"", cbor2.dumps(aws.payload())])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"module_id": ""},
+        {"module_id": 3},
+        {"module_id": "a\nb"},
+        {"digest": "SHA256"},
+        {"timestamp": 0},
+        {"timestamp": True},
+        {"timestamp": 1 << 53},
+        {"pcrs": {}},
+        {"pcrs": []},
+        {"pcrs": {32: bytes(48)}},
+        {"pcrs": {"0": bytes(48)}},
+        {"pcrs": {0: bytes(47)}},
+        {"pcrs": {0: 7}},
+        {"certificate": b""},
+        {"certificate": bytes(1025)},
+        {"cabundle": []},
+        {"cabundle": {}},
+        {"cabundle": [b"x"] * 17},
+        {"cabundle": ["x"]},
+        {"nonce": bytes(1025)},
+        {"nonce": "x"},
+        {"public_key": b""},
+        {"more": 1},
+    ],
+)
+def test_what_is_no_field(fields: dict[str, Any]) -> None:
+    with pytest.raises(ParseError):
+        Evidence.from_bytes(aws.document(aws.payload(**fields)))
+
+
+def test_what_may_be_missing() -> None:
+    fields = aws.payload()
+    for name in ("public_key", "user_data", "nonce"):
+        del fields[name]
+    assert Evidence.from_bytes(aws.document(fields)).nonce == b""
+    del fields["pcrs"]
+    with pytest.raises(ParseError):
+        Evidence.from_bytes(aws.document(fields))
+
+
+def test_size_and_algorithm() -> None:
+    with pytest.raises(ParseError, match="at most"):
+        Evidence.from_bytes(bytes(70_000))
+    with pytest.raises(ParseError, match="ES384"):
+        Evidence.from_bytes(aws.envelope(cbor2.dumps(aws.payload()), protected=cbor2.dumps({1: -7})))
+    with pytest.raises(ParseError, match="wanted a map"):
+        Evidence.from_bytes(aws.envelope(b"\x80"))
+
+
+@pytest.mark.parametrize("protected", [b"", b"\xa0", cbor2.dumps({1: -8}), cbor2.dumps({1: -35, 4: b""}), b"\x80"])
+def test_the_header_is_an_algorithm_and_nothing_else(protected: bytes) -> None:
+    with pytest.raises(ParseError):
+        sign1(aws.envelope(b"x", protected=protected), "test")
+
+
+@pytest.mark.parametrize("value", [[], [b"", {}, b""], [b"\xa1\1\7", {1: 2}, b"", b""], {}, 7, [b"", [], b"", b""]])
+def test_what_is_no_message(value: Any) -> None:
+    with pytest.raises(ParseError):
+        sign1(cbor2.dumps(value), "test")
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        ("bf6161016162f5ff", {"a": 1, "b": True}),
+        ("9f01f6f4ff", [1, None, False]),
+        ("1903e8", 1000),
+        ("3863", -100),
+        ("1b0000000100000000", 1 << 32),
+        ("6161", "a"),
+        ("82a08140", [{}, [b""]]),
+    ],
+)
+def test_plain_cbor(data: str, value: Any) -> None:
+    assert decode(bytes.fromhex(data), "test") == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "0000",  # something behind it
+        "a201020103",  # a key twice
+        "bf01020103ff",
+        "a1a00102",  # a map as a key
+        "a20102180103",  # a key twice, in two forms
+        "1817",
+        "190017",
+        "1a0000ffff",
+        "1b00000000ffffffff",
+        "a1",
+        "5f4101ff",  # in pieces
+        "61ff",  # no UTF-8
+        "f90000",  # a float
+        "f7",  # undefined
+        "f820",
+        "e0",
+        "1c",  # no argument
+        "c000",  # a tag
+        "ff",
+        "9f01",
+        "bf01",
+        "5bffffffffffffffff",
+        "9bffffffffffffffff",
+        "bbffffffffffffffff",
+        "a1f501",  # true as a key
+        "81" * (MAX_DEPTH + 2) + "00",
+        "995000" + "00" * 0x5000,
+    ],
+)
+def test_what_is_not_strict_cbor(data: str) -> None:
+    with pytest.raises(ParseError):
+        decode(bytes.fromhex(data), "test")
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes(data: bytes) -> None:
+    try:
+        value = decode(data, "test", tags=frozenset((18,)))
+    except ParseError:
+        return
+    assert value is None or isinstance(value, (bool, int, bytes, str, list, dict, cbor2.CBORTag))

@@ -1,0 +1,89 @@
+"""Policies as files: strict, with the place of what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from enarx.errors import UsageError
+from enarx.record import names
+from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, SimulatedPolicy, Unchecked
+from enarx.verify.policy_file import policy_type, read_policy, template
+
+GOOD = """kind = "simulated"
+measurement = { any_of = ["00ff", "01"] }
+host_data = "0a"
+debug = false
+svn = { at_least = 3 }
+chip_id = { none_of = ["aa"] }
+"""
+
+
+def test_every_rule() -> None:
+    policy = read_policy(GOOD, "p.toml")
+    assert policy == SimulatedPolicy(
+        kind=Exactly("simulated"),
+        measurement=AnyOf((b"\x00\xff", b"\1")),
+        host_data=Exactly(b"\n"),
+        debug=Exactly(False),
+        svn=AtLeast(3),
+        chip_id=NoneOf((b"\xaa",)),
+    )
+
+
+def test_unchecked_has_its_reason() -> None:
+    policy = read_policy(GOOD.replace("svn = { at_least = 3 }", 'svn = { unchecked = "why" }'), "p")
+    assert policy.svn == Unchecked(reason="why")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("debug = false\n", "", "p:1:1: no rule for debug"),
+        ("debug", "debugg", "p:4:1: unknown key 'debugg'"),
+        ("= false", "= 0", "p:4:1: debug is 0, wanted true or false"),
+        ('"simulated"', '"simulatd"', "p:1:1: kind 'simulatd' is not known"),
+        ('kind = "simulated"\n', "", "no kind of TEE"),
+        ('"0a"', '"0"', "p:3:1: host_data wants bytes as hexadecimal"),
+        ('"0a"', "7", "p:3:1: host_data wants bytes as hexadecimal"),
+        ("{ at_least = 3 }", "{ at_least = true }", "wanted an integer"),
+        ("{ at_least = 3 }", "{ at_least = 3, any_of = [3] }", "more than one rule"),
+        ("{ at_least = 3 }", "{ any_of = [] }", "at least one value"),
+        ("{ at_least = 3 }", '{ unchecked = " " }', "a reason in words"),
+        ("{ at_least = 3 }", "{ atleast = 3 }", "wanted an integer"),
+        ('host_data = "0a"', 'host_data = { at_least = "0a" }', "no higher and lower"),
+        ("svn", "svn = 3\nsvn", "not TOML"),
+    ],
+)
+def test_what_is_wrong_and_where(old: str, new: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_policy(GOOD.replace(old, new), "p")
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["snp", "sgx", "tdx", "nitro"])
+def test_a_policy_to_begin_with_reads_and_accepts_no_measurement(kind: str) -> None:
+    policy = read_policy(template(kind), kind)
+    assert type(policy) is policy_type(kind)
+    assert isinstance(policy.measurement, Exactly)
+    assert not any(policy.measurement.value)
+    assert policy.debug == Exactly(False)
+    assert set(names(policy)) == set(policy._types)
+
+
+def test_no_policy_to_begin_with_for_what_protects_nothing() -> None:
+    with pytest.raises(UsageError, match="simulated"):
+        template("simulated")
+
+
+def test_bits_and_sets() -> None:
+    assert AtLeast(Bits(5)).accepts(Bits(7))
+    assert not AtLeast(Bits(5)).accepts(Bits(6))
+    assert AnyOf(("a", "b")).accepts(("b",))
+    assert not AnyOf(("a", "b")).accepts(("b", "c"))
+    assert NoneOf(("a",)).accepts(("b",))
+    assert not NoneOf(("a",)).accepts(("b", "a"))
+    assert NoneOf((b"a",)).accepts(b"b")
+    assert not NoneOf((b"a",)).accepts(b"a")
+    assert not NoneOf((b"a",)).accepts("a")
+    with pytest.raises(UsageError):
+        NoneOf(())

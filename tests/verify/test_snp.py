@@ -1,0 +1,246 @@
+"""SNP reports: each check fails by itself; nothing that is signed can be changed; real ones are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import ParseError, VerificationError
+from enarx.formats.evidence.snp import REPORT_SIZE, SIGNED_SIZE
+from enarx.verify import Roots
+from enarx.verify.examination import Examination
+from enarx.verify.policies.snp import Parts, Tcb
+from enarx.verify.policy import Bits
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.snp import CHECKS, examine_snp, verify_snp
+from tests.forge import amd
+
+ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
+ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
+REPORT = amd.sign(amd.blank())
+
+
+def examined(evidence: bytes = REPORT, *endorsements: bytes, now: int = amd.NOW, roots: Roots = ROOTS) -> Examination:
+    return examine_snp(evidence, endorsements=endorsements or (ARK, ASK, VCEK, CRL), roots=roots, now=now)
+
+
+def vlek(csp: str) -> Examination:
+    asvk = amd.ask(vlek=True)
+    report = amd.sign(amd.blank(flags=1 << 2, chip_id=bytes(64)))
+    return examined(report, ARK, asvk, amd.vcek(csp=csp), CRL)
+
+
+def outcomes(examination: Examination) -> dict[str, str]:
+    return {check.id: check.outcome for check in examination.checks}
+
+
+ONLY: dict[str, Callable[[], Examination]] = {
+    "signing-certificate": lambda: examined(amd.sign(amd.blank(flags=7 << 2))),
+    "product": lambda: examined(amd.sign(amd.blank(cpuid=amd.CPUID["milan"]))),
+    "certificate-tcb": lambda: examined(amd.sign(amd.blank(reported_tcb=bytes(8)))),
+    "certificate-chip": lambda: examined(amd.sign(amd.blank(chip_id=b"\1" * 64))),
+    "signature-form": lambda: examined(amd.sign(amd.blank(signature_algorithm=2))),
+    "signature": lambda: examined(amd.sign(amd.blank(), amd.ec_key("another chip"))),
+    "issuers": lambda: examined(REPORT, VCEK, ASK, CRL),
+    "root": lambda: examined(roots=Roots()),
+    "chain": lambda: examined(REPORT, ARK, ASK, amd.vcek(by=amd.rsa_key("nobody")), CRL),
+    "validity": lambda: examined(REPORT, ARK, ASK, amd.vcek(end=amd.START), CRL),
+    "revocation": lambda: examined(REPORT, ARK, ASK, VCEK, amd.crl([7])),
+}
+"""Of each check evidence that fails it, and nothing else but what rests on it."""
+
+
+def test_good_evidence_is_authentic() -> None:
+    found = examined()
+    assert set(outcomes(found).values()) == {PASSED}
+    claims = found.verified().claims
+    assert (claims.measurement, claims.debug, claims.chip_id) == (b"\1" * 48, False, amd.CHIP)
+    assert {f.id for f in found.forecast} == {"validity", "revocation"}
+
+
+@pytest.mark.parametrize("id", ONLY)
+def test_each_check_fails_alone(id: str) -> None:
+    found = outcomes(ONLY[id]())
+    assert found[id] == (NOT_CHECKED if id == "issuers" else FAILED)
+    assert {outcome for other, outcome in found.items() if other != id} <= {PASSED, NOT_REACHED}
+
+
+def test_the_table_is_complete() -> None:
+    assert tuple(ONLY) == CHECKS
+
+
+@pytest.mark.parametrize("missing", [VCEK, ASK, ARK])
+def test_without_a_certificate_nothing_is_decided(missing: bytes) -> None:
+    given = [der for der in (ARK, ASK, VCEK, CRL) if der != missing]
+    assert examined(REPORT, *given).status == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("crl", "said"),
+    [
+        (b"", "no revocation list"),
+        (amd.crl(product="Milan"), "no revocation list"),
+        (amd.crl(by=amd.rsa_key("nobody")), "not signed"),
+        (amd.crl(end=amd.earlier(1), start=amd.earlier(2)), "does not hold"),
+    ],
+)
+def test_without_a_list_that_holds_revocation_is_unknown(crl: bytes, said: str) -> None:
+    found = examined(REPORT, ARK, ASK, VCEK, *([crl] if crl else []))
+    assert found.status == "authentic"
+    assert outcomes(found)["revocation"] == NOT_CHECKED
+    revoked = found.verified().claims.revoked  # type: ignore[attr-defined]
+    assert isinstance(revoked, Unknown)
+    assert said in revoked.reason
+
+
+def test_the_second_of_two_lists_may_be_the_one() -> None:
+    assert (
+        examined(REPORT, ARK, ASK, VCEK, amd.crl(end=amd.earlier(1), start=amd.earlier(2)), CRL).status == "authentic"
+    )
+
+
+def test_the_certificate_that_fits_is_found_among_many() -> None:
+    others = (amd.vcek(chip=b"\7" * 64), amd.vcek(tcb=bytes(8)), amd.ark("Milan"), amd.ask("Milan"), amd.vcek("Milan"))
+    assert examined(REPORT, *others, ARK, ASK, VCEK, CRL, b"{}").status == "authentic"
+
+
+def test_vlek() -> None:
+    found = vlek("CN=cc.example")
+    assert found.status == "authentic"
+    claims: Any = found.verified().claims
+    assert (claims.csp_id, claims.signing_key) == ("CN=cc.example", "vlek")
+    assert isinstance(claims.chip_id, Unknown)
+
+
+def test_a_masked_chip_id_is_not_held_against_a_vcek() -> None:
+    found = examined(amd.sign(amd.blank(chip_id=bytes(64))))
+    assert (found.status, outcomes(found)["certificate-chip"]) == ("authentic", NOT_CHECKED)
+
+
+def test_a_masked_key_signs_nothing() -> None:
+    assert outcomes(examined(amd.sign(amd.blank(flags=2))))["signing-certificate"] == FAILED
+
+
+def test_turin_has_a_layout_and_ids_of_its_own() -> None:
+    tcb, chip = amd.TCB["turin"], b"\5" * 8
+    ark, ask = amd.ark("Turin"), amd.ask("Turin")
+    given = (ark, ask, amd.vcek("Turin", tcb=tcb, chip=chip, said="Turin"), amd.crl(product="Turin"))
+    report = amd.blank(
+        cpuid=amd.CPUID["turin"],
+        chip_id=chip.ljust(64, b"\0"),
+        **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb),
+    )
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    claims: Any = examined(amd.sign(report), *given, roots=roots).verified().claims
+    assert claims.reported_tcb == Tcb(turin=Parts(fmc=1, bootloader=1, tee=0, snp=2, microcode=71))
+    assert examined(amd.sign(report).replace(chip, b"\6" * 8), *given, roots=roots).status == "not authentic"
+
+
+def test_version_2_takes_the_product_from_the_certificate() -> None:
+    old = amd.blank(version=2, cpuid=None, launch_mitigations=0, current_mitigations=0)
+    claims: Any = examined(amd.sign(old)).verified().claims
+    assert (claims.product, claims.version) == ("genoa", 2)
+    assert isinstance(claims.launch_mitigations, Unknown)
+
+
+def test_claims_are_what_the_bits_say() -> None:
+    claims: Any = examined(amd.sign(amd.blank(policy=0x1BF0203, platform_info=0xFF))).verified().claims
+    assert claims.policy_abi == 0x203
+    assert claims.debug
+    assert all(getattr(claims, name) for name in claims.__fields__ if name.startswith("platform_"))
+    assert claims.current_mitigations == Bits(1)
+
+
+def test_a_signer_of_no_known_product_or_without_its_parts_is_for_nothing() -> None:
+    assert outcomes(examined(REPORT, ARK, ASK, amd.vcek(said="Rome"), CRL))["product"] == FAILED
+    unknown = amd.sign(amd.blank(cpuid=(0x17, 0x31, 0)))
+    assert outcomes(examined(unknown))["product"] == FAILED
+
+
+def test_an_extended_report_brings_its_certificates() -> None:
+    guids = ("63da758de6644564adc5f4b93be8accd", "4ab7b379bbac4fe4a02f05aef327c782", "c0b406a4a803495297433fb6014cd0ae")
+    table, body = b"", b""
+    for guid, der in zip(guids, (VCEK, ASK, ARK), strict=True):
+        table += bytes.fromhex(guid) + (24 * 4 + len(body)).to_bytes(4, "little") + len(der).to_bytes(4, "little")
+        body += der
+    assert examined(REPORT + table + bytes(24) + body, CRL).status == "authentic"
+
+
+@pytest.mark.parametrize("bit", [*range(0, SIGNED_SIZE * 8, 97), *range(SIGNED_SIZE * 8, (SIGNED_SIZE + 144) * 8, 61)])
+def test_no_bit_can_be_changed(bit: int) -> None:
+    changed = bytearray(REPORT)
+    changed[bit // 8] ^= 1 << bit % 8
+    try:
+        found = examined(bytes(changed))
+    except ParseError:
+        return
+    assert found.status == "not authentic"
+
+
+def test_verify_raises() -> None:
+    assert verify_snp(REPORT, endorsements=(ARK, ASK, VCEK), roots=ROOTS, now=amd.NOW).claims.kind == "snp"
+    with pytest.raises(VerificationError):
+        verify_snp(REPORT, endorsements=(ARK, ASK, VCEK), roots=ROOTS, now=0)
+
+
+BAD_EXTENSION = amd.certificate(
+    "SEV-VCEK", "SEV-Genoa", amd.ec_key("chip"), amd.rsa_key("SEV-Genoa"), absolute={"2.5.29.19": b"junk"}
+)
+
+
+@pytest.mark.parametrize(
+    "junk", [BAD_EXTENSION, b"", b"0", b"0\x82\1\0", VCEK[:-1], VCEK + b"\0", bytes(20_000), bytes(2 << 20)]
+)
+def test_what_is_no_certificate_is_said_to_be_none(junk: bytes) -> None:
+    with pytest.raises(ParseError):
+        examined(REPORT, ARK, junk)
+
+
+def test_other_certificates_are_passed_over() -> None:
+    other = amd.certificate("Somebody", "Somebody", amd.rsa_key("x"), amd.rsa_key("x"))
+    assert examined(REPORT, other, ARK, ASK, VCEK, CRL).status == "authentic"
+
+
+def test_a_key_of_another_kind_verifies_nothing() -> None:
+    assert outcomes(examined(REPORT, ARK, ASK, amd.vcek(key=amd.rsa_key("chip")), CRL))["signature"] == FAILED
+
+
+def test_a_curve_that_is_not_known_verifies_nothing() -> None:
+    oid = bytes.fromhex("06052b81040022")
+    strange = VCEK.replace(oid, oid[:-1] + b"\x7f")
+    assert outcomes(examined(REPORT, ARK, ASK, strange, CRL))["signature"] == FAILED
+
+
+def test_a_tcb_part_over_255_is_for_nothing() -> None:
+    strange = amd.vcek(extensions_over={"3.8": amd.integer(256)})
+    assert outcomes(examined(REPORT, ARK, ASK, strange, CRL))["certificate-tcb"] == FAILED
+
+
+def test_a_root_with_a_key_of_another_kind_signs_nothing() -> None:
+    ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.ec_key("root"), amd.rsa_key("ARK-Genoa"))
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    found = outcomes(examined(REPORT, ark, ASK, VCEK, CRL, roots=roots))
+    assert (found["chain"], found["revocation"]) == (FAILED, NOT_REACHED)
+
+
+@given(st.binary(max_size=3000))
+def test_whatever_the_bytes(data: bytes) -> None:
+    try:
+        found = examined(data)
+    except ParseError:
+        return
+    assert found.status == "not authentic"
+
+
+@given(st.binary(min_size=REPORT_SIZE - 4, max_size=REPORT_SIZE - 4))
+def test_whatever_the_report(data: bytes) -> None:
+    try:
+        found = examined(b"\5\0\0\0" + data)
+    except ParseError:
+        return
+    assert found.status == "not authentic"
