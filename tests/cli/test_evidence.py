@@ -51,6 +51,8 @@ VECTORS = [
     ("nitro/neg-pcr0-flipped", [], "evidence", 126, None),
     ("nitro/neg-trailing", [], "evidence", 126, None),
     ("nitro/neg-truncated", [], "evidence", 126, None),
+    ("cca/trustee", ["cpak-pub.json"], "2026-01-01", 0, ""),
+    ("cca/veraison-tf-rmm", ["cca_platform.pem"], "2026-01-01", 0, ""),
 ]
 """Vector, endorsements, time, exit code of its authenticity, and the check that a policy to begin with refuses it by: ""
 is none but the measurement and a revocation list that is not there; None is not asked."""

@@ -14,6 +14,7 @@ VERIFIERS = {
     "sgx": ("dcap", "SGX_CHECKS"),
     "tdx": ("dcap", "TDX_CHECKS"),
     "nitro": ("nitro", "CHECKS"),
+    "cca": ("cca", "CHECKS"),
 }
 """Page of the docs, module of `enarx.verify` and of `tests.verify`, and where its ids stand."""
 

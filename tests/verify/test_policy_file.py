@@ -60,7 +60,7 @@ def test_what_is_wrong_and_where(old: str, new: str, said: str) -> None:
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["snp", "sgx", "tdx", "nitro"])
+@pytest.mark.parametrize("kind", ["snp", "sgx", "tdx", "nitro", "cca"])
 def test_a_policy_to_begin_with_reads_and_accepts_no_measurement(kind: str) -> None:
     policy = read_policy(template(kind), kind)
     assert type(policy) is policy_type(kind)

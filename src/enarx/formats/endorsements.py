@@ -7,8 +7,14 @@ import binascii
 import json
 import re
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
 
 from enarx.errors import ParseError
 from enarx.formats.evidence.snp import certificate_table
@@ -17,7 +23,13 @@ from enarx.record import record
 MAX_SIZE = 64 << 20
 WHAT = "endorsements"
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s*([A-Za-z0-9+/=\s]*?)-----END \1-----")
-_BLOCKS = {b"CERTIFICATE": "endorsement", b"X509 CRL": "endorsement", b"PUBLIC KEY": "key"}
+_BLOCKS = {
+    b"CERTIFICATE": "endorsement",
+    b"X509 CRL": "endorsement",
+    **dict.fromkeys((b"PUBLIC KEY", b"EC PRIVATE KEY", b"PRIVATE KEY"), "key"),
+}
+"""A private key stands for its public one: makers of test platforms hand out nothing else."""
+
 _CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 _DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a\x86\x48", re.DOTALL)
 """How a SubjectPublicKeyInfo begins, and a certificate does not: the algorithm of an RSA or an elliptic-curve key."""
@@ -53,19 +65,27 @@ def _pem(data: bytes) -> Given:
             der = base64.b64decode(b"".join(text.split()), validate=True)
         except binascii.Error:
             raise ParseError("endorsement-pem", "a PEM block that is not base64", what=WHAT) from None
-        found[_BLOCKS[label]].append(der if label != b"PUBLIC KEY" else _key(der))
+        if label.endswith(b"PRIVATE KEY"):
+            der = _public(der)
+        found[_BLOCKS[label]].append(_key(der) if _BLOCKS[label] == "key" else der)
     if not found["endorsement"] and not found["key"]:
         raise ParseError("endorsement-pem", "PEM without a whole block in it", what=WHAT)
     return Given(endorsements=tuple(found["endorsement"]), keys=tuple(found["key"]))
 
 
+def _public(der: bytes) -> bytes:
+    try:
+        key = load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+        raise ParseError("endorsement-key", "a private key that can not be read", what=WHAT) from e
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _key(der: bytes) -> bytes:
     try:
         load_der_public_key(der)
-    except (ValueError, TypeError) as e:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise ParseError("endorsement-key", "a public key that is none", what=WHAT) from e
-    except Exception as e:  # UnsupportedAlgorithm, which is no ValueError
-        raise ParseError("endorsement-key", "a public key of a kind that is not known", what=WHAT) from e
     return der
 
 

@@ -93,5 +93,9 @@ def _examiner(kind: str) -> Callable[..., Examination]:
             from enarx.verify.nitro import examine_nitro
 
             return examine_nitro
+        case "cca":
+            from enarx.verify.cca import examine_cca
+
+            return examine_cca
         case _:
             raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(kind)[:40]}")

@@ -54,6 +54,10 @@ def policy_type(kind: str) -> type[AppraisalPolicy]:
             from enarx.verify.policies.nitro import NitroPolicy
 
             return NitroPolicy
+        case "cca":
+            from enarx.verify.policies.cca import CcaPolicy
+
+            return CcaPolicy
     raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
 
 
@@ -74,6 +78,10 @@ def template(kind: str) -> str:
             return TEMPLATE
         case "nitro":
             from enarx.verify.policies.nitro import TEMPLATE
+
+            return TEMPLATE
+        case "cca":
+            from enarx.verify.policies.cca import TEMPLATE
 
             return TEMPLATE
         case _:

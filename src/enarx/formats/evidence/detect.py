@@ -20,14 +20,8 @@ def detect(data: bytes) -> str:
         return "cca"
     if data[:2] in (b"\x84\x44", b"\xd2\x84", b"\x84\x58"):
         return "nitro"
-    if data.lstrip()[:1] == b"{":
-        return "az-tdx-vtpm" if b'"td_quote"' in data else "az-snp-vtpm"
     if len(data) >= 1000 and 0 < int.from_bytes(data[:4], "little") < 256:
         return "snp"
-    if data[:1] in (b"\xa7", b"\xa8") and b"measurement" in data[:400]:
-        return "simulated"
-    if data[:1] == b"\x0a" or data[:1] in (b"\xa3", b"\xa4"):
-        return "tpm"
     raise UsageError(
         "kind", "the kind of this evidence is not known by its beginning", hint=f"--kind {'|'.join(KINDS)}"
     )

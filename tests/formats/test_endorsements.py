@@ -1,0 +1,92 @@
+"""Endorsement files: what each holds, and nothing for what holds none."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import ParseError
+from enarx.formats.endorsements import Given, read
+from tests.forge import amd, arm
+
+CERTIFICATE, LIST, KEY = amd.ark(), amd.crl(), arm.spki("platform")
+
+
+def pem(label: str, der: bytes) -> bytes:
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n".encode()
+
+
+def jwk(**changes: object) -> bytes:
+    raw = arm.point("platform")
+    x, y = (base64.urlsafe_b64encode(half).rstrip(b"=").decode() for half in (raw[1:49], raw[49:]))
+    return json.dumps({"kty": "EC", "crv": "P-384", "x": x, "y": y} | changes).encode()
+
+
+def test_der() -> None:
+    assert read(CERTIFICATE) == Given(endorsements=(CERTIFICATE,))
+    assert read(LIST) == Given(endorsements=(LIST,))
+    assert read(KEY) == Given(keys=(KEY,))
+
+
+def test_pem_with_many_and_text_between() -> None:
+    data = b"root\n" + pem("CERTIFICATE", CERTIFICATE) + b"list\n" + pem("X509 CRL", LIST) + pem("PUBLIC KEY", KEY)
+    assert read(data) == Given(endorsements=(CERTIFICATE, LIST), keys=(KEY,))
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_private_key_stands_for_its_public_one(form: PrivateFormat) -> None:
+    assert read(arm.key("platform").private_bytes(Encoding.PEM, form, NoEncryption())) == Given(keys=(KEY,))
+
+
+def test_json() -> None:
+    assert read(jwk()) == Given(keys=(KEY,))
+    assert read(b' {"tcb_info": ""}') == Given(endorsements=(b' {"tcb_info": ""}',))
+
+
+def test_a_table() -> None:
+    guid = bytes.fromhex("c0b406a4a803495297433fb6014cd0ae")
+    table = guid + (48).to_bytes(4, "little") + len(CERTIFICATE).to_bytes(4, "little") + bytes(24) + CERTIFICATE
+    assert read(table) == Given(endorsements=(CERTIFICATE,))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"text",
+        b"{",
+        b"[1]",
+        b'{"kty": "EC"}',
+        b"[" * 100_000,
+        jwk(x="AA"),
+        jwk(crv="P-1"),
+        jwk(y=7),
+        pem("CERTIFICATE REQUEST", b"x"),
+        b"-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\n",
+        pem("PUBLIC KEY", b"x"),
+        pem("PRIVATE KEY", b"x"),
+        KEY[:40],
+    ],
+)
+def test_what_holds_nothing(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        read(data)
+
+
+def test_size() -> None:
+    with pytest.raises(ParseError, match="at most"):
+        read(bytes((64 << 20) + 1))
+
+
+@given(st.binary(max_size=300))
+def test_whatever_the_bytes(data: bytes) -> None:
+    try:
+        assert read(data) is not None
+    except ParseError:
+        return
