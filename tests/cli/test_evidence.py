@@ -53,6 +53,12 @@ VECTORS = [
     ("nitro/neg-truncated", [], "evidence", 126, None),
     ("cca/trustee", ["cpak-pub.json"], "2026-01-01", 0, ""),
     ("cca/veraison-tf-rmm", ["cca_platform.pem"], "2026-01-01", 0, ""),
+    ("az-snp-vtpm/trustee/evidence-v0.json", [MILAN], "2025-06-01", 0, None),
+    ("az-snp-vtpm/trustee/evidence-v1.json", [MILAN], "2025-06-01", 0, None),
+    ("az-snp-vtpm/trustee/evidence-v2.json", [MILAN], "2025-06-01", 0, None),
+    ("az-snp-vtpm/trustee/evidence-genoa.json", [GENOA], "2025-06-01", 0, None),
+    ("tpm/go-tpm-tools/gce-cos-85-nonce9009.pb", [], "2026-01-01", 0, None),
+    ("tpm/go-tpm-tools/gce-cos-85-no-nonce.pb", [], "2026-01-01", 0, None),
 ]
 """Vector, endorsements, time, exit code of its authenticity, and the check that a policy to begin with refuses it by: ""
 is none but the measurement and a revocation list that is not there; None is not asked."""

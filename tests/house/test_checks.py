@@ -15,6 +15,8 @@ VERIFIERS = {
     "tdx": ("dcap", "TDX_CHECKS"),
     "nitro": ("nitro", "CHECKS"),
     "cca": ("cca", "CHECKS"),
+    "tpm": ("tpm", "CHECKS"),
+    "azure": ("azure", "CHECKS"),
 }
 """Page of the docs, module of `enarx.verify` and of `tests.verify`, and where its ids stand."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from enarx.errors import UsageError
 from enarx.record import names
+from enarx.verify import Roots
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, SimulatedPolicy, Unchecked
 from enarx.verify.policy_file import policy_type, read_policy, template
 
@@ -60,7 +61,7 @@ def test_what_is_wrong_and_where(old: str, new: str, said: str) -> None:
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["snp", "sgx", "tdx", "nitro", "cca"])
+@pytest.mark.parametrize("kind", ["snp", "sgx", "tdx", "nitro", "cca", "tpm", "az-snp-vtpm"])
 def test_a_policy_to_begin_with_reads_and_accepts_no_measurement(kind: str) -> None:
     policy = read_policy(template(kind), kind)
     assert type(policy) is policy_type(kind)
@@ -87,3 +88,45 @@ def test_bits_and_sets() -> None:
     assert not NoneOf((b"a",)).accepts("a")
     with pytest.raises(UsageError):
         NoneOf(())
+
+
+def test_text_of_what_is_refused() -> None:
+    assert NoneOf(("a", "b")).text() == "none of a, b"
+
+
+SNP = template("snp").replace('{ unchecked = "not in every report" }', "{ at_least = 0x1 }")
+
+
+def test_values_of_a_kind() -> None:
+    policy = read_policy(SNP, "p")
+    assert policy.launch_mitigations == AtLeast(Bits(1))  # type: ignore[attr-defined]
+    sgx = read_policy(template("sgx").replace("advisories = {", 'advisories = ["A"] #'), "p")
+    assert sgx.advisories == Exactly(("A",))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SNP.replace("0x1 }", '"1" }'), "a mask of bits"),
+        (SNP.replace("0x1 }", "-1 }"), "a mask of bits"),
+        (SNP.replace("microcode = 219", "microcode = 256"), "wanted 0 to 255"),
+        (SNP.replace("microcode = 219", "ucode = 219"), "unknown key 'ucode'"),
+        (SNP.replace("milan = {", "rome = {"), "unknown key 'rome'"),
+        (SNP.split("# Floors")[0] + "reported_tcb = 3\ncommitted_tcb = 3\nlaunch_tcb = 3", "wanted a table"),
+        (SNP.split("# Floors")[0] + "reported_tcb = {}\ncommitted_tcb = 3\nlaunch_tcb = 3", "without a product"),
+        (template("sgx").replace("advisories = {", 'advisories = "A" #'), "an array of texts"),
+    ],
+)
+def test_values_of_a_kind_that_are_none(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_policy(text, "p")
+
+
+def test_no_policy_of_no_kind() -> None:
+    with pytest.raises(UsageError, match="is no kind"):
+        policy_type("enigma")
+
+
+def test_a_pin_is_of_32_bytes() -> None:
+    with pytest.raises(UsageError, match="32 bytes"):
+        Roots(amd=(b"short",))

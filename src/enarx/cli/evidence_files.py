@@ -9,7 +9,7 @@ from enarx.cli import console
 from enarx.errors import ParseError, UsageError
 from enarx.formats.endorsements import MAX_SIZE, Given, read
 
-KEYED = {"cca": "cca"}
+KEYED = {"cca": "cca", "tpm": "tpm"}
 """Kinds without a public root: keys that the user gives are whom to believe."""
 
 

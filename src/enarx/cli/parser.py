@@ -290,7 +290,7 @@ def _evidence(commands: Sub) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a public key to believe, for kinds without a public root (cca)",
+        help="a public key to believe, for kinds without a public root (cca, tpm)",
     )
     verify.add_argument("--policy", metavar="FILE", default="", help="what is acceptable (enarx policy init)")
     verify.add_argument(
@@ -313,7 +313,7 @@ def _policy(commands: Sub) -> None:
         "write a commented policy, which refuses everything until it has a measurement",
         "enarx policy init --kind snp --measurement 00ff... snp.toml",
     )
-    init.add_argument("--kind", required=True, metavar="KIND", help="snp, sgx, tdx, nitro or cca")
+    init.add_argument("--kind", required=True, metavar="KIND", help="snp, sgx, tdx, nitro, cca, tpm or az-snp-vtpm")
     init.add_argument("--measurement", action="append", default=[], metavar="HEX", help="what to accept")
     init.add_argument("file", nargs="?", default="", metavar="FILE", help="default: stdout")
 

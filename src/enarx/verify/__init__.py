@@ -97,5 +97,13 @@ def _examiner(kind: str) -> Callable[..., Examination]:
             from enarx.verify.cca import examine_cca
 
             return examine_cca
+        case "az-snp-vtpm":
+            from enarx.verify.azure import examine_az_snp
+
+            return examine_az_snp
+        case "tpm":
+            from enarx.verify.tpm import examine_tpm
+
+            return examine_tpm
         case _:
             raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(kind)[:40]}")

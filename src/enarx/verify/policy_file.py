@@ -58,6 +58,14 @@ def policy_type(kind: str) -> type[AppraisalPolicy]:
             from enarx.verify.policies.cca import CcaPolicy
 
             return CcaPolicy
+        case "az-snp-vtpm":
+            from enarx.verify.policies.azure import AzSnpPolicy
+
+            return AzSnpPolicy
+        case "tpm":
+            from enarx.verify.policies.tpm import TpmPolicy
+
+            return TpmPolicy
     raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
 
 
@@ -82,6 +90,14 @@ def template(kind: str) -> str:
             return TEMPLATE
         case "cca":
             from enarx.verify.policies.cca import TEMPLATE
+
+            return TEMPLATE
+        case "az-snp-vtpm":
+            from enarx.verify.policies.azure import SNP_TEMPLATE
+
+            return SNP_TEMPLATE
+        case "tpm":
+            from enarx.verify.policies.tpm import TEMPLATE
 
             return TEMPLATE
         case _:

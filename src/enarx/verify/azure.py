@@ -1,0 +1,121 @@
+"""Evidence of Azure's confidential VMs is authentic, step by step (docs/attestation/azure.md)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from enarx.formats.evidence.azure import Evidence
+from enarx.formats.evidence.tpm import MAX_PCRS
+from enarx.record import as_dict
+from enarx.verify import snp
+from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.policies.azure import AzSnpClaims
+from enarx.verify.result import NOT_CHECKED, PASSED, Claims, Endorsements, Unknown
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/azure.md"
+INNER = "snp-"
+CHECKS = (*(INNER + id for id in snp.CHECKS), "runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
+"""The id of every check that is made here, in order: those of the report, then those of what stands on it."""
+
+
+def verify_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """Do the checks of `examine_az_snp` all hold? ParseError, VerificationError or UnavailableError if not."""
+    return examine_az_snp(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. to 11. the checks of `examine_snp` on the report in the HCL report
+    12. the report data is SHA-256 of the runtime data, as received, and zeros: so its key is the virtual TPM's
+    13. the quote is of all registers of SHA-256
+    14. its digest is that of the values given
+    15. the virtual TPM's key signed the quote (RSASSA with SHA-256)
+
+    A VCEK in the evidence counts as an endorsement. ParseError if the bytes are not the format.
+    """
+    found = Evidence.from_bytes(evidence)
+    beside = (found.vcek,) if found.vcek else ()
+    inner = snp.examine_snp(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
+    ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE)
+    _carried(ledger, inner)
+    bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
+    ledger.check(
+        "runtime-data",
+        lambda: inner.said.report_data == bound,
+        wanted=inner.said.report_data.hex(),
+        got=bound.hex(),
+        hint="the paravisor's keys and claims were changed on their way",
+    )
+    ledger.check(
+        "pcr-selection",
+        lambda: found.quote.bank == "sha256" and found.quote.selection == tuple(range(MAX_PCRS)),
+        wanted="all registers of sha256",
+        got=f"{len(found.quote.selection)} registers of {found.quote.bank}",
+    )
+    digest = hashlib.sha256(b"".join(found.pcrs)).digest()
+    ledger.check(
+        "pcr-digest",
+        lambda: digest == found.quote.digest,
+        wanted=found.quote.digest.hex(),
+        got=digest.hex(),
+        needs="pcr-selection",
+        hint="the values of the registers were changed on their way",
+    )
+    ledger.check(
+        "quote-signature",
+        lambda: _signed(found),
+        wanted="made by the virtual TPM's key",
+        got="the quote",
+        needs="runtime-data",
+        hint="the quote was changed on its way, or another TPM made it",
+    )
+    return ledger.examination(_claims(found, inner.said), forecast=inner.forecast)
+
+
+def _carried(ledger: Ledger, inner: Examination) -> None:
+    """The checks of the hardware's report, as they came out."""
+    stopped = ""
+    for check in inner.checks:
+        outcome = check.outcome
+        reached = outcome in (PASSED, NOT_CHECKED) or outcome == "failed"
+        ledger.check(
+            INNER + check.id,
+            lambda outcome=outcome: None if outcome == NOT_CHECKED else outcome == PASSED,  # type: ignore[misc]
+            wanted=check.wanted,
+            got=check.got,
+            needs="" if reached else stopped,
+            hint=check.hint,
+        )
+        if outcome != PASSED:
+            stopped = stopped or INNER + check.id
+
+
+def _signed(found: Evidence) -> bool:
+    e, n = found.key
+    try:
+        key = rsa.RSAPublicNumbers(e, n).public_key()
+        key.verify(found.signature, found.quote.signed, PKCS1v15(), SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _claims(found: Evidence, said: Claims) -> AzSnpClaims:
+    absent = Unknown(reason="the runtime data does not say")
+    return AzSnpClaims(
+        **{
+            **as_dict(said),
+            "kind": "az-snp-vtpm",
+            "report_data": found.quote.extra,
+            "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(found.pcrs)),
+            "secure_boot": absent if found.secure_boot is None else found.secure_boot,
+            "vm_id": absent if found.vm_id is None else found.vm_id,
+            "reset_count": found.quote.reset_count,
+            "restart_count": found.quote.restart_count,
+        }
+    )

@@ -1,0 +1,145 @@
+"""TPM 2.0 quotes are authentic, step by step (docs/attestation/tpm.md)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
+from enarx.verify.certificates import UNREADABLE
+from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.policies.tpm import TpmClaims
+from enarx.verify.result import Endorsements, Unknown
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/tpm.md"
+CHECKS = ("key", "key-provenance", "pcr-selection", "pcr-digest", "quote-signature")
+"""The id of every check that is made here, in order."""
+
+HASHES = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
+CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
+
+
+def verify_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """Do the checks of `examine_tpm` all hold? ParseError, VerificationError or UnavailableError if not."""
+    return examine_tpm(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def examine_tpm(
+    evidence: bytes,
+    *,
+    endorsements: Endorsements,  # noqa: ARG001  # of one shape with its siblings
+    roots: Roots,
+    now: int,  # noqa: ARG001  # as above: nothing in a quote ends
+) -> Examination:
+    """1. the evidence's key is one that signs only what the TPM itself has made
+    2. it is one that the caller knows to be a TPM's (`roots.tpm`); not checked without any
+    3. the values given are of exactly the registers that the quote selects
+    4. the quote's digest is theirs
+    5. the key signed the quote
+
+    ParseError if the bytes are not the format.
+    """
+    found = Evidence.from_bytes(evidence)
+    key = _key(found.key)
+    known = _der(key) in roots.tpm if key is not None else False
+    ledger = Ledger(CHECKS, anchor="a key of the caller's" if known else "none", where=WHERE)
+    ledger.check(
+        "key",
+        lambda: key is not None and found.key.restricted and found.key.signs,
+        wanted="a restricted key that signs",
+        got=f"restricted {found.key.restricted}, signs {found.key.signs}",
+        hint="a key that is not restricted also signs a quote that somebody made up",
+    )
+    ledger.check(
+        "key-provenance",
+        lambda: known if roots.tpm else None,
+        wanted="a key that was given",
+        got=f"{len(roots.tpm)} keys given",
+        hint="give the TPM's attestation key with --trust-anchor, once you know that it is one",
+    )
+    _registers(ledger, found)
+    ledger.check(
+        "quote-signature",
+        lambda: key is not None and _signed(key, found),
+        wanted="made by the key",
+        got="the quote",
+        needs="key",
+        hint="the quote was changed on its way, or another TPM made it",
+    )
+    return ledger.examination(_claims(found, known=known, asked=bool(roots.tpm)), forecast=())
+
+
+def _registers(ledger: Ledger, found: Evidence) -> None:
+    ledger.check(
+        "pcr-selection",
+        lambda: found.quote.selection == tuple(index for index, _ in found.pcrs),
+        wanted=str(found.quote.selection),
+        got=str(tuple(index for index, _ in found.pcrs)),
+        hint="values of registers that were not quoted, or some are missing",
+    )
+    digest = hashlib.new(found.signature.hash, b"".join(value for _, value in found.pcrs)).digest()
+    ledger.check(
+        "pcr-digest",
+        lambda: digest == found.quote.digest,
+        wanted=found.quote.digest.hex(),
+        got=digest.hex(),
+        needs="pcr-selection",
+        hint="the values of the registers were changed on their way",
+    )
+
+
+Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+def _key(public: PublicKey) -> Key | None:
+    try:
+        if public.curve:
+            return ec.EllipticCurvePublicNumbers(*public.numbers, CURVES[public.curve]).public_key()
+        return rsa.RSAPublicNumbers(*public.numbers).public_key()
+    except UNREADABLE:
+        return None
+
+
+def _der(key: Key) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _signed(key: Key, found: Evidence) -> bool:
+    signature, algorithm = found.signature, HASHES[found.signature.hash]
+    if isinstance(key, rsa.RSAPublicKey) is not (signature.scheme == RSASSA):
+        return False
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature.value, found.signed, PKCS1v15(), algorithm)
+        else:
+            key.verify(encode_dss_signature(signature.r, signature.s), found.signed, ec.ECDSA(algorithm))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _claims(found: Evidence, *, known: bool, asked: bool) -> TpmClaims:
+    quote = found.quote
+    return TpmClaims(
+        kind="tpm",
+        measurement=quote.digest,
+        host_data=bytes(32),
+        report_data=quote.extra,
+        debug=False,
+        svn=0,
+        chip_id=hashlib.sha256(found.key_bytes).digest(),
+        ak_certified=known if asked else Unknown(reason="nobody says whose key it is"),
+        pcr_bank=quote.bank,
+        pcrs=tuple(f"{index}:{value.hex()}" for index, value in found.pcrs),
+        firmware=quote.firmware_version,
+        reset_count=quote.reset_count,
+        restart_count=quote.restart_count,
+        clock_safe=quote.safe,
+    )

@@ -1,0 +1,161 @@
+"""A maker of TPMs, and of Azure's paravisor, that signs whatever is wanted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.forge import amd
+
+FRESH = bytes(range(32))
+PCRS = tuple(bytes([i]) * 32 for i in range(24))
+RESTRICTED_SIGN = 0x00050072
+
+
+@lru_cache
+def rsa_key(name: str = "ak") -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@lru_cache
+def ec_key(name: str = "ak") -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def spki(key: Any) -> bytes:
+    found: bytes = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return found
+
+
+def number(value: int, size: int) -> bytes:
+    return value.to_bytes(size, "big")
+
+
+def sized(data: bytes) -> bytes:
+    return number(len(data), 2) + data
+
+
+def selection(indexes: Any, bank: int = 0x000B) -> bytes:
+    bits = sum(1 << i for i in indexes)
+    return number(1, 4) + number(bank, 2) + b"\3" + bits.to_bytes(3, "little")
+
+
+def quote(
+    pcrs: Any = PCRS,
+    *,
+    magic: int = 0xFF544347,
+    kind: int = 0x8018,
+    select: bytes | None = None,
+    digest: bytes | None = None,
+    tail: bytes = b"",
+) -> bytes:
+    """A TPMS_ATTEST about these registers."""
+    values = dict(enumerate(pcrs)) if not isinstance(pcrs, dict) else pcrs
+    found = number(magic, 4) + number(kind, 2) + sized(b"signer") + sized(FRESH)
+    found += number(1, 8) + number(2, 4) + number(3, 4) + b"\1" + number(0x2020, 8)
+    found += selection(values) if select is None else select
+    return found + sized(hashlib.sha256(b"".join(values.values())).digest() if digest is None else digest) + tail
+
+
+def rsa_signature(message: bytes, key: rsa.RSAPrivateKey | None = None) -> bytes:
+    return (key or rsa_key()).sign(message, PKCS1v15(), SHA256())
+
+
+def signature(message: bytes, key: Any = None) -> bytes:
+    """A TPMT_SIGNATURE."""
+    key = key or rsa_key()
+    if isinstance(key, rsa.RSAPrivateKey):
+        return number(0x0014, 2) + number(0x000B, 2) + sized(rsa_signature(message, key))
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(SHA256())))
+    return number(0x0018, 2) + number(0x000B, 2) + sized(number(r, 32)) + sized(number(s, 32))
+
+
+def public(key: Any = None, *, attributes: int = RESTRICTED_SIGN, scheme: bytes | None = None) -> bytes:
+    """A TPMT_PUBLIC."""
+    key = key or rsa_key()
+    numbers = key.public_key().public_numbers()
+    if isinstance(key, rsa.RSAPrivateKey):
+        head = number(1, 2) + number(0x000B, 2) + number(attributes, 4) + sized(b"") + number(0x10, 2)
+        chosen = number(0x0014, 2) + number(0x000B, 2) if scheme is None else scheme
+        return head + chosen + number(2048, 2) + number(0, 4) + sized(number(numbers.n, 256))
+    head = number(0x23, 2) + number(0x000B, 2) + number(attributes, 4) + sized(b"") + number(0x10, 2)
+    chosen = number(0x0018, 2) + number(0x000B, 2) if scheme is None else scheme
+    return head + chosen + number(3, 2) + number(0x10, 2) + sized(number(numbers.x, 32)) + sized(number(numbers.y, 32))
+
+
+def field(index: int, value: int | bytes) -> bytes:
+    """Of protobuf."""
+    if isinstance(value, int):
+        return varint(index << 3) + varint(value)
+    return varint(index << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    found = b""
+    while value > 0x7F:
+        found += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return found + bytes([value])
+
+
+def one_quote(message: bytes, signed: bytes, pcrs: Any = PCRS) -> bytes:
+    values = dict(enumerate(pcrs)) if not isinstance(pcrs, dict) else pcrs
+    bank = field(1, 11) + b"".join(field(2, field(1, i) + field(2, value)) for i, value in values.items())
+    return field(2, field(1, message) + field(2, signed) + field(3, bank))
+
+
+def attestation(
+    message: bytes | None = None, *, key: Any = None, by: Any = None, pcrs: Any = PCRS, **of_key: Any
+) -> bytes:
+    """As go-tpm-tools writes it."""
+    message = quote(pcrs) if message is None else message
+    return field(1, public(key, **of_key)) + one_quote(message, signature(message, by or key), pcrs) + field(9, 1)
+
+
+def runtime(**changes: Any) -> bytes:
+    numbers = rsa_key().public_key().public_numbers()
+    e, n = (base64.urlsafe_b64encode(number(v, s)).decode().rstrip("=") for v, s in ((numbers.e, 3), (numbers.n, 256)))
+    value = {
+        "keys": [{"kid": "HCLEkPub"}, {"kid": "HCLAkPub", "kty": "RSA", "e": e, "n": n}],
+        "vm-configuration": {"secure-boot": True, "vmUniqueId": "VM"},
+    }
+    return json.dumps(value | changes).encode()
+
+
+def hcl(data: bytes, report: bytes | None = None, *, kind: int = 2, hashed: int = 1, tail: bytes = bytes(100)) -> bytes:
+    """An HCL report over runtime data."""
+    if report is None:
+        report = amd.sign(amd.blank(report_data=hashlib.sha256(data).digest().ljust(64, b"\0")))
+    little = [len(data) + 20, 1, kind, hashed, len(data)]
+    return b"HCLA" + bytes(28) + report + b"".join(v.to_bytes(4, "little") for v in little) + data + tail
+
+
+def azure(
+    report: bytes | None = None,
+    message: bytes | None = None,
+    *,
+    signed: bytes | None = None,
+    pcrs: Any = PCRS,
+    **changes: Any,
+) -> bytes:
+    """The evidence of a VM."""
+    message = quote(pcrs) if message is None else message
+    value = {
+        "version": 1,
+        "hcl_report": base64.urlsafe_b64encode(hcl(runtime()) if report is None else report).decode(),
+        "tpm_quote": {
+            "message": message.hex(),
+            "signature": (rsa_signature(message) if signed is None else signed).hex(),
+            "pcrs": [pcr.hex() for pcr in pcrs],
+        },
+    }
+    return json.dumps(value | changes).encode()

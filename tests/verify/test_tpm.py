@@ -1,0 +1,190 @@
+"""TPM quotes: each check fails by itself; nothing that is signed can be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enarx.errors import ParseError, VerificationError
+from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature
+from enarx.verify import Roots
+from enarx.verify.examination import Examination
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
+from tests.forge import tpm
+
+ROOTS = Roots(tpm=(tpm.spki(tpm.rsa_key()), tpm.spki(tpm.ec_key())))
+
+
+def examined(evidence: bytes, roots: Roots = ROOTS) -> Examination:
+    return examine_tpm(evidence, endorsements=(), roots=roots, now=0)
+
+
+def outcomes(examination: Examination) -> dict[str, str]:
+    return {check.id: check.outcome for check in examination.checks}
+
+
+ONLY: dict[str, Callable[[], Examination]] = {
+    "key": lambda: examined(tpm.attestation(attributes=0x00040072)),
+    "key-provenance": lambda: examined(tpm.attestation(key=tpm.rsa_key("unknown"))),
+    "pcr-selection": lambda: examined(tpm.attestation(tpm.quote(select=tpm.selection(range(8))))),
+    "pcr-digest": lambda: examined(tpm.attestation(tpm.quote(digest=bytes(32)))),
+    "quote-signature": lambda: examined(tpm.attestation(by=tpm.rsa_key("nobody"))),
+}
+"""Of each check evidence that fails it, and nothing else but what rests on it."""
+
+
+@pytest.mark.parametrize("key", [tpm.rsa_key(), tpm.ec_key()], ids=["rsa", "ec"])
+def test_good_evidence_is_authentic(key: Any) -> None:
+    found = examined(tpm.attestation(key=key))
+    assert set(outcomes(found).values()) == {PASSED}
+    claims: Any = found.verified().claims
+    assert (claims.report_data, claims.ak_certified, claims.pcr_bank) == (tpm.FRESH, True, "sha256")
+    assert (claims.pcrs[1], claims.firmware, claims.clock_safe) == ("1:" + "01" * 32, 0x2020, True)
+
+
+@pytest.mark.parametrize("id", ONLY)
+def test_each_check_fails_alone(id: str) -> None:
+    found = outcomes(ONLY[id]())
+    assert found[id] == FAILED
+    assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED}
+
+
+def test_the_table_is_complete() -> None:
+    assert tuple(ONLY) == CHECKS
+
+
+def test_nobody_vouches_for_a_key() -> None:
+    found = examined(tpm.attestation(), Roots())
+    assert (found.status, outcomes(found)["key-provenance"]) == ("authentic", NOT_CHECKED)
+    claims: Any = found.verified().claims
+    assert isinstance(claims.ak_certified, Unknown)
+
+
+def test_a_key_and_a_signature_of_two_kinds() -> None:
+    assert outcomes(examined(tpm.attestation(key=tpm.ec_key(), by=tpm.rsa_key())))["quote-signature"] == FAILED
+
+
+def test_a_point_on_no_curve_is_no_key() -> None:
+    broken = tpm.attestation(key=tpm.ec_key())
+    x = tpm.number(tpm.ec_key().public_key().public_numbers().x, 32)
+    found = outcomes(examined(broken.replace(x, bytes(31) + b"\5")))
+    assert (found["key"], found["key-provenance"]) == (FAILED, FAILED)
+
+
+def test_the_strongest_bank_counts() -> None:
+    sha1 = tpm.quote(select=tpm.selection(range(24), 0x0004))
+    message = tpm.quote()
+    data = (
+        tpm.field(1, tpm.public())
+        + tpm.one_quote(sha1, tpm.signature(sha1))
+        + tpm.one_quote(message, tpm.signature(message))
+    )
+    assert examined(data).status == "authentic"
+    with pytest.raises(ParseError, match="SHA-2"):
+        examined(tpm.field(1, tpm.public()) + tpm.one_quote(sha1, tpm.signature(sha1)))
+
+
+MESSAGE = tpm.quote()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes((4 << 20) + 1),
+        tpm.field(2, b""),
+        tpm.field(1, tpm.public()) + tpm.field(2, tpm.field(1, MESSAGE)),
+        tpm.field(1, tpm.public()) + tpm.one_quote(MESSAGE, tpm.signature(MESSAGE), {24: b""}),
+        tpm.field(1, tpm.public()) + tpm.one_quote(MESSAGE, tpm.signature(MESSAGE), {0: b""})[:-1],
+        b"\x0a",
+        b"\x80" * 12,
+        b"\x0b\0",
+    ],
+)
+def test_what_is_no_attestation(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        Evidence.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tpm.quote(magic=1),
+        tpm.quote(kind=0x8017),
+        tpm.quote(tail=b"\0"),
+        tpm.quote()[:-1],
+        tpm.quote(select=tpm.number(2, 4)),
+        tpm.quote(select=tpm.selection((), 0x99)),
+        tpm.quote(select=tpm.number(1, 4) + tpm.number(11, 2) + b"\4" + b"\0\0\0\1"),
+    ],
+)
+def test_what_is_no_quote(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        Quote.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tpm.number(0x0025, 2) + tpm.public()[2:],
+        tpm.public(scheme=tpm.number(0x0099, 2)),
+        tpm.public()[:10] + tpm.number(6, 2) + tpm.public()[12:],
+        tpm.public(tpm.ec_key(), scheme=tpm.number(0x10, 2)).replace(
+            tpm.number(3, 2) + tpm.number(16, 2), b"\0\x77\0\x10"
+        ),
+        tpm.public() + b"\0",
+    ],
+)
+def test_what_is_no_key(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        PublicKey.from_bytes(data)
+
+
+def test_a_key_of_no_scheme() -> None:
+    assert PublicKey.from_bytes(tpm.public(scheme=tpm.number(0x10, 2))).numbers[0] == 65537
+
+
+@pytest.mark.parametrize("data", [b"\0\x14\0\x04\0\0", b"\0\x16\0\x0b\0\0", b"\0\x14\0\x0b\0\0x"])
+def test_what_is_no_signature(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        Signature.from_bytes(data)
+
+
+def test_no_bit_of_the_quote_can_be_changed() -> None:
+    data = tpm.attestation()
+    start = data.index(MESSAGE)
+    for bit in range(0, len(MESSAGE) * 8, 7):
+        changed = bytearray(data)
+        changed[start + bit // 8] ^= 1 << bit % 8
+        try:
+            assert examined(bytes(changed)).status == "not authentic"
+        except ParseError:
+            continue
+
+
+def test_bytes_are_kept_and_verify_raises() -> None:
+    data = tpm.attestation()
+    found = Evidence.from_bytes(data)
+    assert (found.to_bytes(), found.signed, found.quote.to_bytes()) == (data, MESSAGE, MESSAGE)
+    assert verify_tpm(data, endorsements=(), roots=ROOTS, now=0).claims.kind == "tpm"
+    with pytest.raises(VerificationError):
+        verify_tpm(tpm.attestation(attributes=0), endorsements=(), roots=ROOTS, now=0)
+
+
+@given(st.binary(max_size=400))
+def test_whatever_the_bytes(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        examined(data)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_parts(data: bytes) -> None:
+    for part in (Quote, PublicKey, Signature):
+        try:
+            part.from_bytes(data)
+        except ParseError:
+            continue
