@@ -19,6 +19,11 @@ LOCAL = ("::1", "localhost", None)
 """Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes do not name a test: those that the forge signs are new in every process, and each worker must see one list."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def evidence_dir() -> Path:
     """Real evidence, beside the checkout; a skip where it is absent, a failure where it must not be."""

@@ -34,7 +34,7 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         body |= {
             "__slots__": tuple(name for name in own if name not in inherited),
             "__match_args__": () if kw_only else fields,
-            "__init__": _initializer(cls.__name__, fields, defaults, kw_only),
+            "__init__": _initializer(cls.__name__, fields, defaults, kw_only, getattr(cls, "__post_init__", None)),
             "__setattr__": _refuse,
             "__delattr__": _refuse,
             "__eq__": _equal,
@@ -49,17 +49,25 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
     return make
 
 
-def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool) -> Any:
+def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool, check: Any) -> Any:
     known = frozenset(fields)
 
+    count = len(fields)
+    put = object.__setattr__
+
     def __init__(self: Any, *args: Any, **given: Any) -> None:
+        if len(given) == count and given.keys() == known:  # what nearly always is the case
+            for name, value in given.items():
+                put(self, name, value)
+            if check is not None:
+                check(self)
+            return
         if args:
             if kw_only or len(args) > len(fields):
                 raise TypeError(f"{kind}() takes its fields by name" if kw_only else f"{kind}() got too many values")
             given |= zip(fields, args, strict=False)
         if not given.keys() <= known:
             raise TypeError(f"{kind}() has no field {', '.join(sorted(given.keys() - known))}")
-        put = object.__setattr__
         for name in fields:
             if name in given:
                 put(self, name, given[name])
@@ -67,9 +75,8 @@ def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], k
                 put(self, name, defaults[name])
             else:
                 raise TypeError(f"{kind}() needs {name}")
-        check = getattr(self, "__post_init__", None)
         if check is not None:
-            check()
+            check(self)
 
     return __init__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from enarx.errors import UsageError
@@ -15,7 +16,12 @@ UNORDERED = (bool, bytes, str, tuple)
 
 def show(value: object) -> str:
     """A value as results show it: bytes in hexadecimal."""
-    shown = plain(value)
+    return _shown(value) if hasattr(value, "__fields__") else str(plain(value))
+
+
+@lru_cache(maxsize=1024)
+def _shown(record: object) -> str:
+    shown = plain(record)
     return "unknown" if shown is None else str(shown)
 
 

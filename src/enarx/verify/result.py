@@ -172,8 +172,13 @@ def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult
     raise error
 
 
+_PLAIN = (str, int, bool)
+
+
 def plain(value: object) -> Any:
     """A value as JSON has it."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, tuple):
