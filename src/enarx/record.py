@@ -20,7 +20,8 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
     """A class decorator: the annotated names become the fields, in order; a value beside a name is its default.
 
     Defaults must be immutable, as they are shared. Fields named in `hidden` are left out of repr. A `__post_init__` is
-    called at the end of making one. Fields of a base that is a record come first.
+    called at the end of making one; what it works out may be kept in `__slots__`. Fields of a base that is a record come
+    first.
     """
 
     def make(cls: type[_T]) -> type[_T]:
@@ -29,10 +30,11 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         fields = (*(name for name in inherited if name not in own), *own)
         body = dict(cls.__dict__)
         defaults = {**getattr(cls, "__defaults__", {}), **{name: body.pop(name) for name in own if name in body}}
-        for name in ("__dict__", "__weakref__", "__annotations__"):
+        kept: tuple[str, ...] = cls.__dict__.get("__slots__", ())
+        for name in ("__dict__", "__weakref__", "__annotations__", *kept):
             body.pop(name, None)
         body |= {
-            "__slots__": tuple(name for name in own if name not in inherited),
+            "__slots__": (*(name for name in own if name not in inherited), *kept),
             "__match_args__": () if kw_only else fields,
             "__init__": _initializer(cls.__name__, fields, defaults, kw_only, getattr(cls, "__post_init__", None)),
             "__setattr__": _refuse,
@@ -51,7 +53,6 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
 
 def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool, check: Any) -> Any:
     known = frozenset(fields)
-
     count = len(fields)
     put = object.__setattr__
 
@@ -93,11 +94,13 @@ def _refuse(self: Any, name: str, *_: Any) -> None:
 
 
 def _equal(self: Any, other: Any) -> bool:
-    return type(other) is type(self) and all(getattr(self, name) == getattr(other, name) for name in self.__fields__)
+    return type(other) is type(self) and [getattr(self, name) for name in self.__fields__] == [
+        getattr(other, name) for name in self.__fields__
+    ]
 
 
 def _hash(self: Any) -> int:
-    return hash(tuple(getattr(self, name) for name in self.__fields__))
+    return hash(tuple([getattr(self, name) for name in self.__fields__]))
 
 
 def replace(value: _T, **changes: Any) -> _T:

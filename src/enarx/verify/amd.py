@@ -161,9 +161,10 @@ def _pss(by: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def pin(certificate: Certificate) -> bytes:
-    """SHA-256 of its DER."""
-    return hashlib.sha256(certificate.der).digest()
+@lru_cache(maxsize=64)
+def pin(der: bytes) -> bytes:
+    """SHA-256 of a certificate."""
+    return hashlib.sha256(der).digest()
 
 
 @record()

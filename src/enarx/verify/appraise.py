@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS
 from enarx.record import names
 from enarx.verify.examination import Examination, VerifiedEvidence
-from enarx.verify.policy import AppraisalPolicy, Exactly, Matcher, Unchecked, show
+from enarx.verify.policy import AppraisalPolicy, Exactly, Rule, Unchecked, show
 from enarx.verify.result import (
     AUTHENTIC,
     FAILED,
@@ -40,7 +42,7 @@ HINTS = {
 
 def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
     """The id of every check that appraisal against this policy makes, in order."""
-    return ("endorsements-current", "report-data", *(_id(name) for name, _ in policy.rules))
+    return ("endorsements-current", "report-data", *(rule.id for rule in policy.rules))
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
@@ -53,11 +55,11 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
     """
     require_usable(policy, report_data)
     claims = evidence.claims
-    if {*names(policy), "report_data"} != set(names(claims)):
+    if not _is_for(names(policy), names(claims)):
         name = type(policy).__name__
         raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
     made = [_current(evidence, now), _fresh(evidence, report_data)]
-    made += [_field(evidence, name, matcher, policy._hints) for name, matcher in policy.rules]
+    made += [_field(getattr(claims, rule.name), rule, evidence.anchor, policy._hints) for rule in policy.rules]
     checks = (*evidence.checks, *made)
     return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast)
 
@@ -100,6 +102,12 @@ def require_usable(policy: AppraisalPolicy, report_data: bytes) -> None:
         )
 
 
+@cache
+def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
+    """Is a policy with these fields one for these claims?"""
+    return {*rules, "report_data"} == {*claims}
+
+
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
     until = min((f.until for f in evidence.forecast if f.until is not None), default=now)
     return _check(
@@ -124,24 +132,19 @@ def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
     )
 
 
-def _field(evidence: VerifiedEvidence, name: str, matcher: Matcher, hints: dict[str, str]) -> Check:
-    claim = getattr(evidence.claims, name)
-    if isinstance(matcher, Unchecked):
+def _field(claim: object, rule: Rule, anchor: str, hints: dict[str, str]) -> Check:
+    _, id, matcher, wanted, where = rule
+    hint = ""
+    if type(matcher) is Unchecked:
         outcome = SKIPPED
-    elif isinstance(claim, Unknown):
+    elif type(claim) is Unknown:
         outcome = NOT_CHECKED
+    elif matcher.accepts(claim):
+        outcome = PASSED
     else:
-        outcome = PASSED if matcher.accepts(claim) else FAILED
-    id = _id(name)
-    return Check(
-        id=id,
-        outcome=outcome,
-        wanted=matcher.text(),
-        got=show(claim),
-        anchor=evidence.anchor,
-        where=f"policy, {name}",
-        hint=(hints.get(id) or HINTS.get(id, "")) if outcome == FAILED else "",
-    )
+        outcome = FAILED
+        hint = hints.get(id) or HINTS.get(id, "")
+    return tuple.__new__(Check, (id, outcome, wanted, show(claim), anchor, where, hint))  # in half the time of Check()
 
 
 def _check(id: str, outcome: str, *, wanted: str, got: str, anchor: str, where: str) -> Check:
@@ -165,7 +168,3 @@ def _status(made: list[Check]) -> str:
     if not outcomes <= {PASSED, SKIPPED, NOT_CHECKED}:
         return REFUSED
     return UNDECIDED if NOT_CHECKED in outcomes else TRUSTED
-
-
-def _id(name: str) -> str:
-    return name.replace("_", "-")

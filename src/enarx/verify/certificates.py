@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
 
+ECDSA_SHA384 = ec.ECDSA(SHA384())
 UNREADABLE = (
     ValueError,
     x509.DuplicateExtension,
@@ -48,7 +49,7 @@ def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
     if key is None:
         return False
     try:
-        key.verify(signature, message, ec.ECDSA(SHA384()))
+        key.verify(signature, message, ECDSA_SHA384)
     except InvalidSignature:
         return False
     return True

@@ -44,11 +44,14 @@ class Ledger:
         If the check of the id `needs` has not passed, this one is not reached.
         """
         if needs and self._made[needs].outcome != PASSED:
-            self._note(id, NOT_REACHED, wanted, got, "")
-            return
-        found = holds()
-        outcome = NOT_CHECKED if found is None else PASSED if found else FAILED
-        self._note(id, outcome, wanted, got, "" if found else hint)
+            outcome, hint = NOT_REACHED, ""
+        elif (found := holds()) is None:
+            outcome = NOT_CHECKED
+        elif found:
+            outcome, hint = PASSED, ""
+        else:
+            outcome = FAILED
+        self._note(id, outcome, wanted, got, hint)
 
     def unreached(self) -> None:
         """Put down all that are left: there is nothing to make them with."""
@@ -63,17 +66,11 @@ class Ledger:
         return make(Examination, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
 
     def _note(self, id: str, outcome: str, wanted: str, got: str, hint: str) -> None:
-        if self._ids[len(self._made)] != id:
+        made = len(self._made)
+        if self._ids[made] != id:
             raise RuntimeError(f"check out of order: {id}")
-        self._made[id] = Check(
-            id=id,
-            outcome=outcome,
-            wanted=wanted,
-            got=got,
-            anchor=self._anchor,
-            where=f"{self._where}, {len(self._made) + 1}",
-            hint=hint,
-        )
+        where = f"{self._where}, {made + 1}"
+        self._made[id] = tuple.__new__(Check, (id, outcome, wanted, got, self._anchor, where, hint))
 
 
 @record()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS, SIMULATED
@@ -16,13 +17,20 @@ UNORDERED = (bool, bytes, str, tuple)
 
 def show(value: object) -> str:
     """A value as results show it: bytes in hexadecimal."""
-    return _shown(value) if hasattr(value, "__fields__") else str(plain(value))
+    return _SHOWN.get(type(value), _shown)(value)
 
 
 @lru_cache(maxsize=1024)
-def _shown(record: object) -> str:
-    shown = plain(record)
+def _shown(value: object) -> str:
+    shown = plain(value)
     return "unknown" if shown is None else str(shown)
+
+
+_SHOWN: dict[type, Callable[[Any], str]] = {bytes: bytes.hex, bool: str, int: str, str: str}
+
+
+def _same(value: object, wanted: object) -> bool:
+    return type(value) is type(wanted) and bool(value == wanted)
 
 
 @record(kw_only=False)
@@ -90,7 +98,7 @@ class AnyOf:
         """As Exactly. Of a claim that is a set of things, such as advisories, each must be one of these."""
         if type(value) is tuple:
             return all(self.accepts(item) for item in value)
-        return any(Exactly(v).accepts(value) for v in self.values)
+        return any(_same(value, one) for one in self.values)
 
     def text(self) -> str:
         """As Exactly."""
@@ -171,6 +179,16 @@ class ReferenceValues:
         return next((name for name, value in self.measurements if value == measurement), None)
 
 
+class Rule(NamedTuple):
+    """One field of a policy: the claim's name, the id of its check, and the matcher with its text."""
+
+    name: str
+    id: str
+    matcher: Matcher
+    text: str
+    where: str
+
+
 @record()
 class AppraisalPolicy:
     """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
@@ -192,16 +210,21 @@ class AppraisalPolicy:
     _simulated = False
     _hints = dict[str, str]()
     """What usually causes a check to fail, by its id, where the kind knows better than `enarx.verify.appraise`."""
+    __slots__ = ("_rules",)
 
     def __post_init__(self) -> None:
         for name in names(self):
             self._require_matcher(name, getattr(self, name))
         self._require_kinds(self.kind.values)
+        named = ((name, getattr(self, name)) for name in self._types)
+        rules = tuple(Rule(name, name.replace("_", "-"), m, m.text(), f"policy, {name}") for name, m in named)
+        object.__setattr__(self, "_rules", rules)
 
     @property
-    def rules(self) -> tuple[tuple[str, Matcher], ...]:
+    def rules(self) -> tuple[Rule, ...]:
         """Every field with its rule."""
-        return tuple((name, getattr(self, name)) for name in self._types)
+        found: tuple[Rule, ...] = object.__getattribute__(self, "_rules")
+        return found
 
     def _require_matcher(self, name: str, matcher: object) -> None:
         if type(matcher) not in MATCHERS:

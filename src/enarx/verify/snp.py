@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from enarx.formats.evidence.snp import Report, split
@@ -67,7 +69,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     revoked = Revocation(revoked=None, end=None, said="nothing to hold a list against")
     if signer and issuer and root:
         revoked = amd.revocation(given.crls, root, (issuer, signer), now)
-    anchor = f"AMD ARK-{root.product.capitalize()}" if root and amd.pin(root) in roots.amd else "none"
+    anchor = f"AMD ARK-{root.product.capitalize()}" if root and amd.pin(root.der) in roots.amd else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
     _signer(ledger, report, signer)
     if signer is None:
@@ -89,7 +91,7 @@ def _chain(report: Report, certificates: tuple[Certificate, ...]) -> Chain:
     signers = [c for c in certificates if c.role == role]
     if not signers:
         return None, None, None
-    signer = max(signers, key=lambda c: _fit(c, report))
+    signer = max(signers, key=lambda c: _fit(c, report)) if len(signers) > 1 else signers[0]
     issuers = [c for c in certificates if c.role == ISSUERS[role] and c.subject == signer.issuer]
     issuer = issuers[0] if issuers else None
     roots = [c for c in certificates if issuer and c.role == "ark" and c.subject == issuer.issuer]
@@ -168,9 +170,9 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: root is not None and amd.pin(root) in roots.amd,
+        lambda: root is not None and amd.pin(root.der) in roots.amd,
         wanted="a pinned root",
-        got=amd.pin(root).hex() if root else "none",
+        got=amd.pin(root.der).hex() if root else "none",
         needs="issuers",
         hint="a root that is not the vendor's",
     )
@@ -242,6 +244,7 @@ def _forecast(found: Chain, revoked: Revocation) -> tuple[Forecast, ...]:
     return tuple(ends)
 
 
+@lru_cache(maxsize=64)
 def _tcb(tcb: bytes, product: str) -> Tcb:
     fmc, bootloader, tee, snp, microcode = _parts(tcb, product)
     parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)

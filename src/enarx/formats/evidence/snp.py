@@ -6,12 +6,14 @@ SEV Secure Nested Paging Firmware ABI Specification (AMD 56860, 1.58), tables "A
 
 from __future__ import annotations
 
-from typing import Self
+from struct import Struct
+from typing import Any, Self
 
 from enarx.errors import ParseError
-from enarx.record import record
+from enarx.record import as_dict, names, record
 
-REPORT_SIZE = 1184
+LAYOUT = Struct("<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s3s21x64s8s3sx3sx8sQQ152x72s72s368x")
+REPORT_SIZE = LAYOUT.size  # 1184
 SIGNED_SIZE = 0x2A0
 VERSIONS = (2, 3, 5)
 COMPONENT = 72
@@ -87,39 +89,18 @@ class Report:
         if version not in VERSIONS:
             raise ParseError("report-version", f"version {version}, wanted one of {VERSIONS}", what=WHAT)
         for start, end in (*RESERVED, *OLDER[version]):
-            if any(data[start:end]):
+            if data[start:end].strip(b"\0"):
                 raise ParseError("report-reserved", f"reserved bytes {start:#x} to {end:#x} are not zero", what=WHAT)
-        return cls(
-            version=version,
-            guest_svn=_number(data, 0x04, 4),
-            policy=_number(data, 0x08, 8),
-            family_id=data[0x10:0x20],
-            image_id=data[0x20:0x30],
-            vmpl=_number(data, 0x30, 4),
-            signature_algorithm=_number(data, 0x34, 4),
-            current_tcb=data[0x38:0x40],
-            platform_info=_number(data, 0x40, 8),
-            flags=_number(data, 0x48, 4),
-            report_data=data[0x50:0x90],
-            measurement=data[0x90:0xC0],
-            host_data=data[0xC0:0xE0],
-            id_key_digest=data[0xE0:0x110],
-            author_key_digest=data[0x110:0x140],
-            report_id=data[0x140:0x160],
-            report_id_ma=data[0x160:0x180],
-            reported_tcb=data[0x180:0x188],
-            cpuid=(data[0x188], data[0x189], data[0x18A]) if version > 2 else None,
-            chip_id=data[0x1A0:0x1E0],
-            committed_tcb=data[0x1E0:0x1E8],
-            current_version=(data[0x1EA], data[0x1E9], data[0x1E8]),
-            committed_version=(data[0x1EE], data[0x1ED], data[0x1EC]),
-            launch_tcb=data[0x1F0:0x1F8],
-            launch_mitigations=_number(data, 0x1F8, 8),
-            current_mitigations=_number(data, 0x200, 8),
-            r=_number(data, SIGNED_SIZE, COMPONENT),
-            s=_number(data, SIGNED_SIZE + COMPONENT, COMPONENT),
-            raw=data,
-        )
+        fields: dict[str, Any] = dict(zip(LAID_OUT, LAYOUT.unpack(data), strict=True))
+        cpuid, current, committed = fields["cpuid"], fields["current_version"], fields["committed_version"]
+        fields |= {
+            "cpuid": tuple(cpuid) if version > 2 else None,
+            "current_version": tuple(reversed(current)),
+            "committed_version": tuple(reversed(committed)),
+            "r": int.from_bytes(fields["r"], "little"),
+            "s": int.from_bytes(fields["s"], "little"),
+        }
+        return cls(**fields, raw=data)
 
     def to_bytes(self) -> bytes:
         """As received."""
@@ -146,44 +127,20 @@ class Report:
         return self.flags >> 2 & 7
 
 
+LAID_OUT = names(Report)[:-1]
+"""The fields in the order of `LAYOUT`."""
+
+
 def encode(report: Report) -> bytes:
     """The bytes of a report by its fields: what `from_bytes` reads, written back."""
-    out = bytearray(REPORT_SIZE)
-    for offset, size, value in (
-        (0x00, 4, report.version),
-        (0x04, 4, report.guest_svn),
-        (0x08, 8, report.policy),
-        (0x30, 4, report.vmpl),
-        (0x34, 4, report.signature_algorithm),
-        (0x40, 8, report.platform_info),
-        (0x48, 4, report.flags),
-        (0x1F8, 8, report.launch_mitigations),
-        (0x200, 8, report.current_mitigations),
-        (SIGNED_SIZE, COMPONENT, report.r),
-        (SIGNED_SIZE + COMPONENT, COMPONENT, report.s),
-    ):
-        out[offset : offset + size] = value.to_bytes(size, "little")
-    for offset, piece in (
-        (0x10, report.family_id),
-        (0x20, report.image_id),
-        (0x38, report.current_tcb),
-        (0x50, report.report_data),
-        (0x90, report.measurement),
-        (0xC0, report.host_data),
-        (0xE0, report.id_key_digest),
-        (0x110, report.author_key_digest),
-        (0x140, report.report_id),
-        (0x160, report.report_id_ma),
-        (0x180, report.reported_tcb),
-        (0x188, bytes(report.cpuid or ())),
-        (0x1A0, report.chip_id),
-        (0x1E0, report.committed_tcb),
-        (0x1E8, bytes(reversed(report.current_version))),
-        (0x1EC, bytes(reversed(report.committed_version))),
-        (0x1F0, report.launch_tcb),
-    ):
-        out[offset : offset + len(piece)] = piece
-    return bytes(out)
+    fields = as_dict(report) | {
+        "cpuid": bytes(report.cpuid or ()),
+        "current_version": bytes(reversed(report.current_version)),
+        "committed_version": bytes(reversed(report.committed_version)),
+        "r": report.r.to_bytes(COMPONENT, "little"),
+        "s": report.s.to_bytes(COMPONENT, "little"),
+    }
+    return LAYOUT.pack(*(fields[name] for name in LAID_OUT))
 
 
 def split(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import UsageError
-from enarx.record import as_dict, names, record
+from enarx.record import names, record
 from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
 from enarx.verify.result import Claims, Unknown
 
@@ -23,8 +23,12 @@ class Parts:
     microcode: int = 0
 
     def __ge__(self, other: object) -> bool:
-        return isinstance(other, Parts) and all(
-            a >= b for a, b in zip(as_dict(self).values(), as_dict(other).values(), strict=True)
+        return isinstance(other, Parts) and (
+            self.fmc >= other.fmc
+            and self.bootloader >= other.bootloader
+            and self.tee >= other.tee
+            and self.snp >= other.snp
+            and self.microcode >= other.microcode
         )
 
 
@@ -37,9 +41,10 @@ class Tcb:
     turin: Parts | None = None
 
     def __ge__(self, other: object) -> bool:
-        return isinstance(other, Tcb) and all(
-            mine is None or (floor is not None and mine >= floor)
-            for mine, floor in zip(as_dict(self).values(), as_dict(other).values(), strict=True)
+        return isinstance(other, Tcb) and (
+            _reaches(self.milan, other.milan)
+            and _reaches(self.genoa, other.genoa)
+            and _reaches(self.turin, other.turin)
         )
 
     @classmethod
@@ -49,6 +54,10 @@ class Tcb:
         if not table:
             raise UsageError("policy-type", "policy: a TCB without a product", hint=f"one of {', '.join(PRODUCTS)}")
         return cls(**{product: _parts(parts) for product, parts in table.items()})
+
+
+def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
+    return parts is None or (floor is not None and parts >= floor)
 
 
 def _parts(value: object) -> Parts:
