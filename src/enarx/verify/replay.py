@@ -96,11 +96,16 @@ class Register:
 
 @record()
 class Replay:
-    """The registers that events went into, or that the log must lead to. `strays` went into none that there is."""
+    """The registers that events went into, or that the log must lead to. `strays` went into none that there is.
+
+    `silent` are those given that have been extended, and of which the log says nothing: by the system after the boot, or by
+    events that were taken out of the log together.
+    """
 
     bank: str
     registers: tuple[Register, ...]
     strays: tuple[int, ...]
+    silent: tuple[str, ...]
 
     @property
     def compared(self) -> tuple[Register, ...]:
@@ -123,7 +128,15 @@ def replay(log: EventLog, layout: Layout, bank: str, given: Mapping[int, bytes] 
         _register(log, layout.names[index], bank, into[index], given.get(index), 0 if index else first)
         for index in sorted(into)
     )
-    return Replay(bank=bank, registers=registers, strays=tuple(strays))
+    silent = tuple(
+        name for index, name in layout.names.items() if index not in into and _extended(given.get(index, b""))
+    )
+    return Replay(bank=bank, registers=registers, strays=tuple(strays), silent=silent)
+
+
+def _extended(value: bytes) -> bool:
+    """Registers begin as zeros or as ones (TCG PC Client Platform TPM Profile, 4.6.2)."""
+    return bool(value.strip(b"\0") and value.strip(b"\xff"))
 
 
 def _startup(events: tuple[Event, ...]) -> int:
@@ -218,7 +231,8 @@ def _check(found: AttestationResult, log: bytes) -> Check:
         got = f"not so: {', '.join((*wrong, *false))[:500]}"
         hint = "events are missing or changed, or something was extended that the log does not have"
         return _made(found, FAILED, f"{names} as verified", got, hint)
-    return _made(found, PASSED, f"{names} as verified", "the same", "")
+    silent = f", and nothing of {', '.join(replayed.silent)}" if replayed.silent else ""
+    return _made(found, PASSED, f"{names} as verified", f"the same{silent}", "")
 
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
