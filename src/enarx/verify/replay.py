@@ -135,7 +135,7 @@ def replay(log: EventLog, layout: Layout, bank: str, given: Mapping[int, bytes] 
 
 
 def _extended(value: bytes) -> bool:
-    """Registers begin as zeros or as ones (TCG PC Client Platform TPM Profile, 4.6.2)."""
+    """Registers begin as zeros or as ones (TCG PC Client Platform TPM Profile)."""
     return bool(value.strip(b"\0") and value.strip(b"\xff"))
 
 

@@ -1,7 +1,7 @@
 """Boot event logs: the crypto-agile log of TPMs, the same of confidential VMs, and the ACPI table that leads to the latter.
 
 *PFP*: TCG PC Client Platform Firmware Profile, 1.06: 10.2 the structures, 10.4 the types of events. *CC*: UEFI Specification
-2.10, 38.2.2 (the log of a confidential VM) and 38.4 (its registers). *ACPI*: 6.5, 5.2.34 (CCEL). Integers are little-endian.
+2.10, 38.1 (the log of a confidential VM) and 38.4.1 (its registers). *ACPI*: 6.5, 5.2.34 (CCEL). Integers are little-endian.
 
 Nothing in a log is signed, and of an event only its digest goes into a register: `enarx.verify.replay` says what to believe.
 """
