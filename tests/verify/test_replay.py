@@ -53,7 +53,7 @@ from enarx.verify.result import (
 )
 from tests.forge import eventlog as forge
 from tests.forge import tpm
-from tests.forge.eventlog import SHA256, SHA384, event, extended, header, locality, pc, spec, td
+from tests.forge.eventlog import SHA384, event, extended, header, locality, pc, spec, td
 
 GO = "eventlog/go-eventlog"
 LOG = pc()

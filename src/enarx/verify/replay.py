@@ -60,7 +60,7 @@ LOCALITY = b"StartupLocality\0"
 
 @record()
 class Layout:
-    """The registers that a log is about: their names by index, and the indexes of those that every boot extends."""
+    """The registers that a log is about: their names by index, and the indexes of those compared even without events."""
 
     names: Mapping[int, str]
     boot: range
@@ -70,7 +70,8 @@ PCRS = Layout(names={i: f"pcr{i}" for i in range(24)}, boot=range(8))
 """PFP 3.3.4: firmware extends each of PCR 0 to 7, by a separator at least."""
 
 RTMRS = Layout(names={i + 1: f"rtmr{i}" for i in range(4)}, boot=range(1, 4))
-"""UEFI 2.10, 38.4.1. Index 0 is MRTD, which no event goes into; RTMR 3 is for after the boot."""
+"""UEFI 2.10, 38.4.1. Index 0 is MRTD, which no event goes into; RTMR 3 is for after the boot. Of a boot without a loader that
+measures, RTMR 2 stays zeros."""
 
 
 @record()
@@ -187,8 +188,8 @@ def _parts(event: Event) -> list[tuple[str, bytes]]:
 
 
 def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResult:
-    """1. the log replays to every verified register that it is about, and to every one that each boot extends; and the data of
-    its events in those is what was measured, where by their type it must be
+    """1. the log replays to every verified register that its events went into, and to those compared even without any; and the
+    data of these events is what was measured, where by their type it must be
 
     Returns the result with this check besides: trusted or authentic only if it was so before. UsageError if evidence of the
     kind has no such registers.
