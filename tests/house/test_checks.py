@@ -17,6 +17,7 @@ VERIFIERS = {
     "cca": ("cca", "CHECKS"),
     "tpm": ("tpm", "CHECKS"),
     "azure": ("azure", "CHECKS"),
+    "eventlog": ("replay", "CHECKS"),
 }
 """Page of the docs, module of `enarx.verify` and of `tests.verify`, and where its ids stand."""
 

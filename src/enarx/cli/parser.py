@@ -272,6 +272,7 @@ def _evidence(commands: Sub) -> None:
         "verify evidence, and appraise it against a policy",
         "enarx evidence verify report.bin --endorsements certs/ --policy snp.toml --report-data 00ff...",
         "enarx evidence verify quote.bin --endorsements collateral.json --authenticity-only --at 2026-04-01T00:00:00Z",
+        "enarx evidence verify quote.pb --trust-anchor ak.pem --policy tpm.toml --report-data 00ff... --event-log log.bin",
     )
     for parser in (show, verify):
         parser.add_argument("file", metavar="FILE", help="the evidence, as it came")
@@ -298,6 +299,12 @@ def _evidence(commands: Sub) -> None:
     )
     verify.add_argument(
         "--at", metavar="TIME", default="", help="RFC 3339, or `evidence` for the document's own time (default: now)"
+    )
+    verify.add_argument(
+        "--event-log",
+        metavar="FILE",
+        default="",
+        help="the boot event log, which has to replay to the verified registers (kinds tpm, tdx, az-snp-vtpm)",
     )
     verify.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
     verify.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")

@@ -9,13 +9,15 @@ from datetime import UTC
 from typing import Any
 
 from enarx.cli import console
+from enarx.cli.event_logs import show_log
 from enarx.cli.evidence_files import anchors, endorsements, load
 from enarx.errors import ParseError, UsageError
-from enarx.formats.evidence import KINDS
+from enarx.formats.evidence import KINDS, LOGS
 from enarx.formats.evidence.detect import detect
 from enarx.verify import AttestationResult, Roots, examine, judge, unappraised
 from enarx.verify.appraise import unverified
 from enarx.verify.policy_file import read_policy
+from enarx.verify.replay import appraise_event_log, require_registers
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as_dict_plain
 
 MAX_EVIDENCE = 16 << 20
@@ -28,6 +30,9 @@ def show(options: argparse.Namespace) -> int:
     """What the evidence says, believed or not."""
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
+    if kind in LOGS:
+        show_log(kind, data, as_json=options.json)
+        return 0
     said = examine(kind, data, (), roots=Roots(), now=0).said
     found = {name: value for name, value in as_dict_plain(said).items() if name != "kind"}
     if options.json:
@@ -48,6 +53,12 @@ def verify(options: argparse.Namespace) -> int:
         raise UsageError("policy", "--authenticity-only appraises nothing: a policy would be left aside")
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
+    if kind in LOGS:
+        raise UsageError("kind", "a log is no evidence, and proves nothing", hint="--event-log FILE beside evidence")
+    log = b""
+    if options.event_log:
+        require_registers(kind)
+        log = load(options.event_log, MAX_EVIDENCE)
     now = _time(options.at, kind, data)
     given = endorsements(options.endorsements + options.trust_anchor)
     roots = Roots(**anchors(kind, given))
@@ -58,12 +69,16 @@ def verify(options: argparse.Namespace) -> int:
             result = _verdict(options, kind, data, given.endorsements, roots, now)
     except ParseError as e:
         return _unreadable(options, kind, e)
+    if options.event_log:
+        result = appraise_event_log(result, log)
     return _finish(options, result, now)
 
 
 def _kind(options: argparse.Namespace, data: bytes) -> str:
-    if options.kind and options.kind not in KINDS:
-        raise UsageError("kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join(KINDS)}")
+    if options.kind and options.kind not in (*KINDS, *LOGS):
+        raise UsageError(
+            "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
+        )
     return options.kind or detect(data)
 
 

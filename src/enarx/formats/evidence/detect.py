@@ -1,9 +1,10 @@
-"""Which kind of evidence a file most probably holds. A guess for people: verifying says whether it is true."""
+"""Which kind of evidence, or of log, a file most probably holds. A guess for people: verifying says whether it is true."""
 
 from __future__ import annotations
 
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS
+from enarx.formats.evidence.eventlog import SIGNATURE
 
 TEE_TYPES = {0: "sgx", 0x81: "tdx"}
 QUOTES = ((3, 2), (4, 2), (5, 2), (4, 3), (5, 3))
@@ -14,6 +15,10 @@ def detect(data: bytes) -> str:
     """The kind by how it begins; UsageError if nothing is known to begin so."""
     head = (int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little"))
     tee = int.from_bytes(data[4:8], "little")
+    if data[32:48] == SIGNATURE:
+        return "eventlog"
+    if data[:4] == b"CCEL":
+        return "ccel"
     if len(data) >= 48 and head in QUOTES and tee in TEE_TYPES:
         return TEE_TYPES[tee]
     if data[:3] in (b"\xd9\x01\x8f", b"\xd9\x01\x8e"):

@@ -1,0 +1,118 @@
+"""Boot event logs as people and machines see them: events, and the registers that they lead to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from enarx.cli import console
+from enarx.errors import ParseError
+from enarx.formats.evidence.eventlog import CC_TYPES, VARIABLES, Event, EventLog, Table, Variable
+from enarx.verify.replay import PCRS, RTMRS, Layout, Replay, binding, replay
+
+BANKS = ("sha512", "sha384", "sha256", "sha1")
+"""The strongest first."""
+
+
+def show_log(kind: str, data: bytes, *, as_json: bool) -> None:
+    """A log of that kind, on stdout. ParseError if it is none."""
+    if kind == "ccel":
+        _show_table(Table.from_bytes(data), as_json=as_json)
+        return
+    log = EventLog.from_bytes(data)
+    layout = _layout(log)
+    replays = [replay(log, layout, bank) for bank in BANKS if bank in log.banks]
+    if as_json:
+        console.show_json(_value(log, layout, replays))
+        return
+    best = replays[0].bank if replays else ""
+    rows = [
+        [str(i), layout.names.get(event.register, "-"), event.name, _binding(event, best), text(event)[:100]]
+        for i, event in enumerate(log.events)
+    ]
+    console.table(rows, ["event", "register", "type", "bound", "what it says (not verified)"])
+    for found in replays:
+        print()
+        console.table(
+            [[r.name, str(len(r.events)), r.replayed.hex()] for r in found.registers],
+            ["register", "events", f"replayed ({found.bank}, not verified)"],
+        )
+    for line in remarks(replays[:1]):
+        console.warn(line)
+
+
+def _show_table(table: Table, *, as_json: bool) -> None:
+    value = {
+        "cc_type": CC_TYPES.get(table.cc_type, str(table.cc_type)),
+        "cc_subtype": table.cc_subtype,
+        "revision": table.revision,
+        "size": table.size,
+        "start": table.start,
+    }
+    if as_json:
+        console.show_json({"kind": "ccel", **value})
+    else:
+        console.table([[name, str(item)] for name, item in value.items()], ["field", "value (ccel, not verified)"])
+
+
+def _layout(log: EventLog) -> Layout:
+    """A guess for people: the log of a PC goes into PCR 7 at least, in whatever banks; that of a TD into 1 to 4."""
+    inside = all(event.register in RTMRS.names for event in log.events if event.extends)
+    return RTMRS if inside and log.banks == ("sha384",) else PCRS
+
+
+def _value(log: EventLog, layout: Layout, replays: list[Replay]) -> dict[str, Any]:
+    return {
+        "kind": "eventlog",
+        "banks": list(log.banks),
+        "padding": len(log.padding),
+        "events": [
+            {
+                "event": i,
+                "register": layout.names.get(event.register, str(event.register)),
+                "type": event.name,
+                "digests": {bank: event.digest(bank).hex() for bank in log.banks},
+                "bound": {bank: _binding(event, bank) for bank in log.banks},
+                "data": event.data.hex(),
+                "text": text(event),
+            }
+            for i, event in enumerate(log.events)
+        ],
+        "registers": {
+            found.bank: {r.name: {"value": r.replayed.hex(), "events": list(r.events)} for r in found.registers}
+            for found in replays
+        },
+        "remarks": remarks(replays),
+    }
+
+
+def remarks(replays: list[Replay]) -> list[str]:
+    """What makes a log less than it seems, for people."""
+    found: list[str] = []
+    for made in replays:
+        for register in made.registers:
+            if register.separators > 1:
+                found.append(f"{register.name}: {register.separators} separators: where firmware ends is not clear")
+            found += [f"event {i}: its data is not what was measured" for i in register.false]
+        found += [f"event {i}: into no register that there is" for i in made.strays]
+    return list(dict.fromkeys(found))
+
+
+def _binding(event: Event, bank: str) -> str:
+    return binding(event, bank) if bank and event.extends else ""
+
+
+def text(event: Event) -> str:
+    """What an event says, in characters that can be printed: a variable's name, a text, or the first bytes."""
+    if event.type in VARIABLES:
+        try:
+            return _printable(Variable.from_bytes(event.data).name)
+        except ParseError:
+            pass
+    said = event.data.rstrip(b"\0")
+    if said and not said.count(b"\0") and all(byte >= 0x20 or byte in b"\t\n\r" for byte in said):
+        return _printable(said.decode(errors="replace"))
+    return event.data[:48].hex()
+
+
+def _printable(said: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in said)
