@@ -17,7 +17,7 @@ from bench.run import Finding, paired, timed
 from enarx.formats.evidence.nitro import Evidence
 from enarx.formats.evidence.snp import Report
 from enarx.record import replace
-from enarx.verify import Roots, amd, certificates, dcap, examine, judge, nitro
+from enarx.verify import Roots, amd, certificates, examine, intel, judge, nitro
 from enarx.verify.policy import Exactly
 from enarx.verify.policy_file import read_policy, template
 
@@ -96,7 +96,7 @@ def _dcap(runs: int, vector: str, collateral: str) -> list[Finding]:
         examine(kind, quote, (text,), roots=ROOTS, now=now).verified()
 
     def from_json() -> None:
-        dcap._collateral.cache_clear()
+        intel.collateral.cache_clear()
         ours()
 
     def bare() -> None:

@@ -6,7 +6,6 @@ AMD signs with RSA-PSS, which `cryptography.x509.verification` does not take: ea
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from functools import lru_cache
 
@@ -159,12 +158,6 @@ def _pss(by: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, *UNREADABLE):
         return False
     return True
-
-
-@lru_cache(maxsize=64)
-def pin(der: bytes) -> bytes:
-    """SHA-256 of a certificate."""
-    return hashlib.sha256(der).digest()
 
 
 @record()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from functools import lru_cache
 
@@ -33,14 +34,25 @@ def load(der: bytes) -> x509.Certificate | None:
 
 
 @lru_cache(maxsize=256)
+def pin(der: bytes) -> bytes:
+    """What a root is pinned by: SHA-256 of the certificate."""
+    return hashlib.sha256(der).digest()
+
+
 def p384_key(der: bytes) -> ec.EllipticCurvePublicKey | None:
     """The key of a certificate, if that is one of P-384."""
+    return ec_key(der, "secp384r1")
+
+
+@lru_cache(maxsize=256)
+def ec_key(der: bytes, curve: str) -> ec.EllipticCurvePublicKey | None:
+    """The key of a certificate, if that is one of this curve."""
     certificate = load(der)
     try:
         key = certificate.public_key() if certificate else None
     except UNREADABLE:
         return None
-    return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp384r1" else None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == curve else None
 
 
 def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:

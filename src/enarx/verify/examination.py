@@ -37,13 +37,20 @@ class Ledger:
         self._made: dict[str, Check] = {}
 
     def check(
-        self, id: str, holds: Callable[[], bool | None], *, wanted: str, got: str, needs: str = "", hint: str = ""
+        self,
+        id: str,
+        holds: Callable[[], bool | None],
+        *,
+        wanted: str,
+        got: str,
+        needs: str | tuple[str, ...] = "",
+        hint: str = "",
     ) -> None:
         """Make one check; None from `holds` means that what it needs is not there.
 
-        If the check of the id `needs` has not passed, this one is not reached.
+        If the check of the id `needs`, or of one of several, has not passed, this one is not reached.
         """
-        if needs and self._made[needs].outcome != PASSED:
+        if needs and not (self.passed(needs) if isinstance(needs, str) else all(map(self.passed, needs))):
             outcome, hint = NOT_REACHED, ""
         elif (found := holds()) is None:
             outcome = NOT_CHECKED
@@ -52,6 +59,16 @@ class Ledger:
         else:
             outcome = FAILED
         self._note(id, outcome, wanted, got, hint)
+
+    def passed(self, id: str) -> bool | None:
+        """Has this check, which was made, passed? None if it could not be made."""
+        outcome = self._made[id].outcome
+        return True if outcome == PASSED else False if outcome == FAILED else None
+
+    @property
+    def all_passed(self) -> bool:
+        """Have all that were made passed?"""
+        return all(check.outcome == PASSED for check in self._made.values())
 
     def unreached(self) -> None:
         """Put down all that are left: there is nothing to make them with."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from enarx.formats.evidence.snp import Report, split
 from enarx.verify import amd
 from enarx.verify.amd import Certificate, Revocation
-from enarx.verify.certificates import p384_signed
+from enarx.verify.certificates import p384_signed, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.snp import PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.policy import Bits
@@ -69,7 +69,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     revoked = Revocation(revoked=None, end=None, said="nothing to hold a list against")
     if signer and issuer and root:
         revoked = amd.revocation(given.crls, root, (issuer, signer), now)
-    anchor = f"AMD ARK-{root.product.capitalize()}" if root and amd.pin(root.der) in roots.amd else "none"
+    anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
     _signer(ledger, report, signer)
     if signer is None:
@@ -170,9 +170,9 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: root is not None and amd.pin(root.der) in roots.amd,
+        lambda: root is not None and pin(root.der) in roots.amd,
         wanted="a pinned root",
-        got=amd.pin(root.der).hex() if root else "none",
+        got=pin(root.der).hex() if root else "none",
         needs="issuers",
         hint="a root that is not the vendor's",
     )

@@ -1,0 +1,339 @@
+"""Intel's certificates, revocation lists and collateral: what they say, and whether they are signed.
+
+Certificates: Intel SGX PCK Certificate and Certificate Revocation List Profile Specification, revision 1.5. Collateral: the JSON
+that dcap-qvl reads, of what Intel's provisioning certification service gives out (version 4).
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import lru_cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
+
+from enarx.errors import ParseError
+from enarx.record import record
+from enarx.verify.certificates import UNREADABLE, ec_key, load
+from enarx.verify.tcb import WHAT, Identity, TcbInfo
+
+EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
+ROOT, SIGNING, PCK = "Intel SGX Root CA", "Intel SGX TCB Signing", "Intel SGX PCK Certificate"
+AUTHORITIES = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
+ALGORITHM = ec.ECDSA(SHA256())
+MAX_SIZE = 4 << 20
+FIELDS = (
+    *("pck_crl", "root_ca_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature"),
+    *("qe_identity_issuer_chain", "qe_identity", "qe_identity_signature"),
+)
+"""What the JSON must have; it may have more, such as the chain of the list's issuer, which is in the quote anyway."""
+
+
+@record()
+class Certificate:
+    """One certificate; names as in its DER, `name` the common one, dates in unix seconds."""
+
+    der: bytes
+    name: str
+    subject: bytes
+    issuer: bytes
+    serial: int
+    start: int
+    end: int
+    authority: bool
+
+
+@lru_cache(maxsize=256)
+def certificate(der: bytes) -> Certificate | None:
+    """What a certificate says; None if the bytes are none."""
+    found = load(der)
+    if found is None:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            serial = found.serial_number
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        constraints = found.extensions.get_extension_for_class(x509.BasicConstraints)
+        return Certificate(
+            der=der,
+            name=str(names[0].value) if len(names) == 1 else "",
+            subject=found.subject.public_bytes(),
+            issuer=found.issuer.public_bytes(),
+            serial=serial,
+            start=int(found.not_valid_before_utc.timestamp()),
+            end=int(found.not_valid_after_utc.timestamp()),
+            authority=constraints.value.ca,
+        )
+    except (*UNREADABLE, x509.ExtensionNotFound):
+        return None
+
+
+def key(der: bytes) -> ec.EllipticCurvePublicKey | None:
+    """The key of a certificate, if that is one of P-256."""
+    return ec_key(der, "secp256r1")
+
+
+def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
+    """The key of two coordinates, 32 bytes each; None if that is no point of P-256."""
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\4" + raw)
+    except ValueError:
+        return None
+
+
+def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
+    """Did the key make the signature (DER) of the message, with SHA-256?"""
+    if public is None:
+        return False
+    try:
+        public.verify(signature, message, ALGORITHM)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
+    """As `signed`, of a signature that is the two halves, 32 bytes each, big-endian."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
+
+
+@lru_cache(maxsize=64)
+def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
+    """As `signed_raw`, by a certificate; for collateral, which comes with many quotes."""
+    return signed_raw(key(by), signature, text)
+
+
+@lru_cache(maxsize=256)
+def issued(by: bytes, of: bytes) -> bool:
+    """Is the one certificate, a CA's, the issuer of the other, by name and by signature?"""
+    issuer, subject, found = certificate(by), certificate(of), load(of)
+    if not issuer or not subject or not found or not issuer.authority or issuer.subject != subject.issuer:
+        return False
+    of_form = found.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
+
+
+@record()
+class List:
+    """A revocation list; dates in unix seconds, `end` 0 if it has none."""
+
+    der: bytes
+    issuer: bytes
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=64)
+def _crl(der: bytes) -> x509.CertificateRevocationList:
+    return x509.load_der_x509_crl(der)
+
+
+def _list(value: str) -> List:
+    try:
+        der = bytes.fromhex(value)
+        found = _crl(der)
+        end = found.next_update_utc
+        return List(
+            der=der,
+            issuer=found.issuer.public_bytes(),
+            start=int(found.last_update_utc.timestamp()),
+            end=int(end.timestamp()) if end else 0,
+        )
+    except UNREADABLE as e:
+        raise ParseError("collateral-list", "a revocation list that can not be read", what=WHAT) from e
+
+
+@lru_cache(maxsize=64)
+def list_signed(by: bytes, of: bytes) -> bool:
+    """Is the list one of this certificate's, by name and by signature?"""
+    issuer, found = certificate(by), _crl(of)
+    if issuer is None or issuer.subject != found.issuer.public_bytes():
+        return False
+    of_form = found.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), found.signature, found.tbs_certlist_bytes)
+
+
+@lru_cache(maxsize=256)
+def listed(der: bytes, serial: int) -> bool:
+    """Is the serial number on the list?"""
+    return _crl(der).get_revoked_certificate_by_serial_number(serial) is not None
+
+
+@record()
+class Collateral:
+    """Collateral of one model. The texts are signed as they came; `info_signer` and `identity_signer` are certificates in
+    DER, the signatures 64 bytes.
+    """
+
+    info: TcbInfo
+    info_text: bytes
+    info_signature: bytes
+    info_signer: bytes
+    identity: Identity
+    identity_text: bytes
+    identity_signature: bytes
+    identity_signer: bytes
+    machines: List
+    authorities: List
+
+
+@lru_cache(maxsize=64)
+def collateral(data: bytes) -> Collateral | None:
+    """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
+    if data[:1] != b"{":
+        return None
+    value = parsed(data, "the collateral")
+    texts: dict[str, str] = {}
+    for name in FIELDS:
+        text = value.get(name)
+        if not isinstance(text, str):
+            raise ParseError("collateral-field", f"{name}: wanted a text", what=WHAT)
+        texts[name] = text
+    info, identity = (texts[name].encode(errors="replace") for name in ("tcb_info", "qe_identity"))
+    return Collateral(
+        info=TcbInfo.from_value(parsed(info, "tcb_info")),
+        info_text=info,
+        info_signature=_signature(texts["tcb_info_signature"]),
+        info_signer=_first(texts["tcb_info_issuer_chain"]),
+        identity=Identity.from_value(parsed(identity, "qe_identity")),
+        identity_text=identity,
+        identity_signature=_signature(texts["qe_identity_signature"]),
+        identity_signer=_first(texts["qe_identity_issuer_chain"]),
+        machines=_list(texts["pck_crl"]),
+        authorities=_list(texts["root_ca_crl"]),
+    )
+
+
+def parsed(data: bytes, name: str) -> dict[str, Any]:
+    """A JSON object without a key given twice. ParseError."""
+    if len(data) > MAX_SIZE:
+        raise ParseError("collateral-size", f"{name}: {len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+    try:
+        value = json.loads(data, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as e:
+        raise ParseError("collateral-json", f"{name}: not JSON, or a key is given twice", what=WHAT) from e
+    if not isinstance(value, dict):
+        raise ParseError("collateral-json", f"{name}: wanted an object", what=WHAT)
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _signature(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 64:
+        raise ParseError("collateral-signature", "wanted a signature of 64 bytes, in hexadecimal", what=WHAT)
+    return found
+
+
+def _first(pem: str) -> bytes:
+    """The first certificate of a chain."""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode())
+        return bytes(found[0].public_bytes(Encoding.DER))
+    except (*UNREADABLE, UnicodeError) as e:
+        raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT) from e
+
+
+@record()
+class Machine:
+    """What a PCK certificate says of the machine. `components` are the 16 security versions of CPUSVN."""
+
+    ppid: bytes
+    components: tuple[int, ...]
+    pce_svn: int
+    pce_id: bytes
+    fmspc: bytes
+    instance: bytes = b""
+    dynamic: bool | None = None
+    cached_keys: bool | None = None
+    smt: bool | None = None
+
+
+@lru_cache(maxsize=256)
+def machine(der: bytes) -> Machine | None:
+    """Of a PCK certificate; None without the extension, or if it is not whole."""
+    found = load(der)
+    try:
+        extension = found.extensions.get_extension_for_oid(EXTENSION).value if found else None
+        return _machine(extension.value) if isinstance(extension, x509.UnrecognizedExtension) else None
+    except (*UNREADABLE, x509.ExtensionNotFound, KeyError, IndexError):
+        return None
+
+
+def _machine(der: bytes) -> Machine:
+    fields = _fields(_inside(der, 0x30))
+    tcb, flags = _fields(_inside(fields[2], 0x30)), _fields(_inside(fields[7], 0x30)) if 7 in fields else {}
+    return Machine(
+        ppid=_inside(fields[1], 0x04, 16),
+        components=tuple(_number(tcb[i], 1) for i in range(1, 17)),
+        pce_svn=_number(tcb[17], 2),
+        pce_id=_inside(fields[3], 0x04, 2),
+        fmspc=_inside(fields[4], 0x04, 6),
+        instance=_inside(fields[6], 0x04, 16) if 6 in fields else b"",
+        dynamic=_flag(flags, 1),
+        cached_keys=_flag(flags, 2),
+        smt=_flag(flags, 3),
+    )
+
+
+def _fields(der: bytes) -> dict[int, bytes]:
+    """SEQUENCEs of an OID and a value, by the last arc of the OID; the values in DER."""
+    found = {}
+    for _, _, pair in _elements(der):
+        (tag, _, oid), (_, value, _) = _elements(pair)
+        if tag != 0x06 or oid[-1] in found:
+            raise ValueError("wanted an OID, and each once")
+        found[oid[-1]] = value
+    return found
+
+
+def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
+    """The elements of DER side by side: tag, the whole, what is inside; at most 64 KiB each."""
+    found, at = [], 0
+    while at < len(der):
+        tag, size, start = der[at], der[at + 1], at + 2
+        if size > 0x80:
+            start += size - 0x80
+            size = int.from_bytes(der[at + 2 : start], "big")
+        if size == 0x80 or start - at > 4 or start + size > len(der):
+            raise ValueError("not DER")
+        found.append((tag, der[at : start + size], der[start : start + size]))
+        at = start + size
+    return found
+
+
+def _inside(der: bytes, wanted: int, size: int | None = None) -> bytes:
+    ((tag, _, inside),) = _elements(der)
+    if tag != wanted or size not in (None, len(inside)):
+        raise ValueError("another type or size")
+    return inside
+
+
+def _number(der: bytes, size: int) -> int:
+    """An INTEGER of at most that many bytes without sign."""
+    value = int.from_bytes(_inside(der, 0x02), "big", signed=True)
+    if not 0 <= value < 1 << 8 * size:
+        raise ValueError("out of range")
+    return value
+
+
+def _flag(flags: dict[int, bytes], number: int) -> bool | None:
+    return any(_inside(flags[number], 0x01, 1)) if number in flags else None

@@ -1,0 +1,264 @@
+"""Intel's TCB info and QE identity: what a machine is worth that has these security versions.
+
+Intel SGX and TDX provisioning certification service API, version 4: "TCB Info", "Enclave Identity", and the steps there of how to
+find a machine's level. How several words become one: Intel SGX DCAP quote verification library.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from enarx.errors import ParseError
+from enarx.formats.evidence.dcap import SGX, TDX, SgxReport, TdReport
+from enarx.record import record
+
+_T = TypeVar("_T")
+
+WHAT = "Intel collateral"
+UP_TO_DATE, OUT_OF_DATE, REVOKED = "UpToDate", "OutOfDate", "Revoked"
+TO_CONFIGURE = "OutOfDateConfigurationNeeded"
+STATUSES = (
+    *(UP_TO_DATE, "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"),
+    *(OUT_OF_DATE, TO_CONFIGURE, REVOKED),
+)
+TEES = {"SGX": SGX, "TDX": TDX, "QE": SGX, "TD_QE": TDX}
+MAX_LEVELS = 256
+_DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)Z", re.ASCII)
+
+
+@record()
+class Level:
+    """The vendor's word for all that reach these security versions: `sgx` and `tdx` 16 each, `tdx` empty for SGX; of an
+    enclave or a module `svn` alone. `date` in unix seconds.
+    """
+
+    status: str
+    date: int
+    advisories: tuple[str, ...]
+    sgx: tuple[int, ...] = ()
+    tdx: tuple[int, ...] = ()
+    svn: int = 0
+
+
+@record()
+class Module:
+    """The TDX module of one major version: who signed it, its attributes under the mask, its levels from the newest."""
+
+    signer: bytes
+    attributes: int
+    mask: int
+    levels: tuple[Level, ...] = ()
+
+
+@record()
+class TcbInfo:
+    """TCB info of version 3. `modules` by major version; 0 is the one of TDX 1.0, whose levels are the platform's."""
+
+    tee: int
+    start: int
+    end: int
+    fmspc: bytes
+    pce_id: bytes
+    evaluation: int
+    levels: tuple[Level, ...]
+    modules: tuple[tuple[int, Module], ...] = ()
+
+    @classmethod
+    def from_value(cls, value: dict[str, Any]) -> Self:
+        """Of the signed JSON. ParseError."""
+        tee = TEES.get(_text(value, "id"))
+        if tee is None or _number(value, "version", 8) != 3:
+            raise ParseError("collateral-version", "TCB info of a version or TEE that is not known", what=WHAT)
+        modules: dict[int, Module] = {}
+        if "tdxModule" in value:
+            modules[0] = _module(_table(value, "tdxModule"))
+        for one in _list(value, "tdxModuleIdentities", lambda v: v) if "tdxModuleIdentities" in value else ():
+            major = _hex(_text(one, "id").removeprefix("TDX_"), 1)[0]
+            modules[major] = _module(one, _list(one, "tcbLevels", _own_level))
+        return cls(
+            tee=tee,
+            start=_date(value, "issueDate"),
+            end=_date(value, "nextUpdate"),
+            fmspc=_bytes(value, "fmspc", 6),
+            pce_id=_bytes(value, "pceId", 2),
+            evaluation=_number(value, "tcbEvaluationDataNumber", 32),
+            levels=_list(value, "tcbLevels", lambda level: _level(level, tee)),
+            modules=tuple(modules.items()),
+        )
+
+    def level(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> Level | None:
+        """The newest level that a machine reaches. Where the module has a major version, its two components are not the
+        platform's to say.
+        """
+        skip = 2 if tee_svn and tee_svn[1] else 0
+        for level in self.levels:
+            if (
+                pce_svn >= level.svn
+                and all(map(int.__ge__, components, level.sgx))
+                and all(map(int.__ge__, tee_svn[skip:], level.tdx[skip:]))
+            ):
+                return level
+        return None
+
+    def module(self, report: TdReport) -> Module | None:
+        """The module that the report names, if the vendor knows it: by major version, signer and attributes."""
+        found = dict(self.modules).get(report.tee_tcb_svn[1])
+        if found is None or report.mr_signer_seam != found.signer:
+            return None
+        same = not (int.from_bytes(report.seam_attributes, "little") ^ found.attributes) & found.mask
+        return found if same else None
+
+
+@record()
+class Identity:
+    """The quoting enclave as the vendor built it. Masks say which bits count."""
+
+    tee: int
+    start: int
+    end: int
+    evaluation: int
+    misc_select: int
+    misc_mask: int
+    attributes: int
+    attributes_mask: int
+    signer: bytes
+    product: int
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def from_value(cls, value: dict[str, Any]) -> Self:
+        """Of the signed JSON, version 2. ParseError."""
+        tee = TEES.get(_text(value, "id"))
+        if tee is None or _number(value, "version", 8) != 2:
+            raise ParseError("collateral-version", "an identity of a version or enclave that is not known", what=WHAT)
+        return cls(
+            tee=tee,
+            start=_date(value, "issueDate"),
+            end=_date(value, "nextUpdate"),
+            evaluation=_number(value, "tcbEvaluationDataNumber", 32),
+            misc_select=int.from_bytes(_bytes(value, "miscselect", 4), "little"),
+            misc_mask=int.from_bytes(_bytes(value, "miscselectMask", 4), "little"),
+            attributes=int.from_bytes(_bytes(value, "attributes", 16), "little"),
+            attributes_mask=int.from_bytes(_bytes(value, "attributesMask", 16), "little"),
+            signer=_bytes(value, "mrsigner", 32),
+            product=_number(value, "isvprodid", 16),
+            levels=_list(value, "tcbLevels", _own_level),
+        )
+
+    def is_of(self, report: SgxReport) -> bool:
+        """Is the report that of this enclave?"""
+        attributes = report.attributes | report.xfrm << 64
+        return (
+            report.mr_signer == self.signer
+            and report.isv_prod_id == self.product
+            and not (report.misc_select ^ self.misc_select) & self.misc_mask
+            and not (attributes ^ self.attributes) & self.attributes_mask
+        )
+
+
+def reached(levels: tuple[Level, ...], svn: int) -> Level | None:
+    """The newest level of an enclave or a module that this security version reaches."""
+    return next((level for level in levels if svn >= level.svn), None)
+
+
+def together(platform: str, others: tuple[str, ...]) -> str:
+    """One word for the platform, and what runs on it: only being out of date, or revoked, is handed on."""
+    if REVOKED in (platform, *others):
+        return REVOKED
+    if OUT_OF_DATE not in others:
+        return platform
+    return TO_CONFIGURE if platform.startswith("Configuration") or platform == TO_CONFIGURE else OUT_OF_DATE
+
+
+def _level(value: dict[str, Any], tee: int) -> Level:
+    tcb = _table(value, "tcb")
+    return _leveled(
+        value,
+        sgx=_components(tcb, "sgxtcbcomponents"),
+        tdx=_components(tcb, "tdxtcbcomponents") if tee == TDX else (),
+        svn=_number(tcb, "pcesvn", 16),
+    )
+
+
+def _own_level(value: dict[str, Any]) -> Level:
+    return _leveled(value, svn=_number(_table(value, "tcb"), "isvsvn", 16))
+
+
+def _leveled(value: dict[str, Any], **versions: Any) -> Level:
+    status = _text(value, "tcbStatus")
+    advisories = value.get("advisoryIDs", [])
+    if status not in STATUSES or not isinstance(advisories, list) or not all(isinstance(a, str) for a in advisories):
+        raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
+    return Level(status=status, date=_date(value, "tcbDate"), advisories=tuple(advisories), **versions)
+
+
+def _components(tcb: dict[str, Any], name: str) -> tuple[int, ...]:
+    found = tcb.get(name)
+    each: list[Any] = found if isinstance(found, list) else []
+    versions: list[Any] = [one.get("svn") if isinstance(one, dict) else None for one in each]
+    if len(versions) != 16 or not all(type(one) is int and 0 <= one < 256 for one in versions):
+        raise ParseError("collateral-field", f"{name}: wanted 16 versions of 8 bits", what=WHAT)
+    return tuple(versions)
+
+
+def _module(value: dict[str, Any], levels: tuple[Level, ...] = ()) -> Module:
+    return Module(
+        signer=_bytes(value, "mrsigner", 48),
+        attributes=int.from_bytes(_bytes(value, "attributes", 8), "little"),
+        mask=int.from_bytes(_bytes(value, "attributesMask", 8), "little"),
+        levels=levels,
+    )
+
+
+def _list(value: dict[str, Any], name: str, each: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
+    found = value.get(name)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found) or len(found) > MAX_LEVELS:
+        raise ParseError("collateral-field", f"{name}: wanted a list of objects", what=WHAT)
+    return tuple(each(one) for one in found)
+
+
+def _table(value: dict[str, Any], name: str) -> dict[str, Any]:
+    found = value.get(name)
+    if not isinstance(found, dict):
+        raise ParseError("collateral-field", f"{name}: wanted an object", what=WHAT)
+    return found
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    if not isinstance(found, str):
+        raise ParseError("collateral-field", f"{name}: wanted a text", what=WHAT)
+    return found
+
+
+def _number(value: dict[str, Any], name: str, bits: int) -> int:
+    found = value.get(name)
+    if type(found) is not int or not 0 <= found < 1 << bits:
+        raise ParseError("collateral-field", f"{name}: wanted a number of {bits} bits", what=WHAT)
+    return found
+
+
+def _bytes(value: dict[str, Any], name: str, size: int) -> bytes:
+    return _hex(_text(value, name), size)
+
+
+def _hex(text: str, size: int) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != size:
+        raise ParseError("collateral-field", f"{text:.40}: wanted {size} bytes in hexadecimal", what=WHAT)
+    return found
+
+
+def _date(value: dict[str, Any], name: str) -> int:
+    """Unix seconds."""
+    text = _text(value, name)
+    found = _DATE.fullmatch(text)
+    if not found or found[1] == "0000":
+        raise ParseError("collateral-date", f"{name}: {text:.40}, wanted a date as RFC 3339 in UTC", what=WHAT)
+    return timegm(tuple(map(int, found.groups())))
