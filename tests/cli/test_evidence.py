@@ -11,6 +11,7 @@ import pytest
 from enarx.cli.main import main
 
 MILAN, GENOA, TURIN = "roots/amd/milan-a?k.der", "roots/amd/genoa-a?k.der", "roots/amd/turin-a?k.der"
+SOLANA = "collateral/assembled/solana2025-00806f05.json"
 LUNAL = "collateral/assembled/lunal2026-90c06f.json"
 AUTOMATA = "collateral/assembled/automata0825-00606a.json"
 
@@ -34,7 +35,7 @@ VECTORS = [
     ("snp/neg-wrong-vcek", ["vcek.der", GENOA], "2025-06-01", 126, None),
     ("tdx/dcap-qvl", ["collateral/assembled/own-tdx_dcap-qvl.json"], "2025-07-01", 0, ""),
     ("tdx/go-tdx-guest-v5", [LUNAL], "2026-04-01", 0, ""),
-    ("tdx/automata-v4", ["collateral/assembled/solana2025-00806f05.json"], "2025-07-20", 0, "tcb-status"),
+    ("tdx/automata-v4", [SOLANA], "2025-07-20", 0, "tcb-status"),
     ("tdx/trustee-4", ["collateral/assembled/go2023-50806f.json"], "2023-07-01", 0, "debug"),
     ("tdx/dcap-qvl-outdated", ["collateral/assembled/own-tdx_dcap-qvl-outdated.json"], "2026-03-01", 126, None),
     ("tdx/neg-bitflip", [LUNAL], "2026-04-01", 126, None),
@@ -57,6 +58,8 @@ VECTORS = [
     ("az-snp-vtpm/trustee/evidence-v1.json", [MILAN], "2025-06-01", 0, None),
     ("az-snp-vtpm/trustee/evidence-v2.json", [MILAN], "2025-06-01", 0, None),
     ("az-snp-vtpm/trustee/evidence-genoa.json", [GENOA], "2025-06-01", 0, None),
+    ("az-tdx-vtpm/trustee/evidence-v0.json", [SOLANA], "2025-07-20", 0, "tcb-status"),
+    ("az-tdx-vtpm/trustee/evidence-v1.json", [SOLANA], "2025-07-20", 0, "tcb-status"),
     ("tpm/go-tpm-tools/gce-cos-85-nonce9009.pb", [], "2026-01-01", 0, None),
     ("tpm/go-tpm-tools/gce-cos-85-no-nonce.pb", [], "2026-01-01", 0, None),
 ]

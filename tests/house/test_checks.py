@@ -16,7 +16,8 @@ VERIFIERS = {
     "nitro": ("nitro", "CHECKS"),
     "cca": ("cca", "CHECKS"),
     "tpm": ("tpm", "CHECKS"),
-    "azure": ("azure", "CHECKS"),
+    "azure": ("azure", "SNP_CHECKS"),
+    "azure-tdx": ("azure", "TDX_CHECKS"),
     "eventlog": ("replay", "CHECKS"),
 }
 """Page of the docs, module of `enarx.verify` and of `tests.verify`, and where its ids stand."""

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from enarx.errors import ParseError, VerificationError
 from enarx.formats.evidence.azure import Evidence
 from enarx.verify import Roots
-from enarx.verify.azure import CHECKS, examine_az_snp, verify_az_snp
+from enarx.verify.azure import SNP_CHECKS, TDX_CHECKS, examine_az_snp, examine_az_tdx, verify_az_snp, verify_az_tdx
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
-from tests.forge import amd, tpm
+from tests.forge import amd, intel, tpm
+from tests.verify import test_dcap
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
 ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
@@ -41,7 +42,7 @@ def outcomes(examination: Examination) -> dict[str, str]:
     return {check.id: check.outcome for check in examination.checks}
 
 
-ONLY: dict[str, Callable[[], Examination]] = {
+ON_SNP: dict[str, Callable[[], Examination]] = {
     "snp-signing-certificate": lambda: on(signed(flags=7 << 2)),
     "snp-product": lambda: on(signed(cpuid=amd.CPUID["milan"])),
     "snp-certificate-tcb": lambda: on(signed(reported_tcb=bytes(8))),
@@ -58,6 +59,50 @@ ONLY: dict[str, Callable[[], Examination]] = {
     "pcr-digest": lambda: examined(tpm.azure(message=tpm.quote(digest=bytes(32)))),
     "quote-signature": lambda: examined(tpm.azure(signed=tpm.rsa_signature(tpm.quote(), tpm.rsa_key("another")))),
 }
+
+
+def td_quoted(quote: bytes, given: tuple[bytes, ...], message: bytes | None = None, **changes: Any) -> Examination:
+    report = tpm.hcl(tpm.runtime(), bytes(1184), kind=4)
+    evidence = tpm.azure(report, message, td_quote=base64.urlsafe_b64encode(quote).decode(), **changes)
+    return examine_az_tdx(evidence, endorsements=given, roots=test_dcap.roots(), now=amd.NOW)
+
+
+def td_bound(**changes: Any) -> bytes:
+    return intel.quote(body=intel.domain(report_data=(520, BOUND), td_attributes=(120, bytes(8)), **changes))
+
+
+def td_failed(id: str) -> Callable[[], Examination]:
+    """The evidence that fails this check of a quote, in an Azure machine."""
+
+    def examination() -> Examination:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(intel, "domain", lambda size=584, **f: domain(size, **{"report_data": (520, BOUND), **f}))
+            seen: list[tuple[bytes, tuple[bytes, ...], Roots]] = []
+            patch.setattr(
+                test_dcap,
+                "examined",
+                lambda data, *given, trusted=None: seen.append((data, given, trusted or test_dcap.roots())),
+            )
+            test_dcap.ONLY[id]()
+        ((quote, given, roots),) = seen
+        report = tpm.hcl(tpm.runtime(), bytes(1184), kind=4)
+        evidence = tpm.azure(report, td_quote=base64.urlsafe_b64encode(quote).decode())
+        return examine_az_tdx(evidence, endorsements=given, roots=roots, now=amd.NOW)
+
+    domain = intel.domain
+    return examination
+
+
+ON_TDX: dict[str, Callable[[], Examination]] = {
+    **{f"td-{id}": td_failed(id) for id in test_dcap.ONLY},
+    "runtime-data": lambda: td_quoted(intel.quote(), (intel.collateral(),)),
+    "pcr-selection": lambda: td_quoted(td_bound(), (intel.collateral(),), tpm.quote(select=tpm.selection(range(8)))),
+    "pcr-digest": lambda: td_quoted(td_bound(), (intel.collateral(),), tpm.quote(digest=bytes(32))),
+    "quote-signature": lambda: td_quoted(
+        td_bound(), (intel.collateral(),), signed=tpm.rsa_signature(tpm.quote(), tpm.rsa_key("another"))
+    ),
+}
+ONLY = ON_SNP | ON_TDX
 """Of each check evidence that fails it, and nothing else but what rests on it."""
 
 
@@ -69,15 +114,38 @@ def test_good_evidence_is_authentic() -> None:
     assert (claims.secure_boot, claims.measurement, claims.pcrs[0]) == (True, b"\1" * 48, "0:" + "00" * 32)
 
 
-@pytest.mark.parametrize("id", ONLY)
-def test_each_check_fails_alone(id: str) -> None:
-    found = outcomes(ONLY[id]())
+@pytest.mark.parametrize("id", ON_SNP)
+def test_each_check_fails_alone_on_snp(id: str) -> None:
+    found = outcomes(ON_SNP[id]())
     assert found[id] == (NOT_CHECKED if id == "snp-issuers" else FAILED)
     assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED}
 
 
-def test_the_table_is_complete() -> None:
-    assert tuple(ONLY) == CHECKS
+@pytest.mark.parametrize("id", ON_TDX)
+def test_each_check_fails_alone_on_tdx(id: str) -> None:
+    found = outcomes(ON_TDX[id]())
+    assert found[id] == (NOT_CHECKED if id == "td-collateral" else FAILED)
+    assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED}
+
+
+def test_the_tables_are_complete() -> None:
+    assert tuple(ON_SNP) == SNP_CHECKS
+    assert tuple(ON_TDX) == TDX_CHECKS
+
+
+def test_good_evidence_on_tdx_is_authentic() -> None:
+    found = td_quoted(td_bound(), (intel.collateral(),))
+    assert set(outcomes(found).values()) == {PASSED}
+    claims: Any = found.verified().claims
+    assert (claims.kind, claims.report_data, claims.vm_id) == ("az-tdx-vtpm", tpm.FRESH, "VM")
+    assert (claims.sept_ve_disable, claims.tcb_status, claims.pcrs[0]) == (False, "UpToDate", "0:" + "00" * 32)
+
+
+def test_each_kind_takes_its_own() -> None:
+    with pytest.raises(ParseError):
+        examine_az_tdx(tpm.azure(), endorsements=(), roots=ROOTS, now=amd.NOW)
+    with pytest.raises(ParseError):
+        verify_az_tdx(tpm.azure(td_quote="AAAA"), endorsements=(), roots=ROOTS, now=amd.NOW)
 
 
 def test_the_older_form_and_a_vcek_in_it() -> None:
@@ -122,6 +190,8 @@ def test_a_key_that_is_none_signs_nothing() -> None:
         tpm.azure(hcl_report=[256]),
         tpm.azure(b"HCLA"),
         tpm.azure(tpm.hcl(tpm.runtime(), kind=4)),
+        tpm.azure(tpm.hcl(tpm.runtime(), kind=3)),
+        tpm.azure(td_quote="AAAA"),
         tpm.azure(tpm.hcl(tpm.runtime(), hashed=2)),
         tpm.azure(tpm.hcl(tpm.runtime(), tail=b"x")),
         tpm.azure(tpm.hcl(tpm.runtime(keys=[]))),

@@ -304,7 +304,7 @@ def _evidence(commands: Sub) -> None:
         "--event-log",
         metavar="FILE",
         default="",
-        help="the boot event log, which has to replay to the verified registers (kinds tpm, tdx, az-snp-vtpm)",
+        help="the boot event log, which has to replay to the verified registers (kinds tpm, tdx, az-snp-vtpm, az-tdx-vtpm)",
     )
     verify.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
     verify.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")
@@ -320,7 +320,9 @@ def _policy(commands: Sub) -> None:
         "write a commented policy, which refuses everything until it has a measurement",
         "enarx policy init --kind snp --measurement 00ff... snp.toml",
     )
-    init.add_argument("--kind", required=True, metavar="KIND", help="snp, sgx, tdx, nitro, cca, tpm or az-snp-vtpm")
+    init.add_argument(
+        "--kind", required=True, metavar="KIND", help="snp, sgx, tdx, nitro, cca, tpm, az-snp-vtpm or az-tdx-vtpm"
+    )
     init.add_argument("--measurement", action="append", default=[], metavar="HEX", help="what to accept")
     init.add_argument("file", nargs="?", default="", metavar="FILE", help="default: stdout")
 

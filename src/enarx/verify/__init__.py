@@ -101,6 +101,10 @@ def _examiner(kind: str) -> Callable[..., Examination]:
             from enarx.verify.azure import examine_az_snp
 
             return examine_az_snp
+        case "az-tdx-vtpm":
+            from enarx.verify.azure import examine_az_tdx
+
+            return examine_az_tdx
         case "tpm":
             from enarx.verify.tpm import examine_tpm
 

@@ -1,32 +1,39 @@
-"""Evidence of Azure's confidential VMs is authentic, step by step (docs/attestation/azure.md)."""
+"""Evidence of Azure's confidential VMs is authentic, step by step (docs/attestation/azure.md, azure-tdx.md)."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from enarx.formats.evidence.azure import Evidence
+from enarx.errors import ParseError
+from enarx.formats.evidence.azure import SNP, TDX, WHAT, Evidence
 from enarx.formats.evidence.tpm import MAX_PCRS
 from enarx.record import as_dict
-from enarx.verify import snp
+from enarx.verify import dcap, snp
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.policies.azure import AzSnpClaims
-from enarx.verify.result import NOT_CHECKED, PASSED, Claims, Endorsements, Unknown
+from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
+from enarx.verify.result import NOT_CHECKED, PASSED, Endorsements, Unknown
 from enarx.verify.roots import Roots
 
-WHERE = "docs/attestation/azure.md"
-INNER = "snp-"
-CHECKS = (*(INNER + id for id in snp.CHECKS), "runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
-"""The id of every check that is made here, in order: those of the report, then those of what stands on it."""
+OWN = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
+SNP_CHECKS = (*("snp-" + id for id in snp.CHECKS), *OWN)
+TDX_CHECKS = (*("td-" + id for id in dcap.TDX_CHECKS), *OWN)
+"""The id of every check that is made here, in order: those of the hardware's report, then those of what stands on it."""
 
 
 def verify_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
     """Do the checks of `examine_az_snp` all hold? ParseError, VerificationError or UnavailableError if not."""
     return examine_az_snp(evidence, endorsements=endorsements, roots=roots, now=now).verified()
+
+
+def verify_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> VerifiedEvidence:
+    """As verify_az_snp."""
+    return examine_az_tdx(evidence, endorsements=endorsements, roots=roots, now=now).verified()
 
 
 def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
@@ -38,11 +45,38 @@ def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
 
     A VCEK in the evidence counts as an endorsement. ParseError if the bytes are not the format.
     """
-    found = Evidence.from_bytes(evidence)
+    found = _read(evidence, SNP)
     beside = (found.vcek,) if found.vcek else ()
     inner = snp.examine_snp(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
-    ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE)
-    _carried(ledger, inner)
+    ledger = Ledger(SNP_CHECKS, anchor=inner.anchor, where="docs/attestation/azure.md")
+    _examine(ledger, found, inner, "snp-")
+    said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-snp-vtpm"}
+    return ledger.examination(AzSnpClaims(**said), forecast=inner.forecast)
+
+
+def examine_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. to 17. the checks of `examine_tdx` on the quote beside the HCL report
+    18. to 21. as 12. to 15. of `examine_az_snp`
+
+    ParseError if the bytes are not the format.
+    """
+    found = _read(evidence, TDX)
+    inner = dcap.examine_tdx(found.td_quote, endorsements=endorsements, roots=roots, now=now)
+    ledger = Ledger(TDX_CHECKS, anchor=inner.anchor, where="docs/attestation/azure-tdx.md")
+    _examine(ledger, found, inner, "td-")
+    said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-tdx-vtpm"}
+    return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast)
+
+
+def _read(evidence: bytes, kind: int) -> Evidence:
+    found = Evidence.from_bytes(evidence)
+    if found.hcl.kind != kind:
+        raise ParseError("evidence-kind", f"hardware of type {found.hcl.kind}, wanted {kind}", what=WHAT)
+    return found
+
+
+def _examine(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
+    _carried(ledger, inner, prefix)
     bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
     ledger.check(
         "runtime-data",
@@ -74,17 +108,16 @@ def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
         needs="runtime-data",
         hint="the quote was changed on its way, or another TPM made it",
     )
-    return ledger.examination(_claims(found, inner.said), forecast=inner.forecast)
 
 
-def _carried(ledger: Ledger, inner: Examination) -> None:
+def _carried(ledger: Ledger, inner: Examination, prefix: str) -> None:
     """The checks of the hardware's report, as they came out."""
     stopped = ""
     for check in inner.checks:
         outcome = check.outcome
         reached = outcome in (PASSED, NOT_CHECKED) or outcome == "failed"
         ledger.check(
-            INNER + check.id,
+            prefix + check.id,
             lambda outcome=outcome: None if outcome == NOT_CHECKED else outcome == PASSED,  # type: ignore[misc]
             wanted=check.wanted,
             got=check.got,
@@ -92,7 +125,7 @@ def _carried(ledger: Ledger, inner: Examination) -> None:
             hint=check.hint,
         )
         if outcome != PASSED:
-            stopped = stopped or INNER + check.id
+            stopped = stopped or prefix + check.id
 
 
 def _signed(found: Evidence) -> bool:
@@ -105,17 +138,14 @@ def _signed(found: Evidence) -> bool:
     return True
 
 
-def _claims(found: Evidence, said: Claims) -> AzSnpClaims:
+def _said(found: Evidence) -> dict[str, Any]:
+    """What the virtual TPM and the paravisor say, beside the hardware."""
     absent = Unknown(reason="the runtime data does not say")
-    return AzSnpClaims(
-        **{
-            **as_dict(said),
-            "kind": "az-snp-vtpm",
-            "report_data": found.quote.extra,
-            "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(found.pcrs)),
-            "secure_boot": absent if found.secure_boot is None else found.secure_boot,
-            "vm_id": absent if found.vm_id is None else found.vm_id,
-            "reset_count": found.quote.reset_count,
-            "restart_count": found.quote.restart_count,
-        }
-    )
+    return {
+        "report_data": found.quote.extra,
+        "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(found.pcrs)),
+        "secure_boot": absent if found.secure_boot is None else found.secure_boot,
+        "vm_id": absent if found.vm_id is None else found.vm_id,
+        "reset_count": found.quote.reset_count,
+        "restart_count": found.quote.restart_count,
+    }

@@ -62,6 +62,10 @@ def policy_type(kind: str) -> type[AppraisalPolicy]:
             from enarx.verify.policies.azure import AzSnpPolicy
 
             return AzSnpPolicy
+        case "az-tdx-vtpm":
+            from enarx.verify.policies.azure import AzTdxPolicy
+
+            return AzTdxPolicy
         case "tpm":
             from enarx.verify.policies.tpm import TpmPolicy
 
@@ -96,6 +100,10 @@ def template(kind: str) -> str:
             from enarx.verify.policies.azure import SNP_TEMPLATE
 
             return SNP_TEMPLATE
+        case "az-tdx-vtpm":
+            from enarx.verify.policies.azure import TDX_TEMPLATE
+
+            return TDX_TEMPLATE
         case "tpm":
             from enarx.verify.policies.tpm import TEMPLATE
 

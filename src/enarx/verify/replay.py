@@ -23,7 +23,7 @@ from enarx.formats.evidence.eventlog import (
     Variable,
 )
 from enarx.record import record
-from enarx.verify.policies.azure import AzSnpClaims
+from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
 from enarx.verify.policies.tdx import TdxClaims
 from enarx.verify.policies.tpm import TpmClaims
 from enarx.verify.result import (
@@ -43,7 +43,7 @@ WHERE = "docs/attestation/eventlog.md"
 CHECKS = ("event-log",)
 """The id of the check that is made here."""
 
-WITH_REGISTERS = ("tpm", "tdx", "az-snp-vtpm")
+WITH_REGISTERS = ("tpm", "tdx", "az-snp-vtpm", "az-tdx-vtpm")
 """Kinds of evidence with registers that a log is about."""
 
 DATA, VALUE, TEXT, NOTHING = "data", "value", "text", ""
@@ -243,9 +243,9 @@ def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: s
 
 def registers(claims: Claims) -> tuple[Layout, str, dict[int, bytes]]:
     """What verified evidence says its registers hold, and which they are."""
-    if isinstance(claims, TdxClaims):
+    if isinstance(claims, TdxClaims) and not isinstance(claims, AzTdxClaims):
         return RTMRS, "sha384", dict(enumerate((claims.rtmr0, claims.rtmr1, claims.rtmr2, claims.rtmr3), 1))
-    assert isinstance(claims, (TpmClaims, AzSnpClaims))
+    assert isinstance(claims, (TpmClaims, AzSnpClaims, AzTdxClaims))
     bank = claims.pcr_bank if isinstance(claims, TpmClaims) else "sha256"
     split = (text.split(":") for text in claims.pcrs)
     return PCRS, bank, {int(index): bytes.fromhex(value) for index, value in split}

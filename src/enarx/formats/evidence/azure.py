@@ -19,36 +19,38 @@ WHAT = "Azure evidence"
 MAX_SIZE = 1 << 20
 HEADER, REPORT = 32, 1184
 MAGIC = b"HCLA"
-SNP = 2
+SNP, TDX = 2, 4
 SHA256 = 1
 KEY = "HCLAkPub"
 
 
 @record()
 class Hcl:
-    """An HCL report: the hardware's `report`, and `runtime`, the JSON bytes whose hash is in that report."""
+    """An HCL report: `kind` and bytes of the hardware's `report`, and `runtime`, the JSON bytes whose hash is in that."""
 
+    kind: int
     report: bytes
     runtime: bytes
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError unless it is one of SEV-SNP with SHA-256."""
+        """ParseError unless it is one of SEV-SNP or TDX, with SHA-256."""
         start = HEADER + REPORT
         if len(data) < start + 20 or data[:4] != MAGIC:
             raise _wrong("hcl_report", "no HCL report")
         size, _, kind, hashed, variable = (_number(data, start + 4 * i) for i in range(5))
-        if kind != SNP or hashed != SHA256:
-            raise _wrong("hcl_report", f"report of type {kind} with hash {hashed}, wanted SNP with SHA-256")
+        if kind not in (SNP, TDX) or hashed != SHA256:
+            raise _wrong("hcl_report", f"report of type {kind} with hash {hashed}, wanted SNP or TDX with SHA-256")
         if variable + 20 != size or start + size > len(data) or any(data[start + size :]):
             raise _wrong("hcl_report", "runtime data of no right length")
-        return cls(report=data[HEADER:start], runtime=data[start + 20 : start + size])
+        return cls(kind=kind, report=data[HEADER:start], runtime=data[start + 20 : start + size])
 
 
 @record()
 class Evidence:
-    """`key` is the RSA key of the virtual TPM as (e, n), `pcrs` the values of all registers of SHA-256, `vcek` DER or empty;
-    `vm_id` and `secure_boot` are what the runtime data says of the VM, None if nothing.
+    """`key` is the RSA key of the virtual TPM as (e, n), `pcrs` the values of all registers of SHA-256; `vcek` (DER) may be
+    empty, `td_quote` is there on TDX alone, as its report in the HCL report can be verified on the machine alone. `vm_id` and
+    `secure_boot` are what the runtime data says of the VM, None if nothing.
     """
 
     hcl: Hcl
@@ -59,6 +61,7 @@ class Evidence:
     signature: bytes
     pcrs: tuple[bytes, ...]
     vcek: bytes
+    td_quote: bytes
     raw: bytes
 
     @classmethod
@@ -77,6 +80,9 @@ class Evidence:
         runtime = _json(hcl.runtime, "runtime data")
         vm = runtime.get("vm-configuration")
         vm = vm if isinstance(vm, dict) else {}
+        td_quote = _bytes(value["td_quote"], "td_quote") if "td_quote" in value else b""
+        if bool(td_quote) is not (hcl.kind == TDX):
+            raise _wrong("td_quote", "wanted with an HCL report of TDX, and with no other")
         return cls(
             hcl=hcl,
             key=_key(runtime),
@@ -86,6 +92,7 @@ class Evidence:
             signature=_bytes(quote.get("signature"), "signature", text=bytes.fromhex),
             pcrs=tuple(_bytes(pcr, "pcrs", text=bytes.fromhex) for pcr in pcrs),
             vcek=_vcek(value.get("vcek")),
+            td_quote=td_quote,
             raw=data,
         )
 

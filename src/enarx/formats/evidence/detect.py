@@ -25,8 +25,8 @@ def detect(data: bytes) -> str:
         return "cca"
     if data[:2] in (b"\x84\x44", b"\xd2\x84", b"\x84\x58"):
         return "nitro"
-    if data.lstrip()[:1] == b"{" and b"vcek" in data:
-        return "az-snp-vtpm"
+    if data.lstrip()[:1] == b"{" and any(name in data for name in (b'"hcl_report"', b'"vcek"')):
+        return "az-tdx-vtpm" if b'"td_quote"' in data else "az-snp-vtpm"
     if data[:1] == b"\n" and b"\xff\x54\x43\x47\x80\x18" in data[:4096]:
         return "tpm"
     if len(data) >= 1000 and 0 < int.from_bytes(data[:4], "little") < 256:

@@ -1,11 +1,15 @@
-"""Azure's confidential VMs on SEV-SNP: claims, the policy for them, and a policy to begin with."""
+"""Azure's confidential VMs on SEV-SNP and TDX: claims, the policies for them, and policies to begin with."""
 
 from __future__ import annotations
 
 from enarx.record import record
-from enarx.verify.policies.snp import TEMPLATE, SnpClaims, SnpPolicy
+from enarx.verify.policies import snp, tdx
+from enarx.verify.policies.snp import SnpClaims, SnpPolicy
+from enarx.verify.policies.tdx import TdxClaims, TdxPolicy
 from enarx.verify.policy import Matcher
 from enarx.verify.result import Unknown
+
+_TYPES = {"pcrs": tuple, "secure_boot": bool, "vm_id": str, "reset_count": int, "restart_count": int}
 
 
 @record()
@@ -34,13 +38,7 @@ class AzSnpPolicy(SnpPolicy):
     reset_count: Matcher
     restart_count: Matcher
 
-    _types = SnpPolicy._types | {
-        "pcrs": tuple,
-        "secure_boot": bool,
-        "vm_id": str,
-        "reset_count": int,
-        "restart_count": int,
-    }
+    _types = SnpPolicy._types | _TYPES
     _hints = SnpPolicy._hints | {
         "measurement": "another version of Azure's paravisor: it alone is measured at launch, the guest is in the PCRs",
         "pcrs": "another firmware (0), boot loader (4), kernel or command line (8 to 11) of the guest",
@@ -48,15 +46,61 @@ class AzSnpPolicy(SnpPolicy):
     }
 
 
-SNP_TEMPLATE = TEMPLATE.replace("an AMD SEV-SNP guest", "an Azure VM on SEV-SNP").replace(
-    'kind = "snp"\n',
-    """kind = "az-snp-vtpm"
+@record()
+class AzTdxClaims(TdxClaims):
+    """What the TDX quote says, but report_data, which is the virtual TPM's; and besides as AzSnpClaims."""
 
+    pcrs: tuple[str, ...]
+    secure_boot: bool | Unknown
+    vm_id: str | Unknown
+    reset_count: int
+    restart_count: int
+
+
+@record()
+class AzTdxPolicy(TdxPolicy):
+    """The rules for that."""
+
+    pcrs: Matcher
+    secure_boot: Matcher
+    vm_id: Matcher
+    reset_count: Matcher
+    restart_count: Matcher
+
+    _types = TdxPolicy._types | _TYPES
+    _hints = TdxPolicy._hints | {
+        "measurement": "another version of Azure's paravisor: it alone is measured at launch, the guest is in the PCRs",
+        "pcrs": "another firmware (0), boot loader (4), kernel or command line (8 to 11) of the guest",
+        "secure-boot": "the VM was made without secure boot",
+    }
+
+
+_GUEST = """
 # The guest itself is in the virtual TPM's registers: name them, as ["0:00ff...", ...], all 24 of them.
 pcrs = { unchecked = "name them: what firmware, boot loader and kernel the guest runs" }
 secure_boot = true
 vm_id = { unchecked = "any VM" }
 reset_count = { unchecked = "a VM may start again" }
 restart_count = { unchecked = "a VM may sleep" }
-""",
+"""
+
+
+def _begin(template: str, **lines: str) -> str:
+    """Another kind's policy with some of its lines changed; each must be there."""
+    for old, new in lines.items():
+        ((line,),) = ([text for text in template.split("\n") if text.startswith(f"{old} = ")],)
+        template = template.replace(line, f"{old} = {new}")
+    return template
+
+
+SNP_TEMPLATE = _begin(
+    snp.TEMPLATE.replace("an AMD SEV-SNP guest", "an Azure VM on SEV-SNP"), kind=f'"az-snp-vtpm"\n{_GUEST}'
+)
+TDX_TEMPLATE = _begin(
+    tdx.TEMPLATE.replace("an Intel TDX trust domain", "an Azure VM on TDX"),
+    kind=f'"az-tdx-vtpm"\n{_GUEST}',
+    sept_ve_disable='{ unchecked = "clear on every Azure machine: the paravisor is in between" }',
+    rtmr0='{ unchecked = "zeros: the PCRs say it" }',
+    rtmr1='{ unchecked = "zeros: the PCRs say it" }',
+    rtmr2='{ unchecked = "zeros: the PCRs say it" }',
 )
