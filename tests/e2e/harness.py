@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -76,14 +77,16 @@ class Daemon:
         return self
 
     def _healthy(self) -> bool:
-        import http.client
-
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=2)
         try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
+            return self._ask("GET", "/healthz") == 200
         except OSError:
             return False
+
+    def _ask(self, method: str, path: str) -> int:
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().status
         finally:
             connection.close()
 
@@ -118,7 +121,11 @@ class Daemon:
 
     def clean(self) -> None:
         """End everything, Keeps too."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None:
+            return
+        if self.process.poll() is not None and any(self.state.glob("keeps/*")):
+            self.start()  # its Keeps have gone on
+        if self.process.poll() is None:
             for keep in self.keeps():
-                self.keep("rm", keep, "--force")
+                self._ask("DELETE", f"/v1/keeps/{keep}?force=true")  # a session may still name the port before
             self.end()

@@ -9,9 +9,10 @@ import pytest
 
 from enarx.delivery.content import Receiver
 from enarx.delivery.tenant import Session
-from enarx.errors import ParseError, UsageError
+from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.config import Config, Dir
 from enarx.tenant import owners, package, sessions
+from enarx.tenant.deploy import Run
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved
 from tests.exchange import OWNER, Store, public
@@ -189,3 +190,24 @@ def test_urls(url: str) -> None:
 
 def test_a_token_is_not_shown() -> None:
     assert "hidden" not in repr(Endpoint(url="http://h", token="hidden"))
+
+
+@pytest.mark.parametrize("code", ["ended", "host"])
+def test_a_stop_that_the_end_overtakes(code: str) -> None:
+    """The host may say that the Keep has ended before it says that the order to stop went through."""
+
+    class Ending:
+        def send(self, _: object) -> None:
+            raise UnavailableError(code, "the host says so")
+
+    class Sealing:
+        def send(self, *_: object) -> bytes:
+            return b""
+
+    run = Run(link=Ending(), session=None)  # type: ignore[arg-type]
+    run._attachment = Sealing()  # type: ignore[assignment]
+    if code == "ended":
+        run.stop()
+    else:
+        with pytest.raises(UnavailableError):
+            run.stop()
