@@ -37,6 +37,7 @@ FOREIGN = {
     "verify": {"cryptography"},
     "delivery": {"cryptography"},
     "image": set(),
+    "endorsements": {"filelock"},
     "tenant": {"cryptography"},
     "cli": {"joserfc"},
     "hardware": {"cryptography"},

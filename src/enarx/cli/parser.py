@@ -40,6 +40,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "package": _package,
         "owner": _owner,
         "evidence": _evidence,
+        "endorsements": _endorsements,
         "policy": _policy,
         "reset": _reset,
         "completion": _completion,
@@ -308,6 +309,42 @@ def _evidence(commands: Sub) -> None:
     )
     verify.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
     verify.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")
+
+
+def _endorsements(commands: Sub) -> None:
+    found = commands.add_parser("endorsements", help="fetch and keep what vendors say of their machines")
+    actions = found.add_subparsers(dest="action", metavar="ACTION", required=True)
+    fetch = _command(
+        actions,
+        "fetch",
+        "endorsements:fetch",
+        "fetch all that verifying some evidence needs, into one file",
+        "enarx endorsements fetch report.bin -o bundle.json",
+        "enarx endorsements fetch quote.bin -o bundle.json --pcs-url https://pccs.example.com:8081",
+    )
+    fetch.add_argument("file", metavar="EVIDENCE", help="the evidence, as it came")
+    fetch.add_argument("--kind", metavar="KIND", default="", help="its kind (default: by how it begins)")
+    fetch.add_argument("--kds-url", metavar="URL", default="", help="AMD's service, or a cache (or ENARX_KDS_URL)")
+    fetch.add_argument("--pcs-url", metavar="URL", default="", help="Intel's service, or a PCCS (or ENARX_PCS_URL)")
+    bundle = _command(
+        actions,
+        "bundle",
+        "endorsements:bundle",
+        "put endorsements from several files into one",
+        "enarx endorsements bundle vcek.der ask.der ark.der crl.der -o bundle.json",
+    )
+    show = _command(
+        actions,
+        "show",
+        "endorsements:show",
+        "show what endorsements are, not verified",
+        "enarx endorsements show bundle.json",
+    )
+    show.add_argument("--json", action="store_true", help="JSON on stdout")
+    for parser in (bundle, show):
+        parser.add_argument("files", nargs="+", metavar="FILE_OR_DIR", help="DER, PEM, tables, collateral, bundles")
+    for parser in (fetch, bundle):
+        parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the bundle")
 
 
 def _policy(commands: Sub) -> None:

@@ -1,4 +1,4 @@
-"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral; each becomes single ones."""
+"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral, bundles; each becomes single ones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from enarx.errors import ParseError
+from enarx.formats.bundle import FORM, Bundle
 from enarx.formats.evidence.snp import certificate_table
 from enarx.record import record
 
@@ -98,7 +99,9 @@ def _json(data: bytes) -> Given:
         return Given(endorsements=(data,))
     if isinstance(value, dict) and value.get("kty") == "EC":
         return Given(keys=(_jwk(value),))
-    raise ParseError("endorsement-json", "JSON that is neither collateral nor a public key (JWK)", what=WHAT)
+    if isinstance(value, dict) and value.get("enarx") == FORM:
+        return Given(endorsements=tuple(item.data for item in Bundle.from_value(value).items))
+    raise ParseError("endorsement-json", "JSON that is neither collateral, nor a bundle, nor a key (JWK)", what=WHAT)
 
 
 def _jwk(value: dict[str, object]) -> bytes:

@@ -66,7 +66,7 @@ def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
             continue  # another vendor's collateral
         if (found := _certificate(der)) is not None:
             certificates.append(found)
-        elif _crl(der) is not None:
+        elif revocation_list(der) is not None:
             crls.append(der)
         else:
             raise ParseError("endorsement", "neither a certificate nor a revocation list in DER", what=WHAT)
@@ -171,7 +171,8 @@ class List:
 
 
 @lru_cache(maxsize=64)
-def _crl(der: bytes) -> List | None:
+def revocation_list(der: bytes) -> List | None:
+    """Of its DER; None if the bytes are none."""
     if len(der) > MAX_CRL:
         return None
     try:
@@ -200,7 +201,7 @@ class Revocation:
 def revocation(crls: tuple[bytes, ...], ark: Certificate, below: tuple[Certificate, ...], now: int) -> Revocation:
     """Is one of `below` on a list that the root signed and that holds at `now`?"""
     said = "no revocation list was given"
-    for found in filter(None, map(_crl, crls)):
+    for found in filter(None, map(revocation_list, crls)):
         if found.issuer != ark.subject:
             continue
         if not _pss(ark.der, found.crl.signature, found.crl.tbs_certlist_bytes):

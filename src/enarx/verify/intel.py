@@ -137,9 +137,9 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
     return x509.load_der_x509_crl(der)
 
 
-def _list(value: str) -> List:
+def revocation_list(der: bytes) -> List:
+    """Of its DER. ParseError."""
     try:
-        der = bytes.fromhex(value)
         found = _crl(der)
         end = found.next_update_utc
         return List(
@@ -208,8 +208,8 @@ def collateral(data: bytes) -> Collateral | None:
         identity_text=identity,
         identity_signature=_signature(texts["qe_identity_signature"]),
         identity_signer=_first(texts["qe_identity_issuer_chain"]),
-        machines=_list(texts["pck_crl"]),
-        authorities=_list(texts["root_ca_crl"]),
+        machines=revocation_list(_hex(texts["pck_crl"])),
+        authorities=revocation_list(_hex(texts["root_ca_crl"])),
     )
 
 
@@ -233,11 +233,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _signature(text: str) -> bytes:
+def _hex(text: str) -> bytes:
     try:
-        found = bytes.fromhex(text)
+        return bytes.fromhex(text)
     except ValueError:
-        found = b""
+        return b""
+
+
+def _signature(text: str) -> bytes:
+    found = _hex(text)
     if len(found) != 64:
         raise ParseError("collateral-signature", "wanted a signature of 64 bytes, in hexadecimal", what=WHAT)
     return found

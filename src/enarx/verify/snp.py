@@ -99,8 +99,8 @@ def _chain(report: Report, certificates: tuple[Certificate, ...]) -> Chain:
 
 
 def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
-    of_product = report.cpuid is not None and _product(report.cpuid) == certificate.product
-    of_tcb = _parts(report.reported_tcb, certificate.product) == certificate.parts
+    of_product = report.cpuid is not None and product_of(report.cpuid) == certificate.product
+    of_tcb = parts_of(report.reported_tcb, certificate.product) == certificate.parts
     return of_product, _is_for(certificate, report), of_tcb
 
 
@@ -110,7 +110,7 @@ def _is_for(certificate: Certificate, report: Report) -> bool:
     return len(hwid) in (8, 64) and report.chip_id == hwid.ljust(64, b"\0")
 
 
-def _parts(tcb: bytes, product: str) -> tuple[int, ...]:
+def parts_of(tcb: bytes, product: str) -> tuple[int, ...]:
     """The parts of a TCB in the order of `Parts`, by the product's layout; -1 is a part that it has not."""
     if product == "turin":
         return tcb[0], tcb[1], tcb[2], tcb[3], tcb[7]
@@ -129,7 +129,7 @@ def _signer(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
 
 
 def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
-    product = _product(report.cpuid) if report.cpuid else signer.product
+    product = product_of(report.cpuid) if report.cpuid else signer.product
     ledger.check(
         "product",
         lambda: product == signer.product and product in PRODUCTS,
@@ -138,7 +138,7 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         needs="signing-certificate",
         hint="a certificate of another product's machine",
     )
-    stated = _parts(report.reported_tcb, signer.product)
+    stated = parts_of(report.reported_tcb, signer.product)
     ledger.check(
         "certificate-tcb",
         lambda: signer.parts == stated,
@@ -213,7 +213,8 @@ def _holds(found: Chain) -> bool:
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
-def _product(cpuid: tuple[int, int, int]) -> str:
+def product_of(cpuid: tuple[int, int, int]) -> str:
+    """By family and model, as CPUID gives them."""
     return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
 
 
@@ -246,13 +247,13 @@ def _forecast(found: Chain, revoked: Revocation) -> tuple[Forecast, ...]:
 
 @lru_cache(maxsize=64)
 def _tcb(tcb: bytes, product: str) -> Tcb:
-    fmc, bootloader, tee, snp, microcode = _parts(tcb, product)
+    fmc, bootloader, tee, snp, microcode = parts_of(tcb, product)
     parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)
     return Tcb(**{product: parts}) if product in PRODUCTS else Tcb()
 
 
 def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> SnpClaims:
-    product = _product(report.cpuid) if report.cpuid else signer.product if signer else "unknown"
+    product = product_of(report.cpuid) if report.cpuid else signer.product if signer else "unknown"
     bit = (report.policy >> 16).__rshift__
     platform = report.platform_info.__rshift__
     masked = not any(report.chip_id)

@@ -80,8 +80,8 @@ class TcbInfo:
             modules[major] = _module(one, _list(one, "tcbLevels", _own_level))
         return cls(
             tee=tee,
-            start=_date(value, "issueDate"),
-            end=_date(value, "nextUpdate"),
+            start=date(value, "issueDate"),
+            end=date(value, "nextUpdate"),
             fmspc=_bytes(value, "fmspc", 6),
             pce_id=_bytes(value, "pceId", 2),
             evaluation=_number(value, "tcbEvaluationDataNumber", 32),
@@ -136,8 +136,8 @@ class Identity:
             raise ParseError("collateral-version", "an identity of a version or enclave that is not known", what=WHAT)
         return cls(
             tee=tee,
-            start=_date(value, "issueDate"),
-            end=_date(value, "nextUpdate"),
+            start=date(value, "issueDate"),
+            end=date(value, "nextUpdate"),
             evaluation=_number(value, "tcbEvaluationDataNumber", 32),
             misc_select=int.from_bytes(_bytes(value, "miscselect", 4), "little"),
             misc_mask=int.from_bytes(_bytes(value, "miscselectMask", 4), "little"),
@@ -192,7 +192,7 @@ def _leveled(value: dict[str, Any], **versions: Any) -> Level:
     advisories = value.get("advisoryIDs", [])
     if status not in STATUSES or not isinstance(advisories, list) or not all(isinstance(a, str) for a in advisories):
         raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
-    return Level(status=status, date=_date(value, "tcbDate"), advisories=tuple(advisories), **versions)
+    return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
 
 
 def _components(tcb: dict[str, Any], name: str) -> tuple[int, ...]:
@@ -255,8 +255,8 @@ def _hex(text: str, size: int) -> bytes:
     return found
 
 
-def _date(value: dict[str, Any], name: str) -> int:
-    """Unix seconds."""
+def date(value: dict[str, Any], name: str) -> int:
+    """A date of collateral in unix seconds. ParseError."""
     text = _text(value, name)
     found = _DATE.fullmatch(text)
     if not found or found[1] == "0000":

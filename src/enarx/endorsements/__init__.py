@@ -1,0 +1,1 @@
+"""Endorsements from their vendors. The network only carries: whoever verifies judges what came (docs/endorsements.md)."""

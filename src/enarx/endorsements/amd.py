@@ -1,0 +1,86 @@
+"""AMD's key distribution service: Versioned Chip Endorsement Key Certificate and KDS Interface Specification (57230), 4."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from enarx.endorsements.cache import Cache
+from enarx.endorsements.web import Web
+from enarx.errors import ParseError, UnavailableError
+from enarx.verify import amd
+
+URL = "https://kdsintf.amd.com"
+ISSUERS = {"vcek": "ask", "vlek": "asvk"}
+SPL = ("fmcSPL", "blSPL", "teeSPL", "snpSPL", "ucodeSPL")
+"""How each part of a TCB is called, in the order of `enarx.verify.policies.snp.Parts`."""
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+
+
+class Kds:
+    """The service, and what it has given before. Everything that comes is looked at: is it what was asked for?"""
+
+    def __init__(self, web: Web, cache: Cache) -> None:
+        self._web = web
+        self._cache = cache
+
+    def vcek(self, product: str, chip: bytes, parts: tuple[int, ...]) -> bytes:
+        """The certificate of a chip (`chip` as its report has it) at a TCB, in DER; of a part that is not there -1.
+
+        UnavailableError if the service has none, or is not to be reached.
+        """
+        hwid = chip[:8] if product == "turin" else chip
+        levels = "&".join(f"{name}={part:02d}" for name, part in zip(SPL, parts, strict=True) if part >= 0)
+        path = f"/vcek/v1/{product.capitalize()}/{hwid.hex()}?{levels}"
+
+        def make() -> tuple[bytes, None]:
+            der = self._web.get(path).body
+            found = _certificates(path, (der,))
+            if [(c.role, c.product, c.hwid, c.parts) for c in found] != [("vcek", product, hwid, parts)]:
+                raise _wrong(path, "the certificate of this chip at this TCB")
+            return der, None
+
+        return self._cache.get(self._web.base + path, make)
+
+    def issuers(self, product: str, role: str) -> tuple[bytes, bytes]:
+        """The certificates of a VCEK's or VLEK's issuer, and of the root, in DER. UnavailableError."""
+        path = f"/{role}/v1/{product.capitalize()}/cert_chain"
+
+        def make() -> tuple[bytes, int]:
+            text = self._web.get(path).body
+            found = _certificates(path, _chain(text))
+            if [(c.role, c.product) for c in found] != [(ISSUERS[role], product), ("ark", product)]:
+                raise _wrong(path, f"{ISSUERS[role].upper()} and ARK of {product}")
+            return text, min(c.end for c in found)
+
+        issuer, root = _chain(self._cache.get(self._web.base + path, make))
+        return issuer, root
+
+    def crl(self, product: str, role: str) -> bytes:
+        """The revocation list of a product, in DER; kept until its own end. UnavailableError."""
+        path = f"/{role}/v1/{product.capitalize()}/crl"
+
+        def make() -> tuple[bytes, int]:
+            der = self._web.get(path).body
+            found = amd.revocation_list(der)
+            if found is None:
+                raise _wrong(path, "a revocation list")
+            return der, found.end
+
+        return self._cache.get(self._web.base + path, make)
+
+
+def _chain(text: bytes) -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(b"".join(block.split())) for block in _PEM.findall(text))
+
+
+def _certificates(path: str, ders: tuple[bytes, ...]) -> tuple[amd.Certificate, ...]:
+    try:
+        return amd.sort(ders).certificates
+    except ParseError:
+        raise _wrong(path, "certificates") from None
+
+
+def _wrong(path: str, wanted: str) -> UnavailableError:
+    return UnavailableError("endorsement-wrong", f"{path}: what came is not {wanted}")

@@ -1,0 +1,50 @@
+"""Endorsements on disk, each for as long as it holds: what has ended is never given out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+
+from filelock import FileLock
+
+
+class Cache:
+    """A directory of this user's. `write` puts a file there whole or not at all; `clock` gives unix seconds."""
+
+    def __init__(
+        self, directory: str, *, write: Callable[[str, bytes], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._directory = directory
+        self._write = write
+        self._clock = clock
+
+    def get(self, name: str, make: Callable[[], tuple[bytes, int | None]]) -> bytes:
+        """What is kept under the name, or else what `make` makes: data, and its end (unix seconds; None: it has none).
+
+        One at a time, between processes as well: whoever comes second finds what the first has brought.
+        """
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        path = os.path.join(self._directory, hashlib.sha256(name.encode()).hexdigest())
+        with FileLock(f"{path}.lock"):
+            kept = self._kept(path, name)
+            if kept is not None:
+                return kept
+            data, until = make()
+            head = {"name": name, "until": until, "sha256": hashlib.sha256(data).hexdigest()}
+            self._write(path, json.dumps(head).encode() + b"\n" + data)
+            return data
+
+    def _kept(self, path: str, name: str) -> bytes | None:
+        """None for what is not there, has ended, or is not what was written."""
+        try:
+            with open(path, "rb") as file:
+                first, data = file.readline(4096), file.read()
+            head = json.loads(first)
+            until, whole = head["until"], head["sha256"] == hashlib.sha256(data).hexdigest()
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        fresh = until is None or (isinstance(until, int) and self._clock() < until)
+        return data if whole and fresh and head["name"] == name else None

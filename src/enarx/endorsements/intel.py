@@ -1,0 +1,122 @@
+"""Intel's provisioning certification service, version 4, or a cache that speaks as it does (PCCS)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from enarx.endorsements.cache import Cache
+from enarx.endorsements.web import Answer, Web
+from enarx.errors import ParseError, UnavailableError
+from enarx.verify import intel
+from enarx.verify.tcb import date
+
+URL = "https://api.trustedservices.intel.com"
+ROOT_CRL_URL = "https://certificates.trustedservices.intel.com"
+TEES = {0: "sgx", 0x81: "tdx"}
+PREFIX = "certification/v4"
+
+
+class Pcs:
+    """The service, and what it has given before. The root's list Intel keeps at another place, `root`; a PCCS has it itself."""
+
+    def __init__(self, web: Web, cache: Cache, *, root: Web | None = None) -> None:
+        self._web = web
+        self._root = root
+        self._cache = cache
+
+    def collateral(self, tee: int, machine: intel.Machine, authority: str) -> bytes:
+        """The JSON that `--endorsements` reads, for machines of this model; `authority` is platform or processor.
+
+        UnavailableError if it can not be had, or what came is not that.
+        """
+        kind, fmspc = TEES[tee], machine.fmspc.hex()
+        info = self._texts(f"/{kind}/{PREFIX}/tcb?fmspc={fmspc}", "TCB-Info-Issuer-Chain", "tcbInfo")
+        identity = self._texts(f"/{kind}/{PREFIX}/qe/identity", "SGX-Enclave-Identity-Issuer-Chain", "enclaveIdentity")
+        machines = self._list(f"/sgx/{PREFIX}/pckcrl?ca={authority}&encoding=der", self._web)
+        if self._root is None:
+            root = self._list(f"/sgx/{PREFIX}/rootcacrl", self._web)
+        else:
+            root = self._list("/IntelSGXRootCA.der", self._root)
+        data = json.dumps(
+            {
+                "root_ca_crl": root.hex(),
+                "pck_crl": machines.hex(),
+                "tcb_info_issuer_chain": info["chain"],
+                "tcb_info": info["text"],
+                "tcb_info_signature": info["signature"],
+                "qe_identity_issuer_chain": identity["chain"],
+                "qe_identity": identity["text"],
+                "qe_identity_signature": identity["signature"],
+            }
+        ).encode()
+        found = _collateral(data)
+        if (found.info.tee, found.info.fmspc, found.identity.tee) != (tee, machine.fmspc, tee):
+            raise _wrong(self._web.base, f"TCB info and identity for {kind}, FMSPC {fmspc}")
+        return data
+
+    def _texts(self, path: str, header: str, name: str) -> dict[str, str]:
+        """A signed text as it stands in the answer, its signature, and the chain of who signed it."""
+
+        def make() -> tuple[bytes, int]:
+            answer = self._web.get(path)
+            found = {**_signed(path, answer.body, name), "chain": _header(path, answer, header)}
+            end = date(intel.parsed(found["text"].encode(), name), "nextUpdate")
+            return json.dumps(found).encode(), end
+
+        found: dict[str, str] = json.loads(self._cache.get(self._web.base + path, _careful(path, make)))
+        return found
+
+    def _list(self, path: str, web: Web) -> bytes:
+        def make() -> tuple[bytes, int]:
+            body = web.get(path).body
+            text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS writes it so
+            return text, intel.revocation_list(text).end
+
+        return self._cache.get(web.base + path, _careful(path, make))
+
+
+def _careful(path: str, make: Callable[[], tuple[bytes, int]]) -> Callable[[], tuple[bytes, int]]:
+    def careful() -> tuple[bytes, int]:
+        try:
+            return make()
+        except (ParseError, ValueError):
+            raise _wrong(path, "collateral") from None
+
+    return careful
+
+
+def _signed(path: str, body: bytes, name: str) -> dict[str, str]:
+    """The text must stay as it came, to the byte: that is what is signed."""
+    text = body.decode()
+    value = intel.parsed(body, name)
+    at = text.find(f'"{name}":')
+    if at < 0 or not isinstance(value.get("signature"), str):
+        raise _wrong(path, f"{name} with its signature")
+    start = at + len(name) + 3
+    start += len(text[start:]) - len(text[start:].lstrip())
+    _, end = json.JSONDecoder().raw_decode(text, start)
+    return {"text": text[start:end], "signature": value["signature"]}
+
+
+def _header(path: str, answer: Answer, name: str) -> str:
+    found: Any = answer.headers.get(name) or answer.headers.get(f"SGX-{name}")
+    if not found:
+        raise _wrong(path, f"an answer with {name}")
+    return unquote(str(found))
+
+
+def _collateral(data: bytes) -> intel.Collateral:
+    try:
+        found = intel.collateral(data)
+    except ParseError:
+        found = None
+    if found is None:
+        raise _wrong("collateral", "whole")
+    return found
+
+
+def _wrong(path: str, wanted: str) -> UnavailableError:
+    return UnavailableError("endorsement-wrong", f"{path}: what came is not {wanted}")

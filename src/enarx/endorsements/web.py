@@ -1,0 +1,115 @@
+"""A vendor's web service, asked with patience and believed in nothing."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from typing import Any
+from urllib.parse import urlsplit
+
+from enarx.errors import UnavailableError, UsageError
+from enarx.record import record
+
+MAX_BODY = 4 << 20
+ATTEMPTS = 5
+BUSY = 10.0
+"""Seconds to wait where a service has enough of us and does not say for how long: AMD's gives out a VCEK in about so many."""
+MAX_WAIT = 120.0
+SILENCE = 20.0
+WHOLE = 60.0
+"""Seconds that an answer may be silent, and take in all."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@record()
+class Answer:
+    """What came; `headers` are asked by name, in any case."""
+
+    body: bytes
+    headers: Message
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere else: another place is another party."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
+        """None."""
+
+
+class Web:
+    """One service at `base`, an https address (on this machine also http). `say` is told, a line each, why it takes longer."""
+
+    def __init__(
+        self, base: str, *, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        place = urlsplit(base)
+        if place.scheme not in ("https", "http") or not place.hostname:
+            raise UsageError("endorsement-url", f"{base[:80]!r} is no address", hint="https://host/path")
+        if place.scheme == "http" and place.hostname not in LOOPBACK:
+            raise UsageError("endorsement-url", f"{base[:80]!r}: http is for this machine alone", hint="https://...")
+        self.base = base.rstrip("/")
+        self._sleep = sleep
+        self._say = say
+        self._opener = urllib.request.build_opener(_Stay())
+
+    def get(self, path: str) -> Answer:
+        """What stands at `path` below the base. UnavailableError if it can not be had, now or ever."""
+        url = self.base + path
+        said = ""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(url)
+            except urllib.error.HTTPError as e:
+                with e:
+                    said, wait = f"answered {e.code}", _patience(e, attempt)
+            except (OSError, http.client.HTTPException, _CutError) as e:
+                said, wait = str(getattr(e, "reason", "") or e or type(e).__name__)[:120], float(1 << attempt)
+            if attempt < ATTEMPTS - 1:
+                wait *= 1 + random.random() / 10  # noqa: S311  # so that many do not come back at one time
+                self._say(f"{url}: {said}; again in {wait:.0f} s")
+                self._sleep(wait)
+        raise UnavailableError("endorsement-fetch", f"{url}: {said}, {ATTEMPTS} times", hint="try again later")
+
+    def _once(self, url: str) -> Answer:
+        end = time.monotonic() + WHOLE
+        pieces: list[bytes] = []
+        size = 0
+        with self._opener.open(urllib.request.Request(url), timeout=SILENCE) as answer:  # noqa: S310  # _Web's base
+            while piece := answer.read1(64 << 10):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_BODY:
+                    raise UnavailableError("endorsement-size", f"{url}: over {MAX_BODY} bytes")
+                if time.monotonic() > end:
+                    raise _CutError(f"not whole after {WHOLE:.0f} s")
+            stated = answer.headers.get("Content-Length")
+            if stated is not None and stated != str(size):
+                raise _CutError(f"{size} bytes of {stated[:20]}")
+            return Answer(body=b"".join(pieces), headers=answer.headers)
+
+
+class _CutError(Exception):
+    """An answer that is not whole."""
+
+
+def _patience(e: urllib.error.HTTPError, attempt: int) -> float:
+    """Seconds until it is worth asking again; UnavailableError if it never is."""
+    if e.code == 404:
+        raise UnavailableError("endorsement-unknown", f"{e.url}: the vendor has none") from e
+    if 300 <= e.code < 400:
+        where = str(e.headers.get("Location"))[:80]
+        raise UnavailableError(
+            "endorsement-redirect", f"{e.url}: wants to send us to {where}", hint="give the address that answers itself"
+        ) from e
+    if e.code == 429:
+        stated = str(e.headers.get("Retry-After", ""))
+        return min(float(stated), MAX_WAIT) if stated.isascii() and stated.isdigit() else BUSY
+    if e.code >= 500:
+        return float(1 << attempt)
+    raise UnavailableError("endorsement-refused", f"{e.url}: answered {e.code}") from e
