@@ -28,7 +28,19 @@ PURE_STDLIB = {
         "hashlib",
         "hmac",
     ),
-    *("ipaddress", "itertools", "json", "re", "struct", "tomllib", "typing", "unicodedata", "uuid", "warnings"),
+    *(
+        "ipaddress",
+        "itertools",
+        "json",
+        "operator",
+        "re",
+        "struct",
+        "tomllib",
+        "typing",
+        "unicodedata",
+        "uuid",
+        "warnings",
+    ),
 }
 """All of the standard library that may stand in a pure zone: it computes, and that is all that it can do."""
 

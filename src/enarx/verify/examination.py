@@ -35,6 +35,7 @@ class Ledger:
         self._anchor = anchor
         self._where = where
         self._made: dict[str, Check] = {}
+        self._passed: set[str] = set()
 
     def check(
         self,
@@ -50,12 +51,13 @@ class Ledger:
 
         If the check of the id `needs`, or of one of several, has not passed, this one is not reached.
         """
-        if needs and not (self.passed(needs) if isinstance(needs, str) else all(map(self.passed, needs))):
+        if needs and not (needs in self._passed if isinstance(needs, str) else self._passed.issuperset(needs)):
             outcome, hint = NOT_REACHED, ""
         elif (found := holds()) is None:
             outcome = NOT_CHECKED
         elif found:
             outcome, hint = PASSED, ""
+            self._passed.add(id)
         else:
             outcome = FAILED
         self._note(id, outcome, wanted, got, hint)
@@ -68,7 +70,7 @@ class Ledger:
     @property
     def all_passed(self) -> bool:
         """Have all that were made passed?"""
-        return all(check.outcome == PASSED for check in self._made.values())
+        return len(self._passed) == len(self._made)
 
     def unreached(self) -> None:
         """Put down all that are left: there is nothing to make them with."""

@@ -17,7 +17,7 @@ UNORDERED = (bool, bytes, str, tuple)
 
 def show(value: object) -> str:
     """A value as results show it: bytes in hexadecimal."""
-    return _SHOWN.get(type(value), _shown)(value)
+    return SHOWN.get(type(value), _shown)(value)
 
 
 @lru_cache(maxsize=1024)
@@ -26,7 +26,8 @@ def _shown(value: object) -> str:
     return "unknown" if shown is None else str(shown)
 
 
-_SHOWN: dict[type, Callable[[Any], str]] = {bytes: bytes.hex, bool: str, int: str, str: str}
+SHOWN: dict[type, Callable[[Any], str]] = {bytes: bytes.hex, bool: str, int: str, str: str}
+"""How values of a type are shown, where that is not worked out from their fields."""
 
 
 def _same(value: object, wanted: object) -> bool:

@@ -254,8 +254,7 @@ def _tcb(tcb: bytes, product: str) -> Tcb:
 
 def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> SnpClaims:
     product = product_of(report.cpuid) if report.cpuid else signer.product if signer else "unknown"
-    bit = (report.policy >> 16).__rshift__
-    platform = report.platform_info.__rshift__
+    policy, platform = report.policy >> 16, report.platform_info
     masked = not any(report.chip_id)
     none = Unknown(reason=f"reports of version {report.version} have none")
     return SnpClaims(
@@ -263,7 +262,7 @@ def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> 
         measurement=report.measurement,
         host_data=report.host_data,
         report_data=report.report_data,
-        debug=bool(bit(3) & 1),
+        debug=policy & 0x8 != 0,
         svn=report.guest_svn,
         chip_id=Unknown(reason="the host masks the chip's id") if masked else report.chip_id,
         version=report.version,
@@ -272,20 +271,20 @@ def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> 
         vmpl=report.vmpl,
         family_id=report.family_id,
         image_id=report.image_id,
-        policy_smt=bool(bit(0) & 1),
-        policy_migration_agent=bool(bit(2) & 1),
-        policy_single_socket=bool(bit(4) & 1),
-        policy_cxl=bool(bit(5) & 1),
-        policy_rapl_disabled=bool(bit(7) & 1),
-        policy_ciphertext_hiding=bool(bit(8) & 1),
+        policy_smt=policy & 0x1 != 0,
+        policy_migration_agent=policy & 0x4 != 0,
+        policy_single_socket=policy & 0x10 != 0,
+        policy_cxl=policy & 0x20 != 0,
+        policy_rapl_disabled=policy & 0x80 != 0,
+        policy_ciphertext_hiding=policy & 0x100 != 0,
         policy_abi=report.policy & 0xFFFF,
-        platform_smt=bool(platform(0) & 1),
-        platform_tsme=bool(platform(1) & 1),
-        platform_ecc=bool(platform(2) & 1),
-        platform_rapl_disabled=bool(platform(3) & 1),
-        platform_ciphertext_hiding=bool(platform(4) & 1),
-        platform_alias_check=bool(platform(5) & 1),
-        platform_tio=bool(platform(7) & 1),
+        platform_smt=platform & 0x1 != 0,
+        platform_tsme=platform & 0x2 != 0,
+        platform_ecc=platform & 0x4 != 0,
+        platform_rapl_disabled=platform & 0x8 != 0,
+        platform_ciphertext_hiding=platform & 0x10 != 0,
+        platform_alias_check=platform & 0x20 != 0,
+        platform_tio=platform & 0x80 != 0,
         id_key_digest=report.id_key_digest,
         author_key_digest=report.author_key_digest,
         report_id=report.report_id,

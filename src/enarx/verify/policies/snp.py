@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, Self
 
 from enarx.errors import UsageError
 from enarx.record import names, record
-from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
-from enarx.verify.result import Claims, Unknown
+from enarx.verify.policy import SHOWN, AppraisalPolicy, Bits, Matcher
+from enarx.verify.result import Claims, Unknown, plain
 
 PRODUCTS = ("milan", "genoa", "turin")
 
@@ -40,6 +41,11 @@ class Tcb:
     genoa: Parts | None = None
     turin: Parts | None = None
 
+    __slots__ = ("_text",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_text", str(plain(self)))  # shown four times in each result
+
     def __ge__(self, other: object) -> bool:
         return isinstance(other, Tcb) and (
             _reaches(self.milan, other.milan)
@@ -54,6 +60,9 @@ class Tcb:
         if not table:
             raise UsageError("policy-type", "policy: a TCB without a product", hint=f"one of {', '.join(PRODUCTS)}")
         return cls(**{product: _parts(parts) for product, parts in table.items()})
+
+
+SHOWN[Tcb] = attrgetter("_text")
 
 
 def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
