@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from tests.e2e.harness import Daemon
 from tests.programs import module
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what is in the background with SIGINT ignored
 
 
 @pytest.fixture
