@@ -29,6 +29,7 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         inherited: tuple[str, ...] = getattr(cls, "__fields__", ())
         fields = (*(name for name in inherited if name not in own), *own)
         body = dict(cls.__dict__)
+        slots: list[Any] = []
         defaults = {**getattr(cls, "__defaults__", {}), **{name: body.pop(name) for name in own if name in body}}
         kept: tuple[str, ...] = cls.__dict__.get("__slots__", ())
         for name in ("__dict__", "__weakref__", "__annotations__", *kept):
@@ -36,7 +37,9 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         body |= {
             "__slots__": (*(name for name in own if name not in inherited), *kept),
             "__match_args__": () if kw_only else fields,
-            "__init__": _initializer(cls.__name__, fields, defaults, kw_only, getattr(cls, "__post_init__", None)),
+            "__init__": _initializer(
+                cls.__name__, fields, defaults, kw_only, getattr(cls, "__post_init__", None), slots
+            ),
             "__setattr__": _refuse,
             "__delattr__": _refuse,
             "__eq__": _equal,
@@ -46,20 +49,25 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         }
         if "__repr__" not in cls.__dict__:
             body["__repr__"] = _representer(tuple(name for name in fields if name not in hidden))
-        return cast("type[_T]", type(cls.__name__, cls.__bases__, body))
+        made = cast("type[_T]", type(cls.__name__, cls.__bases__, body))
+        slots += (getattr(made, name).__set__ for name in fields)
+        return made
 
     return make
 
 
-def _initializer(kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool, check: Any) -> Any:
+def _initializer(
+    kind: str, fields: tuple[str, ...], defaults: dict[str, Any], kw_only: bool, check: Any, slots: list[Any]
+) -> Any:
     known = frozenset(fields)
     count = len(fields)
     put = object.__setattr__
 
     def __init__(self: Any, *args: Any, **given: Any) -> None:
-        if len(given) == count and given.keys() == known:  # what nearly always is the case
-            for name, value in given.items():
-                put(self, name, value)
+        by_name = not args and tuple(given) == fields
+        if by_name or (len(args) == count and not given and not kw_only):  # in order, what nearly always is the case
+            for put_slot, value in zip(slots, given.values() if by_name else args, strict=True):
+                put_slot(self, value)
             if check is not None:
                 check(self)
             return

@@ -198,7 +198,7 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Examination(said=claims(), checks=(), anchor="", forecast=()),
+        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=()),
         lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=()),
         lambda: AttestationResult(status="trusted", kind="snp", claims=claims(), checks=(), forecast=()),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
@@ -228,7 +228,7 @@ def test_no_policy_no_verdict() -> None:
 
 def test_checks_are_values() -> None:
     assert appraised(claims()) == appraised(claims())
-    assert Check(id="a", outcome=PASSED, wanted="", got="", anchor="", where="").hint == ""
+    assert Check(id="a", outcome=PASSED, wants="", found="", anchor="", where="").hint == ""
 
 
 def test_importing_the_verifier_loads_little() -> None:

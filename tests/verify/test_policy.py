@@ -215,5 +215,5 @@ def test_reference_values() -> None:
 
 def test_the_fields_are_those_tested_here() -> None:
     for policy in (AppraisalPolicy(**FIELDS), SimulatedPolicy(**SIMULATED_FIELDS)):
-        assert [rule.name for rule in policy.rules] == list(FIELDS)
+        assert policy.rules.ids == tuple(name.replace("_", "-") for name in FIELDS)
         assert set(names(policy)) == set(FIELDS)

@@ -7,6 +7,7 @@ its siblings) shows that evidence is authentic; `appraise` holds it against a po
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from enarx.errors import UsageError
 from enarx.verify.appraise import appraise, require_usable, unappraised, unread, unverified
@@ -70,6 +71,7 @@ def examine(kind: str, evidence: bytes, endorsements: Endorsements, *, roots: Ro
     return _examiner(kind)(evidence, endorsements=endorsements, roots=roots, now=now)
 
 
+@cache
 def _examiner(kind: str) -> Callable[..., Examination]:
     """The verifier of a kind; only what it needs is loaded."""
     match kind:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from enarx.errors import ParseError
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.result import Forecast
 
 OID = "1.3.6.1.4.1.3704.1."
 PRODUCT, HWID, CSP_ID = "2", "4", "5"
@@ -38,6 +39,8 @@ class Certificate:
 
     role: str
     product: str
+    name: str
+    ends: Forecast
     der: bytes
     issuer: bytes
     subject: bytes
@@ -99,6 +102,8 @@ def _certificate(der: bytes) -> Certificate | None:
     return Certificate(
         role=role,
         product=product,
+        name=f"{role} {product}",
+        ends=Forecast(id="validity", until=dates[1], reason=f"the {role.upper()}'s certificate ends"),
         der=der,
         issuer=issuer,
         subject=subject,
@@ -139,8 +144,10 @@ def _integer(der: bytes) -> int:
 
 @lru_cache(maxsize=64)
 def chain_holds(ark: bytes, intermediate: bytes, leaf: bytes) -> bool:
-    """Is each signed by the one before, and the first by itself? DER; signatures alone, nothing of time or names."""
-    return all(_signed(by, of) for by, of in ((ark, ark), (ark, intermediate), (intermediate, leaf)))
+    """Is each signed by the one before? DER; signatures alone, nothing of time or names. The root's own is not looked at:
+    its pin is of every byte of it.
+    """
+    return _signed(ark, intermediate) and _signed(intermediate, leaf)
 
 
 def _signed(by: bytes, of: bytes) -> bool:

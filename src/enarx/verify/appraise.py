@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import repeat
 
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS
 from enarx.record import names
 from enarx.verify.examination import Examination, VerifiedEvidence
-from enarx.verify.policy import AppraisalPolicy, Unchecked, show
+from enarx.verify.policy import AppraisalPolicy
 from enarx.verify.result import (
     AUTHENTIC,
     FAILED,
@@ -43,7 +44,7 @@ HINTS = {
 
 def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
     """The id of every check that appraisal against this policy makes, in order."""
-    return ("endorsements-current", "report-data", *(rule.id for rule in policy.rules))
+    return ("endorsements-current", "report-data", *policy.rules.ids)
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
@@ -86,7 +87,7 @@ def unread(kind: str, *, policy: AppraisalPolicy) -> AttestationResult:
     known = kind if kind in KINDS else "unknown"
     checks = {id: _unreached(id, "policy") for id in check_ids(policy)}
     checks["kind"] = Check(
-        id="kind", outcome=FAILED, wanted=policy.kind.text(), got=known, anchor="policy", where="policy, kind"
+        id="kind", outcome=FAILED, wants=policy.kind.text(), found=known, anchor="policy", where="policy, kind"
     )
     return result(REFUSED, known, tuple(checks.values()))
 
@@ -113,8 +114,8 @@ def _current(evidence: VerifiedEvidence, now: int) -> Check:
     return _check(
         "endorsements-current",
         PASSED if now <= until else FAILED,
-        wanted=f"at most {until}",
-        got=str(now),
+        wants=f"at most {until}",
+        found=now,
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )
@@ -125,8 +126,8 @@ def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
     return _check(
         "report-data",
         PASSED if got == report_data else FAILED,
-        wanted=show(report_data),
-        got=show(got),
+        wants=report_data,
+        found=got,
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 2",
     )
@@ -134,34 +135,33 @@ def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
 
 def _fields(claims: Claims, policy: AppraisalPolicy, anchor: str) -> list[Check]:
     """One check for each rule. There are some forty of them, so they are made with little ado."""
-    made: list[Check] = []
-    for name, id, matcher, wanted, where in policy.rules:
-        claim = getattr(claims, name)
-        hint = ""
-        if type(matcher) is Unchecked:
-            outcome = SKIPPED
-        elif type(claim) is Unknown:
-            outcome = NOT_CHECKED
+    rules = policy.rules
+    found = rules.claimed(claims)
+    outcomes, hints = [SKIPPED] * len(found), [""] * len(found)
+    for i, matcher in rules.checked:
+        claim = found[i]
+        if type(claim) is Unknown:
+            outcomes[i] = NOT_CHECKED
         elif matcher.accepts(claim):
-            outcome = PASSED
+            outcomes[i] = PASSED
         else:
-            outcome = FAILED
-            hint = policy._hints.get(id) or HINTS.get(id, "")
-        made.append(tuple.__new__(Check, (id, outcome, wanted, show(claim), anchor, where, hint)))
-    return made
+            outcomes[i] = FAILED
+            hints[i] = policy._hints.get(rules.ids[i]) or HINTS.get(rules.ids[i], "")
+    rows = zip(rules.ids, outcomes, rules.wanted, found, repeat(anchor), rules.where, hints)
+    return list(map(tuple.__new__, repeat(Check), rows))
 
 
-def _check(id: str, outcome: str, *, wanted: str, got: str, anchor: str, where: str) -> Check:
+def _check(id: str, outcome: str, *, wants: object, found: object, anchor: str, where: str) -> Check:
     hint = HINTS.get(id, "") if outcome == FAILED else ""
-    return Check(id=id, outcome=outcome, wanted=wanted, got=got, anchor=anchor, where=where, hint=hint)
+    return Check(id=id, outcome=outcome, wants=wants, found=found, anchor=anchor, where=where, hint=hint)
 
 
 def _unreached(id: str, anchor: str) -> Check:
     return Check(
         id=id,
         outcome=NOT_REACHED,
-        wanted="authentic evidence",
-        got="none",
+        wants="authentic evidence",
+        found="none",
         anchor=anchor,
         where="enarx.verify.appraise",
     )

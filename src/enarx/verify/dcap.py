@@ -124,8 +124,7 @@ def _chained(case: Case) -> bool:
     if not leaf or not authority or not root or leaf.authority or leaf.name != intel.PCK:
         return False
     named = authority.name in intel.AUTHORITIES and root.name == intel.ROOT
-    chain = (root.der, root.der, authority.der, leaf.der)
-    return named and all(map(intel.issued, chain, chain[1:]))
+    return named and intel.issued(root.der, authority.der) and intel.issued(authority.der, leaf.der)
 
 
 def _quoted(ledger: Ledger, quote: Quote) -> None:

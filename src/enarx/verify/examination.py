@@ -6,6 +6,7 @@ A `Ledger` makes the Examination, whose claims are still only said; `Examination
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from enarx.record import record
 from enarx.verify.result import (
@@ -30,10 +31,12 @@ class Ledger:
     `anchor` is that of every check, `where` the numbered list that the rules stand in.
     """
 
+    __slots__ = ("_anchor", "_ids", "_made", "_passed", "_where")
+
     def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str) -> None:
         self._ids = ids
         self._anchor = anchor
-        self._where = where
+        self._where = _numbered(where, len(ids))
         self._made: dict[str, Check] = {}
         self._passed: set[str] = set()
 
@@ -42,12 +45,13 @@ class Ledger:
         id: str,
         holds: Callable[[], bool | None],
         *,
-        wanted: str,
-        got: str,
+        wanted: object,
+        got: object,
         needs: str | tuple[str, ...] = "",
         hint: str = "",
     ) -> None:
-        """Make one check; None from `holds` means that what it needs is not there.
+        """Make one check; None from `holds` means that what it needs is not there. `wanted` and `got` are texts, or values
+        that are shown as such.
 
         If the check of the id `needs`, or of one of several, has not passed, this one is not reached.
         """
@@ -82,23 +86,35 @@ class Ledger:
         if len(self._made) != len(self._ids):
             raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
         checks = tuple(self._made.values())
-        return make(Examination, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
+        status = _status({check.outcome for check in checks})
+        return make(Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
 
-    def _note(self, id: str, outcome: str, wanted: str, got: str, hint: str) -> None:
+    def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
         made = len(self._made)
         if self._ids[made] != id:
             raise RuntimeError(f"check out of order: {id}")
-        where = f"{self._where}, {made + 1}"
-        self._made[id] = tuple.__new__(Check, (id, outcome, wanted, got, self._anchor, where, hint))
+        self._made[id] = tuple.__new__(Check, (id, outcome, wanted, got, self._anchor, self._where[made], hint))
+
+
+@lru_cache(maxsize=64)
+def _numbered(where: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{where}, {number}" for number in range(1, count + 1))
+
+
+def _status(outcomes: set[str]) -> str:
+    """A check that no other rests on may be left without its means."""
+    if FAILED in outcomes or not outcomes:
+        return NOT_AUTHENTIC
+    return UNDECIDED if NOT_REACHED in outcomes else AUTHENTIC
 
 
 @record()
 class Examination:
-    """The checks of authenticity, whatever they came to. What `said` says is proven only if `status` is authentic.
-
-    Only a `Ledger` makes it.
+    """The checks of authenticity, whatever they came to: `status` is authentic, not authentic, or undecided. What `said` says
+    is proven only if it is authentic. Only a `Ledger` makes it.
     """
 
+    status: str
     said: Claims
     checks: tuple[Check, ...]
     anchor: str
@@ -106,14 +122,6 @@ class Examination:
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
-
-    @property
-    def status(self) -> str:
-        """Authentic, not authentic, or undecided. A check that no other rests on may be left without its means."""
-        outcomes = {check.outcome for check in self.checks}
-        if FAILED in outcomes or not outcomes:
-            return NOT_AUTHENTIC
-        return UNDECIDED if NOT_REACHED in outcomes else AUTHENTIC
 
     def verified(self) -> VerifiedEvidence:
         """The evidence as verified; VerificationError or UnavailableError if it is not."""

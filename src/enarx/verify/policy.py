@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
-from enarx.verify.result import plain
+from enarx.verify.result import SHOWN, show
 
 UNORDERED = (bool, bytes, str, tuple)
 """Types whose order, if they have one, says nothing about what is newer or safer."""
-
-
-def show(value: object) -> str:
-    """A value as results show it: bytes in hexadecimal."""
-    return SHOWN.get(type(value), _shown)(value)
-
-
-@lru_cache(maxsize=1024)
-def _shown(value: object) -> str:
-    shown = plain(value)
-    return "unknown" if shown is None else str(shown)
-
-
-SHOWN: dict[type, Callable[[Any], str]] = {bytes: bytes.hex, bool: str, int: str, str: str}
-"""How values of a type are shown, where that is not worked out from their fields."""
-
-
-def _same(value: object, wanted: object) -> bool:
-    return type(value) is type(wanted) and bool(value == wanted)
 
 
 @record(kw_only=False)
@@ -99,7 +80,7 @@ class AnyOf:
         """As Exactly. Of a claim that is a set of things, such as advisories, each must be one of these."""
         if type(value) is tuple:
             return all(self.accepts(item) for item in value)
-        return any(_same(value, one) for one in self.values)
+        return any(type(one) is type(value) and one == value for one in self.values)
 
     def text(self) -> str:
         """As Exactly."""
@@ -135,6 +116,9 @@ class Bits:
 
     def __ge__(self, other: object) -> bool:
         return isinstance(other, Bits) and self.mask & other.mask == other.mask
+
+
+SHOWN[Bits] = lambda bits: f"{bits.mask:#x}"
 
 
 @record()
@@ -180,14 +164,17 @@ class ReferenceValues:
         return next((name for name, value in self.measurements if value == measurement), None)
 
 
-class Rule(NamedTuple):
-    """One field of a policy: the claim's name, the id of its check, and the matcher with its text."""
+class Rules(NamedTuple):
+    """The fields of a policy, worked out once: for each the id of its check, what is wanted and where that stands.
 
-    name: str
-    id: str
-    matcher: Matcher
-    text: str
-    where: str
+    `claimed` gets the claims of these names, in order; `checked` are position and matcher of those that are not left unchecked.
+    """
+
+    ids: tuple[str, ...]
+    wanted: tuple[str, ...]
+    where: tuple[str, ...]
+    claimed: Callable[[Any], tuple[Any, ...]]
+    checked: tuple[tuple[int, Matcher], ...]
 
 
 @record()
@@ -217,14 +204,20 @@ class AppraisalPolicy:
         for name in names(self):
             self._require_matcher(name, getattr(self, name))
         self._require_kinds(self.kind.values)
-        named = ((name, getattr(self, name)) for name in self._types)
-        rules = tuple(Rule(name, name.replace("_", "-"), m, m.text(), f"policy, {name}") for name, m in named)
+        matchers = [getattr(self, name) for name in self._types]
+        rules = Rules(
+            ids=tuple(name.replace("_", "-") for name in self._types),
+            wanted=tuple(matcher.text() for matcher in matchers),
+            where=tuple(f"policy, {name}" for name in self._types),
+            claimed=attrgetter(*self._types),
+            checked=tuple((i, m) for i, m in enumerate(matchers) if type(m) is not Unchecked),
+        )
         object.__setattr__(self, "_rules", rules)
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> Rules:
         """Every field with its rule."""
-        found: tuple[Rule, ...] = object.__getattribute__(self, "_rules")
+        found: Rules = object.__getattribute__(self, "_rules")
         return found
 
     def _require_matcher(self, name: str, matcher: object) -> None:

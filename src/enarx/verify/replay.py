@@ -238,7 +238,7 @@ def _check(found: AttestationResult, log: bytes) -> Check:
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
     anchor = found.checks[0].anchor
-    return Check(id=CHECKS[0], outcome=outcome, wanted=wanted, got=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint)
+    return Check(id=CHECKS[0], outcome=outcome, wants=wanted, found=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint)
 
 
 def registers(claims: Claims) -> tuple[Layout, str, dict[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
@@ -41,19 +42,35 @@ class Unknown:
     reason: str
 
 
-class Check(NamedTuple):
+class Made(NamedTuple):
+    """A check as it is made: `wants` and `found` are values, which nobody has put into words yet."""
+
+    id: str
+    outcome: str
+    wants: object
+    found: object
+    anchor: str
+    where: str
+    hint: str = ""
+
+
+class Check(Made):
     """One check: a stable id, its outcome, what was wanted and got, what it rests on, and where the rule stands.
 
     `hint` says what usually causes a failure. A verdict makes some sixty of these: as tuples, in a tenth of a record's time.
     """
 
-    id: str
-    outcome: str
-    wanted: str
-    got: str
-    anchor: str
-    where: str
-    hint: str = ""
+    __slots__ = ()
+
+    @property
+    def wanted(self) -> str:
+        """What would have been right, in words."""
+        return show(self.wants)
+
+    @property
+    def got(self) -> str:
+        """What was found, in words."""
+        return show(self.found)
 
 
 class Forecast(NamedTuple):
@@ -174,7 +191,9 @@ def plain(value: object) -> Any:
     """A value as JSON has it."""
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, Check | Forecast):
+    if isinstance(value, Check):
+        return {name: getattr(value, name) for name in ("id", "outcome", "wanted", "got", "anchor", "where", "hint")}
+    if isinstance(value, Forecast):
         return value._asdict()
     if isinstance(value, tuple):
         return [plain(item) for item in value]
@@ -186,3 +205,22 @@ def plain(value: object) -> Any:
 def as_dict_plain(value: object) -> dict[str, Any]:
     """A record as JSON has it."""
     return {name: plain(item) for name, item in as_dict(value).items()}
+
+
+def show(value: object) -> str:
+    """A value as results show it: bytes and masks in hexadecimal."""
+    return SHOWN.get(type(value), _shown)(value)
+
+
+def _shown(value: object) -> str:
+    return str(plain(value))
+
+
+SHOWN: dict[type, Callable[[Any], str]] = {
+    bytes: bytes.hex,
+    bool: str,
+    int: str,
+    str: str,
+    Unknown: lambda _: "unknown",
+}
+"""How values of a type are shown, where that is not worked out from their fields."""

@@ -36,6 +36,7 @@ ROLES = {0: "vcek", 1: "vlek"}
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 ECDSA_P384_SHA384 = 1
 LIMIT = 1 << 384
+NOTHING_TO_REVOKE = Revocation(revoked=None, end=None, said="nothing to hold a list against")
 CPUID = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
 """Product by family and upper half of the model."""
 
@@ -54,7 +55,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     6. the certificate's key made it
     7. the certificates of its issuer and of the root are there
     8. the root is pinned
-    9. the root signed itself and the issuer, and that the certificate (RSA-PSS with SHA-384), all of one product
+    9. the root signed the issuer, and that the certificate (RSA-PSS with SHA-384), all of one product
     10. `now` (unix seconds) lies within the validity of all three
     11. a list that the root signed, and that holds now, revokes neither; not checked without one
 
@@ -66,9 +67,9 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     given = amd.sort(endorsements + beside)
     found = _chain(report, given.certificates)
     signer, issuer, root = found
-    revoked = Revocation(revoked=None, end=None, said="nothing to hold a list against")
-    if signer and issuer and root:
-        revoked = amd.revocation(given.crls, root, (issuer, signer), now)
+    revoked = (
+        amd.revocation(given.crls, root, (issuer, signer), now) if signer and issuer and root else NOTHING_TO_REVOKE
+    )
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
     _signer(ledger, report, signer)
@@ -142,8 +143,8 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
     ledger.check(
         "certificate-tcb",
         lambda: signer.parts == stated,
-        wanted=str(stated),
-        got=str(signer.parts),
+        wanted=stated,
+        got=signer.parts,
         needs="product",
         hint="the certificate is for another TCB of this machine: fetch the one for the TCB that the report states",
     )
@@ -151,8 +152,8 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
     ledger.check(
         "certificate-chip",
         lambda: bool(signer.csp_id) if signer.role == "vlek" else None if masked else _is_for(signer, report),
-        wanted="a provider" if signer.role == "vlek" else report.chip_id.hex(),
-        got=signer.csp_id or signer.hwid.hex(),
+        wanted="a provider" if signer.role == "vlek" else report.chip_id,
+        got=signer.csp_id or signer.hwid,
         needs="signing-certificate",
         hint="a certificate of another machine",
     )
@@ -172,7 +173,7 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
         "root",
         lambda: root is not None and pin(root.der) in roots.amd,
         wanted="a pinned root",
-        got=pin(root.der).hex() if root else "none",
+        got=pin(root.der) if root else "none",
         needs="issuers",
         hint="a root that is not the vendor's",
     )
@@ -184,16 +185,16 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         "chain",
         lambda: _holds(found),
         wanted="each signed by the one before, of one product",
-        got=", ".join(f"{c.role} {c.product}" for c in chain),
+        got=", ".join([c.name for c in chain]),
         needs="root",
         hint="certificates of another product, or changed ones",
     )
-    start, end = max(c.start for c in chain), min(c.end for c in chain)
+    start, end = max([c.start for c in chain]), min([c.end for c in chain])
     ledger.check(
         "validity",
         lambda: start <= now <= end,
         wanted=f"{start} to {end}",
-        got=str(now),
+        got=now,
         needs="chain",
         hint="a VLEK lives a year: fetch the current one, and have the report made anew",
     )
@@ -213,6 +214,7 @@ def _holds(found: Chain) -> bool:
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
+@lru_cache(maxsize=64)
 def product_of(cpuid: tuple[int, int, int]) -> str:
     """By family and model, as CPUID gives them."""
     return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
@@ -239,7 +241,7 @@ def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
 
 
 def _forecast(found: Chain, revoked: Revocation) -> tuple[Forecast, ...]:
-    ends = [Forecast(id="validity", until=c.end, reason=f"the {c.role.upper()}'s certificate ends") for c in found if c]
+    ends = [c.ends for c in found if c]
     if revoked.end is not None:
         ends.append(Forecast(id="revocation", until=revoked.end, reason="the revocation list ends"))
     return tuple(ends)
@@ -271,12 +273,12 @@ def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> 
         vmpl=report.vmpl,
         family_id=report.family_id,
         image_id=report.image_id,
-        policy_smt=policy & 0x1 != 0,
         policy_migration_agent=policy & 0x4 != 0,
+        policy_smt=policy & 0x1 != 0,
         policy_single_socket=policy & 0x10 != 0,
         policy_cxl=policy & 0x20 != 0,
-        policy_rapl_disabled=policy & 0x80 != 0,
         policy_ciphertext_hiding=policy & 0x100 != 0,
+        policy_rapl_disabled=policy & 0x80 != 0,
         policy_abi=report.policy & 0xFFFF,
         platform_smt=platform & 0x1 != 0,
         platform_tsme=platform & 0x2 != 0,

@@ -42,7 +42,7 @@ OLDER = {2: ((0x188, 0x18B), (0x1F8, 0x208)), 3: ((0x1F8, 0x208),), 5: ()}
 """By version what is reserved besides: the CPUID came with 3, mitigation vectors with 5."""
 
 
-@record()
+@record(kw_only=False)
 class Report:
     """One report. Integers are unsigned; TCBs are 8 bytes as they stand, for their layout goes with the product.
 
@@ -91,16 +91,13 @@ class Report:
         for start, end in (*RESERVED, *OLDER[version]):
             if data[start:end].strip(b"\0"):
                 raise ParseError("report-reserved", f"reserved bytes {start:#x} to {end:#x} are not zero", what=WHAT)
-        fields: dict[str, Any] = dict(zip(LAID_OUT, LAYOUT.unpack(data), strict=True))
-        cpuid, current, committed = fields["cpuid"], fields["current_version"], fields["committed_version"]
-        fields |= {
-            "cpuid": tuple(cpuid) if version > 2 else None,
-            "current_version": tuple(reversed(current)),
-            "committed_version": tuple(reversed(committed)),
-            "r": int.from_bytes(fields["r"], "little"),
-            "s": int.from_bytes(fields["s"], "little"),
-        }
-        return cls(**fields, raw=data)
+        values: list[Any] = [*LAYOUT.unpack(data), data]
+        values[CPUID] = tuple(values[CPUID]) if version > 2 else None
+        for version_at in (CURRENT, COMMITTED):
+            values[version_at] = tuple(values[version_at][::-1])
+        for half in (R, S):
+            values[half] = int.from_bytes(values[half], "little")
+        return cls(*values)
 
     def to_bytes(self) -> bytes:
         """As received."""
@@ -129,6 +126,8 @@ class Report:
 
 LAID_OUT = names(Report)[:-1]
 """The fields in the order of `LAYOUT`."""
+
+CPUID, CURRENT, COMMITTED, R, S = map(LAID_OUT.index, ("cpuid", "current_version", "committed_version", "r", "s"))
 
 
 def encode(report: Report) -> bytes:

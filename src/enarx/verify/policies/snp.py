@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any, Self
 
 from enarx.errors import UsageError
 from enarx.record import names, record
-from enarx.verify.policy import SHOWN, AppraisalPolicy, Bits, Matcher
-from enarx.verify.result import Claims, Unknown, plain
+from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
+from enarx.verify.result import Claims, Unknown
 
 PRODUCTS = ("milan", "genoa", "turin")
 
@@ -41,11 +40,6 @@ class Tcb:
     genoa: Parts | None = None
     turin: Parts | None = None
 
-    __slots__ = ("_text",)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_text", str(plain(self)))  # shown four times in each result
-
     def __ge__(self, other: object) -> bool:
         return isinstance(other, Tcb) and (
             _reaches(self.milan, other.milan)
@@ -60,9 +54,6 @@ class Tcb:
         if not table:
             raise UsageError("policy-type", "policy: a TCB without a product", hint=f"one of {', '.join(PRODUCTS)}")
         return cls(**{product: _parts(parts) for product, parts in table.items()})
-
-
-SHOWN[Tcb] = attrgetter("_text")
 
 
 def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
