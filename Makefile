@@ -1,12 +1,13 @@
-# make demo | test | check | bench | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
+# make demo | test | check | bench | fuzz | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
 PYTHON ?= python3
+SECONDS ?= 600
 UV := 0.13.9
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench examples clean .venv
+.PHONY: demo test check bench fuzz examples clean .venv
 
 demo: $(VENV)
 	.venv/bin/python examples/demo.py
@@ -24,6 +25,11 @@ check: $(VENV)
 bench: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group bench --inexact
 	.venv/bin/python bench/run.py
+
+# Fuzzes everything that reads a host's or a vendor's bytes; goes on from where it was. An input that fails is left in .fuzz.
+fuzz: $(VENV)
+	.venv/bin/uv sync --locked --quiet --extra host --group fuzz --inexact
+	.venv/bin/python -m tests.fuzz $(SECONDS)
 
 # Rebuilds every committed .wasm and compares. Needs a compiler of 400 MB, which is why nothing else does this.
 examples: $(VENV)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 ECDSA_SHA384 = ec.ECDSA(SHA384())
 UNREADABLE = (
     ValueError,
+    TypeError,  # of a name with a BIT STRING in it, for one
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
@@ -24,11 +25,14 @@ UNREADABLE = (
 
 @lru_cache(maxsize=256)
 def load(der: bytes) -> x509.Certificate | None:
-    """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass."""
+    """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass; no list could name one
+    below that.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return x509.load_der_x509_certificate(der)
+            found = x509.load_der_x509_certificate(der)
+            return found if found.serial_number >= 0 else None
     except UNREADABLE:
         return None
 

@@ -1,0 +1,151 @@
+"""What is fuzzed: everything that reads bytes of a host's or a vendor's, each with seeds that the forge signs.
+
+A target takes any bytes and may end in an error of ours, and in nothing else. `Target.seeds` are where mutation starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from unittest import mock
+
+from enarx.errors import EnarxError
+from enarx.formats import bundle, endorsements
+from enarx.formats.evidence.detect import detect
+from enarx.formats.evidence.eventlog import EventLog, Table
+from enarx.formats.evidence.snp import split
+from enarx.verify import Roots, examine, judge
+from enarx.verify.ear import ear
+from enarx.verify.policy_file import read_policy, template
+from enarx.verify.replay import PCRS, RTMRS, replay
+from tests.forge import amd, arm, aws, eventlog, intel, tpm
+
+ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
+ROOTS = Roots(
+    amd=(hashlib.sha256(ARK).digest(),),
+    intel=(hashlib.sha256(intel.root()).digest(),),
+    aws=(hashlib.sha256(aws.root()).digest(),),
+    cca=(arm.spki("platform"),),
+    tpm=(tpm.spki(tpm.rsa_key()),),
+)
+NOW = intel.NOW
+FRESH = bytes(64)
+
+REPORT = amd.sign(amd.blank())
+SGX, TDX = intel.quote(intel.SGX), intel.quote(intel.TDX)
+SGX_COLLATERAL, TDX_COLLATERAL = intel.collateral(intel.SGX), intel.collateral(intel.TDX)
+BOUND = hashlib.sha256(tpm.runtime()).digest().ljust(64, b"\0")
+AZURE_TDX = tpm.azure(
+    tpm.hcl(tpm.runtime(), kind=4),
+    td_quote=base64.urlsafe_b64encode(intel.quote(body=intel.domain(report_data=(520, BOUND)))).decode(),
+)
+TABLE = amd.table(*AMD[:3])
+POLICIES = {kind: read_policy(template(kind), kind) for kind in ("snp", "sgx", "tdx", "nitro", "cca", "tpm")}
+
+
+@dataclass(frozen=True)
+class Target:
+    """`run` takes any bytes."""
+
+    run: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+
+
+def _judged(kind: str, *given: bytes) -> Callable[[bytes], object]:
+    def run(data: bytes) -> object:
+        found = judge(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
+        return json.dumps(found.to_value()), ear(found, now=NOW, build="fuzz")
+
+    return run
+
+
+def _examined(kind: str, *given: bytes) -> Callable[[bytes], object]:
+    return lambda data: examine(kind, data, given, roots=ROOTS, now=NOW)
+
+
+def _endorsed(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], object]:
+    """The bytes are a file of endorsements, and what is in it goes before those given."""
+
+    def run(data: bytes) -> object:
+        found = endorsements.read(data)
+        return examine(
+            kind, evidence, (*found.endorsements, *given), roots=Roots(amd=ROOTS.amd, cca=found.keys), now=NOW
+        )
+
+    return run
+
+
+def _single(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], object]:
+    """The bytes are one endorsement as it is."""
+    return lambda data: examine(kind, evidence, (data, *given), roots=ROOTS, now=NOW)
+
+
+def _replayed(data: bytes) -> object:
+    log = EventLog.from_bytes(data)
+    assert log.to_bytes() == data
+    return [replay(log, layout, bank) for layout in (PCRS, RTMRS) for bank in log.banks]
+
+
+def _bundled(data: bytes) -> object:
+    return bundle.Bundle.from_value(json.loads(data)) if data[:1] == b"{" and _is_json(data) else None
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+BUNDLE = bundle.Bundle(items=(bundle.Item(what="w", source="s", until=1, data=VCEK),)).to_bytes()
+TARGETS = {
+    "snp": Target(_judged("snp", *AMD), (REPORT, REPORT + TABLE)),
+    "sgx": Target(_judged("sgx", SGX_COLLATERAL), (SGX,)),
+    "tdx": Target(_judged("tdx", TDX_COLLATERAL), (TDX, intel.quote(version=5))),
+    "nitro": Target(_judged("nitro"), (aws.document(), aws.document(tagged=True))),
+    "cca": Target(_judged("cca"), (arm.token(),)),
+    "tpm": Target(_judged("tpm"), (tpm.attestation(),)),
+    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (tpm.azure(),)),
+    "az-tdx": Target(_examined("az-tdx-vtpm", TDX_COLLATERAL), (AZURE_TDX,)),
+    "extended": Target(split, (REPORT + TABLE,)),
+    "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),
+    "amd-endorsement": Target(_single("snp", REPORT, ASK, ARK), AMD),
+    "collateral": Target(_single("tdx", TDX), (TDX_COLLATERAL,)),
+    "event-log": Target(_replayed, (eventlog.pc(), eventlog.td())),
+    "ccel": Target(Table.from_bytes, (eventlog.table(),)),
+    "policy": Target(
+        lambda data: read_policy(data.decode(errors="replace"), "x"), tuple(template(k).encode() for k in POLICIES)
+    ),
+    "bundle": Target(_bundled, (BUNDLE,)),
+    "detect": Target(detect, (REPORT, TDX)),
+}
+
+
+def run(name: str, data: bytes) -> None:
+    """One target on these bytes. Anything but an error of ours gets out."""
+    with contextlib.suppress(EnarxError):
+        TARGETS[name].run(data)
+
+
+SIGNATURES = (
+    "snp.p384_signed",
+    "amd._pss",
+    "intel.signed",
+    "nitro.p384_signed",
+    "cca._signed",
+    "tpm._signed",
+    "azure._signed",
+)
+
+
+@contextlib.contextmanager
+def every_signature_holds() -> Iterator[None]:
+    """What lies behind the signatures is reached by any bytes: a mutation nearly never gets there otherwise."""
+    with contextlib.ExitStack() as stack:
+        for name in SIGNATURES:
+            stack.enter_context(mock.patch(f"enarx.verify.{name}", return_value=True))
+        yield
