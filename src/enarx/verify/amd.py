@@ -172,6 +172,7 @@ class List:
     """A revocation list; dates in unix seconds, `end` 0 if it has none."""
 
     crl: x509.CertificateRevocationList
+    der: bytes
     issuer: bytes
     start: int
     end: int
@@ -187,6 +188,7 @@ def revocation_list(der: bytes) -> List | None:
         end = crl.next_update_utc
         return List(
             crl=crl,
+            der=der,
             issuer=crl.issuer.public_bytes(),
             start=int(crl.last_update_utc.timestamp()),
             end=int(end.timestamp()) if end else 0,
@@ -206,16 +208,29 @@ class Revocation:
 
 
 def revocation(crls: tuple[bytes, ...], ark: Certificate, below: tuple[Certificate, ...], now: int) -> Revocation:
-    """Is one of `below` on a list that the root signed and that holds at `now`?"""
-    said = "no revocation list was given"
+    """Is one of `below` on a list that the root signed and that holds at `now`? Of several such lists any may revoke, and the
+    one that ends first says how long that is known."""
+    if not crls:
+        return Revocation(revoked=None, end=None, said="no revocation list was given")
+    said = "no revocation list of this root was given"
+    listed, ends = False, list[int]()
     for found in filter(None, map(revocation_list, crls)):
         if found.issuer != ark.subject:
             continue
-        if not _pss(ark.der, found.crl.signature, found.crl.tbs_certlist_bytes):
+        if not list_signed(ark.der, found.der):
             said = "the revocation list is not signed by the root"
         elif not found.start <= now <= found.end:
             said = "the revocation list does not hold at this time"
         else:
-            listed = any(found.crl.get_revoked_certificate_by_serial_number(c.serial) is not None for c in below)
-            return Revocation(revoked=listed, end=found.end, said="on the list" if listed else "not on the list")
-    return Revocation(revoked=None, end=None, said=said)
+            ends.append(found.end)
+            listed |= any(found.crl.get_revoked_certificate_by_serial_number(c.serial) is not None for c in below)
+    if not ends:
+        return Revocation(revoked=None, end=None, said=said)
+    return Revocation(revoked=listed, end=min(ends), said="on the list" if listed else "not on the list")
+
+
+@lru_cache(maxsize=64)
+def list_signed(ark: bytes, crl: bytes) -> bool:
+    """Did the root sign the list? Both DER."""
+    found = revocation_list(crl)
+    return found is not None and _pss(ark, found.crl.signature, found.crl.tbs_certlist_bytes)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
-from enarx.record import as_dict, names, record
+from enarx.record import as_dict, record
 
 _T = TypeVar("_T")
 
@@ -162,9 +162,9 @@ def result(
 
 def make(made_of: type[_T], **values: object) -> _T:
     """For the makers in `enarx.verify`: a record whose constructor refuses, so that nobody makes one in passing."""
-    made = object.__new__(made_of)
-    for name in names(made_of):
-        object.__setattr__(made, name, values[name])
+    made, put = object.__new__(made_of), object.__setattr__
+    for name, value in values.items():
+        put(made, name, value)
     return made
 
 

@@ -7,11 +7,12 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from enarx.formats.evidence.snp import Report, split
+from enarx.record import as_dict
 from enarx.verify import amd
 from enarx.verify.amd import Certificate, Revocation
 from enarx.verify.certificates import p384_signed, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.policies.snp import PRODUCTS, Parts, SnpClaims, Tcb
+from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements, Forecast, Unknown
 from enarx.verify.roots import Roots
@@ -80,7 +81,8 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         _signature(ledger, report, signer)
         _issuers(ledger, found, roots)
         _certificates(ledger, found, revoked, now)
-    return ledger.examination(_claims(report, signer, revoked), forecast=_forecast(found, revoked))
+    said = _claims(report, signer, revoked)
+    return ledger.examination(said, forecast=_forecast(found, revoked, _behind(report.committed_tcb, said.product)))
 
 
 Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
@@ -240,11 +242,25 @@ def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
     )
 
 
-def _forecast(found: Chain, revoked: Revocation) -> tuple[Forecast, ...]:
+def _forecast(found: Chain, revoked: Revocation, behind: str) -> tuple[Forecast, ...]:
+    """When what it rests on ends, and whether the machine is behind."""
     ends = [c.ends for c in found if c]
     if revoked.end is not None:
         ends.append(Forecast(id="revocation", until=revoked.end, reason="the revocation list ends"))
+    if behind:
+        ends.append(Forecast(id="committed-tcb", until=None, reason=behind))
     return tuple(ends)
+
+
+@lru_cache(maxsize=64)
+def _behind(tcb: bytes, product: str) -> str:
+    """How far a machine is behind what one of its product has that is kept up to date; empty if it is not, or not known."""
+    if product not in NEWEST:
+        return ""
+    newest = as_dict(NEWEST[product])
+    has = dict(zip(newest, parts_of(tcb, product), strict=True))
+    parts = [f"{name} {has[name]} ({newest[name]})" for name in newest if 0 <= has[name] < newest[name]]
+    return f"behind the newest that is known here: {', '.join(parts)}" if parts else ""
 
 
 @lru_cache(maxsize=64)
@@ -277,8 +293,10 @@ def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> 
         policy_smt=policy & 0x1 != 0,
         policy_single_socket=policy & 0x10 != 0,
         policy_cxl=policy & 0x20 != 0,
-        policy_ciphertext_hiding=policy & 0x100 != 0,
+        policy_aes_256_xts=policy & 0x40 != 0,
         policy_rapl_disabled=policy & 0x80 != 0,
+        policy_ciphertext_hiding=policy & 0x100 != 0,
+        policy_page_swap_disabled=policy & 0x200 != 0,
         policy_abi=report.policy & 0xFFFF,
         platform_smt=platform & 0x1 != 0,
         platform_tsme=platform & 0x2 != 0,

@@ -38,6 +38,9 @@ GUIDS = frozenset(
 RESERVED = ((0x4C, 0x50), (0x18B, 0x1A0), (0x1EB, 0x1EC), (0x1EF, 0x1F0), (0x208, 0x2A0), (0x330, REPORT_SIZE))
 """From, to: zero in every version that is known."""
 
+POLICY_BITS = 0x3FFFFFF
+"""Of the guest's policy those that are known ("Guest Policy Structure"): what another would allow nobody can say."""
+
 OLDER = {2: ((0x188, 0x18B), (0x1F8, 0x208)), 3: ((0x1F8, 0x208),), 5: ()}
 """By version what is reserved besides: the CPUID came with 3, mitigation vectors with 5."""
 
@@ -91,6 +94,10 @@ class Report:
         for start, end in (*RESERVED, *OLDER[version]):
             if data[start:end].strip(b"\0"):
                 raise ParseError("report-reserved", f"reserved bytes {start:#x} to {end:#x} are not zero", what=WHAT)
+        if (policy := _number(data, 8, 8)) > POLICY_BITS:
+            raise ParseError(
+                "report-policy", f"guest policy {policy:#x} has bits that are not known", what=WHAT, offset=8
+            )
         values: list[Any] = [*LAYOUT.unpack(data), data]
         values[CPUID] = tuple(values[CPUID]) if version > 2 else None
         for version_at in (CURRENT, COMMITTED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import UsageError
-from enarx.record import names, record
+from enarx.record import as_dict, names, record
 from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
 from enarx.verify.result import Claims, Unknown
 
@@ -100,8 +100,10 @@ class SnpClaims(Claims):
     policy_smt: bool
     policy_single_socket: bool
     policy_cxl: bool
-    policy_ciphertext_hiding: bool
+    policy_aes_256_xts: bool
     policy_rapl_disabled: bool
+    policy_ciphertext_hiding: bool
+    policy_page_swap_disabled: bool
     policy_abi: int
     platform_smt: bool
     platform_tsme: bool
@@ -138,8 +140,10 @@ class SnpPolicy(AppraisalPolicy):
     policy_smt: Matcher
     policy_single_socket: Matcher
     policy_cxl: Matcher
-    policy_ciphertext_hiding: Matcher
+    policy_aes_256_xts: Matcher
     policy_rapl_disabled: Matcher
+    policy_ciphertext_hiding: Matcher
+    policy_page_swap_disabled: Matcher
     policy_abi: Matcher
     platform_smt: Matcher
     platform_tsme: Matcher
@@ -167,7 +171,8 @@ class SnpPolicy(AppraisalPolicy):
         **dict.fromkeys(("family_id", "image_id", "id_key_digest", "author_key_digest"), bytes),
         **dict.fromkeys(("report_id", "report_id_ma"), bytes),
         **dict.fromkeys(("policy_migration_agent", "policy_smt", "policy_single_socket", "policy_cxl"), bool),
-        **dict.fromkeys(("policy_ciphertext_hiding", "policy_rapl_disabled", "platform_smt", "platform_tsme"), bool),
+        **dict.fromkeys(("policy_aes_256_xts", "policy_ciphertext_hiding", "policy_rapl_disabled"), bool),
+        **dict.fromkeys(("policy_page_swap_disabled", "platform_smt", "platform_tsme"), bool),
         **dict.fromkeys(("platform_ecc", "platform_rapl_disabled", "platform_ciphertext_hiding"), bool),
         **dict.fromkeys(("platform_alias_check", "platform_tio", "revoked"), bool),
         **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), Tcb),
@@ -187,6 +192,21 @@ class SnpPolicy(AppraisalPolicy):
         "revoked": "a list of the product's root revokes the chain",
     }
 
+
+NEWEST = {
+    "milan": Parts(bootloader=4, tee=0, snp=24, microcode=219),
+    "genoa": Parts(bootloader=10, tee=0, snp=23, microcode=84),
+    "turin": Parts(fmc=0, bootloader=1, tee=0, snp=2, microcode=71),
+}
+"""What a machine that is kept up to date has at least, when this was written: AMD-SB-3019, AMD-SB-3020."""
+
+
+def _line(product: str, parts: Parts) -> str:
+    shown = [f"{name} = {value}" for name, value in as_dict(parts).items() if name != "fmc" or product == "turin"]
+    return f"{product} = {{ {', '.join(shown)} }}\n"
+
+
+_FLOORS = "".join(_line(product, parts) for product, parts in NEWEST.items())
 
 TEMPLATE = """# What is accepted of an AMD SEV-SNP guest. Each field is a value, { at_least = }, { any_of = [] }, { none_of = [] },
 # or { unchecked = "why" }. Nothing set is an error.
@@ -221,8 +241,10 @@ policy_migration_agent = false
 policy_smt = { unchecked = "most machines have SMT on" }
 policy_single_socket = { unchecked = "no reason to ask for it" }
 policy_cxl = { unchecked = "no reason to ask for it" }
-policy_ciphertext_hiding = { unchecked = "no reason to ask for it" }
+policy_aes_256_xts = { unchecked = "no reason to ask for it" }
 policy_rapl_disabled = { unchecked = "no reason to ask for it" }
+policy_ciphertext_hiding = { unchecked = "no reason to ask for it" }
+policy_page_swap_disabled = { unchecked = "no reason to ask for it" }
 policy_abi = { unchecked = "no reason to ask for it" }
 revoked = false
 
@@ -242,19 +264,4 @@ launch_mitigations = { unchecked = "not in every report" }
 current_mitigations = { unchecked = "not in every report" }
 
 # Floors as of AMD-SB-3019 and AMD-SB-3020. A product without a floor is not accepted.
-[reported_tcb.at_least]
-milan = { bootloader = 4, tee = 0, snp = 24, microcode = 219 }
-genoa = { bootloader = 10, tee = 0, snp = 23, microcode = 84 }
-turin = { fmc = 0, bootloader = 1, tee = 0, snp = 2, microcode = 71 }
-
-[committed_tcb.at_least]
-milan = { bootloader = 4, tee = 0, snp = 24, microcode = 219 }
-genoa = { bootloader = 10, tee = 0, snp = 23, microcode = 84 }
-turin = { fmc = 0, bootloader = 1, tee = 0, snp = 2, microcode = 71 }
-
-[launch_tcb.at_least]
-milan = { bootloader = 4, tee = 0, snp = 24, microcode = 219 }
-genoa = { bootloader = 10, tee = 0, snp = 23, microcode = 84 }
-turin = { fmc = 0, bootloader = 1, tee = 0, snp = 2, microcode = 71 }
-
-"""
+""" + "\n".join(f"[{name}.at_least]\n{_FLOORS}" for name in ("reported_tcb", "committed_tcb", "launch_tcb"))
