@@ -14,6 +14,8 @@ import atheris
 with atheris.instrument_imports(include=["enarx.formats", "enarx.verify"]):
     from tests.fuzz import targets
 
+    for name, target in targets.TARGETS.items():
+        targets.run(name, target.seeds[0])  # much is loaded when it is first needed, and has to be instrumented as well
 NAMES = tuple(targets.TARGETS)
 MEMORY_MB = 1024
 LONGEST_S = 5

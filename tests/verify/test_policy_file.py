@@ -86,6 +86,10 @@ def test_bits_and_sets() -> None:
     assert NoneOf((b"a",)).accepts(b"b")
     assert not NoneOf((b"a",)).accepts(b"a")
     assert not NoneOf((b"a",)).accepts("a")
+    assert NoneOf((Bits(6),)).accepts(Bits(9))
+    assert not NoneOf((Bits(6),)).accepts(Bits(2))
+    assert not NoneOf((6,)).accepts(Bits(9))
+    assert NoneOf((Bits(6),)).text() == "none of 0x6"
     with pytest.raises(UsageError):
         NoneOf(())
 

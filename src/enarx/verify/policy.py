@@ -98,10 +98,14 @@ class NoneOf:
             raise UsageError("policy-empty", "policy: none of what? A tuple of at least one value is wanted")
 
     def accepts(self, value: object) -> bool:
-        """As Exactly. Of a claim that is a set of things, none may be one of these."""
+        """As Exactly. Of a claim that is a set of things, none may be one of these; of a mask, no bit may be in one of these."""
         if type(value) is tuple:
             return all(self.accepts(item) for item in value)
-        return all(type(v) is type(value) for v in self.values) and value not in self.values
+        if any(type(one) is not type(value) for one in self.values):
+            return False
+        if type(value) is Bits:
+            return not any(value.mask & one.mask for one in self.values)
+        return value not in self.values
 
     def text(self) -> str:
         """As Exactly."""
@@ -110,7 +114,7 @@ class NoneOf:
 
 @record(kw_only=False)
 class Bits:
-    """A bit mask, for AtLeast: at least these bits."""
+    """A bit mask. For AtLeast: at least these bits; for NoneOf: none of these."""
 
     mask: int
 

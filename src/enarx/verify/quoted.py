@@ -156,7 +156,6 @@ def sgx_claims(case: Case, vendor: dict[str, Any]) -> SgxClaims:
 def tdx_claims(case: Case, vendor: dict[str, Any]) -> TdxClaims:
     """Of a trust domain."""
     report = TdReport.from_bytes(case.quote.body)
-    none = Unknown(reason="reports of TDX 1.0 have none")
     return TdxClaims(
         kind="tdx",
         measurement=report.mr_td,
@@ -179,6 +178,6 @@ def tdx_claims(case: Case, vendor: dict[str, Any]) -> TdxClaims:
         mr_signer_seam=report.mr_signer_seam,
         seam_attributes=report.seam_attributes,
         tee_tcb_svn=report.tee_tcb_svn,
-        mr_service_td=report.mr_service_td or none,
+        mr_service_td=report.mr_service_td or bytes(48),
         **vendor,
     )

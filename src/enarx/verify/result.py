@@ -199,7 +199,9 @@ def plain(value: object) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Unknown):
         return None
-    return as_dict_plain(value) if hasattr(value, "__fields__") else value
+    if not hasattr(value, "__fields__"):
+        return value
+    return SHOWN[type(value)](value) if type(value) in SHOWN else as_dict_plain(value)
 
 
 def as_dict_plain(value: object) -> dict[str, Any]:

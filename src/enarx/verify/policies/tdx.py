@@ -17,7 +17,7 @@ class TdxClaims(Claims):
     chip_id        the platform's instance id, or its PPID; unknown until the quote is found to be authentic, as are the others
                    of the vendor's
     revoked        whether the vendor has revoked the machine's certificate
-    mr_service_td  unknown in reports of TDX 1.0
+    mr_service_td  zeros where no service domain is bound: always so in reports of TDX 1.0, which has none
     """
 
     version: int
@@ -35,7 +35,7 @@ class TdxClaims(Claims):
     mr_signer_seam: bytes
     seam_attributes: bytes
     tee_tcb_svn: bytes
-    mr_service_td: bytes | Unknown
+    mr_service_td: bytes
     tcb_status: str | Unknown
     tcb_date: int | Unknown
     advisories: tuple[str, ...] | Unknown
@@ -116,6 +116,8 @@ class TdxPolicy(AppraisalPolicy):
         "debug": "the trust domain can be read by the host",
         "tcb-status": "microcode, the TDX module or the quoting enclave of the machine need what the advisories say",
         "advisories": "the machine is open to what the advisory describes",
+        "mr-service-td": "a service domain is bound, such as one that migrates: name its hash, if you know it",
+        "td-attributes": "an attribute is set that nobody knew when the policy was written",
         "sept-ve-disable": "the host can take pages away unnoticed; on Azure the paravisor is in between",
     }
 
@@ -137,7 +139,8 @@ svn = { unchecked = "the status says more" }
 version = { any_of = [4, 5] }
 sept_ve_disable = true
 migratable = false
-td_attributes = { unchecked = "debug, migration and SEPT_VE_DISABLE have rules of their own" }
+# No profiling, and no bit that was not known when this was written; debug, migration, SEPT_VE_DISABLE have rules of their own.
+td_attributes = { none_of = [0x3fffffff07fffffe] }
 xfam = { unchecked = "which registers the domain may use" }
 host_data = { unchecked = "MRCONFIGID; name it where you bind a configuration to it" }
 mr_owner = { unchecked = "no owner is bound" }
@@ -146,7 +149,8 @@ mr_seam = { unchecked = "the status says more" }
 mr_signer_seam = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 seam_attributes = "0000000000000000"
 tee_tcb_svn = { unchecked = "the status says more" }
-mr_service_td = { unchecked = "reports of TDX 1.0 have none" }
+# No service domain, which could migrate it. In reports of TDX 1.0 there can be none.
+mr_service_td = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 
 # What the vendor says of the machine's firmware. OutOfDate for a while: add it here, and { at_least = } a date below.
 tcb_status = { any_of = ["UpToDate"] }
