@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 
 from tests.forge import amd
 
@@ -21,8 +24,12 @@ PCRS = tuple(bytes([i]) * 32 for i in range(24))
 RESTRICTED_SIGN = 0x00050072
 
 
-@lru_cache
 def rsa_key(name: str = "ak") -> rsa.RSAPrivateKey:
+    return _rsa_key(name)
+
+
+@lru_cache
+def _rsa_key(name: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
@@ -114,11 +121,61 @@ def one_quote(message: bytes, signed: bytes, pcrs: Any = PCRS) -> bytes:
 
 
 def attestation(
-    message: bytes | None = None, *, key: Any = None, by: Any = None, pcrs: Any = PCRS, **of_key: Any
+    message: bytes | None = None,
+    *,
+    key: Any = None,
+    by: Any = None,
+    pcrs: Any = PCRS,
+    certificates: tuple[bytes, ...] = (),
+    **of_key: Any,
 ) -> bytes:
     """As go-tpm-tools writes it."""
     message = quote(pcrs) if message is None else message
-    return field(1, public(key, **of_key)) + one_quote(message, signature(message, by or key), pcrs) + field(9, 1)
+    found = field(1, public(key, **of_key)) + one_quote(message, signature(message, by or key), pcrs) + field(9, 1)
+    return found + b"".join(field(6 if i == 0 else 7, der) for i, der in enumerate(certificates))
+
+
+NOW = 1_780_000_000
+
+
+def certificate(
+    name: str,
+    by: str,
+    *,
+    key: Any = None,
+    signer: Any = None,
+    depth: int | None = None,
+    start: int = NOW - 1000,
+    end: int = NOW + 1000,
+    hashed: Any = SHA256,
+    odd: bool = False,
+) -> bytes:
+    """DER of a certificate of `name`'s key, signed with `by`'s; of an authority if it has a depth, with an unknown critical
+    extension if it is `odd`."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_named(name))
+        .issuer_name(_named(by))
+        .public_key((key or rsa_key(name)).public_key())
+        .serial_number(7)
+        .not_valid_before(datetime.fromtimestamp(start, UTC))
+        .not_valid_after(datetime.fromtimestamp(end, UTC))
+        .add_extension(x509.BasicConstraints(ca=depth is not None, path_length=depth), critical=True)
+    )
+    if odd:
+        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(signer or rsa_key(by), hashed()).public_bytes(Encoding.DER)
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+@lru_cache
+def maker() -> tuple[bytes, ...]:
+    """Certificates of the key "ak": its own, that of who certifies it, and the root's."""
+    return certificate("ak", "issuer"), certificate("issuer", "root", depth=0), certificate("root", "root", depth=1)
 
 
 def runtime(**changes: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,17 @@ from tests.forge import tpm
 ROOTS = Roots(tpm=(tpm.spki(tpm.rsa_key()), tpm.spki(tpm.ec_key())))
 
 
-def examined(evidence: bytes, roots: Roots = ROOTS) -> Examination:
-    return examine_tpm(evidence, endorsements=(), roots=roots, now=0)
+AK, ISSUER, ROOT = tpm.maker()
+MAKERS = Roots(tpm_makers=(hashlib.sha256(ROOT).digest(),))
+
+
+def examined(evidence: bytes, roots: Roots = ROOTS, *given: bytes, now: int = tpm.NOW) -> Examination:
+    return examine_tpm(evidence, endorsements=given, roots=roots, now=now)
+
+
+def certified(*certificates: bytes, roots: Roots = MAKERS, now: int = tpm.NOW) -> Examination:
+    """Evidence with its key's certificate, the others beside it."""
+    return examined(tpm.attestation(certificates=certificates[:1]), roots, *certificates[1:], now=now)
 
 
 def outcomes(examination: Examination) -> dict[str, str]:
@@ -31,6 +41,7 @@ def outcomes(examination: Examination) -> dict[str, str]:
 ONLY: dict[str, Callable[[], Examination]] = {
     "key": lambda: examined(tpm.attestation(attributes=0x00040072)),
     "key-provenance": lambda: examined(tpm.attestation(key=tpm.rsa_key("unknown"))),
+    "key-validity": lambda: certified(AK, ISSUER, ROOT, now=tpm.NOW + 2000),
     "pcr-selection": lambda: examined(tpm.attestation(tpm.quote(select=tpm.selection(range(8))))),
     "pcr-digest": lambda: examined(tpm.attestation(tpm.quote(digest=bytes(32)))),
     "quote-signature": lambda: examined(tpm.attestation(by=tpm.rsa_key("nobody"))),
@@ -41,7 +52,9 @@ ONLY: dict[str, Callable[[], Examination]] = {
 @pytest.mark.parametrize("key", [tpm.rsa_key(), tpm.ec_key()], ids=["rsa", "ec"])
 def test_good_evidence_is_authentic(key: Any) -> None:
     found = examined(tpm.attestation(key=key))
-    assert set(outcomes(found).values()) == {PASSED}
+    assert {id: outcome for id, outcome in outcomes(found).items() if outcome != PASSED} == {
+        "key-validity": NOT_CHECKED
+    }
     claims: Any = found.verified().claims
     assert (claims.report_data, claims.ak_certified, claims.pcr_bank) == (tpm.FRESH, True, "sha256")
     assert (claims.pcrs[1], claims.firmware, claims.clock_safe) == ("1:" + "01" * 32, 0x2020, True)
@@ -51,11 +64,56 @@ def test_good_evidence_is_authentic(key: Any) -> None:
 def test_each_check_fails_alone(id: str) -> None:
     found = outcomes(ONLY[id]())
     assert found[id] == FAILED
-    assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED}
+    assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED, NOT_CHECKED}
 
 
 def test_the_table_is_complete() -> None:
     assert tuple(ONLY) == CHECKS
+
+
+def test_a_maker_certifies_the_key() -> None:
+    found = certified(AK, ISSUER, ROOT)
+    assert set(outcomes(found).values()) == {PASSED}
+    claims: Any = found.verified().claims
+    assert claims.ak_certified is True
+    assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)]
+    inside = examined(tpm.attestation(certificates=(AK, ISSUER, ROOT)), MAKERS)
+    assert set(outcomes(inside).values()) == {PASSED}
+
+
+@pytest.mark.parametrize(
+    "certificates",
+    [
+        (tpm.certificate("ak", "issuer", key=tpm.rsa_key("another")), ISSUER, ROOT),
+        (AK, ROOT),
+        (AK, ISSUER),
+        (ISSUER, ROOT),
+        (AK, tpm.certificate("issuer", "root", signer=tpm.rsa_key("nobody"), depth=0), ROOT),
+        (AK, tpm.certificate("issuer", "root"), ROOT),
+        (AK, tpm.certificate("issuer", "root", depth=0, odd=True), ROOT),
+        (tpm.certificate("ak", "issuer", odd=True), ISSUER, ROOT),
+        (tpm.certificate("ak", "issuer", depth=0), ISSUER, ROOT),
+        (tpm.certificate("ak", "someone"), ISSUER, ROOT),
+        (tpm.certificate("ak", "issuer", signer=tpm.ec_key("nobody")), ISSUER, ROOT),
+        (AK, tpm.certificate("issuer", "between", depth=0), tpm.certificate("between", "root", depth=0), ROOT),
+        (b"0", ISSUER, ROOT),
+    ],
+    ids=range(13),
+)
+def test_certificates_that_lead_nowhere_certify_nothing(certificates: tuple[bytes, ...]) -> None:
+    found = certified(*certificates)
+    assert (found.status, outcomes(found)["key-provenance"]) == ("authentic", NOT_CHECKED)
+    claims: Any = found.verified().claims
+    assert isinstance(claims.ak_certified, Unknown)
+
+
+def test_a_root_alone_certifies_no_key() -> None:
+    """Nor does one that is pinned sign for itself."""
+    own = tpm.certificate("ak", "ak")
+    assert (
+        outcomes(certified(own, roots=Roots(tpm_makers=(hashlib.sha256(own).digest(),))))["key-provenance"]
+        == NOT_CHECKED
+    )
 
 
 def test_nobody_vouches_for_a_key() -> None:

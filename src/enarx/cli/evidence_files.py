@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from enarx.cli import console
 from enarx.errors import ParseError, UsageError
 from enarx.formats.endorsements import MAX_SIZE, Given, read
+from enarx.verify.certificates import pin
+from enarx.verify.roots import MICROSOFT
 
 KEYED = {"cca": "cca", "tpm": "tpm"}
 """Kinds without a public root: keys that the user gives are whom to believe."""
@@ -53,9 +55,14 @@ def _below(directory: str) -> Iterator[str]:
             yield path
 
 
-def anchors(kind: str, given: Given) -> dict[str, tuple[bytes, ...]]:
-    """The keys among endorsements as roots, for kinds that have no public one; said aloud."""
-    if not given.keys or kind not in KEYED:
+def anchors(kind: str, given: Given, trusted: Given) -> dict[str, tuple[bytes, ...]]:
+    """The keys among endorsements and trust anchors as roots, for kinds that have no public one, and for TPMs the certificates
+    among the anchors; said aloud.
+    """
+    keys = tuple(dict.fromkeys((*given.keys, *trusted.keys)))
+    pins = tuple(map(pin, trusted.endorsements)) if kind == "tpm" else ()
+    if kind not in KEYED or not (keys or pins):
         return {}
-    console.warn(f"TRUST ANCHOR: {len(given.keys)} public keys that you gave are believed; {kind} has no public root")
-    return {KEYED[kind]: given.keys}
+    what = [f"{len(keys)} public keys"] * bool(keys) + [f"{len(pins)} root certificates"] * bool(pins)
+    console.warn(f"TRUST ANCHOR: {' and '.join(what)} that you gave are believed")
+    return {KEYED[kind]: keys} | ({"tpm_makers": (*MICROSOFT, *pins)} if pins else {})

@@ -10,7 +10,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from enarx.record import record
+
+SHA2 = ("sha256", "sha384", "sha512")
 ECDSA_SHA384 = ec.ECDSA(SHA384())
 UNREADABLE = (
     ValueError,
@@ -43,6 +47,20 @@ def pin(der: bytes) -> bytes:
     return hashlib.sha256(der).digest()
 
 
+@lru_cache(maxsize=256)
+def key_of(der: bytes) -> bytes | None:
+    """The key of a certificate, as DER SubjectPublicKeyInfo; None if it has none that is known."""
+    certificate = load(der)
+    try:
+        return (
+            certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            if certificate
+            else None
+        )
+    except UNREADABLE:
+        return None
+
+
 def p384_key(der: bytes) -> ec.EllipticCurvePublicKey | None:
     """The key of a certificate, if that is one of P-384."""
     return ec_key(der, "secp384r1")
@@ -67,5 +85,85 @@ def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
     try:
         key.verify(signature, message, ECDSA_SHA384)
     except InvalidSignature:
+        return False
+    return True
+
+
+@record()
+class Link:
+    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none."""
+
+    start: int
+    end: int
+    depth: int
+    subject: bytes
+    issuer: bytes
+
+
+KNOWN = (x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
+"""Extensions that may be critical: the checks of a chain do without them, as it ends in a pinned root made for one purpose."""
+
+
+@lru_cache(maxsize=256)
+def link(der: bytes) -> Link | None:
+    """What the checks need of a certificate; None if it is none, or has a critical extension that is not known here."""
+    certificate = load(der)
+    if certificate is None:
+        return None
+    depth = -1
+    try:
+        for extension in certificate.extensions:
+            if isinstance(extension.value, x509.BasicConstraints):
+                if extension.value.ca:
+                    depth = 99 if extension.value.path_length is None else extension.value.path_length
+            elif isinstance(extension.value, KNOWN):
+                continue
+            elif extension.critical:
+                return None
+        return Link(
+            start=int(certificate.not_valid_before_utc.timestamp()),
+            end=int(certificate.not_valid_after_utc.timestamp()),
+            depth=depth,
+            subject=certificate.subject.public_bytes(),
+            issuer=certificate.issuer.public_bytes(),
+        )
+    except UNREADABLE:
+        return None
+
+
+MAX_PATH = 6
+
+
+def path(leaf: bytes, others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Certificates from `leaf` on, each issued by the next, up to one that is pinned; empty if there is no such path.
+
+    All but the first may sign certificates, to that depth. DER; nothing of time.
+    """
+    paths = [(leaf,)]
+    for _ in range(MAX_PATH):
+        for found in paths:
+            if len(found) > 1 and pin(found[-1]) in pins:
+                return found
+        longer = [(*found, by) for found in paths for by in others if by not in found and _may_follow(found, by)]
+        paths = longer[:MAX_PATH]
+    return ()
+
+
+def _may_follow(found: tuple[bytes, ...], by: bytes) -> bool:
+    authority = link(by)
+    return authority is not None and authority.depth >= len(found) - 1 and issued(by, found[-1])
+
+
+@lru_cache(maxsize=256)
+def issued(by: bytes, of: bytes) -> bool:
+    """Is one certificate (DER) signed by the other's key, with SHA-2, and of its name?"""
+    issuer, certificate = load(by), load(of)
+    if issuer is None or certificate is None or link(of) is None:
+        return False
+    try:
+        if certificate.signature_hash_algorithm is None or certificate.signature_hash_algorithm.name not in SHA2:
+            return False
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

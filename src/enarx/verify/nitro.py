@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from enarx.formats.evidence.nitro import Evidence
-from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, load, p384_signed
+from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.nitro import NitroClaims
 from enarx.verify.result import Endorsements, Forecast, Unknown
@@ -47,7 +45,7 @@ def examine_nitro(
     """
     document = Evidence.from_bytes(evidence)
     chain = (*document.cabundle, document.certificate)
-    links = [_link(der) for der in chain]
+    links = [link(der) for der in chain]
     pinned = hashlib.sha256(chain[0]).digest() in roots.aws
     ledger = Ledger(CHECKS, anchor="AWS Nitro Enclaves root G1" if pinned else "none", where=WHERE)
     ledger.check(
@@ -108,44 +106,6 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
         needs="chain",
         hint="the clock here or the clock there is wrong",
     )
-
-
-@record()
-class Link:
-    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none."""
-
-    start: int
-    end: int
-    depth: int
-    subject: bytes
-    issuer: bytes
-
-
-@lru_cache(maxsize=256)
-def _link(der: bytes) -> Link | None:
-    """What the checks need of a certificate; None if it is none, or has a critical extension that is not known here."""
-    certificate = load(der)
-    if certificate is None:
-        return None
-    depth = -1
-    try:
-        for extension in certificate.extensions:
-            if isinstance(extension.value, x509.BasicConstraints):
-                if extension.value.ca:
-                    depth = 99 if extension.value.path_length is None else extension.value.path_length
-            elif isinstance(extension.value, x509.KeyUsage):
-                continue
-            elif extension.critical:
-                return None
-        return Link(
-            start=int(certificate.not_valid_before_utc.timestamp()),
-            end=int(certificate.not_valid_after_utc.timestamp()),
-            depth=depth,
-            subject=certificate.subject.public_bytes(),
-            issuer=certificate.issuer.public_bytes(),
-        )
-    except UNREADABLE:
-        return None
 
 
 @lru_cache(maxsize=256)

@@ -34,22 +34,23 @@ class Roots:
     """For each kind its roots; a kind with none is believed by nobody.
 
     simulated  raw Ed25519 public keys, 32 bytes: the user's own, or given by hand. There is no public one.
-    amd, intel, aws, microsoft
+    amd, intel, aws
                SHA-256 of the vendor's root certificates in DER. The certificates come with endorsements.
     cca, tpm   public keys (DER SubjectPublicKeyInfo) that sign platform tokens, and that the caller knows to be TPMs'
                attestation keys: there is no public root for either.
+    tpm_makers SHA-256 of the root certificates of who certifies TPMs' attestation keys.
     """
 
     simulated: tuple[bytes, ...] = ()
     amd: tuple[bytes, ...] = AMD
     intel: tuple[bytes, ...] = INTEL
     aws: tuple[bytes, ...] = AWS
-    microsoft: tuple[bytes, ...] = MICROSOFT
     cca: tuple[bytes, ...] = ()
     tpm: tuple[bytes, ...] = ()
+    tpm_makers: tuple[bytes, ...] = MICROSOFT
 
     def __post_init__(self) -> None:
-        for pin in (*self.amd, *self.intel, *self.aws, *self.microsoft):
+        for pin in (*self.amd, *self.intel, *self.aws, *self.tpm_makers):
             if not isinstance(pin, bytes) or len(pin) != 32:
                 raise UsageError("root-pin", "a vendor's root is given by its SHA-256, 32 bytes")
         for root in self.simulated:

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
-from enarx.verify.certificates import UNREADABLE
+from enarx.verify.certificates import UNREADABLE, key_of, link, path, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.tpm import TpmClaims
-from enarx.verify.result import Endorsements, Unknown
+from enarx.verify.result import Endorsements, Forecast, Unknown
 from enarx.verify.roots import Roots
 
 WHERE = "docs/attestation/tpm.md"
-CHECKS = ("key", "key-provenance", "pcr-selection", "pcr-digest", "quote-signature")
+CHECKS = ("key", "key-provenance", "key-validity", "pcr-selection", "pcr-digest", "quote-signature")
 """The id of every check that is made here, in order."""
 
 HASHES = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
@@ -31,25 +31,25 @@ def verify_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now
     return examine_tpm(evidence, endorsements=endorsements, roots=roots, now=now).verified()
 
 
-def examine_tpm(
-    evidence: bytes,
-    *,
-    endorsements: Endorsements,  # noqa: ARG001  # of one shape with its siblings
-    roots: Roots,
-    now: int,  # noqa: ARG001  # as above: nothing in a quote ends
-) -> Examination:
+def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
     """1. the evidence's key is one that signs only what the TPM itself has made
-    2. it is one that the caller knows to be a TPM's (`roots.tpm`); not checked without any
-    3. the values given are of exactly the registers that the quote selects
-    4. the quote's digest is theirs
-    5. the key signed the quote
+    2. it is a TPM's: the caller knows it to be (`roots.tpm`), or a certificate of it leads to one of `roots.tpm_makers`; not
+       checked without either
+    3. `now` (unix seconds) lies within the validity of these certificates; not checked without any
+    4. the values given are of exactly the registers that the quote selects
+    5. the quote's digest is theirs
+    6. the key signed the quote
 
-    ParseError if the bytes are not the format.
+    Certificates are in the evidence or among the endorsements. ParseError if the bytes are not the format.
     """
     found = Evidence.from_bytes(evidence)
     key = _key(found.key)
-    known = _der(key) in roots.tpm if key is not None else False
-    ledger = Ledger(CHECKS, anchor="a key of the caller's" if known else "none", where=WHERE)
+    public = _der(key) if key is not None else b""
+    known = public in roots.tpm
+    certified = () if known or key is None else _certified(public, (*found.certificates, *endorsements), roots)
+    asked = bool(roots.tpm)
+    anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
     ledger.check(
         "key",
         lambda: key is not None and found.key.restricted and found.key.signs,
@@ -59,10 +59,19 @@ def examine_tpm(
     )
     ledger.check(
         "key-provenance",
-        lambda: known if roots.tpm else None,
-        wanted="a key that was given",
-        got=f"{len(roots.tpm)} keys given",
-        hint="give the TPM's attestation key with --trust-anchor, once you know that it is one",
+        lambda: known or bool(certified) or (False if asked else None),
+        wanted="a key that was given, or one that a TPM's maker certifies",
+        got=f"{len(roots.tpm)} keys given, {len(certified)} certificates up to a root",
+        hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
+    )
+    links = [made for made in map(link, certified) if made]
+    start, end = max((one.start for one in links), default=0), min((one.end for one in links), default=0)
+    ledger.check(
+        "key-validity",
+        lambda: start <= now <= end if links else None,
+        wanted=f"{start} to {end}",
+        got=now,
+        hint="the certificate of the key has ended, or one above it",
     )
     _registers(ledger, found)
     ledger.check(
@@ -73,7 +82,23 @@ def examine_tpm(
         needs="key",
         hint="the quote was changed on its way, or another TPM made it",
     )
-    return ledger.examination(_claims(found, known=known, asked=bool(roots.tpm)), forecast=())
+    ends = Forecast(id="key-validity", until=end, reason="a certificate of the key ends")
+    return ledger.examination(
+        _claims(found, certified=known or bool(certified), asked=asked), forecast=(ends,) if links else ()
+    )
+
+
+def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:
+    """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's."""
+    for der in given:
+        if (
+            key_of(der) == public
+            and (found := link(der))
+            and found.depth < 0
+            and (up := path(der, given, roots.tpm_makers))
+        ):
+            return up
+    return ()
 
 
 def _registers(ledger: Ledger, found: Evidence) -> None:
@@ -125,7 +150,7 @@ def _signed(key: Key, found: Evidence) -> bool:
     return True
 
 
-def _claims(found: Evidence, *, known: bool, asked: bool) -> TpmClaims:
+def _claims(found: Evidence, *, certified: bool, asked: bool) -> TpmClaims:
     quote = found.quote
     return TpmClaims(
         kind="tpm",
@@ -135,7 +160,7 @@ def _claims(found: Evidence, *, known: bool, asked: bool) -> TpmClaims:
         debug=False,
         svn=0,
         chip_id=hashlib.sha256(found.key_bytes).digest(),
-        ak_certified=known if asked else Unknown(reason="nobody says whose key it is"),
+        ak_certified=certified if certified or asked else Unknown(reason="nobody says whose key it is"),
         pcr_bank=quote.bank,
         pcrs=tuple(f"{index}:{value.hex()}" for index, value in found.pcrs),
         firmware=quote.firmware_version,

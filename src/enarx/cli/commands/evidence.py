@@ -60,13 +60,14 @@ def verify(options: argparse.Namespace) -> int:
         require_registers(kind)
         log = load(options.event_log, MAX_EVIDENCE)
     now = _time(options.at, kind, data)
-    given = endorsements(options.endorsements + options.trust_anchor)
-    roots = Roots(**anchors(kind, given))
+    given, trusted = endorsements(options.endorsements), endorsements(options.trust_anchor)
+    roots = Roots(**anchors(kind, given, trusted))
+    endorsed = (*given.endorsements, *trusted.endorsements)
     try:
         if options.authenticity_only:
-            result = _authenticity(kind, data, given.endorsements, roots, now)
+            result = _authenticity(kind, data, endorsed, roots, now)
         else:
-            result = _verdict(options, kind, data, given.endorsements, roots, now)
+            result = _verdict(options, kind, data, endorsed, roots, now)
     except ParseError as e:
         return _unreadable(options, kind, e)
     if options.event_log:

@@ -181,17 +181,22 @@ class Signature:
 
 
 ATTESTATION = "TPM attestation"
+CERTIFICATES = (6, 7)
+"""Fields of the message: the certificate of the key, and those above it."""
+
 MAX_SIZE = 4 << 20
 
 
 @record()
 class Evidence:
     """An attestation as go-tpm-tools writes it (protobuf): the key with its bytes, the quote of the strongest bank that is
-    there, its signature, and the values of the registers by index.
+    there, its signature, and the values of the registers by index. `certificates` are of the key and above it, DER, the key's
+    own first; there may be none.
     """
 
     key: PublicKey
     key_bytes: bytes
+    certificates: tuple[bytes, ...]
     quote: Quote
     signature: Signature
     pcrs: tuple[tuple[int, bytes], ...]
@@ -211,6 +216,7 @@ class Evidence:
         return cls(
             key=PublicKey.from_bytes(keys[0]),
             key_bytes=keys[0],
+            certificates=tuple(v for wanted in CERTIFICATES for n, v in fields if n == wanted and isinstance(v, bytes)),
             quote=quote,
             signature=Signature.from_bytes(signature),
             pcrs=pcrs,
