@@ -6,7 +6,6 @@ AMD signs with RSA-PSS, which `cryptography.x509.verification` does not take: ea
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 
 from cryptography import x509
@@ -15,9 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.x509.oid import NameOID
 
-from enarx.errors import ParseError
 from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.certificates import UNREADABLE, link, load, plain_list, quietly
 from enarx.verify.result import Forecast
 
 OID = "1.3.6.1.4.1.3704.1."
@@ -62,17 +60,13 @@ class Endorsed:
 
 @lru_cache(maxsize=64)
 def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
-    """What there is of AMD's among endorsements; ParseError for bytes that are neither certificate nor list."""
+    """What there is of AMD's among endorsements; what is neither certificate nor list is passed over."""
     certificates, crls = [], []
     for der in endorsements:
-        if der[:1] == b"{":
-            continue  # another vendor's collateral
         if (found := _certificate(der)) is not None:
             certificates.append(found)
         elif revocation_list(der) is not None:
             crls.append(der)
-        else:
-            raise ParseError("endorsement", "neither a certificate nor a revocation list in DER", what=WHAT)
     return Endorsed(certificates=tuple(c for c in certificates if c.role), crls=tuple(crls))
 
 
@@ -84,13 +78,14 @@ def _certificate(der: bytes) -> Certificate | None:
         return None
     try:
         names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             serial, extensions = found.serial_number, {e.oid.dotted_string: e.value for e in found.extensions}
         dates = int(found.not_valid_before_utc.timestamp()), int(found.not_valid_after_utc.timestamp())
         subject, issuer = found.subject.public_bytes(), found.issuer.public_bytes()
     except UNREADABLE:
         return None
+    if any(e.critical for e in found.extensions) and link(der) is None:
+        return None  # a critical extension that is not known
     role, product = _role(str(names[0].value) if len(names) == 1 else "")
     own = {
         oid.removeprefix(OID): value.value
@@ -180,11 +175,13 @@ class List:
 
 @lru_cache(maxsize=64)
 def revocation_list(der: bytes) -> List | None:
-    """Of its DER; None if the bytes are none."""
+    """Of its DER; None if the bytes are none, or not one of all that its issuer has revoked."""
     if len(der) > MAX_CRL:
         return None
     try:
         crl = x509.load_der_x509_crl(der)
+        if not plain_list(crl):
+            return None
         end = crl.next_update_utc
         return List(
             crl=crl,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from cryptography import x509
@@ -19,6 +21,7 @@ ECDSA_SHA384 = ec.ECDSA(SHA384())
 UNREADABLE = (
     ValueError,
     TypeError,  # of a name with a BIT STRING in it, for one
+    KeyError,  # of a TLS feature that nobody knows
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
@@ -27,14 +30,21 @@ UNREADABLE = (
 """Everything that `cryptography` raises over bytes that are no certificate, or one that it does not know all of."""
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """`cryptography` warns of what vendors' certificates really have: serial number 0, names that are too long."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 @lru_cache(maxsize=256)
 def load(der: bytes) -> x509.Certificate | None:
     """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass; no list could name one
     below that.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             found = x509.load_der_x509_certificate(der)
             return found if found.serial_number >= 0 else None
     except UNREADABLE:
@@ -91,16 +101,21 @@ def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
 
 @record()
 class Link:
-    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none."""
+    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none. What its key may
+    sign: certificates, revocation lists, anything else; all of it where the certificate does not say.
+    """
 
     start: int
     end: int
     depth: int
+    signs_certificates: bool
+    signs_lists: bool
+    signs: bool
     subject: bytes
     issuer: bytes
 
 
-KNOWN = (x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
+KNOWN = (x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
 """Extensions that may be critical: the checks of a chain do without them, as it ends in a pinned root made for one purpose."""
 
 
@@ -110,23 +125,27 @@ def link(der: bytes) -> Link | None:
     certificate = load(der)
     if certificate is None:
         return None
-    depth = -1
+    depth, usage = -1, None
     try:
-        for extension in certificate.extensions:
-            if isinstance(extension.value, x509.BasicConstraints):
-                if extension.value.ca:
-                    depth = 99 if extension.value.path_length is None else extension.value.path_length
-            elif isinstance(extension.value, KNOWN):
-                continue
-            elif extension.critical:
-                return None
-        return Link(
-            start=int(certificate.not_valid_before_utc.timestamp()),
-            end=int(certificate.not_valid_after_utc.timestamp()),
-            depth=depth,
-            subject=certificate.subject.public_bytes(),
-            issuer=certificate.issuer.public_bytes(),
-        )
+        with quietly():
+            for extension in certificate.extensions:
+                if isinstance(extension.value, x509.BasicConstraints):
+                    if extension.value.ca:
+                        depth = 99 if extension.value.path_length is None else extension.value.path_length
+                elif isinstance(extension.value, x509.KeyUsage):
+                    usage = extension.value
+                elif extension.critical and not isinstance(extension.value, KNOWN):
+                    return None
+            return Link(
+                start=int(certificate.not_valid_before_utc.timestamp()),
+                end=int(certificate.not_valid_after_utc.timestamp()),
+                depth=depth,
+                signs_certificates=usage is None or usage.key_cert_sign,
+                signs_lists=usage is None or usage.crl_sign,
+                signs=usage is None or usage.digital_signature,
+                subject=certificate.subject.public_bytes(),
+                issuer=certificate.issuer.public_bytes(),
+            )
     except UNREADABLE:
         return None
 
@@ -151,7 +170,12 @@ def path(leaf: bytes, others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tup
 
 def _may_follow(found: tuple[bytes, ...], by: bytes) -> bool:
     authority = link(by)
-    return authority is not None and authority.depth >= len(found) - 1 and issued(by, found[-1])
+    return (
+        authority is not None
+        and authority.signs_certificates
+        and authority.depth >= len(found) - 1
+        and issued(by, found[-1])
+    )
 
 
 @lru_cache(maxsize=256)
@@ -167,3 +191,10 @@ def issued(by: bytes, of: bytes) -> bool:
     except (InvalidSignature, *UNREADABLE):
         return False
     return True
+
+
+def plain_list(crl: x509.CertificateRevocationList) -> bool:
+    """Is it a list of everything its issuer has revoked? Of those that are not (of some certificates alone, of changes since
+    another, of others' certificates) an extension says so that is critical (RFC 5280, 5.2).
+    """
+    return not any(extension.critical for extension in crl.extensions)

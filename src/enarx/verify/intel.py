@@ -7,7 +7,6 @@ that dcap-qvl reads, of what Intel's provisioning certification service gives ou
 from __future__ import annotations
 
 import json
-import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -21,14 +20,14 @@ from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from enarx.errors import ParseError
 from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, ec_key, load
+from enarx.verify.certificates import UNREADABLE, ec_key, link, load, plain_list, quietly
 from enarx.verify.tcb import WHAT, Identity, TcbInfo
 
 EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 ROOT, SIGNING, PCK = "Intel SGX Root CA", "Intel SGX TCB Signing", "Intel SGX PCK Certificate"
 AUTHORITIES = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
 ALGORITHM = ec.ECDSA(SHA256())
-MAX_SIZE = 4 << 20
+MAX_SIZE = 1 << 20
 FIELDS = (
     *("pck_crl", "root_ca_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature"),
     *("qe_identity_issuer_chain", "qe_identity", "qe_identity_signature"),
@@ -38,7 +37,9 @@ FIELDS = (
 
 @record()
 class Certificate:
-    """One certificate; names as in its DER, `name` the common one, dates in unix seconds."""
+    """One certificate; names as in its DER, `name` the common one, dates in unix seconds; an `authority` may sign certificates
+    and revocation lists.
+    """
 
     der: bytes
     name: str
@@ -52,27 +53,24 @@ class Certificate:
 
 @lru_cache(maxsize=256)
 def certificate(der: bytes) -> Certificate | None:
-    """What a certificate says; None if the bytes are none."""
-    found = load(der)
-    if found is None:
+    """What a certificate says; None if the bytes are none, or it has a critical extension that is not known."""
+    found, known = load(der), link(der)
+    if found is None or known is None:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            serial = found.serial_number
-        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        constraints = found.extensions.get_extension_for_class(x509.BasicConstraints)
-        return Certificate(
-            der=der,
-            name=str(names[0].value) if len(names) == 1 else "",
-            subject=found.subject.public_bytes(),
-            issuer=found.issuer.public_bytes(),
-            serial=serial,
-            start=int(found.not_valid_before_utc.timestamp()),
-            end=int(found.not_valid_after_utc.timestamp()),
-            authority=constraints.value.ca,
-        )
-    except (*UNREADABLE, x509.ExtensionNotFound):
+        with quietly():
+            names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            return Certificate(
+                der=der,
+                name=str(names[0].value) if len(names) == 1 else "",
+                subject=known.subject,
+                issuer=known.issuer,
+                serial=found.serial_number,
+                start=known.start,
+                end=known.end,
+                authority=known.depth >= 0 and known.signs_certificates and known.signs_lists,
+            )
+    except UNREADABLE:
         return None
 
 
@@ -141,6 +139,8 @@ def revocation_list(der: bytes) -> List:
     """Of its DER. ParseError."""
     try:
         found = _crl(der)
+        if not plain_list(found):
+            raise ParseError("collateral-list", "not a list of all that its issuer has revoked", what=WHAT)
         end = found.next_update_utc
         return List(
             der=der,
@@ -186,10 +186,10 @@ class Collateral:
     authorities: List
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def collateral(data: bytes) -> Collateral | None:
     """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
-    if data[:1] != b"{":
+    if data.lstrip()[:1] != b"{":
         return None
     value = parsed(data, "the collateral")
     texts: dict[str, str] = {}
@@ -208,8 +208,8 @@ def collateral(data: bytes) -> Collateral | None:
         identity_text=identity,
         identity_signature=_signature(texts["qe_identity_signature"]),
         identity_signer=_first(texts["qe_identity_issuer_chain"]),
-        machines=revocation_list(_hex(texts["pck_crl"])),
-        authorities=revocation_list(_hex(texts["root_ca_crl"])),
+        machines=revocation_list(_list_der(texts["pck_crl"])),
+        authorities=revocation_list(_list_der(texts["root_ca_crl"])),
     )
 
 
@@ -233,6 +233,16 @@ def _hex(text: str) -> bytes:
         return b""
 
 
+def _list_der(text: str) -> bytes:
+    """Of a list in hexadecimal, or as PEM, as some services give it out."""
+    if "-----BEGIN X509 CRL-----" not in text:
+        return _hex(text)
+    try:
+        return x509.load_pem_x509_crl(text.encode()).public_bytes(Encoding.DER)
+    except (*UNREADABLE, UnicodeError) as e:
+        raise ParseError("collateral-list", "a revocation list that can not be read", what=WHAT) from e
+
+
 def _signature(text: str) -> bytes:
     found = _hex(text)
     if len(found) != 64:
@@ -243,7 +253,8 @@ def _signature(text: str) -> bytes:
 def _first(pem: str) -> bytes:
     """The first certificate of a chain."""
     try:
-        found = x509.load_pem_x509_certificates(pem.encode())
+        with quietly():
+            found = x509.load_pem_x509_certificates(pem.encode())
         return bytes(found[0].public_bytes(Encoding.DER))
     except (*UNREADABLE, UnicodeError) as e:
         raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT) from e

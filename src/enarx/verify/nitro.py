@@ -63,7 +63,7 @@ def examine_nitro(
         needs="root",
         hint="the bundle was changed, or is of another document",
     )
-    _dates(ledger, [link for link in links if link], document, now)
+    _dates(ledger, [one for one in links if one], document, now)
     ledger.check(
         "signature",
         lambda: _document_signed(document),
@@ -72,7 +72,7 @@ def examine_nitro(
         needs="chain",
         hint="the document was changed on its way",
     )
-    until = min((link.end for link in links if link), default=0)
+    until = min((one.end for one in links if one), default=0)
     forecast = Forecast(
         id="validity", until=until, reason="the document's certificate ends, three hours after it was made"
     )
@@ -82,13 +82,17 @@ def examine_nitro(
 def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> None:
     ledger.check(
         "authorities",
-        lambda: all(link.depth >= len(links) - 2 - i for i, link in enumerate(links[:-1])) and links[-1].depth == -1,
+        lambda: (
+            all(one.signs_certificates and one.depth >= len(links) - 2 - i for i, one in enumerate(links[:-1]))
+            and links[-1].depth == -1
+            and links[-1].signs
+        ),
         wanted="authorities, and at the end none",
-        got=", ".join("authority" if link.depth >= 0 else "none" for link in links),
+        got=", ".join("authority" if one.depth >= 0 else "none" for one in links),
         needs="chain",
         hint="a certificate that may not sign others was used to",
     )
-    start, end = max((link.start for link in links), default=0), min((link.end for link in links), default=0)
+    start, end = max((one.start for one in links), default=0), min((one.end for one in links), default=0)
     ledger.check(
         "validity",
         lambda: start <= now <= end,
@@ -97,11 +101,11 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
         needs="chain",
         hint="a document is good for three hours; --at evidence asks about its own time, then a nonce must show that it is fresh",
     )
-    last = links[-1] if links else Link(start=0, end=0, depth=-1, subject=b"", issuer=b"")
+    made, ended = (links[-1].start, min(links[-1].end, now + SKEW)) if links else (0, 0)
     ledger.check(
         "document-time",
-        lambda: last.start <= document.time <= min(last.end, now + SKEW),
-        wanted=f"{last.start} to {min(last.end, now + SKEW)}",
+        lambda: made <= document.time <= ended,
+        wanted=f"{made} to {ended}",
         got=str(document.time),
         needs="chain",
         hint="the clock here or the clock there is wrong",

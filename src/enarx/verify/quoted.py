@@ -179,5 +179,6 @@ def tdx_claims(case: Case, vendor: dict[str, Any]) -> TdxClaims:
         seam_attributes=report.seam_attributes,
         tee_tcb_svn=report.tee_tcb_svn,
         mr_service_td=report.mr_service_td or bytes(48),
+        current_service_td=report.current_service_td or bytes(48),
         **vendor,
     )

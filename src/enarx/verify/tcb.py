@@ -77,7 +77,8 @@ class TcbInfo:
             modules[0] = _module(_table(value, "tdxModule"))
         for one in _list(value, "tdxModuleIdentities", lambda v: v) if "tdxModuleIdentities" in value else ():
             major = _hex(_text(one, "id").removeprefix("TDX_"), 1)[0]
-            modules[major] = _module(one, _list(one, "tcbLevels", _own_level))
+            if major:
+                modules[major] = _module(one, _list(one, "tcbLevels", _own_level))
         return cls(
             tee=tee,
             start=date(value, "issueDate"),
@@ -184,7 +185,11 @@ def _level(value: dict[str, Any], tee: int) -> Level:
 
 
 def _own_level(value: dict[str, Any]) -> Level:
-    return _leveled(value, svn=_number(_table(value, "tcb"), "isvsvn", 16))
+    """Of an enclave or a module: it is as it is, and nothing of it can be configured."""
+    found = _leveled(value, svn=_number(_table(value, "tcb"), "isvsvn", 16))
+    if found.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
+        raise ParseError("collateral-level", f"an enclave or module that is {found.status}", what=WHAT)
+    return found
 
 
 def _leveled(value: dict[str, Any], **versions: Any) -> Level:

@@ -35,7 +35,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     """1. the evidence's key is one that signs only what the TPM itself has made
     2. it is a TPM's: the caller knows it to be (`roots.tpm`), or a certificate of it leads to one of `roots.tpm_makers`; not
        checked without either
-    3. `now` (unix seconds) lies within the validity of these certificates; not checked without any
+    3. `now` (unix seconds) lies within the validity of these certificates; a key that was given has no end
     4. the values given are of exactly the registers that the quote selects
     5. the quote's digest is theirs
     6. the key signed the quote
@@ -68,8 +68,8 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     start, end = max((one.start for one in links), default=0), min((one.end for one in links), default=0)
     ledger.check(
         "key-validity",
-        lambda: start <= now <= end if links else None,
-        wanted=f"{start} to {end}",
+        lambda: start <= now <= end if links else known or None,
+        wanted=f"{start} to {end}" if links else "a certificate, or a key that was given: it has no end",
         got=now,
         hint="the certificate of the key has ended, or one above it",
     )
@@ -84,7 +84,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     )
     ends = Forecast(id="key-validity", until=end, reason="a certificate of the key ends")
     return ledger.examination(
-        _claims(found, certified=known or bool(certified), asked=asked), forecast=(ends,) if links else ()
+        _claims(found, public, certified=known or bool(certified), asked=asked), forecast=(ends,) if links else ()
     )
 
 
@@ -150,7 +150,7 @@ def _signed(key: Key, found: Evidence) -> bool:
     return True
 
 
-def _claims(found: Evidence, *, certified: bool, asked: bool) -> TpmClaims:
+def _claims(found: Evidence, public: bytes, *, certified: bool, asked: bool) -> TpmClaims:
     quote = found.quote
     return TpmClaims(
         kind="tpm",
@@ -159,7 +159,7 @@ def _claims(found: Evidence, *, certified: bool, asked: bool) -> TpmClaims:
         report_data=quote.extra,
         debug=False,
         svn=0,
-        chip_id=hashlib.sha256(found.key_bytes).digest(),
+        chip_id=hashlib.sha256(public).digest(),
         ak_certified=certified if certified or asked else Unknown(reason="nobody says whose key it is"),
         pcr_bank=quote.bank,
         pcrs=tuple(f"{index}:{value.hex()}" for index, value in found.pcrs),

@@ -21,6 +21,7 @@ HEADER, REPORT = 32, 1184
 MAGIC = b"HCLA"
 SNP, TDX = 2, 4
 SHA256 = 1
+PCR_SIZE = 32
 KEY = "HCLAkPub"
 
 
@@ -90,7 +91,7 @@ class Evidence:
             secure_boot=vm["secure-boot"] if isinstance(vm.get("secure-boot"), bool) else None,
             quote=Quote.from_bytes(_bytes(quote.get("message"), "message", text=bytes.fromhex)),
             signature=_bytes(quote.get("signature"), "signature", text=bytes.fromhex),
-            pcrs=tuple(_bytes(pcr, "pcrs", text=bytes.fromhex) for pcr in pcrs),
+            pcrs=tuple(map(_pcr, pcrs)),
             vcek=_vcek(value.get("vcek")),
             td_quote=td_quote,
             raw=data,
@@ -143,6 +144,13 @@ def _bytes(value: object, field: str, *, text: Any = _base64) -> bytes:
     except (ValueError, TypeError, binascii.Error):
         pass  # said below
     raise _wrong(field, "wanted bytes, as an array or a text")
+
+
+def _pcr(value: object) -> bytes:
+    found = _bytes(value, "pcrs", text=bytes.fromhex)
+    if len(found) != PCR_SIZE:  # the digest over them does not say where one ends
+        raise _wrong("pcrs", f"a register of {len(found)} bytes, wanted {PCR_SIZE}")
+    return found
 
 
 def _key(runtime: dict[str, Any]) -> tuple[int, int]:

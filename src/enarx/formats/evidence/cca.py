@@ -1,6 +1,7 @@
 """Arm CCA attestation tokens: one of the platform and one of the realm, bound to each other.
 
-draft-ffm-rats-cca-token, 4 (claims) and 5 (collection); Realm Management Monitor specification (Arm DEN0137), A7.
+draft-ffm-rats-cca-token, 4 (claims) and 5 (collection), which wants its readers to take every encoding of CBOR; Realm Management
+Monitor specification (Arm DEN0137), A7.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from enarx.record import record
 
 WHAT = "CCA token"
 MAX_SIZE = 64 << 10
-COLLECTION = 399
+COLLECTION, CMW = 399, 907
+"""Tags: of the collection as it was up to draft 01, and as a conceptual message wrapper, with the type of each entry beside it."""
+
+EAT_CWT = 263
+"""CoAP's number for application/eat+cwt: what each entry of the newer form says that it is."""
+
+HEADERS = frozenset((3, 4, 33, 34))
+"""COSE parameters beside the algorithm: type, key id, x5chain, x5t. They name keys, and the caller's are believed alone."""
+
 PLATFORM, REALM = 44234, 44241
 HASHES = ("sha-256", "sha-384", "sha-512")
 DIGESTS = (32, 48, 64)
@@ -58,12 +67,8 @@ class Evidence:
         """ParseError for anything but a collection of exactly these two tokens, with the claims that they must have."""
         if len(data) > MAX_SIZE:
             raise ParseError("token-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
-        value = decode(data, WHAT, tags=frozenset((COLLECTION,)))
-        value = getattr(value, "value", value)
-        if not isinstance(value, dict) or set(value) != {PLATFORM, REALM}:
-            raise _wrong("collection", "wanted a platform token and a realm token")
-        platform, realm = (_token(value[key]) for key in (PLATFORM, REALM))
-        of_platform, of_realm = (_Claims(decode(token.payload, WHAT)) for token in (platform, realm))
+        platform, realm = _tokens(decode(data, WHAT, tags=frozenset((COLLECTION, CMW)), variant=True))
+        of_platform, of_realm = (_Claims(decode(token.payload, WHAT, variant=True)) for token in (platform, realm))
         rems = of_realm.array(44239)
         if len(rems) != EXTENSIBLE or not all(isinstance(rem, bytes) and len(rem) in DIGESTS for rem in rems):
             raise _wrong("44239", "wanted four measurements")
@@ -76,7 +81,7 @@ class Evidence:
             instance_id=of_platform.bytes(256, (33,)),
             config=of_platform.bytes(2401, range(4097)),
             lifecycle=of_platform.number(2395, 1 << 16),
-            components=tuple(map(_component, of_platform.array(2399))),
+            components=_components(of_platform),
             challenge=of_realm.bytes(10, (64,)),
             personalization=of_realm.bytes(44235, (64,)),
             rim=of_realm.bytes(44238, DIGESTS),
@@ -100,10 +105,31 @@ def _wrong(claim: str, said: str) -> ParseError:
     return ParseError("token-claim", f"{claim}: {said}", what=WHAT)
 
 
-def _token(value: object) -> Sign1:
+def _tokens(value: object) -> tuple[Sign1, Sign1]:
+    """Those of platform and realm. What stands beside them in the newer form is not looked at."""
+    newer = getattr(value, "tag", COLLECTION) == CMW
+    value = getattr(value, "value", value)
+    both = {PLATFORM, REALM}
+    if not isinstance(value, dict) or not both <= set(value) or not (newer or set(value) == both):
+        raise _wrong("collection", "wanted a platform token and a realm token")
+    return _token(value[PLATFORM], newer=newer), _token(value[REALM], newer=newer)
+
+
+def _token(value: object, *, newer: bool) -> Sign1:
+    if newer:
+        if not isinstance(value, list) or len(value) not in (2, 3) or value[0] != EAT_CWT:
+            raise _wrong("collection", f"wanted entries of type {EAT_CWT}")
+        value = value[1]
     if not isinstance(value, bytes):
         raise _wrong("collection", "wanted tokens as byte strings")
-    return sign1(value, WHAT)
+    return sign1(value, WHAT, more=HEADERS, variant=True)
+
+
+def _components(claims: _Claims) -> tuple[Component, ...]:
+    found = tuple(map(_component, claims.array(2399)))
+    if not found:
+        raise _wrong("2399", "wanted one component at least")
+    return found
 
 
 def _component(value: Any) -> Component:

@@ -31,27 +31,29 @@ class Sign1:
         return cbor2.dumps(["Signature1", self.protected, b"", self.payload])
 
 
-def sign1(data: bytes, what: str) -> Sign1:
-    """A message, tagged or not; ParseError for anything but one with exactly an algorithm in its protected header."""
-    value = decode(data, what, tags=frozenset((SIGN1_TAG,)))
+def sign1(data: bytes, what: str, *, more: frozenset[int] = frozenset(), variant: bool = False) -> Sign1:
+    """A message, tagged or not; ParseError for anything but one with an algorithm in its protected header.
+
+    `more` are parameters that may stand in either header besides; nothing rests on them. `variant` as for `decode`.
+    """
+    value = decode(data, what, tags=frozenset((SIGN1_TAG,)), variant=variant)
     if isinstance(value, cbor2.CBORTag):
         value = value.value
     match value:
-        case [bytes(protected), header, bytes(payload), bytes(signature)] if _is_empty(header):
-            inner = decode(protected, what)
-            if not isinstance(inner, dict) or set(inner) != {1} or inner[1] not in ALGORITHMS:
+        case [bytes(protected), dict(header), bytes(payload), bytes(signature)] if set(header) <= more:
+            inner = decode(protected, what, variant=variant)
+            if not isinstance(inner, dict) or not {1} <= set(inner) <= {1, *more} or inner[1] not in ALGORITHMS:
                 raise ParseError("cose-algorithm", "protected header: wanted one of ES256, ES384, ES512", what=what)
             return Sign1(protected=protected, algorithm=ALGORITHMS[inner[1]], payload=payload, signature=signature)
-    raise ParseError("cose-form", "not a COSE_Sign1 with an empty unprotected header", what=what)
+    raise ParseError("cose-form", "not a COSE_Sign1 with the headers that it may have", what=what)
 
 
-def _is_empty(header: object) -> bool:
-    return hasattr(header, "keys") and not header
+def decode(data: bytes, what: str, *, tags: frozenset[int] = frozenset(), variant: bool = False) -> Any:
+    """One item and nothing behind it: no key twice, no float, no tag but these, lengths that are there, not too deep.
 
-
-def decode(data: bytes, what: str, *, tags: frozenset[int] = frozenset()) -> Any:
-    """One item and nothing behind it: no key twice, no float, no tag but these, lengths that are there, not too deep."""
-    scan = _Scan(data, what, tags)
+    With `variant` numbers may stand in more bytes than they need, and there may be floats: formats that say so are read so.
+    """
+    scan = _Scan(data, what, tags, variant)
     scan.item(0)
     if scan.at != len(data):
         raise ParseError("cbor-trailing", f"{len(data) - scan.at} bytes behind the end", what=what, offset=scan.at)
@@ -72,21 +74,23 @@ def _thawed(value: Any) -> Any:
 class _Scan:
     """One walk over the bytes; `at` is how far it has come."""
 
-    def __init__(self, data: bytes, what: str, tags: frozenset[int]) -> None:
+    def __init__(self, data: bytes, what: str, tags: frozenset[int], variant: bool) -> None:
         self._data = data
         self._what = what
         self._tags = tags
+        self._variant = variant
         self._items = 0
         self.at = 0
 
-    def item(self, depth: int) -> None:
-        """Go past one item."""
+    def item(self, depth: int) -> tuple[int, int | None, bytes]:
+        """Go past one item; major type, argument, and what a string holds: of a key, what tells it from others."""
         self._items += 1
         if depth > MAX_DEPTH or self._items > MAX_ITEMS:
             raise self._error("nested too deeply, or too many items")
         major, size = self._head()
+        piece = b""
         if major in (2, 3):
-            self._text(major, size)
+            piece = self._text(major, size)
         elif major == 4:
             self._array(size, depth)
         elif major == 5:
@@ -97,6 +101,7 @@ class _Scan:
             self.item(depth + 1)
         elif major == 7 and size not in (20, 21, 22):
             raise self._error("a float or a simple value that does not belong here")
+        return major, size, piece
 
     def _head(self) -> tuple[int, int | None]:
         """Major type and argument; None is an indefinite length."""
@@ -106,10 +111,13 @@ class _Scan:
             return major, low
         if low == 31 and major in (2, 3, 4, 5):
             return major, None
+        if major == 7 and self._variant and low in (25, 26, 27):
+            self._take(1 << (low - 24))
+            return major, 20  # a float, which is passed over as any simple value is
         if low > 27 or major == 7:
             raise self._error("an argument of no known form")
         argument = int.from_bytes(self._take(1 << (low - 24)), "big")
-        if argument < (24 if low == 24 else 1 << (4 << (low - 24))):
+        if not self._variant and argument < (24 if low == 24 else 1 << (4 << (low - 24))):
             raise self._error("an argument in more bytes than it needs")  # else one key could be written in two ways
         return major, argument
 
@@ -119,7 +127,7 @@ class _Scan:
         self.at += size
         return self._data[self.at - size : self.at]
 
-    def _text(self, major: int, size: int | None) -> None:
+    def _text(self, major: int, size: int | None) -> bytes:
         if size is None:
             raise self._error("a text or byte string in pieces")
         piece = self._take(size)
@@ -128,6 +136,7 @@ class _Scan:
                 piece.decode()
             except UnicodeDecodeError:
                 raise self._error("a text that is not UTF-8") from None
+        return piece
 
     def _array(self, size: int | None, depth: int) -> None:
         while size is None and not self._broken():
@@ -136,18 +145,17 @@ class _Scan:
             self.item(depth + 1)
 
     def _map(self, size: int | None, depth: int) -> None:
-        keys: set[bytes] = set()
+        keys: set[tuple[int, int | None, bytes]] = set()
         while size is None and not self._broken():
             self._pair(keys, depth)
         for _ in range(min(size or 0, MAX_ITEMS + 1)):
             self._pair(keys, depth)
 
-    def _pair(self, keys: set[bytes], depth: int) -> None:
+    def _pair(self, keys: set[tuple[int, int | None, bytes]], depth: int) -> None:
         start = self.at
         if self._data[start : start + 1] and self._data[start] >> 5 not in (0, 1, 2, 3):
             raise self._error("a key that is neither number nor string")
-        self.item(depth + 1)
-        key = self._data[start : self.at]
+        key = self.item(depth + 1)
         if key in keys:
             raise self._error("a key stands twice in a map")
         keys.add(key)

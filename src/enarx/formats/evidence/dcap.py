@@ -20,8 +20,8 @@ MAX_SIZE = 64 << 10
 HEADER = 48
 ECDSA_P256 = 2
 SGX, TDX = 0, 0x81
-SGX_BODY, TD10, TD15 = 384, 584, 648
-BODIES = {1: (SGX, SGX_BODY), 2: (TDX, TD10), 3: (TDX, TD15)}
+SGX_BODY, TD10, TD15, TD15_EXTENDED = 384, 584, 648, 885
+BODIES = {2: (TDX, TD10), 3: (TDX, TD15), 4: (TDX, TD15_EXTENDED)}
 """Types of body in version 5, with the TEE that each is of and its size in bytes."""
 
 PCK_CHAIN, QE_REPORT = 5, 6
@@ -193,7 +193,8 @@ class SgxReport:
 
 @record()
 class TdReport:
-    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `mr_service_td` is empty in those of TDX 1.0."""
+    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `mr_service_td` is empty in those of TDX 1.0,
+    `current_service_td` in all but the extended ones: the service domain that is bound now."""
 
     tee_tcb_svn: bytes
     mr_seam: bytes
@@ -208,10 +209,11 @@ class TdReport:
     rtmrs: tuple[bytes, bytes, bytes, bytes]
     report_data: bytes
     mr_service_td: bytes
+    current_service_td: bytes
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
-        """Of 584 or 648 bytes."""
+        """Of 584, 648 or 885 bytes."""
         return cls(
             tee_tcb_svn=body[:16],
             mr_seam=body[16:64],
@@ -226,6 +228,7 @@ class TdReport:
             rtmrs=(body[328:376], body[376:424], body[424:472], body[472:520]),
             report_data=body[520:584],
             mr_service_td=body[600:648],
+            current_service_td=body[829:877],
         )
 
 

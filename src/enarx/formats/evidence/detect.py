@@ -21,15 +21,15 @@ def detect(data: bytes) -> str:
         return "ccel"
     if len(data) >= 48 and head in QUOTES and tee in TEE_TYPES:
         return TEE_TYPES[tee]
-    if data[:3] in (b"\xd9\x01\x8f", b"\xd9\x01\x8e"):
+    if data[:3] in (b"\xd9\x01\x8f", b"\xd9\x03\x8b"):
         return "cca"
     if data[:2] in (b"\x84\x44", b"\xd2\x84", b"\x84\x58"):
         return "nitro"
-    if data.lstrip()[:1] == b"{" and any(name in data for name in (b'"hcl_report"', b'"vcek"')):
+    if data.lstrip()[:1] == b"{" and (b'"hcl_report"' in data or b'"report"' in data):
         return "az-tdx-vtpm" if b'"td_quote"' in data else "az-snp-vtpm"
     if data[:1] == b"\n" and b"\xff\x54\x43\x47\x80\x18" in data[:4096]:
         return "tpm"
-    if len(data) >= 1000 and 0 < int.from_bytes(data[:4], "little") < 256:
+    if len(data) >= 1000 and 1 < int.from_bytes(data[:4], "little") < 256:
         return "snp"
     raise UsageError(
         "kind", "the kind of this evidence is not known by its beginning", hint=f"--kind {'|'.join(KINDS)}"

@@ -47,6 +47,8 @@ class Evidence:
         if message.algorithm != "ES384" or len(message.signature) != 96:
             raise _wrong("signature", "wanted ES384")
         value = decode(message.payload, WHAT)
+        if isinstance(value, dict) and "nitrotpm_pcrs" in value:
+            raise _wrong("nitrotpm_pcrs", "a document of a NitroTPM, which is no enclave's")
         if not isinstance(value, dict) or not FIELDS <= set(value) <= FIELDS | set(OPTIONAL):
             raise _wrong("payload", "wanted a map of the fields that there are")
         if value["digest"] != "SHA384":

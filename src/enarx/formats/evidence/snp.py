@@ -15,13 +15,14 @@ from enarx.record import as_dict, names, record
 LAYOUT = Struct("<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s3s21x64s8s3sx3sx8sQQ152x72s72s368x")
 REPORT_SIZE = LAYOUT.size  # 1184
 SIGNED_SIZE = 0x2A0
-VERSIONS = (2, 3, 5)
+VERSIONS = (2, 3, 4, 5)
 COMPONENT = 72
 """Bytes of each half of the signature, little-endian."""
 
 WHAT = "SNP report"
 TABLE = "AMD certificate table"
 MAX_ENTRIES = 32
+MAX_TABLE = 1 << 20
 ENTRY = 24
 
 GUIDS = frozenset(
@@ -41,8 +42,8 @@ RESERVED = ((0x4C, 0x50), (0x18B, 0x1A0), (0x1EB, 0x1EC), (0x1EF, 0x1F0), (0x208
 POLICY_BITS = 0x3FFFFFF
 """Of the guest's policy those that are known ("Guest Policy Structure"): what another would allow nobody can say."""
 
-OLDER = {2: ((0x188, 0x18B), (0x1F8, 0x208)), 3: ((0x1F8, 0x208),), 5: ()}
-"""By version what is reserved besides: the CPUID came with 3, mitigation vectors with 5."""
+OLDER = {2: ((0x188, 0x18B), (0x1F8, 0x208)), 3: ((0x1F8, 0x208),), 4: ((0x1F8, 0x208),), 5: ()}
+"""By version what is reserved besides: the CPUID came with 3, mitigation vectors with 5. 4 is laid out as 3."""
 
 
 @record(kw_only=False)
@@ -161,7 +162,10 @@ def certificate_table(data: bytes) -> tuple[bytes, ...]:
 
     GUIDs are found in the order of RFC 4122 and in EFI's: both are about.
     """
+    if len(data) > MAX_TABLE:
+        raise ParseError("table-size", f"{len(data)} bytes, at most {MAX_TABLE}", what=TABLE)
     found: list[bytes] = []
+    total = 0
     for i in range(MAX_ENTRIES):
         entry = data[i * ENTRY : (i + 1) * ENTRY]
         if len(entry) < ENTRY:
@@ -171,7 +175,12 @@ def certificate_table(data: bytes) -> tuple[bytes, ...]:
         start, size = _number(entry, 16, 4), _number(entry, 20, 4)
         if start + size > len(data) or start < (i + 1) * ENTRY:
             raise ParseError("table-entry", f"entry {i} lies outside of the table", what=TABLE, offset=i * ENTRY)
+        total += size
+        if total > len(data):
+            raise ParseError("table-entry", f"entry {i} lies over another", what=TABLE, offset=i * ENTRY)
         guid = entry[:16]
+        if not size:
+            continue  # a place that the host has nothing for
         if guid in GUIDS or guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] + guid[8:] in GUIDS:
             found.append(data[start : start + size])
     raise ParseError("table-size", f"over {MAX_ENTRIES} entries", what=TABLE)

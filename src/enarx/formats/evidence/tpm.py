@@ -10,6 +10,7 @@ from enarx.record import record
 WHAT = "TPM quote"
 MAGIC, QUOTE = 0xFF544347, 0x8018
 HASHES = {0x0004: "sha1", 0x000B: "sha256", 0x000C: "sha384", 0x000D: "sha512"}
+SIZES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 MAX_PCRS = 24
 
 
@@ -76,7 +77,10 @@ def _selection(read: Reader) -> tuple[str, tuple[int, ...]]:
     bits = int.from_bytes(read.take(read.number(1)), "little")
     if bank is None or bits >> MAX_PCRS:
         raise ParseError("quote-selection", "a bank or a register that is not known", what=WHAT)
-    return bank, tuple(i for i in range(MAX_PCRS) if bits >> i & 1)
+    selected = tuple(i for i in range(MAX_PCRS) if bits >> i & 1)
+    if not selected:
+        raise ParseError("quote-selection", "a quote of no register", what=WHAT)
+    return bank, selected
 
 
 class Reader:
@@ -241,15 +245,16 @@ def _best(quotes: list[bytes]) -> tuple[Quote, bytes, tuple[tuple[int, bytes], .
         message, signature, pcrs = (parts.get(number) for number in (1, 2, 3))
         if not isinstance(message, bytes) or not isinstance(signature, bytes) or not isinstance(pcrs, bytes):
             raise ParseError("attestation-quote", "a quote without its parts", what=ATTESTATION)
-        found.append((Quote.from_bytes(message), signature, _pcrs(pcrs)))
+        made = Quote.from_bytes(message)
+        found.append((made, signature, _pcrs(pcrs, SIZES[made.bank])))
     strong = [entry for entry in found if entry[0].bank != "sha1"]
     if not strong:
         raise ParseError("attestation-quote", "no quote of a bank of SHA-2", what=ATTESTATION)
     return max(strong, key=lambda entry: entry[0].bank)
 
 
-def _pcrs(data: bytes) -> tuple[tuple[int, bytes], ...]:
-    """Field 2 of the message is a map from index to value."""
+def _pcrs(data: bytes, size: int) -> tuple[tuple[int, bytes], ...]:
+    """Field 2 of the message is a map from index to value, each of this size: the digest does not say where one ends."""
     found: dict[int, bytes] = {}
     for number, value in _fields(data):
         if number == 2 and isinstance(value, bytes):
@@ -257,6 +262,10 @@ def _pcrs(data: bytes) -> tuple[tuple[int, bytes], ...]:
             index, digest = entry.get(1, 0), entry.get(2, b"")
             if not isinstance(index, int) or not isinstance(digest, bytes) or index in found or index >= MAX_PCRS:
                 raise ParseError("attestation-pcrs", "a register that is none, or twice", what=ATTESTATION)
+            if len(digest) != size:
+                raise ParseError(
+                    "attestation-pcrs", f"register {index} of {len(digest)} bytes, wanted {size}", what=ATTESTATION
+                )
             found[index] = digest
     return tuple(sorted(found.items()))
 

@@ -73,7 +73,11 @@ host_data = { unchecked = "the personalization value; name it where you bind a c
 svn = { unchecked = "CCA has none" }
 
 # The platform.
-profile = { any_of = ["http://arm.com/CCA-SSD/1.0.0"] }
+profile = { any_of = [
+  "http://arm.com/CCA-SSD/1.0.0",
+  "tag:arm.com,2023:cca_platform#1.0.0",
+  "tag:arm.com,2024:cca_platform#2.0.0",
+] }
 lifecycle = { unchecked = "debug = false asks for a secured one" }
 implementation_id = { unchecked = "any platform under the keys given" }
 platform_config = { unchecked = "any platform under the keys given" }

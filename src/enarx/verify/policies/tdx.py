@@ -17,7 +17,8 @@ class TdxClaims(Claims):
     chip_id        the platform's instance id, or its PPID; unknown until the quote is found to be authentic, as are the others
                    of the vendor's
     revoked        whether the vendor has revoked the machine's certificate
-    mr_service_td  zeros where no service domain is bound: always so in reports of TDX 1.0, which has none
+    mr_service_td  zeros where no service domain is bound: always so in reports of TDX 1.0, which has none;
+                   current_service_td the same of the one that is bound now, which extended reports tell apart
     """
 
     version: int
@@ -36,6 +37,7 @@ class TdxClaims(Claims):
     seam_attributes: bytes
     tee_tcb_svn: bytes
     mr_service_td: bytes
+    current_service_td: bytes
     tcb_status: str | Unknown
     tcb_date: int | Unknown
     advisories: tuple[str, ...] | Unknown
@@ -68,6 +70,7 @@ class TdxPolicy(AppraisalPolicy):
     seam_attributes: Matcher
     tee_tcb_svn: Matcher
     mr_service_td: Matcher
+    current_service_td: Matcher
     tcb_status: Matcher
     tcb_date: Matcher
     advisories: Matcher
@@ -96,6 +99,7 @@ class TdxPolicy(AppraisalPolicy):
         "seam_attributes": bytes,
         "tee_tcb_svn": bytes,
         "mr_service_td": bytes,
+        "current_service_td": bytes,
         "tcb_status": str,
         "tcb_date": int,
         "advisories": tuple,
@@ -151,6 +155,7 @@ seam_attributes = "0000000000000000"
 tee_tcb_svn = { unchecked = "the status says more" }
 # No service domain, which could migrate it. In reports of TDX 1.0 there can be none.
 mr_service_td = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+current_service_td = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 
 # What the vendor says of the machine's firmware. OutOfDate for a while: add it here, and { at_least = } a date below.
 tcb_status = { any_of = ["UpToDate"] }

@@ -11,8 +11,8 @@ from enarx.verify.result import Claims, Unknown
 class TpmClaims(Claims):
     """What a quote says besides.
 
-    measurement is the digest of the quoted registers, report_data the quote's extra data, chip_id SHA-256 of the key;
-    svn is 0 and host_data zeros. debug is False: a TPM has no such thing, and keeps no host out.
+    measurement is the digest of the quoted registers, report_data the quote's extra data, chip_id SHA-256 of the key (DER
+    SubjectPublicKeyInfo); svn is 0 and host_data zeros. debug is False: a TPM has no such thing, and keeps no host out.
 
     pcrs          the quoted registers, each as index:value
     ak_certified  whether the caller knows the key to be a TPM's; unknown otherwise
