@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.endorsements import Given, read
+from enarx.formats.endorsements import MAX_SIZE, Given, read
 from tests.forge import amd, arm
 
-CERTIFICATE, LIST, KEY = amd.ark(), amd.crl(), arm.spki("platform")
+CERTIFICATE, VCEK, LIST, KEY = amd.ark(), amd.vcek(), amd.crl(), arm.spki("platform")
 
 
 def pem(label: str, der: bytes) -> bytes:
@@ -45,7 +45,36 @@ def test_a_private_key_stands_for_its_public_one(form: PrivateFormat) -> None:
 
 def test_json() -> None:
     assert read(jwk()) == Given(keys=(KEY,))
-    assert read(b' {"tcb_info": ""}') == Given(endorsements=(b' {"tcb_info": ""}',))
+    for around in (b" %s", b"\n%s\n", b"\xef\xbb\xbf%s"):
+        assert read(around % b'{"tcb_info": ""}') == Given(endorsements=(b'{"tcb_info": ""}',))
+
+
+def test_what_azure_hands_out() -> None:
+    value = {
+        "vcekCert": pem("CERTIFICATE", CERTIFICATE).decode(),
+        "certificateChain": pem("CERTIFICATE", VCEK).decode(),
+    }
+    data = json.dumps(value).encode()
+    assert read(data) == Given(endorsements=(CERTIFICATE, VCEK))
+    assert read(base64.b64encode(data)) == Given(endorsements=(CERTIFICATE, VCEK))
+    assert read(json.dumps({"vcekCert": value["vcekCert"]}).encode()) == Given(endorsements=(CERTIFICATE,))
+
+
+def test_base64_of_der() -> None:
+    assert read(base64.encodebytes(CERTIFICATE)) == Given(endorsements=(CERTIFICATE,))
+    with pytest.raises(ParseError, match="neither DER, nor PEM"):
+        read(base64.b64encode(CERTIFICATE)[:-3])
+
+
+def test_a_long_private_key_is_not_even_tried() -> None:
+    with pytest.raises(ParseError, match="none of an elliptic curve"):
+        read(pem("PRIVATE KEY", bytes(20_000)))
+
+
+def test_a_long_text_takes_no_time() -> None:
+    """Time that grows with the square of the size would be minutes."""
+    with pytest.raises(ParseError, match="without a whole block"):
+        read(b"-----BEGIN CERTIFICATE-----\n" + b"\n" * 1_000_000)
 
 
 def test_a_table() -> None:
@@ -81,7 +110,7 @@ def test_what_holds_nothing(data: bytes) -> None:
 
 def test_size() -> None:
     with pytest.raises(ParseError, match="at most"):
-        read(bytes((64 << 20) + 1))
+        read(bytes(MAX_SIZE + 1))
 
 
 @given(st.binary(max_size=300))

@@ -21,6 +21,7 @@ PURE_STDLIB = {
         "binascii",
         "calendar",
         "collections",
+        "contextlib",
         "datetime",
         "difflib",
         "enum",

@@ -165,7 +165,7 @@ def test_what_is_unknown_matches_nothing(matcher: Matcher) -> None:
     assert not matcher.accepts(None)
 
 
-@pytest.mark.parametrize("value", [True, b"\1", "1", (1, 2), None])
+@pytest.mark.parametrize("value", [True, b"\1", "1", (), None])
 def test_only_what_is_ordered_has_a_floor(value: object) -> None:
     assert usage(lambda: AtLeast(value)) == "policy-order"
 
@@ -186,6 +186,12 @@ def test_a_floor_of_several_parts_holds_for_each() -> None:
     assert floor.accepts(Version(3, 101))
     assert not floor.accepts(Version(4, 99))
     assert "firmware" in floor.text()
+
+
+def test_a_floor_of_a_set_is_in_it() -> None:
+    assert AtLeast(("a", "b")).accepts(("b", "c", "a"))
+    assert not AtLeast(("a", "b")).accepts(("b", "c"))
+    assert not AtLeast(("a",)).accepts("a")
 
 
 @pytest.mark.parametrize("values", [(), [1], {1}, "ab"])

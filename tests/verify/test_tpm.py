@@ -52,9 +52,7 @@ ONLY: dict[str, Callable[[], Examination]] = {
 @pytest.mark.parametrize("key", [tpm.rsa_key(), tpm.ec_key()], ids=["rsa", "ec"])
 def test_good_evidence_is_authentic(key: Any) -> None:
     found = examined(tpm.attestation(key=key))
-    assert {id: outcome for id, outcome in outcomes(found).items() if outcome != PASSED} == {
-        "key-validity": NOT_CHECKED
-    }
+    assert set(outcomes(found).values()) == {PASSED}
     claims: Any = found.verified().claims
     assert (claims.report_data, claims.ak_certified, claims.pcr_bank) == (tpm.FRESH, True, "sha256")
     assert (claims.pcrs[1], claims.firmware, claims.clock_safe) == ("1:" + "01" * 32, 0x2020, True)

@@ -28,7 +28,9 @@ def load(path: str, limit: int = MAX_SIZE) -> bytes:
 
 
 def endorsements(paths: list[str]) -> Given:
-    """All that the files, and the files directly in the directories, hold. In a directory other files are passed over."""
+    """All that the files, and the files directly in the directories, hold. In a directory other files are passed over, and so
+    are keys: whom to believe is named, file by file.
+    """
     found: list[bytes] = []
     keys: list[bytes] = []
     for path in paths:
@@ -40,7 +42,8 @@ def endorsements(paths: list[str]) -> Given:
                     raise UsageError("endorsements", f"{name}: {e.message}") from e
                 continue  # a directory holds other things as well, evidence for one
             found += given.endorsements
-            keys += given.keys
+            if name == path:
+                keys += given.keys
     return Given(endorsements=tuple(dict.fromkeys(found)), keys=tuple(dict.fromkeys(keys)))
 
 

@@ -1,4 +1,6 @@
-"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral, bundles; each becomes single ones."""
+"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral, Azure's JSON, bundles; each becomes
+single ones. DER and JSON may be written in base64.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ from enarx.formats.bundle import FORM, Bundle
 from enarx.formats.evidence.snp import certificate_table
 from enarx.record import record
 
-MAX_SIZE = 64 << 20
+MAX_SIZE = 16 << 20
+MAX_PRIVATE = 1 << 10
+"""Bytes of a private key: of an elliptic curve it has some hundred, and checking a long one of RSA takes for ever."""
 WHAT = "endorsements"
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s*([A-Za-z0-9+/=\s]*?)-----END \1-----")
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _BLOCKS = {
     b"CERTIFICATE": "endorsement",
     b"X509 CRL": "endorsement",
@@ -48,13 +52,30 @@ def read(data: bytes) -> Given:
     """What the bytes of one file hold; ParseError if they are nothing of this kind."""
     if len(data) > MAX_SIZE:
         raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if data.lstrip()[:1] in (b"{", b"["):
-        return _json(data)
+        return _json(data.strip())
     if b"-----BEGIN " in data:
         return _pem(data)
+    if (decoded := _from_base64(data)) is not None:
+        return read(decoded)
     if data[:1] == b"\x30":
         return Given(keys=(_key(data),)) if _DER_KEY.match(data) else Given(endorsements=(data,))
-    return Given(endorsements=certificate_table(data))
+    try:
+        return Given(endorsements=certificate_table(data))
+    except ParseError as e:
+        said = f"neither DER, nor PEM, nor JSON; nor a table of certificates: {e.message}"
+        raise ParseError("endorsement-form", said, what=WHAT, offset=e.offset) from e
+
+
+def _from_base64(data: bytes) -> bytes | None:
+    """What is written in base64, if that is DER or JSON: metadata services hand it out so."""
+    if data[:2] not in (b"MI", b"ey", b"ew"):
+        return None
+    try:
+        return base64.b64decode(b"".join(data.split()), validate=True)
+    except binascii.Error:
+        return None
 
 
 def _pem(data: bytes) -> Given:
@@ -75,6 +96,8 @@ def _pem(data: bytes) -> Given:
 
 
 def _public(der: bytes) -> bytes:
+    if len(der) > MAX_PRIVATE:
+        raise ParseError("endorsement-key", "a private key that is none of an elliptic curve", what=WHAT)
     try:
         key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
@@ -97,11 +120,14 @@ def _json(data: bytes) -> Given:
         raise ParseError("endorsement-json", "not JSON", what=WHAT) from None
     if isinstance(value, dict) and "tcb_info" in value:
         return Given(endorsements=(data,))
+    if isinstance(value, dict) and isinstance(value.get("vcekCert"), str):
+        return _pem(f"{value['vcekCert']}\n{value.get('certificateChain', '')}".encode(errors="replace"))
     if isinstance(value, dict) and value.get("kty") == "EC":
         return Given(keys=(_jwk(value),))
     if isinstance(value, dict) and value.get("enarx") == FORM:
         return Given(endorsements=tuple(item.data for item in Bundle.from_value(value).items))
-    raise ParseError("endorsement-json", "JSON that is neither collateral, nor a bundle, nor a key (JWK)", what=WHAT)
+    said = "JSON that is neither collateral, nor Azure's certificates (THIM), nor a bundle, nor a key (JWK)"
+    raise ParseError("endorsement-json", said, what=WHAT)
 
 
 def _jwk(value: dict[str, object]) -> bytes:

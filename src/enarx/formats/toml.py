@@ -1,26 +1,35 @@
 """TOML with places: what tomllib reads, and where in the text each key stands.
 
 tomllib decides what is TOML; `_Places` only walks a text that tomllib has accepted, so it may be as simple as it is.
+Before it, `_require_short_keys` looks for what takes tomllib long; after it, nesting and integers have bounds, so that
+whoever reads or shows a value need not mind them.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from enarx.errors import UsageError
+from enarx.formats.checks import dotted
 
 Path = tuple[str | int, ...]
 Where = Callable[[Path], tuple[int, int]]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\n]+")
-_STRINGS = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'', re.DOTALL)
+_STRINGS = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|(?!""")"(?:\\.|[^"\\])*"|(?!\'\'\')\'[^\']*\'', re.DOTALL
+)
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _BLANK = re.compile(r"[ \t]*")
 _LONG = re.compile(r"(?:\d_?){1000,}")
+_PIECE = re.compile(rf"#[^\n]*|(?:{_STRINGS.pattern})|[.\n=,\[\]{{}}\"']", re.DOTALL)
+
+MAX_DEPTH = 32
+"""Of a value, tables and arrays counted; also the most parts that a key may have."""
 
 
 def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
@@ -30,7 +39,59 @@ def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
     """
     text = text.replace("\r\n", "\n")
     try:
-        value = tomllib.loads(text)
+        return _read(text, source)
+    except _TooMuch as e:
+        raise UsageError("config-toml", "{}:{}:{}: {}".format(source, *_place(text, e.at), e.said)) from None
+
+
+class _TooMuch(Exception):
+    def __init__(self, at: int, said: str) -> None:
+        super().__init__(said)
+        self.at, self.said = at, said
+
+
+def _read(text: str, source: str) -> tuple[dict[str, Any], Where]:
+    _require_short_keys(text)
+    value = _parsed(text, source)
+    places = _Places(text).walk()
+
+    def at(path: Path) -> int:
+        while path and path not in places:
+            path = path[:-1]
+        return places.get(path, 0)
+
+    for path, item in _items(value, ()):
+        if type(item) is int and item.bit_length() > 64:
+            raise _TooMuch(at(path), f"{dotted(path)} is an integer of more than 64 bits")
+    return value, lambda path: _place(text, at(path))
+
+
+def _require_short_keys(text: str) -> None:
+    """Up to where this is no longer TOML: tomllib takes time in the square of a key's parts."""
+    dots = 0
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        if piece in ('"', "'"):
+            return  # a string without end
+        if piece == ".":
+            dots += 1
+            if dots >= MAX_DEPTH:
+                raise _TooMuch(found.start(), f"a key of more than {MAX_DEPTH} parts")
+        elif piece in "\n=,[]{}":
+            dots = 0
+
+
+def _items(value: object, path: Path) -> Iterator[tuple[Path, object]]:
+    """All that is in a value, itself included."""
+    yield path, value
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in below:
+        yield from _items(item, (*path, key))
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e), re.DOTALL)
         said, line, column = found.groups() if found else (str(e), None, None)
@@ -42,14 +103,6 @@ def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
         number = _LONG.search(text)
         place = "{}:{}".format(*_place(text, number.start() if number else 0))
         raise UsageError("config-toml", f"{source}:{place}: not TOML: an integer of too many digits") from None
-    places = _Places(text).walk()
-
-    def where(path: Path) -> tuple[int, int]:
-        while path and path not in places:
-            path = path[:-1]
-        return _place(text, places.get(path, 0))
-
-    return value, where
 
 
 def _place(text: str, at: int) -> tuple[int, int]:
@@ -85,6 +138,8 @@ class _Places:
         return found[0]
 
     def _mark(self, path: Path, at: int) -> None:
+        if len(path) > MAX_DEPTH:
+            raise _TooMuch(at, f"nested more than {MAX_DEPTH} deep")
         for i in range(1, len(path) + 1):
             self.places.setdefault(path[:i], at)
 

@@ -158,7 +158,7 @@ def path(leaf: bytes, others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tup
 
     All but the first may sign certificates, to that depth. DER; nothing of time.
     """
-    paths = [(leaf,)]
+    paths: list[tuple[bytes, ...]] = [(leaf,)]
     for _ in range(MAX_PATH):
         for found in paths:
             if len(found) > 1 and pin(found[-1]) in pins:

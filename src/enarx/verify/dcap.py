@@ -159,9 +159,7 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     root, tee = case.quote.chain[-1], case.quote.tee
 
     def by_intel(signer: bytes, signature: bytes, text: bytes) -> bool:
-        found = intel.certificate(signer)
-        named = found is not None and found.name == intel.SIGNING
-        return named and intel.issued(root, signer) and intel.text_signed(signer, signature, text)
+        return intel.signer_issued(root, signer) and intel.text_signed(signer, signature, text)
 
     ledger.check(
         "tcb-info",
@@ -187,7 +185,7 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     chain = case.quote.chain
     ledger.check(
         "revocation-lists",
-        lambda: intel.list_signed(chain[1], given.machines.der) and intel.list_signed(chain[2], given.authorities.der),
+        lambda: intel.lists_signed(given, chain),
         wanted="the lists of the root, and of the authority of the machine's certificate",
         got="two lists",
         needs=("pck-chain", "collateral"),
@@ -205,7 +203,7 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     )
     ledger.check(
         "revocation",
-        lambda: not _revoked(case, given),
+        lambda: not _revoked(case, given, now),
         wanted="not revoked",
         got="certificates of machine, authority and signers",
         needs=("tcb-info", "qe-identity", "revocation-lists"),
@@ -213,12 +211,19 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     )
 
 
-def _revoked(case: Case, given: Collateral) -> bool:
+def _revoked(case: Case, given: Collateral, now: int) -> bool:
+    """By any of the lists that were given, that are signed, and that hold."""
     leaf, authority, _ = case.chain
     assert leaf is not None and authority is not None  # noqa: PT018  # the chain holds
     signers = {s.serial for s in map(intel.certificate, (given.info_signer, given.identity_signer)) if s}
-    of_root = any(intel.listed(given.authorities.der, serial) for serial in (authority.serial, *signers))
-    return of_root or intel.listed(given.machines.der, leaf.serial)
+    for one in case.given:
+        held = all(part.start <= now <= part.end for part in (one.machines, one.authorities))
+        if one is not given and not (held and intel.lists_signed(one, case.quote.chain)):
+            continue
+        of_root = any(intel.listed(one.authorities.der, serial) for serial in (authority.serial, *signers))
+        if of_root or intel.listed(one.machines.der, leaf.serial):
+            return True
+    return False
 
 
 def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:

@@ -213,6 +213,30 @@ def collateral(data: bytes) -> Collateral | None:
     )
 
 
+def signer_issued(root: bytes, signer: bytes) -> bool:
+    """Is it the certificate of who signs collateral, from this root?"""
+    found = certificate(signer)
+    return found is not None and found.name == SIGNING and issued(root, signer)
+
+
+def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
+    """Is all of it signed, by whom the certificates of a quote (leaf, authority, root) say?"""
+    if len(chain) != 3:
+        return False
+    texts = (
+        (given.info_signer, given.info_signature, given.info_text),
+        (given.identity_signer, given.identity_signature, given.identity_text),
+    )
+    return all(
+        signer_issued(chain[2], signer) and text_signed(signer, *rest) for signer, *rest in texts
+    ) and lists_signed(given, chain)
+
+
+def lists_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
+    """Are the lists those of the authority and of the root of these certificates?"""
+    return list_signed(chain[1], given.machines.der) and list_signed(chain[2], given.authorities.der)
+
+
 def parsed(data: bytes, name: str) -> dict[str, Any]:
     """A JSON object. ParseError. Of a key given twice the last counts: what matters of it is signed as it stands."""
     if len(data) > MAX_SIZE:

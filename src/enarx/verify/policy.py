@@ -11,7 +11,7 @@ from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
 from enarx.verify.result import SHOWN, show
 
-UNORDERED = (bool, bytes, str, tuple)
+UNORDERED = (bool, bytes, str)
 """Types whose order, if they have one, says nothing about what is newer or safer."""
 
 
@@ -37,12 +37,14 @@ class Exactly:
 
 @record(kw_only=False)
 class AtLeast:
-    """This number or a higher one; of versions with several parts, each part at least as high (their own `>=`)."""
+    """This number or a higher one; of versions with several parts, each part at least as high (their own `>=`); of a claim that
+    is a set of things, at least these.
+    """
 
     value: Any
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, UNORDERED) or not _ordered(self.value):
+        if isinstance(self.value, UNORDERED) or self.value == () or not _ordered(self.value):
             raise UsageError("policy-order", f"policy: a {type(self.value).__name__} has no higher and lower")
 
     @property
@@ -52,7 +54,9 @@ class AtLeast:
 
     def accepts(self, value: Any) -> bool:
         """As Exactly."""
-        return type(value) is type(self.value) and bool(value >= self.value)
+        if type(value) is not type(self.value):
+            return False
+        return set(value) >= set(self.value) if type(value) is tuple else bool(value >= self.value)
 
     def text(self) -> str:
         """As Exactly."""

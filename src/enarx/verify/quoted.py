@@ -25,7 +25,10 @@ ABSENT = "the quote is not authentic, or that is not known"
 
 @record()
 class Case:
-    """A quote with what there is to judge it by. `domain` is the report of a trust domain, None for an enclave's quote."""
+    """A quote with what there is to judge it by: the collateral that fits best, and all that was given, for any list may revoke.
+
+    `domain` is the report of a trust domain, None for an enclave's quote.
+    """
 
     quote: Quote
     chain: tuple[Certificate | None, ...]
@@ -33,6 +36,7 @@ class Case:
     enclave: SgxReport
     domain: TdReport | None
     collateral: Collateral | None
+    given: tuple[Collateral, ...]
 
     @property
     def levels(self) -> tuple[Level | None, ...]:
@@ -57,11 +61,14 @@ def case_of(evidence: bytes, tee: int, endorsements: Endorsements, now: int) -> 
     if quote.tee != tee:
         raise ParseError("quote-tee", f"a quote of TEE {quote.tee:#x}, wanted {tee:#x}", what="Intel quote")
     machine = intel.machine(quote.chain[0])
-    given = [found for found in map(intel.collateral, endorsements) if found is not None]
+    given = _given(endorsements)
 
-    def fit(one: Collateral) -> tuple[bool, bool, bool]:
+    def fit(one: Collateral) -> tuple[bool, bool, bool, int, int]:
+        """The newest of those that fit, are signed, and hold."""
         info = one.info
-        return info.tee == tee, machine is not None and info.fmspc == machine.fmspc, info.start <= now <= info.end
+        of_machine = machine is not None and (info.fmspc, info.pce_id) == (machine.fmspc, machine.pce_id)
+        held = intel.collateral_signed(one, quote.chain) and all(start <= now <= end for start, end in dates(one))
+        return info.tee == one.identity.tee == tee, of_machine, held, info.evaluation, info.start
 
     return Case(
         quote=quote,
@@ -69,8 +76,31 @@ def case_of(evidence: bytes, tee: int, endorsements: Endorsements, now: int) -> 
         machine=machine,
         enclave=SgxReport.from_bytes(quote.qe_report),
         domain=TdReport.from_bytes(quote.body) if tee == TDX else None,
-        collateral=max(given, key=fit, default=None),
+        collateral=max(given, key=fit) if len(given) > 1 else given[0] if given else None,
+        given=given,
     )
+
+
+def _given(endorsements: Endorsements) -> tuple[Collateral, ...]:
+    """What there is of collateral; one that can not be read counts only if there is no other."""
+    found, wrong = list[Collateral](), list[ParseError]()
+    for data in endorsements:
+        try:
+            one = intel.collateral(data)
+        except ParseError as e:
+            wrong.append(e)
+        else:
+            if one is not None:
+                found.append(one)
+    if wrong and not found:
+        raise wrong[0]
+    return tuple(found)
+
+
+def dates(given: Collateral) -> tuple[tuple[int, int], ...]:
+    """From, to (unix seconds) of all that it has."""
+    parts = (given.info, given.identity, given.machines, given.authorities)
+    return tuple((part.start, part.end) for part in parts)
 
 
 def spans(case: Case, given: Collateral) -> list[tuple[int, int, str]]:

@@ -233,7 +233,8 @@ def _check(found: AttestationResult, log: bytes) -> Check:
         hint = "events are missing or changed, or something was extended that the log does not have"
         return _made(found, FAILED, f"{names} as verified", got, hint)
     silent = f", and nothing of {', '.join(replayed.silent)}" if replayed.silent else ""
-    return _made(found, PASSED, f"{names} as verified", f"the same{silent}", "")
+    strays = f", and {len(replayed.strays)} events in registers that there are not" if replayed.strays else ""
+    return _made(found, PASSED, f"{names} as verified", f"the same{silent}{strays}", "")
 
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:

@@ -37,6 +37,9 @@ ROLES = {0: "vcek", 1: "vlek"}
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 ECDSA_P384_SHA384 = 1
 LIMIT = 1 << 384
+MAX_PAIRS = 64
+"""Of issuers and roots, tried at most: more are nobody's mistake."""
+
 NOTHING_TO_REVOKE = Revocation(revoked=None, end=None, said="nothing to hold a list against")
 CPUID = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
 """Product by family and upper half of the model."""
@@ -66,7 +69,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     report_bytes, beside = split(evidence)
     report = Report.from_bytes(report_bytes)
     given = amd.sort(endorsements + beside)
-    found = _chain(report, given.certificates)
+    found = _chain(report, given.certificates, roots)
     signer, issuer, root = found
     revoked = (
         amd.revocation(given.crls, root, (issuer, signer), now) if signer and issuer and root else NOTHING_TO_REVOKE
@@ -88,17 +91,26 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
 Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
 
 
-def _chain(report: Report, certificates: tuple[Certificate, ...]) -> Chain:
-    """The certificate that fits best, its issuer and the root, as far as they are there."""
+def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) -> Chain:
+    """The certificate that fits best, its issuer and the root, as far as they are there; of several of one name what holds."""
     role = ROLES.get(report.signing_key, "none")
     signers = [c for c in certificates if c.role == role]
     if not signers:
         return None, None, None
     signer = max(signers, key=lambda c: _fit(c, report)) if len(signers) > 1 else signers[0]
     issuers = [c for c in certificates if c.role == ISSUERS[role] and c.subject == signer.issuer]
-    issuer = issuers[0] if issuers else None
-    roots = [c for c in certificates if issuer and c.role == "ark" and c.subject == issuer.issuer]
-    return signer, issuer, roots[0] if roots else None
+    pairs = [(i, a) for i in issuers for a in certificates if a.role == "ark" and a.subject == i.issuer]
+    if not pairs:
+        return signer, issuers[0] if issuers else None, None
+    if len(pairs) == 1:
+        return signer, *pairs[0]
+    return signer, *max(pairs[:MAX_PAIRS], key=lambda p: _stands(p, signer, roots))
+
+
+def _stands(pair: tuple[Certificate, Certificate], signer: Certificate, roots: Roots) -> tuple[bool, bool]:
+    issuer, root = pair
+    pinned = pin(root.der) in roots.amd
+    return pinned, pinned and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
 def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:

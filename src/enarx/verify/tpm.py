@@ -46,8 +46,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     key = _key(found.key)
     public = _der(key) if key is not None else b""
     known = public in roots.tpm
-    certified = () if known or key is None else _certified(public, (*found.certificates, *endorsements), roots)
-    asked = bool(roots.tpm)
+    certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
     ledger.check(
@@ -57,9 +56,26 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         got=f"restricted {found.key.restricted}, signs {found.key.signs}",
         hint="a key that is not restricted also signs a quote that somebody made up",
     )
+    forecast = _provenance(ledger, certified, roots, now, known=known)
+    _registers(ledger, found)
+    ledger.check(
+        "quote-signature",
+        lambda: key is not None and _signed(key, found),
+        wanted="made by the key",
+        got="the quote",
+        needs="key",
+        hint="the quote was changed on its way, or another TPM made it",
+    )
+    said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.tpm))
+    return ledger.examination(said, forecast=forecast)
+
+
+def _provenance(
+    ledger: Ledger, certified: tuple[bytes, ...], roots: Roots, now: int, *, known: bool
+) -> tuple[Forecast, ...]:
     ledger.check(
         "key-provenance",
-        lambda: known or bool(certified) or (False if asked else None),
+        lambda: known or bool(certified) or (False if roots.tpm else None),
         wanted="a key that was given, or one that a TPM's maker certifies",
         got=f"{len(roots.tpm)} keys given, {len(certified)} certificates up to a root",
         hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
@@ -73,19 +89,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         got=now,
         hint="the certificate of the key has ended, or one above it",
     )
-    _registers(ledger, found)
-    ledger.check(
-        "quote-signature",
-        lambda: key is not None and _signed(key, found),
-        wanted="made by the key",
-        got="the quote",
-        needs="key",
-        hint="the quote was changed on its way, or another TPM made it",
-    )
-    ends = Forecast(id="key-validity", until=end, reason="a certificate of the key ends")
-    return ledger.examination(
-        _claims(found, public, certified=known or bool(certified), asked=asked), forecast=(ends,) if links else ()
-    )
+    return (Forecast(id="key-validity", until=end, reason="a certificate of the key ends"),) if links else ()
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:

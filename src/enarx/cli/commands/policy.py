@@ -6,8 +6,14 @@ import argparse
 import os
 import sys
 
+from enarx.cli import console
 from enarx.errors import UsageError
 from enarx.verify.policy_file import read_policy, template
+
+OPEN = {"tdx": "rtmr0 to rtmr2", "az-snp-vtpm": "pcrs", "az-tdx-vtpm": "pcrs"}
+"""Kinds whose measurement leaves out what is started, and where that is."""
+
+SIZES = (32, 48, 64)
 
 
 def init(options: argparse.Namespace) -> int:
@@ -16,6 +22,10 @@ def init(options: argparse.Namespace) -> int:
     if options.measurement:
         text = _with_measurement(text, options.measurement)
     read_policy(text, "policy")
+    if options.kind in OPEN:
+        console.warn(
+            f"THE MEASUREMENT IS NOT ALL: name {OPEN[options.kind]} too, or any guest is accepted that runs under it"
+        )
     if options.file:
         _write(options.file, text)
     else:
@@ -26,9 +36,12 @@ def init(options: argparse.Namespace) -> int:
 def _with_measurement(text: str, given: list[str]) -> str:
     for value in given:
         try:
-            bytes.fromhex(value)
+            size = len(bytes.fromhex(value))
         except ValueError:
-            raise UsageError("measurement", f"--measurement {value[:40]!r}: wanted hexadecimal digits") from None
+            size = 0
+        if size not in SIZES:
+            said = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
+            raise UsageError("measurement", said)
     rule = f'"{given[0]}"' if len(given) == 1 else "{ any_of = [" + ", ".join(f'"{v}"' for v in given) + "] }"
     lines = text.splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if line.startswith("measurement = "))

@@ -76,8 +76,9 @@ class AzTdxPolicy(TdxPolicy):
 
 
 _GUEST = """
-# The guest itself is in the virtual TPM's registers: name them, as ["0:00ff...", ...], all 24 of them.
-pcrs = { unchecked = "name them: what firmware, boot loader and kernel the guest runs" }
+# THE GUEST ITSELF IS IN THE VIRTUAL TPM'S REGISTERS, not in the measurement: until you name them, this policy takes any guest of
+# anybody on Azure. At least these: pcrs = { at_least = ["4:00ff...", "9:00ff...", "11:00ff..."] }
+pcrs = { unchecked = "ANY GUEST: name what firmware, boot loader and kernel it runs" }
 secure_boot = true
 vm_id = { unchecked = "any VM" }
 reset_count = { unchecked = "a VM may start again" }

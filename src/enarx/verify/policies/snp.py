@@ -41,10 +41,14 @@ class Tcb:
     turin: Parts | None = None
 
     def __ge__(self, other: object) -> bool:
-        return isinstance(other, Tcb) and (
-            _reaches(self.milan, other.milan)
-            and _reaches(self.genoa, other.genoa)
-            and _reaches(self.turin, other.turin)
+        return (
+            isinstance(other, Tcb)
+            and self != Tcb()
+            and (
+                _reaches(self.milan, other.milan)
+                and _reaches(self.genoa, other.genoa)
+                and _reaches(self.turin, other.turin)
+            )
         )
 
     @classmethod
@@ -53,15 +57,22 @@ class Tcb:
         table = _table(value, PRODUCTS, "a TCB for each product")
         if not table:
             raise UsageError("policy-type", "policy: a TCB without a product", hint=f"one of {', '.join(PRODUCTS)}")
-        return cls(**{product: _parts(parts) for product, parts in table.items()})
+        return cls(**{product: _parts(parts, product) for product, parts in table.items()})
 
 
 def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
     return parts is None or (floor is not None and parts >= floor)
 
 
-def _parts(value: object) -> Parts:
-    table = _table(value, names(Parts), "versions")
+def _parts(value: object, product: str) -> Parts:
+    """Every part that the product has: one that is left out would be a floor of nothing."""
+    wanted = [name for name in names(Parts) if name != "fmc" or product == "turin"]
+    table = _table(value, tuple(wanted), "versions")
+    missing = [name for name in wanted if name not in table]
+    if missing:
+        raise UsageError(
+            "policy-type", f"policy: a TCB of {product} without {', '.join(missing)}: nothing set is an error"
+        )
     for name, number in table.items():
         if type(number) is not int or not 0 <= number < 256:
             raise UsageError("policy-type", f"policy: {name} is {number!r:.40}, wanted 0 to 255")

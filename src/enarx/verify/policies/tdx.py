@@ -134,9 +134,10 @@ kind = "tdx"
 
 # MRTD. Put yours here: zeros match nothing.
 measurement = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-rtmr0 = { unchecked = "name it: what the host configured" }
-rtmr1 = { unchecked = "name it: kernel and boot loader" }
-rtmr2 = { unchecked = "name it: command line and initrd" }
+# THE KERNEL IS NOT IN THAT, but in the registers: until you name them, this policy takes any kernel under the firmware.
+rtmr0 = { unchecked = "ANY CONFIGURATION BY THE HOST: name it" }
+rtmr1 = { unchecked = "ANY KERNEL AND BOOT LOADER: name it" }
+rtmr2 = { unchecked = "ANY COMMAND LINE AND INITRD: name it" }
 rtmr3 = { unchecked = "nothing is expected there" }
 debug = false
 svn = { unchecked = "the status says more" }
