@@ -55,6 +55,7 @@ def certificate(
     end: datetime = END,
     extensions: dict[str, bytes] | None = None,
     absolute: dict[str, bytes] | None = None,
+    critical: dict[str, bytes] | None = None,
 ) -> bytes:
     """DER of a certificate."""
     builder = (
@@ -68,6 +69,8 @@ def certificate(
     )
     for oid, value in ({OID + end: value for end, value in (extensions or {}).items()} | (absolute or {})).items():
         builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=False)
+    for oid, value in (critical or {}).items():
+        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=True)
     return builder.sign(by, SHA384(), rsa_padding=PSS).public_bytes(Encoding.DER)
 
 
@@ -142,6 +145,7 @@ def crl(
     by: rsa.RSAPrivateKey | None = None,
     start: datetime = START,
     end: datetime = END,
+    more: tuple[x509.ExtensionType, ...] = (),
 ) -> bytes:
     """DER of a revocation list of the root."""
     name = f"ARK-{product}"
@@ -150,6 +154,8 @@ def crl(
         builder = builder.add_revoked_certificate(
             x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(start).build()
         )
+    for extension in more:
+        builder = builder.add_extension(extension, critical=True)
     return builder.sign(by or rsa_key(name), SHA384(), rsa_padding=PSS).public_bytes(Encoding.DER)
 
 

@@ -54,6 +54,7 @@ def certificate(
     start: int = NOW - 1000,
     end: int = NOW + 1_000_000,
     extension: bytes | None = None,
+    more: tuple[tuple[x509.ExtensionType, bool], ...] = (),
 ) -> bytes:
     """DER of `name`'s certificate in the name of `by`; `signer` and `public` name other keys than theirs."""
     builder = (
@@ -70,7 +71,24 @@ def certificate(
         builder = builder.add_extension(
             x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.840.113741.1.13.1"), extension), critical=False
         )
+    for one, critical in more:
+        builder = builder.add_extension(one, critical=critical)
     return builder.sign(key(signer or by), SHA256()).public_bytes(Encoding.DER)
+
+
+def usage(*, certificates: bool = False, lists: bool = False, signs: bool = False) -> x509.KeyUsage:
+    """What a key may be used for."""
+    return x509.KeyUsage(
+        digital_signature=signs,
+        key_cert_sign=certificates,
+        crl_sign=lists,
+        **dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False),
+        **dict.fromkeys(("encipher_only", "decipher_only"), False),
+    )
+
+
+ODD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")
+"""An extension that nobody knows."""
 
 
 def named(name: str) -> x509.Name:
@@ -119,6 +137,7 @@ def machine(
     pce_svn: int = PCE_SVN,
     fmspc: bytes = FMSPC,
     pce_id: bytes = PCE_ID,
+    ppid: bytes = bytes([7]) * 16,
     instance: bytes | None = bytes([9]) * 16,
     flags: tuple[bool, ...] | None = (True, True, False),
 ) -> bytes:
@@ -126,7 +145,7 @@ def machine(
     versions = [field(bytes([2, i]), integer(v)) for i, v in enumerate((*components, pce_svn), 1)]
     versions.append(field(b"\2\x12", tlv(0x04, bytes(components))))
     fields = [
-        field(b"\1", tlv(0x04, bytes([7]) * 16)),
+        field(b"\1", tlv(0x04, ppid)),
         field(b"\2", tlv(0x30, b"".join(versions))),
         field(b"\3", tlv(0x04, pce_id)),
         field(b"\4", tlv(0x04, fmspc)),
@@ -204,7 +223,7 @@ def quote(
     body = body or (enclave() if tee == SGX else domain(648 if version == 5 else 584))
     head = version.to_bytes(2, "little") + b"\2\0" + tee.to_bytes(4, "little") + bytes(4) + vendor + bytes(20)
     if version == 5:
-        head += (3 if len(body) == 648 else 2).to_bytes(2, "little") + len(body).to_bytes(4, "little")
+        head += {648: 3, 885: 4}.get(len(body), 2).to_bytes(2, "little") + len(body).to_bytes(4, "little")
     public = key("attestation").public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
     report_data = hashlib.sha256(public + auth).digest() + bytes(32)
     report = enclave(**{"report_data": (320, report_data), **(reported or {})})
@@ -287,7 +306,12 @@ def date(when: int) -> str:
 
 
 def revoked(
-    by: str, *serials: int, signer: str = "", start: int = NOW - 1000, end: int = NOW + 1000
+    by: str,
+    *serials: int,
+    signer: str = "",
+    start: int = NOW - 1000,
+    end: int = NOW + 1000,
+    more: tuple[x509.ExtensionType, ...] = (),
 ) -> x509.CertificateRevocationList:
     """A list of revoked certificates."""
     builder = (
@@ -301,6 +325,8 @@ def revoked(
     for serial in serials:
         one = x509.RevokedCertificateBuilder().serial_number(serial)
         builder = builder.add_revoked_certificate(one.revocation_date(datetime.fromtimestamp(NOW - 2000, UTC)).build())
+    for extension in more:
+        builder = builder.add_extension(extension, critical=True)
     return builder.sign(key(signer or by), SHA256())
 
 

@@ -95,6 +95,47 @@ def test_names_in_errors_are_as_written() -> None:
         loads("[Foo]\n[Foo]", "x")
 
 
+PART = {"bare": "a", "quoted": '"a.b"', "literal": "'a=b'"}
+
+
+@pytest.mark.parametrize("part", PART.values(), ids=PART)
+@pytest.mark.parametrize("form", ["{} = 1", "[{}]", "[[ {} ]]", "x = {{ {} = 1 }}", "x = 1.5 # '\n{} = 1"])
+def test_a_key_has_so_many_parts_and_no_more(form: str, part: str) -> None:
+    """One that is too long is refused before tomllib sees it: that would take minutes."""
+    loads(form.format(" . ".join([part] * 31)), "x")
+    for more in (33, 200_000):
+        with pytest.raises(UsageError, match=r"^x:[12]:\d+: a key of more than 32 parts$"):
+            loads(form.format(".".join([part] * more)), "x")
+
+
+def test_dots_that_part_no_keys() -> None:
+    dots = "a." * 100
+    loads(f'# {dots}\nx = [\'{dots}\', 1.5, "{dots}", """\n\'{dots}""", {",".join(["1.5"] * 100)}]', "x")
+
+
+@pytest.mark.parametrize("unit", ['"""x"\\', "'''x'", '"\\', '""', "'", "\n", "[", "=."])
+def test_what_is_no_toml_is_refused_at_once(unit: str) -> None:
+    """None of it takes time in the square of its size."""
+    with pytest.raises(UsageError):
+        loads(unit * 100_000 + "?", "x")
+
+
+@pytest.mark.parametrize(
+    "number", [f"0x{'f' * 5000}", f"0o7{'7' * 5000}", "18446744073709551616", "9" * 4000, "-" + "9" * 30]
+)
+def test_an_integer_has_64_bits(number: str) -> None:
+    with pytest.raises(UsageError, match=r"^x:3:2: a\.b\.1 is an integer of more than 64 bits$"):
+        loads(f"[a]\nb = [1,\n {number}]", "x")
+    assert loads("a = 0xffff_ffff_ffff_ffff", "x")[0] == {"a": 2**64 - 1}
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a=", "}"), ("[{a=", "}]")])
+def test_depth_is_refused_where_it_is_too_much(opening: str, closing: str) -> None:
+    for depth in (33, 100):
+        with pytest.raises(UsageError, match=r"^x:1:\d+: nested more than 32 deep$"):
+            loads(f"x = {opening * depth}0{closing * depth}", "x")
+
+
 @pytest.mark.parametrize("opening", ["[", "{a=", "[{a="])
 def test_any_depth_is_read_or_refused(opening: str) -> None:
     closing = opening[::-1].translate(str.maketrans("[{", "]}", "a="))

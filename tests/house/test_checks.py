@@ -1,4 +1,6 @@
-"""Every check of every kind has evidence that fails it and nothing else, and stands in the kind's page of the docs."""
+"""Every check of every kind, of authenticity and of appraisal, has evidence that fails it and nothing else; those of authenticity
+stand in the kind's page of the docs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,11 @@ import re
 from pathlib import Path
 
 import pytest
+
+from enarx.formats.evidence import HARDWARE
+from enarx.verify.appraise import check_ids
+from enarx.verify.policy_file import read_policy, template
+from tests.verify import test_rules
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "attestation"
 VERIFIERS = {
@@ -33,6 +40,13 @@ def checks(page: str) -> tuple[str, ...]:
 def test_a_vector_fails_only_that_check(page: str) -> None:
     tests = importlib.import_module(f"tests.verify.test_{VERIFIERS[page][0]}")
     assert set(checks(page)) <= set(tests.ONLY)
+
+
+@pytest.mark.parametrize("kind", HARDWARE)
+def test_a_vector_fails_only_that_rule(kind: str) -> None:
+    tried = {name.replace("_", "-") for name in test_rules.RULES[kind]} | {"endorsements-current"}
+    made = set(check_ids(read_policy(template(kind), kind)))
+    assert (made - tried, tried - made) == (set(), set())
 
 
 @pytest.mark.parametrize("page", VERIFIERS)

@@ -221,3 +221,9 @@ def test_bytes_are_kept_and_verify_raises() -> None:
 def test_whatever_the_bytes(data: bytes) -> None:
     with pytest.raises(ParseError):
         examined(data)
+
+
+def test_the_end_of_a_value_can_not_be_moved() -> None:
+    moved = (tpm.PCRS[0] + tpm.PCRS[1][:1], tpm.PCRS[1][1:], *tpm.PCRS[2:])
+    with pytest.raises(ParseError, match="33 bytes"):
+        examined(tpm.azure(pcrs=moved))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UnavailableError
 from enarx.formats.evidence.cca import Evidence
+from enarx.formats.evidence.detect import detect
 from enarx.verify import Roots
 from enarx.verify.cca import CHECKS, examine_cca, verify_cca
 from enarx.verify.examination import Examination
@@ -163,3 +164,49 @@ def test_bytes_are_kept() -> None:
 def test_whatever_the_bytes(data: bytes) -> None:
     with pytest.raises(ParseError):
         examined(data)
+
+
+def wrapped(**changes: Any) -> bytes:
+    """A token in its newer form."""
+    entries: dict[Any, Any] = {
+        44234: [263, arm.sign(arm.platform(), "platform")],
+        44241: [263, arm.sign(arm.realm(), "realm"), 4],
+    }
+    return cbor2.dumps(cbor2.CBORTag(907, entries | changes))
+
+
+def test_the_newer_form() -> None:
+    assert examined(wrapped()).status == "authentic"
+    assert examined(wrapped(__cmwc_t="tag:x")).status == "authentic"
+    assert detect(wrapped()) == "cca"
+
+
+@pytest.mark.parametrize(
+    "entry", [b"", [263], [263, b"", 4, 4], [262, arm.sign(arm.platform(), "platform")], [263, "x"]]
+)
+def test_what_is_no_entry_of_it(entry: object) -> None:
+    value = cbor2.loads(wrapped()).value
+    with pytest.raises(ParseError):
+        examined(cbor2.dumps(cbor2.CBORTag(907, dict(value) | {44234: entry})))
+
+
+def headers(protected: dict[int, Any], unprotected: dict[int, Any]) -> bytes:
+    """A token whose platform's headers are these."""
+    first = cbor2.loads(arm.sign(arm.platform(), "platform", protected=cbor2.dumps({1: -35, **protected}))).value
+    first = cbor2.dumps(cbor2.CBORTag(18, [first[0], unprotected, *first[2:]]))
+    return cbor2.dumps(cbor2.CBORTag(399, {44234: first, 44241: arm.sign(arm.realm(), "realm")}))
+
+
+def test_headers_that_name_keys_are_passed_over() -> None:
+    assert examined(headers({4: b"kid", 34: [-16, b"x"]}, {33: b"certificate"})).status == "authentic"
+
+
+@pytest.mark.parametrize(("protected", "unprotected"), [({2: [99], 99: 1}, {}), ({}, {1: -35}), ({99: 1}, {})])
+def test_other_headers_are_not(protected: dict[int, Any], unprotected: dict[int, Any]) -> None:
+    with pytest.raises(ParseError):
+        examined(headers(protected, unprotected))
+
+
+def test_a_platform_has_software() -> None:
+    with pytest.raises(ParseError, match="2399"):
+        examined(arm.token(arm.platform(c2399=[])))

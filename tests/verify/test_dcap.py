@@ -12,6 +12,8 @@ from typing import Any
 
 import dcap_qvl
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -551,3 +553,91 @@ def test_out_of_date_is_authentic(evidence_dir: Path) -> None:
 
 def test_no_key_signs_nothing() -> None:
     assert not signed(None, b"", b"")
+
+
+def chain(**changes: Any) -> Examination:
+    """A quote with one of its certificates changed; `of` says which, 0 is the machine's."""
+    of = changes.pop("of")
+    made: list[bytes] = [forge.pck(), forge.platform(), forge.root()]
+    names = ((forge.PCK, forge.PLATFORM), (forge.PLATFORM, forge.ROOT), (forge.ROOT, forge.ROOT))
+    made[of] = forge.certificate(*names[of], authority=of > 0, extension=None if of else forge.machine(), **changes)
+    trusted = Roots(intel=(pin(made[2]),))
+    return examined(forge.quote(chain=tuple(made)), forge.collateral(), trusted=trusted)
+
+
+@pytest.mark.parametrize("of", [0, 1, 2])
+def test_a_critical_extension_that_nobody_knows(of: int) -> None:
+    assert outcomes(chain(of=of, more=((forge.ODD, True),)))["pck-chain"] == FAILED
+    assert outcomes(chain(of=of, more=((forge.ODD, False),)))["pck-chain"] == PASSED
+
+
+@pytest.mark.parametrize("of", [1, 2])
+@pytest.mark.parametrize("usage", [forge.usage(certificates=True), forge.usage(lists=True)])
+def test_an_authority_may_sign_certificates_and_lists(of: int, usage: Any) -> None:
+    assert outcomes(chain(of=of, more=((usage, True),)))["pck-chain"] == FAILED
+    good = forge.usage(certificates=True, lists=True)
+    assert outcomes(chain(of=of, more=((good, True),)))["pck-chain"] == PASSED
+
+
+@pytest.mark.parametrize("extension", [x509.DeltaCRLIndicator(1), forge.ODD])
+def test_a_list_of_a_part_is_none(extension: Any) -> None:
+    with pytest.raises(ParseError, match="not a list of all"):
+        examined(forge.quote(), forge.collateral(machines=forge.revoked(forge.PLATFORM, more=(extension,))))
+
+
+def test_a_list_as_pem() -> None:
+    lists = forge.revoked(forge.PLATFORM).public_bytes(Encoding.PEM).decode()
+    assert examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists})).status == "authentic"
+    with pytest.raises(ParseError, match="can not be read"):
+        examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists[:60]}))
+
+
+def test_an_enclave_or_a_module_can_not_be_configured() -> None:
+    for status in ("ConfigurationNeeded", "SWHardeningNeeded", "OutOfDateConfigurationNeeded"):
+        with pytest.raises(ParseError, match=status):
+            forged(qe=forge.identity(tcbLevels=[forge.level(status, svn=forge.QE_SVN)]))
+
+
+def test_a_module_of_major_version_0_is_the_one_beside_the_levels() -> None:
+    other = {"id": "TDX_00", "mrsigner": "11" * 48, "attributes": "00" * 8, "attributesMask": "ff" * 8, "tcbLevels": []}
+    body = forge.domain(tee_tcb_svn=(0, bytes([5, 0]) + bytes([3]) * 14))
+    assert forged(tcb=forge.info(tdxModuleIdentities=[other]), body=body).status == "authentic"
+
+
+WORSE: dict[str, Callable[[], bytes]] = {
+    "another authority's list": lambda: forge.collateral(machines=forge.revoked(forge.PROCESSOR)),
+    "an identity that has ended": lambda: forge.collateral(qe=forge.identity(nextUpdate=forge.date(NOW - 1))),
+    "TCB info that nobody signed": lambda: forge.collateral(info_by="nobody"),
+    "for another PCE": lambda: forge.collateral(tcb=forge.info(pceId="0100")),
+    "for the other TEE": lambda: forge.collateral(forge.SGX),
+    "an older evaluation": lambda: forge.collateral(tcb=forge.info(tcbEvaluationDataNumber=1)),
+    "no collateral": lambda: b'{"tcb_info": ""}',
+}
+
+
+@pytest.mark.parametrize("name", WORSE)
+def test_of_several_collaterals_the_newest_that_holds(name: str) -> None:
+    for both in ((WORSE[name](), forge.collateral()), (forge.collateral(), WORSE[name]())):
+        claims: Any = examined(forge.quote(), *both).verified().claims
+        assert claims.tcb_evaluation_number == 17
+
+
+def test_any_list_may_revoke() -> None:
+    old = forge.collateral(
+        tcb=forge.info(tcbEvaluationDataNumber=1), machines=forge.revoked(forge.PLATFORM, forge.SERIALS[forge.PCK])
+    )
+    assert outcomes(examined(forge.quote(), old, forge.collateral()))["revocation"] == FAILED
+    nobody = forge.revoked(forge.PLATFORM, forge.SERIALS[forge.PCK], signer=forge.ROOT)
+    assert examined(forge.quote(), forge.collateral(machines=nobody), forge.collateral()).status == "authentic"
+
+
+def test_two_certificates_are_no_chain_for_two_collaterals() -> None:
+    short = forge.quote(chain=(forge.pck(), forge.root()))
+    assert outcomes(examined(short, forge.collateral(), forge.collateral(qe=forge.identity())))["pck-chain"] == FAILED
+
+
+def test_extended_reports() -> None:
+    """TD 1.5 with what is bound now beside what was bound at first."""
+    body = forge.domain(885, now=(829, b"\5" * 48))
+    claims: Any = examined(forge.quote(version=5, body=body), forge.collateral()).verified().claims
+    assert (claims.mr_service_td, claims.current_service_td) == (bytes(48), b"\5" * 48)

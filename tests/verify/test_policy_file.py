@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from enarx.errors import UsageError
@@ -115,6 +117,8 @@ def test_values_of_a_kind() -> None:
         (SNP.replace("0x1 }", "-1 }"), "a mask of bits"),
         (SNP.replace("microcode = 219", "microcode = 256"), "wanted 0 to 255"),
         (SNP.replace("microcode = 219", "ucode = 219"), "unknown key 'ucode'"),
+        (SNP.replace(", microcode = 219", ""), "milan without microcode"),
+        (SNP.replace("genoa = { bootloader", "genoa = { fmc = 0, bootloader"), "unknown key 'fmc'"),
         (SNP.replace("milan = {", "rome = {"), "unknown key 'rome'"),
         (SNP.split("# Floors")[0] + "reported_tcb = 3\ncommitted_tcb = 3\nlaunch_tcb = 3", "wanted a table"),
         (SNP.split("# Floors")[0] + "reported_tcb = {}\ncommitted_tcb = 3\nlaunch_tcb = 3", "without a product"),
@@ -124,6 +128,36 @@ def test_values_of_a_kind() -> None:
 def test_values_of_a_kind_that_are_none(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_policy(text, "p")
+
+
+HUGE = f"0x{'f' * 5000}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("debug = false", f"debug = {HUGE}", "debug"),
+        ("svn = ", f"svn = {HUGE} # ", "svn"),
+        ("0x1 }", f"{HUGE} }}", "launch_mitigations.at_least"),
+        ("microcode = 219", f"microcode = {HUGE}", "reported_tcb.at_least.milan.microcode"),
+    ],
+)
+def test_integers_have_64_bits(old: str, new: str, path: str) -> None:
+    with pytest.raises(UsageError, match=rf"^p:\d+:\d+: {re.escape(path)} is an integer of more than 64 bits$"):
+        read_policy(SNP.replace(old, new, 1), "p")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"x = {'[' * 490}{{'a'=1}}{']' * 490}", "p:1:37: nested more than 32 deep"),
+        (f"a{'.a' * 60_000} = 1", "p:1:64: a key of more than 32 parts"),
+    ],
+)
+def test_depth_has_its_place(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_policy(text, "p")
+    assert caught.value.message == said
 
 
 def test_no_policy_of_no_kind() -> None:

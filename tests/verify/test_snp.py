@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,6 +200,43 @@ BAD_EXTENSION = amd.certificate(
 def test_what_is_no_certificate_is_passed_over(junk: bytes) -> None:
     assert examined(REPORT, junk, ARK, ASK, VCEK, CRL).status == "authentic"
     assert examined(REPORT, ARK, ASK, junk).status == "undecided"
+
+
+def test_a_list_of_changes_is_none() -> None:
+    found = examined(REPORT, ARK, ASK, VCEK, amd.crl(more=(x509.DeltaCRLIndicator(1),)))
+    assert outcomes(found)["revocation"] == NOT_CHECKED
+
+
+def test_any_list_may_revoke() -> None:
+    for lists in ((CRL, amd.crl([7])), (amd.crl([7]), CRL)):
+        assert outcomes(examined(REPORT, ARK, ASK, VCEK, *lists))["revocation"] == FAILED
+
+
+def test_false_issuers_do_no_harm() -> None:
+    false_ask = amd.certificate("SEV-Genoa", "ARK-Genoa", amd.rsa_key("x"), amd.rsa_key("x"))
+    false_ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.rsa_key("x"), amd.rsa_key("x"))
+    assert examined(REPORT, false_ask, false_ark, ARK, ASK, VCEK, CRL).status == "authentic"
+    assert examined(REPORT, ARK, ASK, VCEK, CRL, false_ark, false_ask).status == "authentic"
+
+
+def test_a_critical_extension_that_nobody_knows() -> None:
+    odd = amd.vcek(critical={"1.2.3": b""})
+    assert outcomes(examined(REPORT, ARK, ASK, odd, CRL))["signing-certificate"] == NOT_CHECKED
+
+
+def test_machines_that_are_behind_are_told_so() -> None:
+    old = dict.fromkeys(
+        ("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), bytes([9, 0, 0, 0, 0, 0, 22, 84])
+    )
+    given = (ARK, ASK, amd.vcek(tcb=old["reported_tcb"]), CRL)
+    said = [f for f in examined(amd.sign(amd.blank(**old)), *given).forecast if f.until is None]
+    assert [f.id for f in said] == ["committed-tcb"]
+    assert said[0].reason.endswith("bootloader 9 (10), snp 22 (23)")
+
+
+def test_a_policy_with_bits_that_nobody_knows() -> None:
+    with pytest.raises(ParseError, match="bits that are not known"):
+        examined(amd.sign(amd.blank(policy=0x30000 | 1 << 26)))
 
 
 def test_other_certificates_are_passed_over() -> None:

@@ -246,3 +246,27 @@ def test_whatever_the_parts(data: bytes) -> None:
             part.from_bytes(data)
         except ParseError:
             continue
+
+
+def test_a_quote_of_no_register() -> None:
+    with pytest.raises(ParseError, match="no register"):
+        Quote.from_bytes(tpm.quote(select=tpm.selection(())))
+
+
+def test_the_end_of_a_value_can_not_be_moved() -> None:
+    """The digest is the same, wherever one ends and the next begins."""
+    moved = (tpm.PCRS[0] + tpm.PCRS[1][:1], tpm.PCRS[1][1:], *tpm.PCRS[2:])
+    with pytest.raises(ParseError, match="33 bytes"):
+        examined(tpm.attestation(pcrs=moved))
+
+
+def test_a_certificate_of_a_key_that_nobody_knows() -> None:
+    odd = tpm.certificate("ak", "issuer", key=tpm.ec_key()).replace(
+        bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")
+    )
+    assert outcomes(certified(odd, ISSUER, ROOT))["key-provenance"] == NOT_CHECKED
+
+
+def test_sha1_vouches_for_nothing() -> None:
+    weak = ISSUER.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105"))
+    assert outcomes(certified(AK, weak, ROOT))["key-provenance"] == NOT_CHECKED

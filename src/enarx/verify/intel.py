@@ -57,21 +57,19 @@ def certificate(der: bytes) -> Certificate | None:
     found, known = load(der), link(der)
     if found is None or known is None:
         return None
-    try:
-        with quietly():
-            names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            return Certificate(
-                der=der,
-                name=str(names[0].value) if len(names) == 1 else "",
-                subject=known.subject,
-                issuer=known.issuer,
-                serial=found.serial_number,
-                start=known.start,
-                end=known.end,
-                authority=known.depth >= 0 and known.signs_certificates and known.signs_lists,
-            )
-    except UNREADABLE:
-        return None
+    with quietly():
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        serial = found.serial_number
+    return Certificate(
+        der=der,
+        name=str(names[0].value) if len(names) == 1 else "",
+        subject=known.subject,
+        issuer=known.issuer,
+        serial=serial,
+        start=known.start,
+        end=known.end,
+        authority=known.depth >= 0 and known.signs_certificates and known.signs_lists,
+    )
 
 
 def key(der: bytes) -> ec.EllipticCurvePublicKey | None:

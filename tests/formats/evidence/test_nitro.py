@@ -149,3 +149,23 @@ def test_whatever_the_bytes(data: bytes) -> None:
     except ParseError:
         return
     assert value is None or isinstance(value, (bool, int, bytes, str, list, dict, cbor2.CBORTag))
+
+
+@pytest.mark.parametrize(
+    "data", ["1817", "190017", "1a0000ffff", "1b00000000ffffffff", "f90000", "fa00000000", "81f97e00"]
+)
+def test_every_encoding_where_a_format_wants_it(data: str) -> None:
+    decode(bytes.fromhex(data), "test", variant=True)
+
+
+@pytest.mark.parametrize("data", ["a20102180103", "a26161017801616102", "f7", "c000", "f820", "1c", "fc00"])
+def test_even_there_not_everything(data: str) -> None:
+    with pytest.raises(ParseError):
+        decode(bytes.fromhex(data), "test", variant=True)
+
+
+def test_a_tpm_of_aws_is_no_enclave() -> None:
+    fields = aws.payload()
+    fields["nitrotpm_pcrs"] = fields.pop("pcrs")
+    with pytest.raises(ParseError, match="no enclave"):
+        Evidence.from_bytes(aws.document(fields))

@@ -68,6 +68,7 @@ def test_a_table() -> None:
     assert certificate_table(table) == (b"ab", b"d")
     assert split(GOOD + table) == (GOOD, (b"ab", b"d"))
     assert split(GOOD) == (GOOD, ())
+    assert certificate_table(entry(VCEK, 0, 0) + entry(VCEK, 72, 1) + bytes(24) + b"a") == (b"a",)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,8 @@ def test_a_table() -> None:
         (entry(VCEK, 2**32 - 1, 2**32 - 1) + bytes(24), "outside"),
         (entry(b"\1" * 16, 24 * 40, 0) * 40, "over 32"),
         (b"", "no empty entry"),
+        (entry(VCEK, 72, 80) + entry(VCEK, 74, 78) + bytes(24) + bytes(80), "over another"),
+        (bytes((1 << 20) + 1), "at most"),
     ],
 )
 def test_what_is_no_table(table: bytes, said: str) -> None:

@@ -173,14 +173,14 @@ def certificate_table(data: bytes) -> tuple[bytes, ...]:
         if not any(entry):
             return tuple(found)
         start, size = _number(entry, 16, 4), _number(entry, 20, 4)
+        if not size:
+            continue  # a place that the host has nothing for
         if start + size > len(data) or start < (i + 1) * ENTRY:
             raise ParseError("table-entry", f"entry {i} lies outside of the table", what=TABLE, offset=i * ENTRY)
         total += size
         if total > len(data):
             raise ParseError("table-entry", f"entry {i} lies over another", what=TABLE, offset=i * ENTRY)
         guid = entry[:16]
-        if not size:
-            continue  # a place that the host has nothing for
         if guid in GUIDS or guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] + guid[8:] in GUIDS:
             found.append(data[start : start + size])
     raise ParseError("table-size", f"over {MAX_ENTRIES} entries", what=TABLE)
