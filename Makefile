@@ -1,4 +1,4 @@
-# make demo | test | check | bench | fuzz | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
+# make demo | test | check | cover | bench | fuzz | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
 PYTHON ?= python3
 SECONDS ?= 600
 UV := 0.13.9
@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench fuzz examples clean .venv
+.PHONY: demo test check cover bench fuzz examples clean .venv
 
 demo: $(VENV)
 	.venv/bin/python examples/demo.py
@@ -25,6 +25,11 @@ check: $(VENV)
 bench: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group bench --inexact
 	.venv/bin/python bench/run.py
+
+# Every branch of what reads and judges evidence is taken by some test.
+cover: $(VENV)
+	.venv/bin/coverage run --branch -m pytest -q tests/formats tests/verify tests/cli/test_evidence.py tests/cli/test_event_logs.py
+	.venv/bin/coverage report --skip-covered --show-missing --fail-under=100 --include='src/enarx/formats/evidence/*,src/enarx/verify/*'
 
 # Fuzzes everything that reads a host's or a vendor's bytes; goes on from where it was. An input that fails is left in .fuzz.
 fuzz: $(VENV)

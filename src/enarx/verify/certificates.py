@@ -182,8 +182,7 @@ def _may_follow(found: tuple[bytes, ...], by: bytes) -> bool:
 def issued(by: bytes, of: bytes) -> bool:
     """Is one certificate (DER) signed by the other's key, with SHA-2, and of its name?"""
     issuer, certificate = load(by), load(of)
-    if issuer is None or certificate is None or link(of) is None:
-        return False
+    assert issuer is not None and certificate is not None  # noqa: PT018  # they have been read
     try:
         if certificate.signature_hash_algorithm is None or certificate.signature_hash_algorithm.name not in SHA2:
             return False
