@@ -71,6 +71,8 @@ def test_bundled_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     [
         ["fetch", "report", "-o", "bundle", "--kind", "other"],
         ["fetch", "report", "-o", "bundle", "--kds-url", "http://elsewhere.example"],
+        ["fetch", "report", "-o", "bundle", "--kds-url", "http://["],
+        ["fetch", "report", "-o", "bundle", "--kds-url", "https://a..b"],
         ["fetch", "missing", "-o", "bundle"],
         ["fetch", "report", "-o", "/proc/no/such"],
         ["bundle", "report", "-o", "bundle"],

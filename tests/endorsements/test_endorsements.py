@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.endorsements.vendor import (
     CRL_PATH,
     VCEK,
     VCEK_PATH,
+    Endless,
     Vendor,
     plays_amd,
     plays_intel,
@@ -94,10 +96,26 @@ def test_all_of_amd_once(tmp_path: Path, vendor: Vendor, patience: Patience) -> 
     assert vendor.asked == [VCEK_PATH, CHAIN_PATH, CRL_PATH]
 
 
+@pytest.mark.parametrize("path", [VCEK_PATH, CHAIN_PATH])
+def test_what_its_issuer_did_not_sign_is_not_kept(
+    tmp_path: Path, vendor: Vendor, patience: Patience, path: str
+) -> None:
+    good = vendor.answers[path][2]
+    other = amd.rsa_key("other")
+    forged = {VCEK_PATH: amd.vcek(by=other), CHAIN_PATH: intel.pem(amd.ask(by=other), ARK).encode()}
+    vendor.says(path, forged[path])
+    with pytest.raises(UnavailableError, match="not signed by") as caught:
+        kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS)
+    assert caught.value.code == "endorsement-wrong"
+    vendor.says(path, good)
+    assert kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS) == VCEK
+
+
 def test_turin_has_short_ids(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
     chip = bytes(range(8))
     der = amd.vcek("Turin", tcb=amd.TCB["turin"], chip=chip)
     vendor.says("/vcek/v1/Turin/0001020304050607?fmcSPL=01&blSPL=01&teeSPL=00&snpSPL=02&ucodeSPL=71", der)
+    vendor.says("/vcek/v1/Turin/cert_chain", intel.pem(amd.ask("Turin"), amd.ark("Turin")).encode())
     assert kds(tmp_path, vendor, patience).vcek("turin", chip.ljust(64, b"\0"), (1, 1, 0, 2, 71)) == der
 
 
@@ -110,7 +128,7 @@ def test_lists_are_kept_until_their_end_and_certificates_for_ever(
         later = kds(tmp_path, vendor, patience, now)
         later.crl("genoa", "vcek")
         later.vcek("genoa", amd.CHIP, PARTS)
-    assert vendor.asked == [CRL_PATH, VCEK_PATH, CRL_PATH]
+    assert vendor.asked == [CRL_PATH, VCEK_PATH, CHAIN_PATH, CRL_PATH]
 
 
 def test_nothing_stale_when_the_vendor_is_gone(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
@@ -122,17 +140,25 @@ def test_nothing_stale_when_the_vendor_is_gone(tmp_path: Path, vendor: Vendor, p
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda b: b[:-1], lambda b: b"", lambda b: b"{}\n" + b, lambda b: b"[]\n", lambda b: b.replace(b"null", b"true")],
-    ids=["cut", "empty", "no head", "a list", "no date"],
+    [
+        lambda b: b[:-1],
+        lambda b: b"",
+        lambda b: b"{}\n" + b,
+        lambda b: b"[]\n",
+        lambda b: b.replace(b"null", b"true"),
+        lambda b: b.replace(b'"name"', b'"eman"'),
+        lambda b: b"[" * 4000 + b"\n" + b,
+    ],
+    ids=["cut", "empty", "no head", "a list", "no date", "no name", "deep"],
 )
 def test_a_spoilt_file_is_fetched_anew(
     tmp_path: Path, vendor: Vendor, patience: Patience, spoil: Callable[[bytes], bytes]
 ) -> None:
     kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS)
-    (file,) = [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"]
+    (file,) = [p for p in (tmp_path / "cache").iterdir() if p.read_bytes().endswith(VCEK)]
     file.write_bytes(spoil(file.read_bytes()))
     assert kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS) == VCEK
-    assert len(vendor.asked) == 2
+    assert vendor.asked == [VCEK_PATH, CHAIN_PATH, VCEK_PATH]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +192,8 @@ def test_what_passes(tmp_path: Path, vendor: Vendor, patience: Patience, faults:
         (404, {}, "endorsement-unknown", 1),
         (403, {}, "endorsement-refused", 1),
         (302, {"Location": "https://elsewhere.example/"}, "endorsement-redirect", 1),
+        (301, {"Location": "http://["}, "endorsement-redirect", 1),
+        (308, {}, "endorsement-redirect", 1),
     ],
 )
 def test_what_does_not_pass(
@@ -198,10 +226,27 @@ def test_too_slow(tmp_path: Path, vendor: Vendor, patience: Patience, monkeypatc
     assert (caught.value.code, len(patience.waited)) == ("endorsement-fetch", 4)
 
 
-def test_too_slow_in_all(tmp_path: Path, vendor: Vendor, patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "WHOLE", -1.0)
-    with pytest.raises(UnavailableError):
+ENDLESS = {
+    "status": Endless(b"", b"H"),
+    "100 Continue": Endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a header": Endless(b"HTTP/1.1 200 OK\r\n", b"x"),
+    "a body": Endless(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"),
+    "a chunk's size": Endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "trailers": Endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"a: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_too_slow_in_all(
+    tmp_path: Path, vendor: Vendor, patience: Patience, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Never silent, and never whole."""
+    monkeypatch.setattr(web, "WHOLE", 0.1)
+    monkeypatch.setattr(web, "ATTEMPTS", 2)
+    vendor.faults = [ENDLESS[name]] * 2
+    with pytest.raises(UnavailableError, match="not whole after 0 s, 2 times") as caught:
         kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS)
+    assert (caught.value.code, len(patience.waited)) == ("endorsement-fetch", 1)
 
 
 WRONG: dict[str, Callable[[], bytes]] = {
@@ -222,6 +267,14 @@ def test_what_was_not_asked_for(tmp_path: Path, vendor: Vendor, patience: Patien
     assert caught.value.code == "endorsement-wrong"
     vendor.says(VCEK_PATH, VCEK)
     assert kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS) == VCEK  # nothing wrong was kept
+
+
+@pytest.mark.parametrize("text", ["A", "AAAAA", "MIIB", "A=AA"])
+def test_a_chain_that_is_none(tmp_path: Path, vendor: Vendor, patience: Patience, text: str) -> None:
+    vendor.says(CHAIN_PATH, f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n".encode())
+    with pytest.raises(UnavailableError) as caught:
+        kds(tmp_path, vendor, patience).issuers("genoa", "vcek")
+    assert caught.value.code == "endorsement-wrong"
 
 
 def test_another_chain_and_no_list(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
@@ -247,7 +300,7 @@ def test_one_asks_and_all_have_it(tmp_path: Path, vendor: Vendor, patience: Pati
     vendor.hold.set()
     for thread in threads:
         thread.join()
-    assert (found, len(vendor.asked)) == ([VCEK] * 8, 1)
+    assert (found, vendor.asked) == ([VCEK] * 8, [VCEK_PATH, CHAIN_PATH])
 
 
 def _in_another_process(path: Path, url: str, sent: Any) -> None:
@@ -266,13 +319,31 @@ def test_one_process_asks_and_the_other_has_it(tmp_path: Path, vendor: Vendor) -
     assert sent.get(timeout=20) == sent.get(timeout=20) == len(VCEK)
     for process in both:
         process.join()
-    assert len(vendor.asked) == 1
+    assert vendor.asked == [VCEK_PATH, CHAIN_PATH]
 
 
-@pytest.mark.parametrize("url", ["", "kds", "ftp://x/", "http://kds.example.com", "https://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "kds", "ftp://x/", "http://kds.example.com", "https://"),
+        *("http://[", "https://[x]", "https://a..b", f"https://{'a' * 300}", "https://h:99999999", "https://h:abc"),
+        *("https://h\n", "https://h/ x", "https://h/\x1b", "https://h/\xe9", "https://\xfc", "https://\udcff"),
+    ],
+)
 def test_where_nobody_is_asked(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         Web(url)
+    assert caught.value.code == "endorsement-url"
+    assert caught.value.message.isprintable()
+
+
+def test_a_name_that_nobody_has(patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: Any, **__: Any) -> Any:
+        raise UnicodeError("label empty or too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(UnavailableError):
+        Web("https://host", sleep=patience.waited.append).get("/")
 
 
 @pytest.mark.parametrize(("tee", "kind"), [(intel.SGX, "sgx"), (intel.TDX, "tdx")])
@@ -406,6 +477,18 @@ def test_what_each_is() -> None:
     }
     for what, data in said.items():
         assert described(data, "").what.startswith(what)
+
+
+MALFORMED = "not readable: a name or a date in it is malformed"
+
+
+@pytest.mark.parametrize(("data", "what"), [(ARK, MALFORMED), (intel.platform(), MALFORMED), (CRL, "not known")])
+def test_a_name_that_is_malformed(data: bytes, what: str) -> None:
+    """`cryptography` reads the names of certificates late."""
+    for name in (b"ARK-Genoa", b"Intel SGX PCK Platform CA"):
+        while (at := data.find(b"\x0c" + bytes([len(name)]) + name)) >= 0:
+            data = data[:at] + b"\x07" + data[at + 1 :]  # a type of text that no name has
+    assert described(data, "").what == what
 
 
 def test_a_bundle_comes_back() -> None:

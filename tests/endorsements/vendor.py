@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote
@@ -17,16 +18,28 @@ from tests.forge import amd, intel
 Said = tuple[int, dict[str, str], bytes]
 
 
+@dataclass
+class Endless:
+    """An answer that begins so, and goes on so."""
+
+    start: bytes
+    more: bytes
+
+
 class Vendor:
-    """`answers` by path, `faults` given out before them in turn; `asked` is every path, in order."""
+    """`answers` by path, `faults` given out before them in turn; `asked` is every path, in order.
+
+    A fault in bytes is sent as it is; `Endless` goes on until nobody listens.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Said] = {}
-        self.faults: list[Said | bytes] = []
+        self.faults: list[Said | bytes | Endless] = []
         self.asked: list[str] = []
         self.url = ""
         self.hold = threading.Event()
         self.hold.set()
+        self.over = threading.Event()
 
     def says(self, path: str, body: bytes, **headers: str) -> None:
         """200 with this."""
@@ -45,6 +58,11 @@ def running() -> Iterator[Vendor]:
             vendor.asked.append(self.path)
             vendor.hold.wait(10)
             said = vendor.faults.pop(0) if vendor.faults else vendor.answers.get(self.path, (404, {}, b""))
+            if isinstance(said, Endless):
+                self.wfile.write(said.start)
+                while not vendor.over.wait(0.01):
+                    self.wfile.write(said.more)
+                said = b""
             if isinstance(said, bytes):  # as it is, and then nothing more
                 self.wfile.write(said)
                 self.close_connection = True
@@ -72,6 +90,7 @@ def running() -> Iterator[Vendor]:
         yield vendor
     finally:
         vendor.hold.set()
+        vendor.over.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -131,7 +131,7 @@ def test_an_integer_has_64_bits(number: str) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a=", "}"), ("[{a=", "}]")])
 def test_depth_is_refused_where_it_is_too_much(opening: str, closing: str) -> None:
-    for depth in (33, 100):
+    for depth in (33, 100, 490, 100_000):
         with pytest.raises(UsageError, match=r"^x:1:\d+: nested more than 32 deep$"):
             loads(f"x = {opening * depth}0{closing * depth}", "x")
 

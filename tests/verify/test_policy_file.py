@@ -138,7 +138,11 @@ HUGE = f"0x{'f' * 5000}"
     [
         ("debug = false", f"debug = {HUGE}", "debug"),
         ("svn = ", f"svn = {HUGE} # ", "svn"),
-        ("0x1 }", f"{HUGE} }}", "launch_mitigations.at_least"),
+        (
+            "launch_mitigations = { at_least = 0x1 }",
+            f"launch_mitigations.at_least = {HUGE}",
+            "launch_mitigations.at_least",
+        ),
         ("microcode = 219", f"microcode = {HUGE}", "reported_tcb.at_least.milan.microcode"),
     ],
 )

@@ -1,4 +1,7 @@
-"""What people and machines see: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr."""
+"""What people and machines see: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr.
+
+Text may be a host's, or whoever's made the evidence: what reaches a terminal goes through `printable`. JSON escapes by itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from enarx.errors import (
     AppraisalError,
@@ -54,8 +57,17 @@ def coloured() -> bool:
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
+def printable(text: str, stream: TextIO) -> str:
+    """The text without anything that could drive a terminal or that the stream can not encode: that is written as an escape."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    encoding = stream.encoding or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def say(line: str, *, colour: str = "") -> None:
-    """One line on stderr."""
+    """One line on stderr; a newline in front of it is kept."""
+    start = "\n" if line.startswith("\n") else ""
+    line = start + printable(line[len(start) :], sys.stderr)
     text = f"\033[{colour}m{line}\033[0m" if colour and coloured() else line
     print(text, file=sys.stderr, flush=True)
 
@@ -84,10 +96,16 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=2, sort_keys=True))
 
 
+def show(line: str) -> None:
+    """One line on stdout, for people."""
+    print(printable(line, sys.stdout))
+
+
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
     """Columns as wide as they must be."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    for row in (header, *rows):
+    shown = [[printable(cell, sys.stdout) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
+    for row in shown:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

@@ -28,7 +28,8 @@ class Kds:
     def vcek(self, product: str, chip: bytes, parts: tuple[int, ...]) -> bytes:
         """The certificate of a chip (`chip` as its report has it) at a TCB, in DER; of a part that is not there -1.
 
-        UnavailableError if the service has none, or is not to be reached.
+        It is held against its issuers before it is kept: what is kept has no end. UnavailableError if the service has none,
+        or is not to be reached.
         """
         hwid = chip[:8] if product == "turin" else chip
         levels = "&".join(f"{name}={part:02d}" for name, part in zip(SPL, parts, strict=True) if part >= 0)
@@ -39,6 +40,9 @@ class Kds:
             found = _certificates(path, (der,))
             if [(c.role, c.product, c.hwid, c.parts) for c in found] != [("vcek", product, hwid, parts)]:
                 raise _wrong(path, "the certificate of this chip at this TCB")
+            issuer, root = self.issuers(product, "vcek")
+            if not amd.chain_holds(root, issuer, der):
+                raise _wrong(path, f"signed by the ASK of {product}")
             return der, None
 
         return self._cache.get(self._web.base + path, make)
@@ -49,12 +53,15 @@ class Kds:
 
         def make() -> tuple[bytes, int]:
             text = self._web.get(path).body
-            found = _certificates(path, _chain(text))
+            found = _certificates(path, _chain(path, text))
             if [(c.role, c.product) for c in found] != [(ISSUERS[role], product), ("ark", product)]:
                 raise _wrong(path, f"{ISSUERS[role].upper()} and ARK of {product}")
+            issuer, root = found
+            if not amd.chain_holds(root.der, root.der, issuer.der):
+                raise _wrong(path, "signed by the ARK in it")
             return text, min(c.end for c in found)
 
-        issuer, root = _chain(self._cache.get(self._web.base + path, make))
+        issuer, root = _chain(path, self._cache.get(self._web.base + path, make))
         return issuer, root
 
     def crl(self, product: str, role: str) -> bytes:
@@ -71,8 +78,11 @@ class Kds:
         return self._cache.get(self._web.base + path, make)
 
 
-def _chain(text: bytes) -> tuple[bytes, ...]:
-    return tuple(base64.b64decode(b"".join(block.split())) for block in _PEM.findall(text))
+def _chain(path: str, text: bytes) -> tuple[bytes, ...]:
+    try:
+        return tuple(base64.b64decode(b"".join(block.split())) for block in _PEM.findall(text))
+    except ValueError:
+        raise _wrong(path, "certificates") from None
 
 
 def _certificates(path: str, ders: tuple[bytes, ...]) -> tuple[amd.Certificate, ...]:

@@ -43,8 +43,8 @@ class Cache:
             with open(path, "rb") as file:
                 first, data = file.readline(4096), file.read()
             head = json.loads(first)
-            until, whole = head["until"], head["sha256"] == hashlib.sha256(data).hexdigest()
-        except (OSError, ValueError, TypeError, KeyError):
+            until, whole = head["until"], head["sha256"] == hashlib.sha256(data).hexdigest() and head["name"] == name
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
         fresh = until is None or (isinstance(until, int) and self._clock() < until)
-        return data if whole and fresh and head["name"] == name else None
+        return data if whole and fresh else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enarx.errors import ParseError
 from enarx.formats.bundle import Item
 from enarx.verify import amd, intel
-from enarx.verify.certificates import load
+from enarx.verify.certificates import UNREADABLE, load
 
 
 def described(data: bytes, source: str) -> Item:
@@ -14,6 +14,8 @@ def described(data: bytes, source: str) -> Item:
         found = _collateral(data) or _amd(data) or _certificate(data) or _list(data)
     except ParseError as e:
         found = f"not readable: {e.message}", None
+    except UNREADABLE:
+        found = "not readable: a name or a date in it is malformed", None
     what, until = found or ("not known", None)
     return Item(what=what, source=source, until=until, data=data)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import random
+import re
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,8 +25,9 @@ BUSY = 10.0
 MAX_WAIT = 120.0
 SILENCE = 20.0
 WHOLE = 60.0
-"""Seconds that an answer may be silent, and take in all."""
+"""Seconds that an answer may be silent, and that a whole exchange may take, from the name's look-up to the last byte."""
 
+_ADDRESS = re.compile(r"[!-~]+")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,8 +42,10 @@ class Answer:
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Goes nowhere else: another place is another party."""
 
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
-        """None."""
+    def http_error_302(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any) -> None:
+        """None: not even the address of that place is read."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Web:
@@ -48,11 +54,9 @@ class Web:
     def __init__(
         self, base: str, *, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda line: None
     ) -> None:
-        place = urlsplit(base)
-        if place.scheme not in ("https", "http") or not place.hostname:
-            raise UsageError("endorsement-url", f"{base[:80]!r} is no address", hint="https://host/path")
-        if place.scheme == "http" and place.hostname not in LOOPBACK:
-            raise UsageError("endorsement-url", f"{base[:80]!r}: http is for this machine alone", hint="https://...")
+        scheme, host = _place(base)
+        if scheme == "http" and host not in LOOPBACK:
+            raise UsageError("endorsement-url", f"{base[:80]!a}: http is for this machine alone", hint="https://...")
         self.base = base.rstrip("/")
         self._sleep = sleep
         self._say = say
@@ -64,11 +68,11 @@ class Web:
         said = ""
         for attempt in range(ATTEMPTS):
             try:
-                return self._once(url)
+                return _within(WHOLE, lambda: self._once(url))
             except urllib.error.HTTPError as e:
                 with e:
                     said, wait = f"answered {e.code}", _patience(e, attempt)
-            except (OSError, http.client.HTTPException, _CutError) as e:
+            except (OSError, ValueError, http.client.HTTPException, _CutError) as e:
                 said, wait = str(getattr(e, "reason", "") or e or type(e).__name__)[:120], float(1 << attempt)
             if attempt < ATTEMPTS - 1:
                 wait *= 1 + random.random() / 10  # noqa: S311  # so that many do not come back at one time
@@ -77,7 +81,6 @@ class Web:
         raise UnavailableError("endorsement-fetch", f"{url}: {said}, {ATTEMPTS} times", hint="try again later")
 
     def _once(self, url: str) -> Answer:
-        end = time.monotonic() + WHOLE
         pieces: list[bytes] = []
         size = 0
         with self._opener.open(urllib.request.Request(url), timeout=SILENCE) as answer:  # noqa: S310  # _Web's base
@@ -86,8 +89,6 @@ class Web:
                 size += len(piece)
                 if size > MAX_BODY:
                     raise UnavailableError("endorsement-size", f"{url}: over {MAX_BODY} bytes")
-                if time.monotonic() > end:
-                    raise _CutError(f"not whole after {WHOLE:.0f} s")
             stated = answer.headers.get("Content-Length")
             if stated is not None and stated != str(size):
                 raise _CutError(f"{size} bytes of {stated[:20]}")
@@ -96,6 +97,39 @@ class Web:
 
 class _CutError(Exception):
     """An answer that is not whole."""
+
+
+def _place(base: str) -> tuple[str, str]:
+    """Scheme and host of an address; UsageError if it is none."""
+    try:
+        place = urlsplit(base)
+        scheme, host, _ = place.scheme, place.hostname or "", place.port
+        host.encode("idna")  # refuses names that no look-up takes
+    except ValueError:
+        scheme, host = "", ""
+    if scheme not in ("https", "http") or not host or not _ADDRESS.fullmatch(base):
+        raise UsageError("endorsement-url", f"{base[:80]!a} is no address", hint="https://host/path")
+    return scheme, host
+
+
+def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` gives or raises; _CutError if it has not ended by then.
+
+    A peer that sends on and on is timed out nowhere else: not in headers, not in trailers. The thread that listens to one is
+    left to itself.
+    """
+    answer: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as e:  # noqa: BLE001  # raised again below, where it is waited for
+            answer.set_exception(e)
+
+    threading.Thread(target=run, daemon=True).start()
+    if wait((answer,), seconds).not_done:
+        raise _CutError(f"not whole after {seconds:.0f} s")
+    return answer.result()
 
 
 def _patience(e: urllib.error.HTTPError, attempt: int) -> float:

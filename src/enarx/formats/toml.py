@@ -1,8 +1,8 @@
 """TOML with places: what tomllib reads, and where in the text each key stands.
 
 tomllib decides what is TOML; `_Places` only walks a text that tomllib has accepted, so it may be as simple as it is.
-Before it, `_require_short_keys` looks for what takes tomllib long; after it, nesting and integers have bounds, so that
-whoever reads or shows a value need not mind them.
+Before it, `_require_simple` refuses what tomllib takes long for, or recurses into too deep; after it, depth and integers have
+bounds, so that whoever reads or shows a value need not mind them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _PIECE = re.compile(rf"#[^\n]*|(?:{_STRINGS.pattern})|[.\n=,\[\]{{}}\"']", re.DO
 
 MAX_DEPTH = 32
 """Of a value, tables and arrays counted; also the most parts that a key may have."""
+TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
 
 
 def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
@@ -51,7 +52,7 @@ class _TooMuch(Exception):
 
 
 def _read(text: str, source: str) -> tuple[dict[str, Any], Where]:
-    _require_short_keys(text)
+    _require_simple(text)
     value = _parsed(text, source)
     places = _Places(text).walk()
 
@@ -66,9 +67,9 @@ def _read(text: str, source: str) -> tuple[dict[str, Any], Where]:
     return value, lambda path: _place(text, at(path))
 
 
-def _require_short_keys(text: str) -> None:
-    """Up to where this is no longer TOML: tomllib takes time in the square of a key's parts."""
-    dots = 0
+def _require_simple(text: str) -> None:
+    """No deep brackets and no long keys, up to where this is no longer TOML: there tomllib ends too."""
+    depth = dots = 0
     for found in _PIECE.finditer(text):
         piece = found[0]
         if piece in ('"', "'"):
@@ -79,6 +80,9 @@ def _require_short_keys(text: str) -> None:
                 raise _TooMuch(found.start(), f"a key of more than {MAX_DEPTH} parts")
         elif piece in "\n=,[]{}":
             dots = 0
+            depth += (piece in "[{") - (piece in "]}")
+            if depth > MAX_DEPTH:
+                raise _TooMuch(found.start(), TOO_DEEP)
 
 
 def _items(value: object, path: Path) -> Iterator[tuple[Path, object]]:
@@ -97,8 +101,6 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         said, line, column = found.groups() if found else (str(e), None, None)
         place = f"{line}:{column}" if line else "{}:{}".format(*_place(text, len(text)))
         raise UsageError("config-toml", f"{source}:{place}: not TOML: {said[:1].lower()}{said[1:]}") from None
-    except RecursionError:
-        raise UsageError("config-toml", f"{source}:1:1: not TOML: nested too deeply") from None
     except ValueError:  # tomllib passes on that Python does not turn so many digits into an integer
         number = _LONG.search(text)
         place = "{}:{}".format(*_place(text, number.start() if number else 0))
@@ -139,7 +141,7 @@ class _Places:
 
     def _mark(self, path: Path, at: int) -> None:
         if len(path) > MAX_DEPTH:
-            raise _TooMuch(at, f"nested more than {MAX_DEPTH} deep")
+            raise _TooMuch(at, TOO_DEEP)
         for i in range(1, len(path) + 1):
             self.places.setdefault(path[:i], at)
 

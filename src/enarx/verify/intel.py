@@ -133,6 +133,7 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
     return x509.load_der_x509_crl(der)
 
 
+@lru_cache(maxsize=64)
 def revocation_list(der: bytes) -> List:
     """Of its DER. ParseError."""
     try:

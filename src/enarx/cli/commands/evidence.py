@@ -23,6 +23,7 @@ from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as
 MAX_EVIDENCE = 16 << 20
 MAX_POLICY = 1 << 20
 EXITS = {TRUSTED: 0, AUTHENTIC: 0, UNDECIDED: console.EXIT_UNDECIDED}
+ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
 LOUD = "NOT APPRAISED: that it is authentic says who signed it, not that it is acceptable"
 
 
@@ -51,6 +52,8 @@ def verify(options: argparse.Namespace) -> int:
         raise UsageError("policy", "a verdict needs a policy: nothing says what is acceptable", hint=hint)
     if options.policy and options.authenticity_only:
         raise UsageError("policy", "--authenticity-only appraises nothing: a policy would be left aside")
+    if options.report_data and options.authenticity_only:
+        raise UsageError("report-data", "--authenticity-only appraises nothing: report data would be left aside")
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
@@ -72,7 +75,7 @@ def verify(options: argparse.Namespace) -> int:
         return _unreadable(options, kind, e)
     if options.event_log:
         result = appraise_event_log(result, log)
-    return _finish(options, result, now)
+    return _finish(options, result)
 
 
 def _kind(options: argparse.Namespace, data: bytes) -> str:
@@ -137,12 +140,12 @@ def _hex(text: str) -> bytes:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 
 
-def _finish(options: argparse.Namespace, result: AttestationResult, now: int) -> int:
+def _finish(options: argparse.Namespace, result: AttestationResult) -> int:
     code = EXITS.get(result.status, console.EXIT_REFUSED)
     value = result.to_value()
     value["advisories"] = (value["claims"] or {}).get("advisories", [])
     if options.ear:
-        print(_ear(options.ear, result, now))
+        print(_ear(options.ear, result))
     elif options.json:
         console.show_json(value)
     else:
@@ -164,7 +167,7 @@ def _table(result: AttestationResult) -> None:
         until = (
             "no date known" if entry.until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.until))
         )
-        print(f"forecast: {entry.id} holds until {until}: {entry.reason}")
+        console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
 def _unreadable(options: argparse.Namespace, kind: str, e: ParseError) -> int:
@@ -188,18 +191,18 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError) -> int:
     return console.report(e)
 
 
-def _ear(path: str, result: AttestationResult, now: int) -> str:
+def _ear(path: str, result: AttestationResult) -> str:
     from joserfc import jwk, jwt
     from joserfc.errors import JoseError
 
     from enarx import VERSION
     from enarx.verify.ear import ear
 
-    claims = ear(result, now=now, build=f"enarx {VERSION}")
-    for made, algorithm in ((jwk.ECKey, ""), (jwk.OKPKey, "EdDSA")):
+    claims = ear(result, now=int(time.time()), build=f"enarx {VERSION}")
+    for made in (jwk.ECKey, jwk.OKPKey):
         try:
             key = made.import_key(load(path))
-            name = algorithm or {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}[key.curve_name]
+            name = ALGORITHMS[key.curve_name]
             return jwt.encode({"alg": name}, claims, key, algorithms=[name])
         except (ValueError, TypeError, KeyError, JoseError):
             continue
