@@ -128,7 +128,22 @@ def test_lists_are_kept_until_their_end_and_certificates_for_ever(
         later = kds(tmp_path, vendor, patience, now)
         later.crl("genoa", "vcek")
         later.vcek("genoa", amd.CHIP, PARTS)
-    assert vendor.asked == [CRL_PATH, VCEK_PATH, CHAIN_PATH, CRL_PATH]
+    assert vendor.asked == [
+        CRL_PATH,
+        CHAIN_PATH,
+        VCEK_PATH,
+        CRL_PATH,
+        CHAIN_PATH,
+    ]  # the forge's chain ends with the list
+
+
+def test_a_list_that_the_root_did_not_sign_is_not_kept(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
+    good = vendor.answers[CRL_PATH]
+    vendor.answers[CRL_PATH] = (*good[:2], amd.crl(by=amd.rsa_key("nobody")))
+    with pytest.raises(UnavailableError, match="signed by the ARK"):
+        kds(tmp_path, vendor, patience).crl("genoa", "vcek")
+    vendor.answers[CRL_PATH] = good
+    assert kds(tmp_path, vendor, patience).crl("genoa", "vcek")
 
 
 def test_nothing_stale_when_the_vendor_is_gone(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:

@@ -7,7 +7,7 @@ import re
 
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Web
-from enarx.errors import ParseError, UnavailableError
+from enarx.errors import UnavailableError
 from enarx.verify import amd
 
 URL = "https://kdsintf.amd.com"
@@ -37,7 +37,7 @@ class Kds:
 
         def make() -> tuple[bytes, None]:
             der = self._web.get(path).body
-            found = _certificates(path, (der,))
+            found = amd.sort((der,)).certificates
             if [(c.role, c.product, c.hwid, c.parts) for c in found] != [("vcek", product, hwid, parts)]:
                 raise _wrong(path, "the certificate of this chip at this TCB")
             issuer, root = self.issuers(product, "vcek")
@@ -53,7 +53,7 @@ class Kds:
 
         def make() -> tuple[bytes, int]:
             text = self._web.get(path).body
-            found = _certificates(path, _chain(path, text))
+            found = amd.sort(_chain(path, text)).certificates
             if [(c.role, c.product) for c in found] != [(ISSUERS[role], product), ("ark", product)]:
                 raise _wrong(path, f"{ISSUERS[role].upper()} and ARK of {product}")
             issuer, root = found
@@ -73,6 +73,8 @@ class Kds:
             found = amd.revocation_list(der)
             if found is None:
                 raise _wrong(path, "a revocation list")
+            if not amd.list_signed(self.issuers(product, role)[1], der):
+                raise _wrong(path, f"signed by the ARK of {product}")
             return der, found.end
 
         return self._cache.get(self._web.base + path, make)
@@ -82,13 +84,6 @@ def _chain(path: str, text: bytes) -> tuple[bytes, ...]:
     try:
         return tuple(base64.b64decode(b"".join(block.split())) for block in _PEM.findall(text))
     except ValueError:
-        raise _wrong(path, "certificates") from None
-
-
-def _certificates(path: str, ders: tuple[bytes, ...]) -> tuple[amd.Certificate, ...]:
-    try:
-        return amd.sort(ders).certificates
-    except ParseError:
         raise _wrong(path, "certificates") from None
 
 

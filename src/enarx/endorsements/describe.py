@@ -30,10 +30,7 @@ def _collateral(data: bytes) -> tuple[str, int | None] | None:
 
 
 def _amd(data: bytes) -> tuple[str, int | None] | None:
-    try:
-        found = amd.sort((data,)).certificates
-    except ParseError:
-        return None
+    found = amd.sort((data,)).certificates
     if not found:
         return None
     one = found[0]
