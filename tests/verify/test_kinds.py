@@ -200,7 +200,7 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
     [
         lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=()),
         lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=()),
-        lambda: AttestationResult(status="trusted", kind="snp", claims=claims(), checks=(), forecast=()),
+        lambda: AttestationResult(status="trusted", kind="snp", claims=claims(), rows=(), forecast=()),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),
     ],

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from enarx.formats.evidence.snp import Report, encode
-from enarx.record import replace
+from enarx.record import names, replace
 from enarx.verify import AppraisalPolicy, AttestationResult, Roots, appraise, examine, judge
 from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import Bits, Exactly, Unchecked
@@ -235,6 +235,7 @@ SGX: Rows = OF_VENDOR | {
 OTHER_SEAM = {"mrsigner": "07" * 48, "attributes": "00" * 8, "attributesMask": "ff" * 8}
 OTHER_ATTRIBUTES = {"mrsigner": "00" * 48, "attributes": "01" + "00" * 7, "attributesMask": "ff" * 8}
 SEPT_VE_DISABLE = 1 << 28
+SERVICES = ("mr_service_td", "current_service_td")
 
 
 def module(identity: dict[str, str]) -> dict[str, Any]:
@@ -407,7 +408,6 @@ OF_AZURE: Rows = {
     "restart_count": TPM["restart_count"],
 }
 
-
 KINDS: dict[str, tuple[Callable[..., Given], Rows, int | None, str]] = {
     "snp": (snp, SNP, NOW + 86400 * 300, "tdx"),
     "sgx": (sgx, SGX, NOW + 1000, "tdx"),
@@ -454,6 +454,21 @@ WIDE = {
 }
 """What the policies to begin with have a rule for that accepts all that there is."""
 
+OF_SNP = {"debug", "vmpl", "policy_migration_agent", "platform_alias_check", *TCBS[:3], "revoked", *WIDE}
+OF_SGX = {"debug", "tcb_status", "revoked"}
+OF_TDX = OF_SGX | {"version", "migratable", "td_attributes", "mr_signer_seam", "seam_attributes", *SERVICES}
+BEGINNINGS = {
+    "snp": OF_SNP,
+    "sgx": OF_SGX | {"attributes"},
+    "tdx": OF_TDX | {"sept_ve_disable"},
+    "nitro": {"debug"},
+    "cca": {"debug", "profile"},
+    "tpm": {"debug", "pcr_bank", "ak_certified"},
+    "az-snp-vtpm": OF_SNP | {"secure_boot"},
+    "az-tdx-vtpm": OF_TDX | {"secure_boot"},
+}
+"""What the policies to begin with have a rule for, beside kind and measurement."""
+
 UNKNOWN: dict[tuple[str, str], tuple[dict[str, Any], tuple[str, ...]]] = {
     ("snp", "revoked"): ({"revoked": None}, ()),
     ("snp", "chip_id"): ({"report": {0x1A0: bytes(64)}}, ()),
@@ -488,8 +503,8 @@ def exact(kind: str) -> AppraisalPolicy:
     return replace(beginning(kind), **rules)
 
 
-def without(policy: AppraisalPolicy, *names: str) -> AppraisalPolicy:
-    return replace(policy, **{name: Unchecked(reason=TOGETHER[name]) for name in names})
+def without(policy: AppraisalPolicy, *together: str) -> AppraisalPolicy:
+    return replace(policy, **{name: Unchecked(reason=TOGETHER[name]) for name in together})
 
 
 def judged(kind: str, given: Given, policy: AppraisalPolicy) -> AttestationResult:
@@ -526,14 +541,20 @@ def test_evidence_fails_this_rule_alone(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), cases(Varies))
-def test_so_it_does_where_the_policy_to_begin_with_has_a_rule(kind: str, name: str) -> None:
-    rule = getattr(beginning(kind), name, None)
-    if name != "report_data" and (type(rule) is Unchecked or name in WIDE):
-        row: Any = RULES[kind][name]
-        given = FORGES[kind](**row.changes)
-        assert judged(kind, given, without(beginning(kind), *row.together)).status == TRUSTED
-    else:
+def test_the_policy_to_begin_with_has_the_rules_that_it_should(kind: str, name: str) -> None:
+    if name in BEGINNINGS[kind] - WIDE.keys() | {"measurement", "report_data"}:
         refused_for_this_alone(kind, name, beginning(kind))
+    else:
+        row: Any = RULES[kind][name]
+        policy = without(beginning(kind), *row.together)
+        assert judged(kind, FORGES[kind](**row.changes), policy).status == TRUSTED
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_and_no_others(kind: str) -> None:
+    policy = beginning(kind)
+    rules = {name for name in names(policy) if type(getattr(policy, name)) is not Unchecked}
+    assert rules == BEGINNINGS[kind] | {"kind", "measurement"}
 
 
 @pytest.mark.parametrize(("kind", "name"), cases(Fixed))
@@ -580,9 +601,9 @@ def test_what_is_not_known_is_undecided(kind: str, name: str) -> None:
     changes, together = UNKNOWN[kind, name]
     others = without(exact(kind), *(other for other in together if other != name))
     result = judged(kind, FORGES[kind](**changes), others)
-    made = set(result.checks[-len(others.rules.ids) :])
+    rules = result.checks[-len(others.rules.ids) :]
     assert (result.status, ids(result, FAILED)) == (UNDECIDED, set())
-    assert {check.id for check in made if check.outcome == NOT_CHECKED} == {id_of(name)}
+    assert {check.id for check in rules if check.outcome == NOT_CHECKED} == {id_of(name)}
     left = replace(others, **{name: Unchecked(reason="it is not known")})
     assert judged(kind, FORGES[kind](**changes), left).status == TRUSTED
 

@@ -23,7 +23,9 @@ from enarx.verify.result import (
     AttestationResult,
     Check,
     Claims,
+    Row,
     Unknown,
+    outcomes_of,
     result,
 )
 
@@ -110,7 +112,7 @@ def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
 
 
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
-    until = min((f.until for f in evidence.forecast if f.until is not None), default=now)
+    until = min([f.until for f in evidence.forecast if f.until is not None], default=now)
     return _check(
         "endorsements-current",
         PASSED if now <= until else FAILED,
@@ -133,7 +135,7 @@ def _fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
     )
 
 
-def _fields(claims: Claims, policy: AppraisalPolicy, anchor: str) -> list[Check]:
+def _fields(claims: Claims, policy: AppraisalPolicy, anchor: str) -> list[Row]:
     """One check for each rule. There are some forty of them, so they are made with little ado."""
     rules = policy.rules
     found = rules.claimed(claims)
@@ -147,13 +149,12 @@ def _fields(claims: Claims, policy: AppraisalPolicy, anchor: str) -> list[Check]
         else:
             outcomes[i] = FAILED
             hints[i] = policy._hints.get(rules.ids[i]) or HINTS.get(rules.ids[i], "")
-    rows = zip(rules.ids, outcomes, rules.wanted, found, repeat(anchor), rules.where, hints)
-    return list(map(tuple.__new__, repeat(Check), rows))
+    return list(zip(rules.ids, outcomes, rules.wanted, found, repeat(anchor), rules.where, hints))  # the anchor
 
 
 def _check(id: str, outcome: str, *, wants: object, found: object, anchor: str, where: str) -> Check:
     hint = HINTS.get(id, "") if outcome == FAILED else ""
-    return Check(id=id, outcome=outcome, wants=wants, found=found, anchor=anchor, where=where, hint=hint)
+    return tuple.__new__(Check, (id, outcome, wants, found, anchor, where, hint))
 
 
 def _unreached(id: str, anchor: str) -> Check:
@@ -167,8 +168,8 @@ def _unreached(id: str, anchor: str) -> Check:
     )
 
 
-def _status(made: list[Check]) -> str:
-    outcomes = {check.outcome for check in made}
+def _status(made: list[Row]) -> str:
+    outcomes = outcomes_of(made)
     if not outcomes <= {PASSED, SKIPPED, NOT_CHECKED}:
         return REFUSED
     return UNDECIDED if NOT_CHECKED in outcomes else TRUSTED

@@ -21,6 +21,7 @@ from enarx.verify.result import (
     Claims,
     Forecast,
     make,
+    outcomes_of,
     raise_for,
 )
 
@@ -55,7 +56,7 @@ class Ledger:
 
         If the check of the id `needs`, or of one of several, has not passed, this one is not reached.
         """
-        if needs and not (needs in self._passed if isinstance(needs, str) else self._passed.issuperset(needs)):
+        if needs and needs not in self._passed and not (type(needs) is tuple and self._passed.issuperset(needs)):
             outcome, hint = NOT_REACHED, ""
         elif (found := holds()) is None:
             outcome = NOT_CHECKED
@@ -86,7 +87,7 @@ class Ledger:
         if len(self._made) != len(self._ids):
             raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
         checks = tuple(self._made.values())
-        status = _status({check.outcome for check in checks})
+        status = _status(outcomes_of(checks))
         return make(Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:

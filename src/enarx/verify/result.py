@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
@@ -73,6 +74,18 @@ class Check(Made):
         return show(self.found)
 
 
+Row: TypeAlias = tuple[str, str, object, object, str, str, str]
+"""A check that is not one yet: what `Made` has, in order. Half of the time of a verdict would go into making them."""
+
+
+def outcomes_of(checks: Iterable[Row]) -> set[str]:
+    """What there is among them."""
+    return set(map(_outcome, checks))
+
+
+_outcome: Callable[[Row], str] = itemgetter(1)
+
+
 class Forecast(NamedTuple):
     """What is going to fail: the check of this id holds until then (unix seconds; None: no date is known)."""
 
@@ -109,13 +122,14 @@ class Claims:
 class AttestationResult:
     """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
 
-    `claims` are there once the evidence is authentic. It is neither true nor false: ask `require_trusted`.
+    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such. It is
+    neither true nor false: ask `require_trusted`.
     """
 
     status: str
     kind: str
     claims: Claims | None
-    checks: tuple[Check, ...]
+    rows: tuple[Row, ...]
     forecast: tuple[Forecast, ...]
 
     def __post_init__(self) -> None:
@@ -123,6 +137,11 @@ class AttestationResult:
 
     def __bool__(self) -> Never:
         raise TypeError("a result is neither true nor false: use require_trusted() or its status")
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check that was made, or would have been."""
+        return tuple(tuple.__new__(Check, row) for row in self.rows)
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -142,7 +161,8 @@ class AttestationResult:
 
     def to_value(self) -> dict[str, Any]:
         """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
-        return {**as_dict_plain(self), "expires": self.expires}
+        shown = ("status", "kind", "claims", "checks", "forecast", "expires")
+        return {name: plain(getattr(self, name)) for name in shown}
 
 
 _AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
@@ -151,13 +171,13 @@ _AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
 def result(
     status: str,
     kind: str,
-    checks: tuple[Check, ...],
+    rows: tuple[Row, ...],
     *,
     claims: Claims | None = None,
     forecast: tuple[Forecast, ...] = (),
 ) -> AttestationResult:
     """For `enarx.verify` and its `appraise`."""
-    return make(AttestationResult, status=status, kind=kind, claims=claims, checks=checks, forecast=forecast)
+    return make(AttestationResult, status=status, kind=kind, claims=claims, rows=rows, forecast=forecast)
 
 
 def make(made_of: type[_T], **values: object) -> _T:
