@@ -218,7 +218,9 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         wanted="not revoked",
         got=revoked.said,
         needs="chain",
-        hint="the vendor has revoked it: nothing that it says counts any more",
+        hint="enarx endorsements fetch gets a list that holds"
+        if revoked.revoked is None
+        else "the vendor has revoked it: nothing that it says counts any more",
     )
 
 
