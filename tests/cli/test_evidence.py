@@ -150,6 +150,7 @@ def test_a_verdict_needs_fresh_data(capsys: pytest.CaptureFixture[str], tmp_path
     ("arguments", "said"),
     [
         (["--at", "yesterday"], "RFC 3339"),
+        (["--at", ""], "RFC 3339"),
         (["--at", "evidence"], "carries no time"),
         (["--kind", "enigma"], "no kind of evidence"),
         (["--endorsements", "/nonexistent"], "No such file"),

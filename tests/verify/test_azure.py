@@ -197,6 +197,8 @@ def test_a_key_that_is_none_signs_nothing() -> None:
         tpm.azure(tpm.hcl(tpm.runtime(keys=[]))),
         tpm.azure(tpm.hcl(tpm.runtime(keys=7))),
         tpm.azure(tpm.hcl(b"7")),
+        tpm.azure(tpm.hcl(tpm.runtime(**{"vm-configuration": {"vmUniqueId": "\x1b[2J"}}))),
+        tpm.azure(tpm.hcl(tpm.runtime(**{"vm-configuration": {"vmUniqueId": 7}}))),
         tpm.azure(tpm_quote=7),
         tpm.azure(tpm_quote={"pcrs": []}),
         tpm.azure(vcek="*"),

@@ -598,6 +598,12 @@ def test_an_enclave_or_a_module_can_not_be_configured() -> None:
             forged(qe=forge.identity(tcbLevels=[forge.level(status, svn=forge.QE_SVN)]))
 
 
+@pytest.mark.parametrize("advisory", ["\x1b[2J", "A" * 65, "\ud800", "\u4e00"])
+def test_an_advisory_that_is_no_name(advisory: str) -> None:
+    with pytest.raises(ParseError, match="advisories that are not known"):
+        forged(tcb=forge.info(tcbLevels=[forge.platform_level(advisories=(advisory,))]))
+
+
 def test_a_module_of_major_version_0_is_the_one_beside_the_levels() -> None:
     other = {"id": "TDX_00", "mrsigner": "11" * 48, "attributes": "00" * 8, "attributesMask": "ff" * 8, "tcbLevels": []}
     body = forge.domain(tee_tcb_svn=(0, bytes([5, 0]) + bytes([3]) * 14))

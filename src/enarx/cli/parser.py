@@ -299,7 +299,7 @@ def _evidence(commands: Sub) -> None:
         "--report-data", "--nonce", metavar="HEX", default="", help="the fresh data that the evidence must carry"
     )
     verify.add_argument(
-        "--at", metavar="TIME", default="", help="RFC 3339, or `evidence` for the document's own time (default: now)"
+        "--at", metavar="TIME", default="now", help="RFC 3339, or `evidence` for the document's own time (default: now)"
     )
     verify.add_argument(
         "--event-log",

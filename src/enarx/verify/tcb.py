@@ -195,9 +195,14 @@ def _own_level(value: dict[str, Any]) -> Level:
 def _leveled(value: dict[str, Any], **versions: Any) -> Level:
     status = _text(value, "tcbStatus")
     advisories = value.get("advisoryIDs", [])
-    if status not in STATUSES or not isinstance(advisories, list) or not all(isinstance(a, str) for a in advisories):
+    if status not in STATUSES or not isinstance(advisories, list) or not all(map(_is_name, advisories)):
         raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
     return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
+
+
+def _is_name(value: object) -> bool:
+    """As advisories are called."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 64
 
 
 def _components(tcb: dict[str, Any], name: str) -> tuple[int, ...]:

@@ -88,7 +88,7 @@ def _kind(options: argparse.Namespace, data: bytes) -> str:
 
 def _time(text: str, kind: str, data: bytes) -> int:
     """Unix seconds: now, of an RFC 3339 text, or the document's own."""
-    if not text:
+    if text == "now":
         return int(time.time())
     if text == "evidence":
         return _own_time(kind, data)

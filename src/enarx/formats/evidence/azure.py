@@ -87,7 +87,7 @@ class Evidence:
         return cls(
             hcl=hcl,
             key=_key(runtime),
-            vm_id=vm["vmUniqueId"] if isinstance(vm.get("vmUniqueId"), str) else None,
+            vm_id=_vm_id(vm.get("vmUniqueId")),
             secure_boot=vm["secure-boot"] if isinstance(vm.get("secure-boot"), bool) else None,
             quote=Quote.from_bytes(_bytes(quote.get("message"), "message", text=bytes.fromhex)),
             signature=_bytes(quote.get("signature"), "signature", text=bytes.fromhex),
@@ -144,6 +144,12 @@ def _bytes(value: object, field: str, *, text: Any = _base64) -> bytes:
     except (ValueError, TypeError, binascii.Error):
         pass  # said below
     raise _wrong(field, "wanted bytes, as an array or a text")
+
+
+def _vm_id(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and value.isprintable() and len(value) <= 256):
+        raise _wrong("vmUniqueId", "wanted a text")
+    return value
 
 
 def _pcr(value: object) -> bytes:
