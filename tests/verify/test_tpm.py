@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
-from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature
+from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature, encode
 from enarx.verify import Roots
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
@@ -270,3 +271,16 @@ def test_a_certificate_of_a_key_that_nobody_knows() -> None:
 def test_sha1_vouches_for_nothing() -> None:
     weak = ISSUER.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105"))
     assert outcomes(certified(AK, weak, ROOT))["key-provenance"] == NOT_CHECKED
+
+
+def test_fields_and_back(evidence_dir: Path) -> None:
+    found = [tpm.quote(), tpm.quote(select=tpm.selection(range(8)))]
+    found += [Evidence.from_bytes(path.read_bytes()).quote.raw for path in (evidence_dir / "tpm").glob("*/*.pb")]
+    for data in found:
+        assert encode(Quote.from_bytes(data)) == data
+
+
+def test_a_clock_is_safe_or_not() -> None:
+    at = tpm.quote().index((0x2020).to_bytes(8, "big")) - 1
+    with pytest.raises(ParseError, match="clock"):
+        Quote.from_bytes(tpm.quote()[:at] + b"\2" + tpm.quote()[at + 1 :])

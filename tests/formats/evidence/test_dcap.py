@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.dcap import MAX_SIZE, SGX, TDX, Quote, SgxReport, TdReport
+from enarx.formats.evidence.dcap import MAX_SIZE, SGX, SGX_RESERVED, TDX, Quote, SgxReport, TdReport, encode
+from tests.forge import intel as forge
 
 PEM = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(b"leaf") + b"\n-----END CERTIFICATE-----\n"
 
@@ -83,3 +85,37 @@ def test_a_nul_behind_the_chain() -> None:
 def test_whatever_follows_the_header(data: bytes) -> None:
     with pytest.raises(ParseError):
         Quote.from_bytes(quote()[:48] + data)
+
+
+QUOTES = [
+    forge.quote(forge.SGX),
+    forge.quote(forge.TDX) + bytes(7),
+    forge.quote(version=5),
+    forge.quote(version=5, body=forge.domain(885, last=(884, b"\7"), now=(829, b"\5"))),
+]
+
+
+def come_back(data: bytes) -> None:
+    found = Quote.from_bytes(data)
+    assert encode(found) == data == found.to_bytes()
+    kind = SgxReport if found.tee == SGX else TdReport
+    assert kind.from_bytes(found.body).to_bytes() == found.body
+    assert SgxReport.from_bytes(found.qe_report).to_bytes() == found.qe_report
+
+
+@pytest.mark.parametrize("data", QUOTES, ids=["sgx", "tdx", "tdx 1.5", "tdx 1.5 extended"])
+def test_fields_and_back(data: bytes) -> None:
+    come_back(data)
+
+
+def test_real_ones_come_back_to_the_byte(evidence_dir: Path) -> None:
+    for kind in ("sgx", "tdx"):
+        for path in sorted((evidence_dir / kind).glob("[!n]*/quote.bin")):
+            come_back(path.read_bytes())
+
+
+@pytest.mark.parametrize(("start", "end"), SGX_RESERVED)
+def test_reserved_bytes_of_an_enclave_are_zero(start: int, end: int) -> None:
+    for at in (start, end - 1):
+        with pytest.raises(ParseError, match="reserved"):
+            SgxReport.from_bytes(bytes(at) + b"\1" + bytes(383 - at))

@@ -33,11 +33,13 @@ _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END C
 @record()
 class Quote:
     """One quote. `body` is the report of the enclave or of the trust domain, `chain` the PCK certificates in DER, leaf first,
-    root last; `signed` what the signature covers, `raw` everything, as received.
+    root last, and `pem` as they stand there; `signed` what the signature covers, `raw` everything, as received. `svns` are 4
+    bytes of the header that nothing rests on: the certified report has them; `padding` is how many zeros follow.
     """
 
     version: int
     tee: int
+    svns: bytes
     qe_vendor_id: bytes
     user_data: bytes
     body: bytes
@@ -47,6 +49,8 @@ class Quote:
     qe_signature: bytes
     qe_auth: bytes
     chain: tuple[bytes, ...]
+    pem: bytes
+    padding: int
     signed: bytes
     raw: bytes
 
@@ -61,8 +65,7 @@ class Quote:
             raise ParseError("quote-version", f"version {version} for TEE {tee:#x}: not known", what=WHAT)
         if key_type != ECDSA_P256:
             raise ParseError("quote-key", f"attestation key of type {key_type}, wanted {ECDSA_P256}", what=WHAT)
-        read.take(4)  # security versions of QE and PCE, or reserved: the certified report has them
-        vendor, user_data = read.take(16), read.take(20)
+        svns, vendor, user_data = read.take(4), read.take(16), read.take(20)
         body = read.take(_body_size(read, version, tee))
         signed = data[: read.at]
         inner = _Reader(read.take(read.number(4)))
@@ -72,10 +75,12 @@ class Quote:
             inner = inner.certification(QE_REPORT)
         report, qe_signature = inner.take(384), inner.take(64)
         auth = inner.take(inner.number(2))
-        chain = inner.certification(PCK_CHAIN)
+        certified = inner.certification(PCK_CHAIN)
+        pem = certified.take(certified.left)
         return cls(
             version=version,
             tee=tee,
+            svns=svns,
             qe_vendor_id=vendor,
             user_data=user_data,
             body=body,
@@ -84,7 +89,9 @@ class Quote:
             qe_report=report,
             qe_signature=qe_signature,
             qe_auth=auth,
-            chain=_chain(chain.take(chain.left)),
+            chain=_chain(pem),
+            pem=pem,
+            padding=read.left,
             signed=signed,
             raw=data,
         )
@@ -92,6 +99,26 @@ class Quote:
     def to_bytes(self) -> bytes:
         """As received."""
         return self.raw
+
+
+def encode(quote: Quote) -> bytes:
+    """The bytes of a quote by its parts: what `from_bytes` reads, written back."""
+    head = (
+        _u(quote.version, 2) + _u(ECDSA_P256, 2) + _u(quote.tee, 4) + quote.svns + quote.qe_vendor_id + quote.user_data
+    )
+    if quote.version == 5:
+        kind = next(kind for kind, body in BODIES.items() if body == (quote.tee, len(quote.body)))
+        head += _u(kind, 2) + _u(len(quote.body), 4)
+    inner = quote.qe_report + quote.qe_signature + _u(len(quote.qe_auth), 2) + quote.qe_auth
+    inner += _u(PCK_CHAIN, 2) + _u(len(quote.pem), 4) + quote.pem
+    if quote.version > 3:
+        inner = _u(QE_REPORT, 2) + _u(len(inner), 4) + inner
+    inner = quote.signature + quote.attestation_key + inner
+    return head + quote.body + _u(len(inner), 4) + inner + bytes(quote.padding)
+
+
+def _u(value: int, size: int) -> bytes:
+    return value.to_bytes(size, "little")
 
 
 def _body_size(read: _Reader, version: int, tee: int) -> int:
@@ -153,6 +180,10 @@ class _Reader:
             raise ParseError("quote-trailing", f"{self.left} bytes behind the end", what=WHAT, offset=self.at)
 
 
+SGX_RESERVED = ((20, 32), (96, 128), (160, 192), (262, 304))
+"""From, to."""
+
+
 @record()
 class SgxReport:
     """An enclave's report (Intel SDM 3D, 38.15): sizes in bytes as there."""
@@ -173,7 +204,9 @@ class SgxReport:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
-        """Of 384 bytes."""
+        """Of 384 bytes, reserved ones zero. ParseError."""
+        if any(body[start:end].strip(b"\0") for start, end in SGX_RESERVED):
+            raise ParseError("quote-reserved", "reserved bytes of an enclave's report are not zero", what=WHAT)
         return cls(
             cpu_svn=body[:16],
             misc_select=_number(body, 16, 4),
@@ -190,11 +223,24 @@ class SgxReport:
             report_data=body[320:384],
         )
 
+    def to_bytes(self) -> bytes:
+        """The bytes of it, by its fields."""
+        own = (self.isv_prod_id, self.isv_svn, self.config_svn)
+        return b"".join(
+            (
+                self.cpu_svn + _u(self.misc_select, 4) + bytes(12) + self.isv_ext_prod_id,
+                _u(self.attributes, 8) + _u(self.xfrm, 8) + self.mr_enclave + bytes(32) + self.mr_signer + bytes(32),
+                self.config_id + b"".join(_u(value, 2) for value in own) + bytes(42) + self.isv_family_id,
+                self.report_data,
+            )
+        )
+
 
 @record()
 class TdReport:
-    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `mr_service_td` is empty in those of TDX 1.0,
-    `current_service_td` in all but the extended ones: the service domain that is bound now."""
+    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `tee_tcb_svn_2` and `mr_service_td` are empty in those of TDX
+    1.0, `extension` in all but the extended ones.
+    """
 
     tee_tcb_svn: bytes
     mr_seam: bytes
@@ -208,8 +254,14 @@ class TdReport:
     mr_owner_config: bytes
     rtmrs: tuple[bytes, bytes, bytes, bytes]
     report_data: bytes
+    tee_tcb_svn_2: bytes
     mr_service_td: bytes
-    current_service_td: bytes
+    extension: bytes
+
+    @property
+    def current_service_td(self) -> bytes:
+        """The service domain that is bound now; empty in reports that are not extended."""
+        return self.extension[181:229]
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
@@ -227,8 +279,20 @@ class TdReport:
             mr_owner_config=body[280:328],
             rtmrs=(body[328:376], body[376:424], body[424:472], body[472:520]),
             report_data=body[520:584],
+            tee_tcb_svn_2=body[584:600],
             mr_service_td=body[600:648],
-            current_service_td=body[829:877],
+            extension=body[648:],
+        )
+
+    def to_bytes(self) -> bytes:
+        """The bytes of it, by its fields."""
+        return b"".join(
+            (
+                self.tee_tcb_svn + self.mr_seam + self.mr_signer_seam + self.seam_attributes,
+                _u(self.td_attributes, 8) + _u(self.xfam, 8) + self.mr_td + self.mr_config_id,
+                self.mr_owner + self.mr_owner_config + b"".join(self.rtmrs) + self.report_data,
+                self.tee_tcb_svn_2 + self.mr_service_td + self.extension,
+            )
         )
 
 

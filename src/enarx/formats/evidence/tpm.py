@@ -29,6 +29,7 @@ class Quote:
     firmware_version: int
     bank: str
     selection: tuple[int, ...]
+    selection_size: int
     digest: bytes
     raw: bytes
 
@@ -42,8 +43,10 @@ class Quote:
             raise ParseError("quote-type", "an attestation, but no quote", what=WHAT)
         signer, extra = read.sized(), read.sized()
         clock, resets, restarts, safe = read.number(8), read.number(4), read.number(4), read.number(1)
+        if safe > 1:
+            raise ParseError("quote-clock", "a clock that is neither safe nor not", what=WHAT)
         firmware = read.number(8)
-        bank, selection = _selection(read)
+        bank, selection, size = _selection(read)
         digest = read.sized()
         read.end()
         return cls(
@@ -56,6 +59,7 @@ class Quote:
             firmware_version=firmware,
             bank=bank,
             selection=selection,
+            selection_size=size,
             digest=digest,
             raw=data,
         )
@@ -70,17 +74,40 @@ class Quote:
         return self.raw
 
 
-def _selection(read: Reader) -> tuple[str, tuple[int, ...]]:
+def encode(quote: Quote) -> bytes:
+    """The bytes of a quote by its fields: what `from_bytes` reads, written back."""
+
+    def u(value: int, size: int) -> bytes:
+        return value.to_bytes(size, "big")
+
+    def sized(data: bytes) -> bytes:
+        return u(len(data), 2) + data
+
+    bank = next(number for number, name in HASHES.items() if name == quote.bank)
+    bits = sum(1 << index for index in quote.selection).to_bytes(quote.selection_size, "little")
+    return b"".join(
+        (
+            u(MAGIC, 4) + u(QUOTE, 2) + sized(quote.qualified_signer) + sized(quote.extra),
+            u(quote.clock, 8) + u(quote.reset_count, 4) + u(quote.restart_count, 4) + u(quote.safe, 1),
+            u(quote.firmware_version, 8) + u(1, 4) + u(bank, 2) + u(quote.selection_size, 1) + bits,
+            sized(quote.digest),
+        )
+    )
+
+
+def _selection(read: Reader) -> tuple[str, tuple[int, ...], int]:
+    """Bank, registers, and in how many bytes these stand."""
     if read.number(4) != 1:
         raise ParseError("quote-selection", "wanted registers of one bank", what=WHAT)
     bank = HASHES.get(read.number(2))
-    bits = int.from_bytes(read.take(read.number(1)), "little")
+    size = read.number(1)
+    bits = int.from_bytes(read.take(size), "little")
     if bank is None or bits >> MAX_PCRS:
         raise ParseError("quote-selection", "a bank or a register that is not known", what=WHAT)
     selected = tuple(i for i in range(MAX_PCRS) if bits >> i & 1)
     if not selected:
         raise ParseError("quote-selection", "a quote of no register", what=WHAT)
-    return bank, selected
+    return bank, selected, size
 
 
 class Reader:
