@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from enarx.formats.evidence import HARDWARE
 from enarx.verify.appraise import unappraised, unverified
-from enarx.verify.ear import PROFILE, ear
+from enarx.verify.ear import _VECTOR, PROFILE, ear
+from enarx.verify.policy_file import read_policy, template
 from tests.verify.test_kinds import appraised, claims, examined
 
 
@@ -50,3 +52,8 @@ def test_not_authentic_is_a_failure_of_cryptography() -> None:
 def test_authentic_alone_affirms_nothing() -> None:
     found = only(ear(unappraised(examined(claims()).verified()), now=50, build=""))
     assert (found["ear.status"], found["ear.trustworthiness-vector"]) == ("none", {})
+
+
+def test_every_check_that_the_vector_speaks_of_is_one_of_some_kind() -> None:
+    known = {id for kind in HARDWARE for id in read_policy(template(kind), kind).rules.ids}
+    assert {id for ids, _, _ in _VECTOR.values() for id in ids} <= known

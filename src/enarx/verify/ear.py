@@ -30,10 +30,29 @@ CRYPTO_FAILED = 99
 """AR4SI 2.3.2: cryptographic validation of the evidence has failed."""
 
 _VECTOR: dict[str, tuple[tuple[str, ...], int, int]] = {
-    "instance-identity": (("chip-id",), 2, 97),
-    "executables": (("measurement",), 2, 33),
-    "configuration": (("host-data", "policy-bits", "td-attributes"), 2, 96),
-    "hardware": (("svn", "reported-tcb", "tcb-status", "revoked", "lifecycle"), 2, 32),
+    "instance-identity": (("chip-id", "ppid", "csp-id"), 2, 97),
+    "executables": (("measurement", "pcrs", "rtmr1", "rtmr2"), 2, 33),
+    "configuration": (
+        (
+            "host-data",
+            "policy-smt",
+            "policy-migration-agent",
+            "td-attributes",
+            "sept-ve-disable",
+            "rtmr0",
+            "secure-boot",
+        ),
+        2,
+        96,
+    ),
+    "hardware": (
+        (
+            *("svn", "reported-tcb", "committed-tcb", "launch-tcb", "platform-alias-check"),
+            *("tcb-status", "advisories", "revoked", "lifecycle"),
+        ),
+        2,
+        32,
+    ),
     "runtime-opaque": (("debug",), 2, 32),
 }
 """Of each claim of the vector the checks that it speaks of, its value where all of them passed, and where one failed."""
