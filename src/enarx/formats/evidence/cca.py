@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from enarx.errors import ParseError
+from enarx.formats.checks import same
 from enarx.formats.evidence.cose import Sign1, decode, sign1
 from enarx.record import record
 
@@ -117,7 +118,7 @@ def _tokens(value: object) -> tuple[Sign1, Sign1]:
 
 def _token(value: object, *, newer: bool) -> Sign1:
     if newer:
-        if not isinstance(value, list) or len(value) not in (2, 3) or value[0] != EAT_CWT:
+        if not isinstance(value, list) or len(value) not in (2, 3) or not same(value[0], EAT_CWT):
             raise _wrong("collection", f"wanted entries of type {EAT_CWT}")
         value = value[1]
     if not isinstance(value, bytes):

@@ -42,7 +42,8 @@ def sign1(data: bytes, what: str, *, more: frozenset[int] = frozenset(), variant
     match value:
         case [bytes(protected), dict(header), bytes(payload), bytes(signature)] if set(header) <= more:
             inner = decode(protected, what, variant=variant)
-            if not isinstance(inner, dict) or not {1} <= set(inner) <= {1, *more} or inner[1] not in ALGORITHMS:
+            known = isinstance(inner, dict) and {1} <= set(inner) <= {1, *more} and type(inner[1]) is int
+            if not known or inner[1] not in ALGORITHMS:
                 raise ParseError("cose-algorithm", "protected header: wanted one of ES256, ES384, ES512", what=what)
             return Sign1(protected=protected, algorithm=ALGORITHMS[inner[1]], payload=payload, signature=signature)
     raise ParseError("cose-form", "not a COSE_Sign1 with the headers that it may have", what=what)
