@@ -182,7 +182,7 @@ def test_the_newer_form() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [b"", [263], [263, b"", 4, 4], [262, arm.sign(arm.platform(), "platform")], [263, "x"]]
+    "entry", [b"", [263], [263, b"", 4, 4], [262, arm.sign(arm.platform(), "platform")], [263, "x"], [263.0, b"x"]]
 )
 def test_what_is_no_entry_of_it(entry: object) -> None:
     value = cbor2.loads(wrapped()).value
@@ -201,7 +201,10 @@ def test_headers_that_name_keys_are_passed_over() -> None:
     assert examined(headers({4: b"kid", 34: [-16, b"x"]}, {33: b"certificate"})).status == "authentic"
 
 
-@pytest.mark.parametrize(("protected", "unprotected"), [({2: [99], 99: 1}, {}), ({}, {1: -35}), ({99: 1}, {})])
+@pytest.mark.parametrize(
+    ("protected", "unprotected"),
+    [({2: [99], 99: 1}, {}), ({}, {1: -35}), ({99: 1}, {}), ({1: [-35]}, {}), ({1: -35.0}, {})],
+)
 def test_other_headers_are_not(protected: dict[int, Any], unprotected: dict[int, Any]) -> None:
     with pytest.raises(ParseError):
         examined(headers(protected, unprotected))
