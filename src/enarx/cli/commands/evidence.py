@@ -9,7 +9,6 @@ from datetime import UTC
 from typing import Any
 
 from enarx.cli import console
-from enarx.cli.event_logs import show_log
 from enarx.cli.evidence_files import anchors, endorsements, load
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import KINDS, LOGS
@@ -17,7 +16,6 @@ from enarx.formats.evidence.detect import detect
 from enarx.verify import AttestationResult, Roots, examine, judge, unappraised
 from enarx.verify.appraise import unverified
 from enarx.verify.policy_file import read_policy
-from enarx.verify.replay import appraise_event_log, require_registers
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as_dict_plain
 
 MAX_EVIDENCE = 16 << 20
@@ -32,6 +30,8 @@ def show(options: argparse.Namespace) -> int:
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
+        from enarx.cli.event_logs import show_log
+
         show_log(kind, data, as_json=options.json)
         return 0
     said = examine(kind, data, (), roots=Roots(), now=0).said
@@ -60,6 +60,8 @@ def verify(options: argparse.Namespace) -> int:
         raise UsageError("kind", "a log is no evidence, and proves nothing", hint="--event-log FILE beside evidence")
     log = b""
     if options.event_log:
+        from enarx.verify.replay import require_registers
+
         require_registers(kind)
         log = load(options.event_log, MAX_EVIDENCE)
     now = _time(options.at, kind, data)
@@ -74,6 +76,8 @@ def verify(options: argparse.Namespace) -> int:
     except ParseError as e:
         return _unreadable(options, kind, e)
     if options.event_log:
+        from enarx.verify.replay import appraise_event_log
+
         result = appraise_event_log(result, log)
     return _finish(options, result)
 
