@@ -108,10 +108,19 @@ class Side:
             connection.close()
 
     def open(self, op: str, **more: object) -> Connection:
-        connection = Connection(self.path, op, **more)
-        answer = connection.answer()
-        assert answer["ok"], answer
-        return connection
+        """Waits for its turn: a supervisor may see a moment later that the connection before has ended."""
+
+        def tried() -> Connection | None:
+            connection = Connection(self.path, op, **more)
+            answer = connection.answer()
+            if answer["ok"]:
+                return connection
+            connection.close()
+            assert answer["code"] == "busy", answer
+            return None
+
+        found: Connection = eventually(tried)
+        return found
 
     def give(self, *frames: bytes) -> dict[str, Any]:
         connection = self.open("input")
