@@ -149,6 +149,7 @@ def certificate(
     end: int = NOW + 1000,
     hashed: Any = SHA256,
     odd: bool = False,
+    use: str = "2.23.133.8.3",
 ) -> bytes:
     """DER of a certificate of `name`'s key, signed with `by`'s; of an authority if it has a depth, with an unknown critical
     extension if it is `odd`."""
@@ -162,6 +163,8 @@ def certificate(
         .not_valid_after(datetime.fromtimestamp(end, UTC))
         .add_extension(x509.BasicConstraints(ca=depth is not None, path_length=depth), critical=True)
     )
+    if depth is None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(use)]), critical=False)
     if odd:
         extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")
         builder = builder.add_extension(extension, critical=True)

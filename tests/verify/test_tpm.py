@@ -98,8 +98,9 @@ def test_a_maker_certifies_the_key() -> None:
         (tpm.certificate("ak", "issuer", signer=tpm.ec_key("nobody")), ISSUER, ROOT),
         (AK, tpm.certificate("issuer", "between", depth=0), tpm.certificate("between", "root", depth=0), ROOT),
         (b"0", ISSUER, ROOT),
+        (tpm.certificate("ak", "issuer", use="1.3.6.1.5.5.7.3.2"), ISSUER, ROOT),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_certificates_that_lead_nowhere_certify_nothing(certificates: tuple[bytes, ...]) -> None:
     found = certified(*certificates)

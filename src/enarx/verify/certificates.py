@@ -102,7 +102,8 @@ def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
 @record()
 class Link:
     """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none. What its key may
-    sign: certificates, revocation lists, anything else; all of it where the certificate does not say.
+    sign: certificates, revocation lists, anything else; all of it where the certificate does not say. `uses` are the purposes
+    that it names (EKU), as OIDs.
     """
 
     start: int
@@ -111,12 +112,13 @@ class Link:
     signs_certificates: bool
     signs_lists: bool
     signs: bool
+    uses: tuple[str, ...]
     subject: bytes
     issuer: bytes
 
 
-KNOWN = (x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
-"""Extensions that may be critical: the checks of a chain do without them, as it ends in a pinned root made for one purpose."""
+KNOWN = x509.SubjectAlternativeName
+"""What else may be critical: no check rests on it."""
 
 
 @lru_cache(maxsize=256)
@@ -125,7 +127,7 @@ def link(der: bytes) -> Link | None:
     certificate = load(der)
     if certificate is None:
         return None
-    depth, usage = -1, None
+    depth, usage, uses = -1, None, tuple[str, ...]()
     try:
         with quietly():
             for extension in certificate.extensions:
@@ -134,6 +136,8 @@ def link(der: bytes) -> Link | None:
                         depth = 99 if extension.value.path_length is None else extension.value.path_length
                 elif isinstance(extension.value, x509.KeyUsage):
                     usage = extension.value
+                elif isinstance(extension.value, x509.ExtendedKeyUsage):
+                    uses = tuple(oid.dotted_string for oid in extension.value)
                 elif extension.critical and not isinstance(extension.value, KNOWN):
                     return None
             return Link(
@@ -143,6 +147,7 @@ def link(der: bytes) -> Link | None:
                 signs_certificates=usage is None or usage.key_cert_sign,
                 signs_lists=usage is None or usage.crl_sign,
                 signs=usage is None or usage.digital_signature,
+                uses=uses,
                 subject=certificate.subject.public_bytes(),
                 issuer=certificate.issuer.public_bytes(),
             )

@@ -22,6 +22,9 @@ WHERE = "docs/attestation/tpm.md"
 CHECKS = ("key", "key-provenance", "key-validity", "pcr-selection", "pcr-digest", "quote-signature")
 """The id of every check that is made here, in order."""
 
+TPM_USES = "2.23.133.8."
+"""The arc of purposes that TCG gave to keys of TPMs (TCG EK Credential Profile): makers differ in which they write."""
+
 HASHES = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
 CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
 
@@ -93,12 +96,15 @@ def _provenance(
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:
-    """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's."""
+    """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's, and names
+    a purpose of TPMs' keys: a maker's root may certify other things as well.
+    """
     for der in given:
         if (
             key_of(der) == public
             and (found := link(der))
             and found.depth < 0
+            and any(use.startswith(TPM_USES) for use in found.uses)
             and (up := path(der, given, roots.tpm_makers))
         ):
             return up
