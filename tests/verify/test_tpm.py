@@ -285,3 +285,9 @@ def test_a_clock_is_safe_or_not() -> None:
     at = tpm.quote().index((0x2020).to_bytes(8, "big")) - 1
     with pytest.raises(ParseError, match="clock"):
         Quote.from_bytes(tpm.quote()[:at] + b"\2" + tpm.quote()[at + 1 :])
+
+
+def test_no_more_certificates_than_a_chain_may_have() -> None:
+    with pytest.raises(ParseError, match="17 certificates, at most 16"):
+        Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 17))
+    assert Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 16)).certificates == (AK,) * 16

@@ -25,7 +25,6 @@ FAMILY = {"milan": "milan", "genoa": "genoa", "bergamo": "genoa", "siena": "geno
 MAX_DER = 16 << 10
 MAX_CRL = 1 << 20
 PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
-WHAT = "AMD certificate"
 
 
 @record()

@@ -149,7 +149,7 @@ def _fields(claims: Claims, policy: AppraisalPolicy, anchor: str) -> list[Row]:
         else:
             outcomes[i] = FAILED
             hints[i] = policy._hints.get(rules.ids[i]) or HINTS.get(rules.ids[i], "")
-    return list(zip(rules.ids, outcomes, rules.wanted, found, repeat(anchor), rules.where, hints))  # the anchor
+    return list(zip(rules.ids, outcomes, rules.wanted, found, repeat(anchor), rules.where, hints))
 
 
 def _check(id: str, outcome: str, *, wants: object, found: object, anchor: str, where: str) -> Check:

@@ -163,24 +163,20 @@ def path(leaf: bytes, others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tup
 
     All but the first may sign certificates, to that depth. DER; nothing of time.
     """
+    above = [der for der in others if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
     paths: list[tuple[bytes, ...]] = [(leaf,)]
     for _ in range(MAX_PATH):
         for found in paths:
             if len(found) > 1 and pin(found[-1]) in pins:
                 return found
-        longer = [(*found, by) for found in paths for by in others if by not in found and _may_follow(found, by)]
+        longer = [(*found, by) for found in paths for by in above if by not in found and _may_follow(found, by)]
         paths = longer[:MAX_PATH]
     return ()
 
 
 def _may_follow(found: tuple[bytes, ...], by: bytes) -> bool:
     authority = link(by)
-    return (
-        authority is not None
-        and authority.signs_certificates
-        and authority.depth >= len(found) - 1
-        and issued(by, found[-1])
-    )
+    return authority is not None and authority.depth >= len(found) - 1 and issued(by, found[-1])
 
 
 @lru_cache(maxsize=256)

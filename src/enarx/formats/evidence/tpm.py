@@ -215,6 +215,8 @@ ATTESTATION = "TPM attestation"
 CERTIFICATES = (6, 7)
 """Fields of the message: the certificate of the key, and those above it."""
 
+MAX_CERTIFICATES = 16
+
 MAX_SIZE = 4 << 20
 
 
@@ -242,12 +244,16 @@ class Evidence:
         keys = [value for number, value in fields if number == 1 and isinstance(value, bytes)]
         if len(keys) != 1:
             raise ParseError("attestation-key", f"{len(keys)} keys, wanted one", what=ATTESTATION)
+        certificates = tuple(v for wanted in CERTIFICATES for n, v in fields if n == wanted and isinstance(v, bytes))
+        if len(certificates) > MAX_CERTIFICATES:
+            said = f"{len(certificates)} certificates, at most {MAX_CERTIFICATES}"
+            raise ParseError("attestation-certificates", said, what=ATTESTATION)
         best = _best([value for number, value in fields if number == 2 and isinstance(value, bytes)])
         quote, signature, pcrs = best
         return cls(
             key=PublicKey.from_bytes(keys[0]),
             key_bytes=keys[0],
-            certificates=tuple(v for wanted in CERTIFICATES for n, v in fields if n == wanted and isinstance(v, bytes)),
+            certificates=certificates,
             quote=quote,
             signature=Signature.from_bytes(signature),
             pcrs=pcrs,
