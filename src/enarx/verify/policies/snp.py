@@ -43,7 +43,7 @@ class Tcb:
     def __ge__(self, other: object) -> bool:
         return (
             isinstance(other, Tcb)
-            and self != Tcb()
+            and (self.milan or self.genoa or self.turin) is not None
             and (
                 _reaches(self.milan, other.milan)
                 and _reaches(self.genoa, other.genoa)
