@@ -15,15 +15,18 @@ in lower case and never with a secret in it. `hint` says what to do next, and ma
 
 from __future__ import annotations
 
+MAX_MESSAGE = 4096
+"""Characters of a message or a hint: what was given is often in it, and may be of any length."""
+
 
 class EnarxError(Exception):
     """Base of all; catch it at the outermost edge only."""
 
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
-        self.hint = hint
+        self.message = _short(message)
+        self.hint = _short(hint)
+        super().__init__(self.message)
 
 
 class ParseError(EnarxError):
@@ -71,3 +74,7 @@ class BackendError(EnarxError):
 
 class UsageError(EnarxError):
     """The caller or the configuration is wrong."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 4]} ..."

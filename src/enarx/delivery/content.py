@@ -13,7 +13,7 @@ from typing import Protocol
 
 from enarx.delivery.messages import same
 from enarx.errors import DeliveryError
-from enarx.formats.package import MAX_HEAD, Head, Manifest, Node, commit_dir, decode_index
+from enarx.formats.package import MAX_ENTRIES, MAX_HEAD, Head, Manifest, Node, commit_dir, decode_index
 
 Need = Generator[int, memoryview, None]
 
@@ -88,12 +88,12 @@ class Receiver:
         if not same(hashlib.sha256(module).digest(), self._manifest.wasm):
             raise _broken("content-wasm", "the Wasm module is not the one of the manifest")
         self._sink.wasm(module)
-        trees = []
+        trees: list[list[Node]] = []
         for i, index_size in enumerate(head.index_sizes):
             index = yield from _whole(index_size)
             if not same(commit_dir(head.salt, self._manifest.config.dirs[i].guest, index), self._manifest.dirs[i]):
                 raise _broken("content-index", f"directory {i} is not the one of the manifest")
-            trees.append(decode_index(index))
+            trees.append(decode_index(index, MAX_ENTRIES - sum(map(len, trees))))
         self._sink.trees(trees)
         for i, nodes in enumerate(trees):
             for node in nodes:

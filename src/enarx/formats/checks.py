@@ -7,6 +7,8 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 MAX_ITEMS = 1024
+MAX_WORD = 64
+"""Characters of an unknown word that its likeness to known ones is judged by."""
 
 
 class Invalid(Exception):
@@ -31,7 +33,7 @@ class Invalid(Exception):
     @property
     def hint(self) -> str:
         """What to do about it; may be empty."""
-        return nearest(*self._near) if self._near else self._hint
+        return nearest(self._near[0][:MAX_WORD], self._near[1]) if self._near else self._hint
 
 
 def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
@@ -121,9 +123,11 @@ def whole(value: object, path: Path, low: int, high: int) -> int:
 
 def unique(names: list[str], table: str, key: str) -> None:
     """No name stands twice."""
+    taken: set[str] = set()
     for i, name in enumerate(names):
-        if name in names[:i]:
+        if name in taken:
             raise Invalid((table, i, key), f"{name!r} stands twice in {table}", code="config-duplicate")
+        taken.add(name)
 
 
 def same(value: Any, wanted: Any) -> bool:

@@ -6,6 +6,7 @@ carries in clear, which a Keep reads back from bytes that it does not trust.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Self
 
 from enarx.errors import ParseError, UsageError
@@ -310,11 +311,14 @@ def _guest(value: object, path: Path) -> str:
 
 
 def _guests(guests: list[str]) -> None:
+    """No directory twice, and none within another but the root: sorted by component, one that is stands right behind."""
+    limited(guests, ("dirs",))
     unique(guests, "dirs", "guest")
-    for i, inner in enumerate(guests):
-        for outer in guests:
-            if outer != "/" and inner.startswith(outer + "/"):
-                raise Invalid(("dirs", i, "guest"), f"{inner} lies in {outer}, which is a directory of its own")
+    order = sorted((guest.replace("/", "\0"), i) for i, guest in enumerate(guests) if guest != "/")
+    for (outer, i), (inner, j) in pairwise(order):
+        if inner.startswith(outer + "\0"):
+            said = f"{guests[j]} lies in {guests[i]}, which is a directory of its own"
+            raise Invalid(("dirs", j, "guest"), said)
 
 
 PLACES = {"listen": "addr", "connect": "host"}

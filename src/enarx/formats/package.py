@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from itertools import pairwise
 from typing import Any, Self
 
 from enarx.errors import ParseError
+from enarx.formats import cbor
 from enarx.formats.config import Config
-from enarx.formats.wire import decode, encode
+from enarx.formats.wire import MAX_DEPTH, decode, encode
 from enarx.record import record
 
 VERSION = 1
@@ -26,6 +26,10 @@ MAX_MANIFEST = 256 << 10
 MAX_WASM = 256 << 20
 MAX_HEAD = 4 << 20
 MAX_INDEX = 64 << 20
+"""Bytes of all indexes of a package together."""
+MAX_ENTRIES = 1 << 19
+"""Entries in all indexes of a package together."""
+INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 5 * MAX_ENTRIES)
 MAX_PATH = 4096
 MAX_NAME = 255
 MAX_TREE_DEPTH = 64
@@ -149,34 +153,44 @@ class Node:
         return [self.path, self.kind, *rest[self.kind]]
 
 
+def _place(path: str) -> str:
+    """What indexes are sorted by: paths component by component, for no name has a NUL in it."""
+    return path.replace("/", "\0")
+
+
 def encode_index(nodes: list[Node]) -> bytes:
     """The index of a directory; entries are sorted by path, so a directory stands before what is in it."""
-    data = encode([node.value() for node in sorted(nodes, key=lambda n: n.path.split("/"))])
-    if len(data) > MAX_INDEX:
-        raise fail("index-size", "directory index", f"{len(data)} bytes, at most {MAX_INDEX}: too many files")
+    data = encode([node.value() for node in sorted(nodes, key=lambda n: _place(n.path))])
+    if len(data) > MAX_INDEX or len(nodes) > MAX_ENTRIES:
+        got = f"{len(nodes)} entries in {len(data)} bytes, at most {MAX_ENTRIES} in {MAX_INDEX}"
+        raise fail("index-size", "directory index", got)
     return data
 
 
-def decode_index(data: bytes) -> list[Node]:
+def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
     """The entries of an index, checked so that creating them in order can not leave the directory.
 
-    Each path is relative and normal, its parent is an earlier entry of kind `d`, and no path stands twice.
+    Each path is relative and normal, its parent is an earlier entry of kind `d`, and no path stands twice. `room` is how
+    many entries there may be: MAX_ENTRIES less those of a package's other directories.
     """
     if len(data) > MAX_INDEX:
         raise fail("index-size", "directory index", f"{len(data)} bytes, at most {MAX_INDEX}")
-    value = decode(data, "directory index")
-    if not isinstance(value, list):
-        raise fail("index", "directory index", "wanted a list")
-    nodes = [_node(item) for item in value]
-    keys = [node.path.split("/") for node in nodes]
-    if any(a >= b for a, b in pairwise(keys)):
-        raise fail("index-order", "directory index", "entries out of order or twice")
+    nodes: list[Node] = []
     dirs = {""}
-    for node, key in zip(nodes, keys, strict=True):
-        if "/".join(key[:-1]) not in dirs:
+    before = ""
+    for item in cbor.each(data, "directory index", INDEX):
+        if len(nodes) >= room:
+            raise fail("index-size", "directory index", f"over {MAX_ENTRIES} entries in all directories")
+        node = _node(item)
+        place = _place(node.path)
+        if place <= before:
+            raise fail("index-order", "directory index", "entries out of order or twice")
+        if node.path.rpartition("/")[0] not in dirs:
             raise fail("index-parent", "directory index", "an entry whose parent is no directory of the index")
         if node.kind == "d":
             dirs.add(node.path)
+        before = place
+        nodes.append(node)
     return nodes
 
 
@@ -192,12 +206,17 @@ def _node(item: object) -> Node:
     raise fail("index-entry", "directory index", "an entry is none of directory, file, link")
 
 
+_NO_NAMES = frozenset(("", ".", ".."))
+
+
 def _path(path: str) -> str:
-    parts = path.split("/")
-    if any(p in ("", ".", "..") or "\0" in p or len(p.encode()) > MAX_NAME for p in parts):
-        raise fail("index-path", "directory index", "a path that is not relative and normal")
-    if len(path.encode()) >= MAX_PATH or len(parts) > MAX_TREE_DEPTH:
+    size = len(path.encode())
+    if size >= MAX_PATH or path.count("/") >= MAX_TREE_DEPTH:
         raise fail("index-path", "directory index", f"a path over {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
+    parts = path.split("/")
+    long = size > MAX_NAME and any(len(p.encode()) > MAX_NAME for p in parts)
+    if long or "\0" in path or not _NO_NAMES.isdisjoint(parts):
+        raise fail("index-path", "directory index", "a path that is not relative and normal")
     return path
 
 
@@ -240,6 +259,8 @@ class Head:
         )
         if len(head.index_sizes) != len(manifest.dirs):
             raise fail("head-dirs", "package head", "another number of directories than the manifest")
+        if sum(head.index_sizes) > MAX_INDEX:
+            raise fail("head-sizes", "package head", f"{sum(head.index_sizes)} bytes of indexes, at most {MAX_INDEX}")
         if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
             raise fail(
                 "head-commitment", "package head", "arguments or environment are not what the manifest commits to"

@@ -13,19 +13,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from enarx.errors import UsageError
-from enarx.formats.checks import dotted
+from enarx.formats.checks import MAX_ITEMS, dotted
 
 Path = tuple[str | int, ...]
 Where = Callable[[Path], tuple[int, int]]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\n]+")
-_STRINGS = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|(?!""")"(?:\\.|[^"\\])*"|(?!\'\'\')\'[^\']*\'', re.DOTALL
+_STRINGS = re.compile(  # possessive: what may be given back costs memory for each character
+    r'"""(?:[^"\\]++|\\.|"(?!""))*+"{3,5}|' + r"'''(?:[^']++|'(?!''))*+'{3,5}|"
+    r'(?!""")"(?:[^"\\]++|\\.)*+"|' + r"(?!''')'[^']*+'",
+    re.DOTALL,
 )
-_SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_SKIP = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
 _BLANK = re.compile(r"[ \t]*")
-_LONG = re.compile(r"(?:\d_?){1000,}")
+_LONG = re.compile(r"(?:\d_?+){1000}")
 _PIECE = re.compile(rf"#[^\n]*|(?:{_STRINGS.pattern})|[.\n=,\[\]{{}}\"']", re.DOTALL)
 
 MAX_DEPTH = 32
@@ -87,10 +89,21 @@ def _require_simple(text: str) -> None:
 
 def _items(value: object, path: Path) -> Iterator[tuple[Path, object]]:
     """All that is in a value, itself included."""
-    yield path, value
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in below:
-        yield from _items(item, (*path, key))
+    open_: list[Iterator[tuple[Path, object]]] = [iter(((path, value),))]
+    while open_:
+        found = next(open_[-1], None)
+        if found is None:
+            open_.pop()
+            continue
+        yield found
+        below = found[1]
+        if isinstance(below, (dict, list)):
+            open_.append(_below(found[0], below))
+
+
+def _below(path: Path, value: dict[str, Any] | list[Any]) -> Iterator[tuple[Path, object]]:
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key), item
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
@@ -142,8 +155,9 @@ class _Places:
     def _mark(self, path: Path, at: int) -> None:
         if len(path) > MAX_DEPTH:
             raise _TooMuch(at, TOO_DEEP)
-        for i in range(1, len(path) + 1):
-            self.places.setdefault(path[:i], at)
+        while path and path not in self.places:  # what is above a marked path is marked
+            self.places[path] = at
+            path = path[:-1]
 
     def _header(self) -> Path:
         start, many = self._at, self._text.startswith("[[", self._at)
@@ -205,7 +219,10 @@ class _Places:
             if self._text[self._at] == "]":
                 self._at += 1
                 return
-            self._mark((*path, index), self._at)
+            if (
+                index <= MAX_ITEMS
+            ):  # no array of ours has more, and what is wrong behind them is told by where it begins
+                self._mark((*path, index), self._at)
             self._value((*path, index))
             index += 1
             self._skip(_SKIP)

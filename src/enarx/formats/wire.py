@@ -7,7 +7,7 @@ Specified in docs/spec/delivery.md, sections "Encoding" and "Frames". A frame is
     payload length - 1 bytes
 
 The host moves frames without looking into them; it needs the length and nothing else. `decode` accepts exactly one
-encoding of each value: RFC 8949 4.2.1 without tags, floats or indefinite lengths.
+encoding of each value: RFC 8949 4.2.1 without tags, floats or indefinite lengths (`enarx.formats.cbor`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TypeAlias
 import cbor2
 
 from enarx.errors import ParseError
+from enarx.formats import cbor
 
 Value: TypeAlias = "bool | int | str | bytes | list[Value] | dict[str, Value] | dict[int, Value] | None"
 
@@ -29,6 +30,7 @@ MAX_FRAME = (1 << 20) + (64 << 10)
 """Bytes in the largest frame, its length prefix not counted."""
 
 MAX_DEPTH = 8
+FORM = cbor.Form(depth=MAX_DEPTH)
 HEADER = struct.Struct(">IB")
 
 
@@ -54,32 +56,9 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes, what: str) -> Value:
-    """The value whose one encoding is exactly `data`; ParseError otherwise."""
-    try:
-        value = cbor2.loads(data)
-    except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, UnicodeError, MemoryError) as e:
-        raise ParseError("cbor", f"{what}: not CBOR", what=what) from e
-    _plain(value, what, MAX_DEPTH)
-    if cbor2.dumps(value, canonical=True) != data:
-        raise ParseError("cbor-encoding", f"{what}: not the one deterministic encoding of its value", what=what)
-    return value  # type: ignore[no-any-return]  # _plain has just checked it
-
-
-def _plain(value: object, what: str, depth: int) -> None:
-    if depth == 0:
-        raise ParseError("cbor-depth", f"{what}: nested deeper than {MAX_DEPTH}", what=what)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, (str, int)) or isinstance(key, bool):
-                raise ParseError("cbor-type", f"{what}: a map key is neither text nor integer", what=what)
-            _plain(item, what, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _plain(item, what, depth - 1)
-    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-        raise ParseError("cbor-type", f"{what}: an integer of more than 64 bits", what=what)
-    elif value is not None and type(value) not in (bool, int, str, bytes):
-        raise ParseError("cbor-type", f"{what}: a {type(value).__name__} has no place in it", what=what)
+    """The value whose one encoding is exactly `data`; ParseError otherwise, before anything is made of the bytes."""
+    value: Value = cbor.decode(data, what, FORM)
+    return value
 
 
 def frame(kind: FrameType, payload: bytes) -> bytes:
