@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from enarx.delivery.session import OutputSealer, Status
+from enarx.delivery.output import OutputSealer
+from enarx.delivery.session import Status
+from enarx.delivery.suite import signing_key
 from enarx.errors import DeliveryError, UnavailableError
 from enarx.formats.wire import HEADER, FrameType
 from tests.attacks.hostile import HostileLink, Scene
@@ -54,8 +56,9 @@ def test_without_a_final_record_there_is_no_result(scene: Scene) -> None:
 
 
 def test_an_invented_status(scene: Scene) -> None:
-    forged = OutputSealer(b"\0" * 32).final(Status(cause="exit", code=0))
-    scene.refused(HostileLink(scene.keep(), to_tenant=only(lambda n, p: [forged])), DeliveryError, "record-broken")
+    sealer = OutputSealer(secret=bytes(32), session=bytes(32), package=bytes(32), key=signing_key(bytes(32)))
+    forged = sealer.final(Status(cause="exit", code=0))
+    scene.refused(HostileLink(scene.keep(), to_tenant=only(lambda n, p: forged)), DeliveryError, "record-broken")
 
 
 def test_another_keeps_output(scene: Scene) -> None:
