@@ -146,6 +146,7 @@ class HostileLink:
         self.seen: list[bytes] = []
         self.sent: list[bytes] = []
         self._kept: list[Frame | None] = []
+        self._next: Frame | None = None
 
     def send(self, given: Iterable[bytes | memoryview], size: int | None = None) -> None:
         for frame in given:
@@ -169,12 +170,13 @@ class HostileLink:
             number += 1
 
     def _collect(self) -> None:
-        frame = self.keep.out.get(timeout=10)
+        frame = self._next = self._next or self.keep.out.get(timeout=10)
         if frame is None:
             self._kept.append(None)
             return
         self.seen.append(frame[1])
         self._kept += list(self.to_tenant(*frame))
+        self._next = None
 
     def stop(self) -> None:
         self.keep.die()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.delivery.output import ACCEPTED, CHECKPOINT, OutputOpener
+from enarx.delivery.output import ACCEPTED, CHECKPOINT
+from enarx.delivery.reading import OutputOpener
 from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import FrameType

@@ -24,8 +24,9 @@ PIECE = 16
 class Host(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.piece = mock.patch("enarx.delivery.output.PIECE", PIECE)
-        self.piece.start()
+        self.pieces = [mock.patch(f"enarx.delivery.{name}.PIECE", PIECE) for name in ("output", "reading")]
+        for patch in self.pieces:
+            patch.start()
         self.exchange, self.attachment = running()
         self.to_tenant: list[bytes] = []
         self.to_keep: list[bytes] = []
@@ -37,7 +38,8 @@ class Host(RuleBasedStateMachine):
         self.status = None
 
     def teardown(self) -> None:
-        self.piece.stop()
+        for patch in self.pieces:
+            patch.stop()
 
     @precondition(lambda self: not self.ended)
     @rule(data=st.binary(min_size=1, max_size=20))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from enarx.delivery.messages import Delivery
-from enarx.delivery.output import OutputOpener
+from enarx.delivery.reading import OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.formats.wire import FrameType, frame_header

@@ -23,7 +23,8 @@ from enarx.delivery.messages import (
     same,
     verifier_id,
 )
-from enarx.delivery.output import STREAMS, Chain, Final
+from enarx.delivery.output import STREAMS, Chain
+from enarx.delivery.reading import Final
 from enarx.errors import DeliveryError, ParseError, VerificationError
 from enarx.formats.package import Manifest, byte_strings
 from enarx.formats.wire import decode, encode

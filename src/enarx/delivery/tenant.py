@@ -27,12 +27,14 @@ from enarx.delivery.messages import (
     sealed_keys,
     verifier_id,
 )
-from enarx.delivery.output import Output, OutputOpener
+from enarx.delivery.output import ACCEPTED
+from enarx.delivery.reading import Output, OutputOpener
 from enarx.delivery.receipt import Terms
+from enarx.delivery.sealing import Sealer, confirmed
 from enarx.delivery.session import BROKEN, STATE, STATE_DATA, Channel, channels
-from enarx.delivery.stream import NUMBER, TAG, Confirmer, Sealer
+from enarx.delivery.stream import NUMBER, TAG, Confirmer
 from enarx.delivery.suite import KEY_SIZE, commit_keys, derive, hpke_seal, signing_key, verify_signature
-from enarx.errors import DeliveryError, ParseError
+from enarx.errors import DeliveryError, ParseError, UnavailableError
 from enarx.formats.package import Manifest, byte_strings
 from enarx.formats.wire import CHUNK, decode, frame, frame_head
 from enarx.formats.wire import HEADER as FRAME_HEADER
@@ -140,7 +142,7 @@ class Admission:
         self.conversation.step(F.RECEIVED)
         assert self._confirmer is not None
         assert self._sealer is not None
-        count, before = self._confirmer.check(payload), self.confirmed
+        count, before = confirmed(self._confirmer, payload), self.confirmed
         if count > self._sealer.sealed:
             raise DeliveryError(
                 "confirmation-broken", "the Keep confirms chunks that were not sealed", state="receiving"
@@ -151,7 +153,11 @@ class Admission:
     def outcome(self, opener: OutputOpener, payload: bytes) -> Output:
         """Take the first output record: the Keep's acceptance of the whole package, or its end without having run it."""
         record = opener.open(payload)
-        self.conversation.step(states.FINAL if record.status is not None else states.ACCEPTANCE)
+        if record.kind != ACCEPTED and record.final is None:
+            raise UnavailableError(
+                "acceptance-lost", "the host dropped the Keep's acceptance: that it has the package is not proven"
+            )
+        self.conversation.step(states.FINAL if record.final is not None else states.ACCEPTANCE)
         return record
 
     def chunk(self, plaintext: bytes | memoryview, buffer: bytearray, *, final: bool) -> memoryview:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from enarx.delivery.messages import VERSION, Attestation
-from enarx.delivery.output import OutputOpener
+from enarx.delivery.reading import OutputOpener
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Session, refusal_code, sealed_frames
 from enarx.errors import DeliveryError, ParseError, UnavailableError
 from enarx.formats.wire import CHUNK, FrameType

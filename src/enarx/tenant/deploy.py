@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO, Self
 
-from enarx.delivery.output import Final, OutputOpener
+from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import (
     MAX_DATA,
