@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.run import HELLO, Finding, paired, timed
 from bench.tenant import Tenant, daemon
-from enarx.delivery.stream import TAG, Opener, Sealer
+from enarx.delivery.sealing import Sealer
+from enarx.delivery.stream import TAG, Opener
 from enarx.formats.config import Config, Dir
 from enarx.formats.wire import CHUNK
 

@@ -125,6 +125,7 @@ class Exchange:
         self.tenant = Admission(manifest=self.package, owner_seed=self.owner, nonce=self.nonce)
         self.keep = KeepProtocol(entropy=self.entropy, package=self.host_data)
         self.session: Session | None = None
+        self.accepted = b""
 
     def over(self, frame: bytes | memoryview) -> bytes:
         self.sent.append(bytes(frame))
@@ -158,8 +159,10 @@ class Exchange:
         out = memoryview(bytearray(CHUNK))
         for chunk in chunks:
             size = self.keep.chunk(memoryview(chunk), out)
+            assert size is not None
             receiver.feed(out[:size])
         receiver.finish()
+        self.accepted = self.keep.acceptance()
         return store
 
     def deliver(self, content: Content | None = None) -> Store:
@@ -170,6 +173,7 @@ class Exchange:
     def attach(self, nonce: bytes = ATTACH_NONCE, keep_nonce: bytes = KEEP_NONCE) -> Attachment:
         assert self.session is not None
         attachment = Attachment(self.session, nonce=nonce)
+        attachment.receive(FrameType.OUTPUT, payload(self.accepted))
         answer = self.keep.attach(self.over(attachment.attach()), keep_nonce)
         attachment.receive(kind(answer), self.over(answer))
         return attachment
@@ -180,3 +184,22 @@ def running() -> tuple[Exchange, Attachment]:
     exchange = Exchange()
     exchange.deliver()
     return exchange, exchange.attach()
+
+
+def session() -> Session:
+    """A session as a tenant keeps it."""
+    exchange = Exchange()
+    exchange.admit()
+    exchange.delivery()
+    assert exchange.session is not None
+    return exchange.session
+
+
+def frames(data: bytes) -> list[bytes]:
+    """Frames that stand one behind the other, apart."""
+    found = []
+    while data:
+        size = HEADER.size + frame_header(data[: HEADER.size])[1]
+        found.append(data[:size])
+        data = data[size:]
+    return found

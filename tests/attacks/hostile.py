@@ -15,18 +15,18 @@ from io import BytesIO
 
 from enarx.delivery.content import Receiver
 from enarx.delivery.keep import ENTROPY_SIZE, KeepProtocol
-from enarx.delivery.session import BROKEN, STATE, STATE_DATA, STDIN, STDIN_END, STDOUT, Status
+from enarx.delivery.session import STATE, STATE_DATA, STDIN, STDIN_END, STDOUT, Status
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config, Dir
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, HEADER, FrameType, frame_header
 from enarx.hardware.keys import Chip, load
 from enarx.tenant import deploy, package
-from enarx.tenant.deploy import Claim, Result, Run
+from enarx.tenant.deploy import Claim, Delivered, Result, Run
 from enarx.tenant.owners import Owners
 from enarx.verify import Roots, evaluate
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
-from tests.exchange import OWNER, Store, public
+from tests.exchange import OWNER, Store, frames, public
 from tests.programs import module
 
 MEASUREMENT = b"\xab" * 48
@@ -59,10 +59,8 @@ class Keep:
             self._take(kind, payload)
         except (DeliveryError, ParseError) as e:
             if self.protocol.conversation.state == "session":
-                self._say(self.protocol.reply(BROKEN, 0))
-                self.protocol.from_tenant = self.protocol.to_tenant = None
+                self._say(self.protocol.broken())
             elif self.protocol.output is not None:
-                self.protocol.conversation.state = "session"
                 self._end(Status(cause="refused", message=e.code))
             else:
                 self._say(self.protocol.refusal(e.code))
@@ -73,6 +71,8 @@ class Keep:
             report = self.protocol.challenge(payload)
             evidence = self.chip.sign(measurement=self.measurement, host_data=self.host_data, report_data=report)
             self._say(self.protocol.attestation("simulated", evidence, (self.chip.certificate,)))
+        elif kind is FrameType.DELIVERY and self.protocol.conversation.state == "receiving":
+            self._say(self.protocol.again(payload))
         elif kind is FrameType.DELIVERY:
             self.manifest = self.protocol.delivery(payload)
             self.receiver = Receiver(self.manifest, self.store)
@@ -83,6 +83,8 @@ class Keep:
             self._state()
         elif kind is FrameType.INPUT:
             self._input(payload)
+        elif kind is FrameType.ATTEST:
+            self._attest(payload)
         else:
             self.protocol.conversation.step(kind)
             raise DeliveryError("unexpected-message", "not the tenant's to send", state="")
@@ -90,10 +92,20 @@ class Keep:
     def _chunk(self, payload: bytes) -> None:
         out = memoryview(bytearray(CHUNK))
         size = self.protocol.chunk(memoryview(payload), out)
+        if size is None:
+            return
         assert self.receiver is not None
         self.receiver.feed(out[:size])
-        if self.protocol.conversation.state == "session":
+        if self.protocol.conversation.state == "complete":
             self.receiver.finish()
+            self._say(self.protocol.acceptance())
+        else:
+            self._say(self.protocol.received())
+
+    def _attest(self, payload: bytes) -> None:
+        report = self.protocol.attest(payload)
+        evidence = self.chip.sign(measurement=self.measurement, host_data=self.host_data, report_data=report)
+        self._say(self.protocol.evidence("simulated", evidence, (self.chip.certificate,)))
 
     def _input(self, payload: bytes) -> None:
         record = self.protocol.input(payload)
@@ -117,8 +129,8 @@ class Keep:
         self._say(self.protocol.final(status))
         self.die()
 
-    def _say(self, frame: bytes) -> None:
-        if frame:
+    def _say(self, data: bytes) -> None:
+        for frame in frames(data):
             self.out.put((frame_header(frame[: HEADER.size])[0], frame[HEADER.size :]))
 
     def die(self) -> None:
@@ -134,9 +146,10 @@ class HostileLink:
         self.seen: list[bytes] = []
         self.sent: list[bytes] = []
         self._kept: list[Frame | None] = []
+        self._next: Frame | None = None
 
-    def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
-        for frame in frames:
+    def send(self, given: Iterable[bytes | memoryview], size: int | None = None) -> None:
+        for frame in given:
             data = bytes(frame)
             self.seen.append(data)
             self.sent.append(data)
@@ -157,12 +170,13 @@ class HostileLink:
             number += 1
 
     def _collect(self) -> None:
-        frame = self.keep.out.get(timeout=10)
+        frame = self._next = self._next or self.keep.out.get(timeout=10)
         if frame is None:
             self._kept.append(None)
             return
         self.seen.append(frame[1])
         self._kept += list(self.to_tenant(*frame))
+        self._next = None
 
     def stop(self) -> None:
         self.keep.die()
@@ -205,13 +219,24 @@ class Scene:
     def play(self, link: HostileLink, stdin: bytes = b"canary-stdin") -> Result:
         """Admit, deliver, run to the end; whatever happens, the host must have seen no canary."""
         try:
-            session = deploy.admit(link, self.package, Owners((public(OWNER),), OWNER), self.judge)
-            run = Run(link=link, session=session, stdin=BytesIO(stdin), write=lambda _, data: self.output.append(data))
+            delivered = self.deliver(link)
+            run = Run(
+                link=link,
+                session=delivered.session,
+                start=delivered.start,
+                output=delivered.output,
+                stdin=BytesIO(stdin),
+                write=lambda _, data: self.output.append(data),
+            )
             return run.serve()
         finally:
             for frame in link.seen:
                 for canary in self.canaries:
                     assert canary not in frame
+
+    def deliver(self, link: HostileLink, patience: float = 10.0) -> Delivered:
+        """Admission and delivery alone."""
+        return deploy.admit(link, self.package, Owners((public(OWNER),), OWNER), self.judge, patience=patience)
 
     def refused(self, link: HostileLink, kind: type[EnarxError], *codes: str) -> EnarxError:
         """The exchange ends in this class of error, with one of these codes, and nothing was accepted."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from enarx.delivery.session import OutputSealer, Status
+from enarx.delivery.output import OutputSealer
+from enarx.delivery.session import Status
+from enarx.delivery.suite import signing_key
 from enarx.errors import DeliveryError, UnavailableError
 from enarx.formats.wire import HEADER, FrameType
 from tests.attacks.hostile import HostileLink, Scene
@@ -43,9 +45,12 @@ def test_mangled(scene: Scene, mangle) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_dropped_output_is_known(scene: Scene) -> None:
-    result = scene.play(HostileLink(scene.keep(), to_tenant=only(lambda n, p: [] if n == 1 else [p])), LONG)
+    result = scene.play(HostileLink(scene.keep(), to_tenant=only(lambda n, p: [] if n == 2 else [p])), LONG)
     assert result.lost
-    assert result.status.stdout == len(LONG) > sum(map(len, scene.output))
+    shown = sum(map(len, scene.output))
+    assert result.status.stdout == len(LONG) > shown
+    assert result.unproven[0] >= len(LONG) - shown
+    assert result.unproven[1] == 0
 
 
 def test_without_a_final_record_there_is_no_result(scene: Scene) -> None:
@@ -54,8 +59,9 @@ def test_without_a_final_record_there_is_no_result(scene: Scene) -> None:
 
 
 def test_an_invented_status(scene: Scene) -> None:
-    forged = OutputSealer(b"\0" * 32).final(Status(cause="exit", code=0))
-    scene.refused(HostileLink(scene.keep(), to_tenant=only(lambda n, p: [forged])), DeliveryError, "record-broken")
+    sealer = OutputSealer(secret=bytes(32), session=bytes(32), package=bytes(32), key=signing_key(bytes(32)))
+    forged = sealer.final(Status(cause="exit", code=0))
+    scene.refused(HostileLink(scene.keep(), to_tenant=only(lambda n, p: forged)), DeliveryError, "record-broken")
 
 
 def test_another_keeps_output(scene: Scene) -> None:

@@ -52,3 +52,22 @@ def test_connection_breaks_at(scene: Scene, step: int) -> None:
         assert e.code == "host-lost"
     else:
         assert result.status.code == 7
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_connection_that_breaks_once_during_a_delivery_costs_nothing(scene: Scene, step: int) -> None:
+    """Either half is taken up again, and the delivery goes on at a chunk that the Keep has confirmed."""
+    count = [0]
+
+    def once(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        count[0] += kind in (FrameType.DELIVERY, FrameType.CHUNK, FrameType.RECEIVED)
+        if count[0] == step:
+            count[0] += 1
+            raise UnavailableError("host-lost", "the connection breaks")
+        return [(kind, payload)]
+
+    keep = scene.keep()
+    result = scene.play(HostileLink(keep, to_keep=once, to_tenant=once))
+    assert result.status.code == 7
+    assert keep.store.got["data"] == b"canary-file" * 200_000
+    assert count[0] > step

@@ -74,8 +74,8 @@ def test_completion(home: Path, shell: str) -> None:
     script = enarx(home, "completion", shell, check=True).stdout
     assert b"--simulate" in script
     if shell == "bash":
-        asked = script.decode() + "\nCOMP_WORDS=(enarx keep at); COMP_CWORD=2; _enarx; echo ${COMPREPLY[@]}"
-        assert subprocess.run(["bash", "-c", asked], capture_output=True).stdout.split() == [b"attach"]
+        asked = script.decode() + "\nCOMP_WORDS=(enarx keep att); COMP_CWORD=2; _enarx; echo ${COMPREPLY[@]}"
+        assert subprocess.run(["bash", "-c", asked], capture_output=True).stdout.split() == [b"attach", b"attest"]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from enarx.delivery.messages import Attestation, Challenge, Delivery
-from enarx.errors import DeliveryError, ParseError
+from enarx.delivery.messages import Attached, Attestation, Challenge, Delivery, sealed_keys
+from enarx.delivery.tenant import CHUNK_BUFFER
+from enarx.errors import DeliveryError, ParseError, UsageError
 from enarx.formats.package import Head
 from enarx.formats.wire import CHUNK, FrameType, encode
 from enarx.record import as_dict
@@ -116,7 +117,8 @@ def test_keys_that_the_owner_did_not_sign() -> None:
     exchange.admit()
     delivery = Delivery.from_bytes(exchange.delivery())
     bound = exchange.keep._bind(delivery)
-    forged = changed(delivery, sealed=hpke_seal(b"\5" * 64, exchange.keep._hpke_public, info=bound))
+    keys = sealed_keys(stream=b"\5" * 32, session=b"\6" * 32)
+    forged = changed(delivery, sealed=hpke_seal(keys, exchange.keep._hpke_public, info=bound))
     with raises("key-commitment"):
         exchange.keep.delivery(forged.to_bytes())
 
@@ -134,8 +136,68 @@ def test_one_delivery() -> None:
     exchange.admit()
     frame = exchange.delivery()
     exchange.keep.delivery(frame)
-    with raises("unexpected-message"):
+    with raises("second-delivery"):
         exchange.keep.delivery(frame)
+
+
+def test_the_same_delivery_again_says_how_far_it_is() -> None:
+    exchange = Exchange()
+    exchange.admit()
+    delivery = exchange.delivery()
+    exchange.keep.delivery(delivery)
+    sent = exchange.chunks(bytes(2 * CHUNK) + b"end")
+    out = memoryview(bytearray(CHUNK))
+    assert exchange.keep.chunk(memoryview(sent[0]), out) == CHUNK
+    assert exchange.tenant.received(payload(exchange.keep.again(delivery)))
+    assert exchange.tenant.confirmed == 1
+    assert not exchange.tenant.received(payload(exchange.keep.received())), "nothing new"
+    assert exchange.keep.chunk(memoryview(sent[0]), out) is None, "passed over"
+    assert exchange.tenant.again()[5:] == delivery
+    assert exchange.tenant.resume() == 1
+    again = exchange.chunks(bytes(CHUNK) + b"end")
+    assert again == sent[1:], "the same bytes under the same nonces"
+    assert [exchange.keep.chunk(memoryview(chunk), out) for chunk in again] == [CHUNK, 3]
+    assert exchange.keep.conversation.state == "complete"
+
+
+def test_a_file_that_changed_is_never_sealed_under_a_nonce_that_was_used() -> None:
+    exchange = Exchange()
+    exchange.admit()
+    exchange.delivery()
+    exchange.chunks(bytes(CHUNK) + b"end")
+    exchange.tenant.again()
+    exchange.tenant.resume()
+    buffer = bytearray(CHUNK_BUFFER)
+    with pytest.raises(UsageError, check=lambda e: e.code == "files-changed"):
+        exchange.tenant.chunk(b"\1" + bytes(CHUNK - 1), buffer, final=False)
+    assert buffer[9:] == bytes(CHUNK_BUFFER - 9), "nothing of it is left to be sent"
+
+
+def test_another_delivery_is_not_the_same_again() -> None:
+    mine, theirs = Exchange(), Exchange()
+    mine.admit()
+    mine.keep.delivery(mine.delivery())
+    theirs.admit()
+    with raises("second-delivery"):
+        mine.keep.again(theirs.delivery())
+
+
+@pytest.mark.parametrize("forge", [lambda p: p[:4] + bytes(16), lambda p: b"\0\0\0\1" + p[4:], lambda p: p[:-1]])
+def test_a_confirmation_is_the_keeps(forge) -> None:  # type: ignore[no-untyped-def]
+    exchange, _ = chunks()
+    with raises("confirmation-broken"):
+        exchange.tenant.received(forge(payload(exchange.keep.received())))
+
+
+def test_a_confirmation_of_more_than_was_sealed_is_refused() -> None:
+    from enarx.delivery.stream import Confirmer
+    from enarx.delivery.suite import derive
+
+    exchange, _ = chunks()
+    assert exchange.session is not None
+    confirmer = Confirmer(derive(exchange.session.secret, exchange.session.transcript, "received"))
+    with raises("confirmation-broken"):
+        exchange.tenant.received(confirmer.confirm(4))
 
 
 def chunks() -> tuple[Exchange, list[bytes]]:
@@ -149,19 +211,19 @@ def chunks() -> tuple[Exchange, list[bytes]]:
     "mangle",
     [
         lambda c: [c[1], c[0], c[2]],
-        lambda c: [c[0], c[0], c[1], c[2]],
         lambda c: [c[0], c[2]],
         lambda c: [c[2]],
         lambda c: [c[0], c[1][:-1] + bytes([c[1][-1] ^ 1]), c[2]],
         lambda c: [c[0], c[1][:-16], c[2]],
         lambda c: [c[0], b""],
+        lambda c: [c[0], c[1][:4] + c[0][4:]],
     ],
-    ids=["reordered", "doubled", "dropped", "only-last", "flipped", "cut", "empty"],
+    ids=["reordered", "dropped", "only-last", "flipped", "cut", "empty", "renumbered"],
 )
 def test_mangled_stream(mangle) -> None:  # type: ignore[no-untyped-def]
     exchange, found = chunks()
     out = memoryview(bytearray(CHUNK))
-    with pytest.raises(DeliveryError, check=lambda e: e.code in ("stream-broken", "stream-chunk")):
+    with pytest.raises(DeliveryError, check=lambda e: e.code in ("stream-broken", "stream-chunk", "stream-order")):
         for chunk in mangle(found):
             exchange.keep.chunk(memoryview(chunk), out)
     assert exchange.keep.conversation.state == "receiving"
@@ -172,6 +234,10 @@ def test_nothing_after_the_last_chunk() -> None:
     out = memoryview(bytearray(CHUNK))
     for chunk in found:
         exchange.keep.chunk(memoryview(chunk), out)
+    assert exchange.keep.chunk(memoryview(found[-1]), out) is None, "passed over"
+    with raises("stream-chunk"):
+        exchange.keep.chunk(memoryview(b"\0\0\0\3" + found[-1][4:]), out)
+    exchange.keep.acceptance()
     with raises("unexpected-message"):
         exchange.keep.chunk(memoryview(found[-1]), out)
 
@@ -214,11 +280,10 @@ def test_an_attachment_by_another_key_is_not_the_keep() -> None:
 
     exchange, _ = running()
     assert exchange.session is not None
-    other = changed(exchange.session, identity=b"\1" * 32)
-    attachment = Attachment(other, nonce=b"\2" * 32)
-    answer = exchange.keep.attach(payload(attachment.attach()), b"\3" * 32)
+    attachment = Attachment(exchange.session, nonce=b"\2" * 32)
+    answer = Attached.from_bytes(payload(exchange.keep.attach(payload(attachment.attach()), b"\3" * 32)))
     with raises("keep-signature"):
-        attachment.receive(FrameType.ATTACHED, payload(answer))
+        attachment.receive(FrameType.ATTACHED, changed(answer, signature=bytes(64)).to_bytes())
 
 
 @pytest.mark.parametrize("message", [Challenge, Attestation, Delivery])
@@ -234,7 +299,7 @@ def test_unknown_fields_are_refused(message: type) -> None:
 
     value = decode(good, "test")
     assert isinstance(value, dict)
-    for broken in ({**value, "more": 1}, {k: v for k, v in value.items() if k != "version"}, {**value, "version": 2}):
+    for broken in ({**value, "more": 1}, {k: v for k, v in value.items() if k != "version"}, {**value, "version": 1}):
         with pytest.raises(ParseError):
             message.from_bytes(encode(broken))
     assert as_dict(message.from_bytes(good))

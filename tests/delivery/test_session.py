@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, OutputOpener, Status, output_key
+from enarx.delivery.output import ACCEPTED, CHECKPOINT
+from enarx.delivery.reading import OutputOpener
+from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import FrameType
-from tests.exchange import ATTACH_NONCE, Exchange, payload, running
+from tests.exchange import ATTACH_NONCE, Exchange, frames, payload, running
 
 
 def raises(code: str):  # type: ignore[no-untyped-def]
@@ -17,67 +19,70 @@ def raises(code: str):  # type: ignore[no-untyped-def]
 
 
 def outputs() -> tuple[Exchange, list[bytes]]:
-    """A Keep that has written some and ended."""
+    """A Keep that has written some and ended: acceptance, three records of data, two checkpoints, the final record."""
     exchange = Exchange()
     exchange.deliver()
     keep = exchange.keep
-    frames = [keep.write(STDOUT, b"canary-stdout"), keep.write(STDERR, b"warning"), keep.write(STDOUT, b"more")]
-    frames.append(keep.final(Status(cause="exit", code=3, stdout=17, stderr=7)))
-    return exchange, [payload(frame) for frame in frames]
+    said = [exchange.accepted, keep.write(STDOUT, b"canary-stdout"), keep.write(STDERR, b"warning")]
+    said += [keep.write(STDOUT, b"more"), keep.final(Status(cause="exit", code=3))]
+    return exchange, [payload(frame) for frame in frames(b"".join(said))]
 
 
 def opener(exchange: Exchange) -> OutputOpener:
     assert exchange.session is not None
-    return OutputOpener(output_key(exchange.session.secret, exchange.session.transcript))
+    return exchange.session.opener()
 
 
 def test_output_is_in_order_and_ends_with_its_status() -> None:
-    exchange, frames = outputs()
+    exchange, given_ = outputs()
     reader = opener(exchange)
-    found = [reader.open(frame) for frame in frames]
-    assert [(r.kind, r.offset, r.data) for r in found[:3]] == [
+    found = [reader.open(frame) for frame in given_]
+    assert [(r.kind, r.offset, r.data) for r in found[1:4]] == [
         (STDOUT, 0, b"canary-stdout"),
         (STDERR, 0, b"warning"),
         (STDOUT, 13, b"more"),
     ]
-    assert found[3].status == Status(cause="exit", code=3, stdout=17, stderr=7)
+    assert [r.kind for r in found] == [ACCEPTED, STDOUT, STDERR, STDOUT, CHECKPOINT, CHECKPOINT, 3]
+    assert found[6].status == Status(cause="exit", code=3, stdout=17, stderr=7)
     assert reader.finished
+    assert reader.unproven == {STDOUT: 0, STDERR: 0}
 
 
 def test_a_gap_is_seen() -> None:
-    exchange, frames = outputs()
+    exchange, given_ = outputs()
     reader = opener(exchange)
-    reader.open(frames[0])
-    assert reader.open(frames[2]).lost == 1
+    reader.open(given_[0])
+    assert reader.open(given_[2]).lost == 1
 
 
-@pytest.mark.parametrize("order", [[0, 0], [1, 0], [3, 0], [3, 3]])
+@pytest.mark.parametrize("order", [[0, 0], [1, 0], [6, 0], [6, 6]])
 def test_replayed_and_reordered_output(order: list[int]) -> None:
-    exchange, frames = outputs()
+    exchange, given_ = outputs()
     reader = opener(exchange)
-    reader.open(frames[order[0]])
+    reader.open(given_[order[0]])
     with raises("record-order"):
-        reader.open(frames[order[1]])
+        reader.open(given_[order[1]])
 
 
-@given(st.integers(0, 3), st.data())
+@given(st.integers(0, 6), st.data())
 def test_any_flipped_bit_is_refused(which: int, data: st.DataObject) -> None:
-    exchange, frames = outputs()
-    at = data.draw(st.integers(0, 8 * len(frames[which]) - 1))
-    broken = bytearray(frames[which])
+    exchange, given_ = outputs()
+    at = data.draw(st.integers(0, 8 * len(given_[which]) - 1))
+    broken = bytearray(given_[which])
     broken[at // 8] ^= 1 << at % 8
     reader = opener(exchange)
-    reader.next = which
+    for frame in given_[:which]:
+        reader.open(frame)
     with pytest.raises(DeliveryError):
         reader.open(bytes(broken))
 
 
 def test_another_sessions_output_does_not_open() -> None:
-    _, frames = outputs()
+    _, given_ = outputs()
     other = Exchange(nonce=b"\x99" * 32)
     other.deliver()
     with raises("record-broken"):
-        opener(other).open(frames[0])
+        opener(other).open(given_[0])
 
 
 def test_stdin_arrives_once_and_in_order() -> None:
@@ -128,7 +133,7 @@ def test_an_old_answer_is_not_taken_for_a_new_attachment() -> None:
 
 def test_nothing_after_the_end() -> None:
     exchange, attachment = running()
-    attachment.receive(FrameType.OUTPUT, payload(exchange.keep.final(Status(cause="exit"))))
+    attachment.receive(FrameType.OUTPUT, payload(exchange.keep.final(Status(cause="exit", code=0))))
     with raises("unexpected-message"):
         attachment.send(STDIN, 0, b"x")
     with raises("unexpected-message"):

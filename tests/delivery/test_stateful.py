@@ -1,10 +1,13 @@
 """A host that may do anything to the frames in between, for as long as hypothesis likes.
 
-What holds whatever it does: the tenant accepts a part of what the Keep wrote, in order and with its gaps known; the Keep's
-stdin is a beginning of what the tenant sent; all else is a DeliveryError or a ParseError.
+What holds whatever it does: the tenant accepts a part of what the Keep wrote, in order and with its gaps known, and knows
+how many bytes nothing signed covers; the Keep's stdin is a beginning of what the tenant sent; all else is a DeliveryError
+or a ParseError. A checkpoint comes every 16 bytes here.
 """
 
 from __future__ import annotations
+
+from unittest import mock
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,12 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from enarx.delivery.session import STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import FrameType
-from tests.exchange import payload, running
+from tests.exchange import frames, payload, running
+
+PIECE = 16
 
 
 class Host(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.pieces = [mock.patch(f"enarx.delivery.{name}.PIECE", PIECE) for name in ("output", "reading")]
+        for patch in self.pieces:
+            patch.start()
         self.exchange, self.attachment = running()
         self.to_tenant: list[bytes] = []
         self.to_keep: list[bytes] = []
@@ -29,16 +37,21 @@ class Host(RuleBasedStateMachine):
         self.ended = False
         self.status = None
 
+    def teardown(self) -> None:
+        for patch in self.pieces:
+            patch.stop()
+
     @precondition(lambda self: not self.ended)
     @rule(data=st.binary(min_size=1, max_size=20))
     def keep_writes(self, data: bytes) -> None:
-        self.to_tenant.append(payload(self.exchange.keep.write(STDOUT, data)))
+        self.to_tenant += [payload(frame) for frame in frames(self.exchange.keep.write(STDOUT, data))]
         self.written += data
 
     @precondition(lambda self: not self.ended)
     @rule()
     def keep_ends(self) -> None:
-        self.to_tenant.append(payload(self.exchange.keep.final(Status(cause="exit", code=7))))
+        final = self.exchange.keep.final(Status(cause="exit", code=7))
+        self.to_tenant += [payload(frame) for frame in frames(final)]
         self.ended = True
 
     @precondition(lambda self: self.status is None)
@@ -86,15 +99,15 @@ class Host(RuleBasedStateMachine):
         assert record is not None
         if record.status is not None:
             self.status = record.status
-        else:
+        elif record.kind == STDOUT:
             self.accepted.append((record.offset, record.data, record.lost))
 
     @invariant()
     def what_is_accepted_was_written(self) -> None:
         end = 0
-        for offset, data, lost in self.accepted:
+        for offset, data, _ in self.accepted:
             assert self.written[offset : offset + len(data)] == data
-            assert offset == end if not lost else offset > end
+            assert offset >= end
             end = offset + len(data)
 
     @invariant()
@@ -103,7 +116,18 @@ class Host(RuleBasedStateMachine):
 
     @invariant()
     def a_status_is_the_keeps(self) -> None:
-        assert self.status is None or (self.ended and self.status == Status(cause="exit", code=7))
+        assert self.status is None or (
+            self.ended and self.status == Status(cause="exit", code=7, stdout=len(self.written))
+        )
+
+    @invariant()
+    def what_is_missing_is_unproven(self) -> None:
+        if self.status is None:
+            return
+        output = self.attachment.output
+        missing = len(self.written) - sum(len(data) for _, data, _ in self.accepted)
+        assert missing <= output.unproven[STDOUT] <= len(self.written)
+        assert output.lost or not output.unproven[STDOUT]
 
 
 Host.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -57,7 +57,7 @@ def test_a_commitment_says_nothing_without_its_salt() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 1},
         {"version": True},
         {"owners": []},
         {"owners": [b"\1" * 32, b"\1" * 32]},
@@ -141,3 +141,18 @@ def test_any_bytes_as_an_index(data: bytes) -> None:
 def test_config_in_a_manifest_is_read_as_written() -> None:
     assert Manifest.from_bytes(manifest().raw).config.secrets[0].name == "key"
     assert Config.from_public(Config().public()) == Config()
+
+
+@pytest.mark.parametrize("key", ["providers", "recipients"])
+@pytest.mark.parametrize("value", [[b"\1" * 32], None, {}, b""])
+def test_places_of_further_owners_of_data_are_empty(key: str, value: object) -> None:
+    manifest_ = decode(manifest().raw, "manifest")
+    assert isinstance(manifest_, dict)
+    with pytest.raises(ParseError, check=lambda e: e.code == f"manifest-{key}"):
+        Manifest.from_bytes(encode({**manifest_, key: value}))
+
+
+def test_another_version_is_refused_by_its_number_before_its_keys() -> None:
+    for value in ({"version": 1}, {"version": 3, "more": 1}, {}):
+        with pytest.raises(ParseError, check=lambda e: e.code == "manifest-version"):
+            Manifest.from_bytes(encode(value))

@@ -17,10 +17,9 @@ SEARCH = (SOURCE, *(p for p in sys.path if p.endswith(("site-packages", "dist-pa
 LOADED = """
 import importlib, pkgutil, sys
 sys.path[:0] = sys.argv[1].split(":")
-import enarx.keep, enarx.delivery
-for package in (enarx.keep, enarx.delivery):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+import enarx.keep
+for module in pkgutil.walk_packages(enarx.keep.__path__, "enarx.keep."):
+    importlib.import_module(module.name)
 for module in list(sys.modules.values()):
     print(getattr(module, "__file__", None) or "")
 """

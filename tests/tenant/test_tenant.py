@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from enarx.delivery.content import Receiver
 from enarx.delivery.tenant import Session
 from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.config import Config, Dir
+from enarx.formats.wire import encode
 from enarx.tenant import owners, package, sessions
 from enarx.tenant.deploy import Run
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved
-from tests.exchange import OWNER, Store, public
+from tests.exchange import OWNER, Store, public, session
 from tests.programs import module
 
 SALT = bytes(range(32))
@@ -155,7 +157,7 @@ def test_keys_as_other_programs_write_them(home: Path) -> None:
         owners.load((str(path),))
 
 
-SESSION = Session(package=b"\1" * 32, transcript=b"\2" * 32, secret=b"\3" * 32, identity=b"\4" * 32)
+SESSION = session()
 
 
 def test_sessions_are_kept_and_found(home: Path) -> None:
@@ -180,6 +182,18 @@ def test_a_session_is_read_strictly() -> None:
     assert Session.from_bytes(SESSION.to_bytes()) == SESSION
     with pytest.raises(ParseError):
         Session.from_bytes(SESSION.to_bytes()[:-1])
+    assert " secret=" not in repr(SESSION)
+
+
+def test_a_session_of_version_1_is_named_as_such(home: Path) -> None:
+    old = encode({name: bytes(32) for name in ("package", "transcript", "secret", "identity")})
+    with pytest.raises(ParseError, check=lambda e: e.code == "session-version"):
+        Session.from_bytes(old)
+    saved = Saved(keep="abc", url="", token_file="", ca="", certificate="", key="", session=SESSION)
+    path = Path(saved.save())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "session": old.hex()}))
+    with pytest.raises(UsageError, check=lambda e: e.code == "session-version"):
+        Saved.load(str(path))
 
 
 @pytest.mark.parametrize("url", ["host:80", "ftp://x", "http://", "http://h/path"])

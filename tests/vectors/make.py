@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from enarx.delivery.output import Chain
+from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDIN, STDOUT, Status
+from enarx.delivery.tenant import Freshness
 from enarx.formats.package import commit_args, commit_dir, commit_env, item_salt
 from tests.exchange import (
     ATTACH_NONCE,
@@ -21,10 +24,13 @@ from tests.exchange import (
     SALT,
     Content,
     Exchange,
+    frames,
     manifest,
     payload,
 )
 
+ATTEST_NONCE = b"\x77" * 32
+CHAINS = (0, 1, (512 << 10) - 1, 512 << 10, (512 << 10) + 1, 1 << 20)
 HERE = Path(__file__).resolve().parent
 
 
@@ -48,18 +54,37 @@ def package() -> dict[str, Any]:
     }
 
 
+def chains(session: bytes) -> list[dict[str, Any]]:
+    """Running hashes of stdout and stderr: so many bytes, each its offset modulo 251."""
+    found = []
+    for stream in (STDOUT, STDERR):
+        for size in CHAINS:
+            chain = Chain(session, stream)
+            chain.update(bytes(i % 251 for i in range(size)))
+            found.append({"stream": stream, "bytes": size, "digest": chain.digest.hex()})
+    return found
+
+
 def delivery() -> dict[str, Any]:
     """A whole exchange."""
     exchange = Exchange()
     report = exchange.challenge()
     exchange.tenant.attestation(exchange.attestation())
     exchange.keep.delivery(exchange.delivery())
+    confirmed = exchange.keep.received()
     exchange.receive(exchange.chunks(Content().plaintext()))
     attachment = exchange.attach()
     stdin = attachment.send(STDIN, 0, b"stdin")
     outputs = [exchange.keep.write(STDOUT, b"stdout"), exchange.keep.write(STDERR, b"stderr")]
-    outputs.append(exchange.keep.final(Status(cause="exit", code=3, message="m", stdout=6, stderr=6, time=NOW)))
+    outputs = [exchange.accepted, *outputs]
     assert exchange.session is not None
+    fresh = Freshness(exchange.session, nonce=ATTEST_NONCE)
+    session_report = exchange.keep.attest(payload(fresh.request()))
+    evidence = exchange.keep.evidence("simulated", b"fresh", (b"endorsement",))
+    outputs += frames(exchange.keep.final(Status(cause="exit", code=3, message="m", time=NOW)))
+    opener = exchange.session.opener()
+    final = [opener.open(payload(frame)) for frame in outputs][-1].final
+    assert final is not None
     return {
         "inputs": {
             "owner_seed": OWNER.hex(),
@@ -69,6 +94,7 @@ def delivery() -> dict[str, Any]:
             "time": NOW,
             "attach_nonce": ATTACH_NONCE.hex(),
             "keep_nonce": KEEP_NONCE.hex(),
+            "attest_nonce": ATTEST_NONCE.hex(),
         },
         "report_data": report.hex(),
         "session": exchange.session.transcript.hex(),
@@ -76,6 +102,12 @@ def delivery() -> dict[str, Any]:
         "stdin_frame": stdin.hex(),
         "output_frames": [frame.hex() for frame in outputs],
         "output_payload_0": payload(outputs[0]).hex(),
+        "received_frame": confirmed.hex(),
+        "attest_frame": fresh.request().hex(),
+        "session_report_data": session_report.hex(),
+        "evidence_frame": evidence.hex(),
+        "receipt": Receipt.make(exchange.session, final).to_bytes().hex(),
+        "chains": chains(exchange.session.transcript),
     }
 
 

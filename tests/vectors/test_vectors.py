@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from enarx.delivery.messages import Delivery
-from enarx.delivery.session import OutputOpener, output_key
+from enarx.delivery.reading import OutputOpener
+from enarx.delivery.receipt import Receipt
+from enarx.delivery.session import STDERR, STDOUT
 from enarx.formats.wire import FrameType, frame_header
 from tests.exchange import Content, Exchange, kind, payload
 from tests.vectors import make
@@ -27,7 +27,8 @@ def test_package() -> None:
 
 def test_everything_of_a_delivery_but_what_hpke_makes_random() -> None:
     mine, kept = make.delivery(), vector("delivery")
-    for name in ("inputs", "report_data", "session", "stdin_frame", "output_frames", "output_payload_0"):
+    assert set(mine) == set(kept)
+    for name in set(kept) - {"frames", "receipt"}:
         assert mine[name] == kept[name], name
     for mine_frame, kept_frame in zip(mine["frames"], kept["frames"], strict=True):
         if kind(bytes.fromhex(kept_frame)) is not FrameType.DELIVERY:
@@ -44,15 +45,30 @@ def test_the_kept_delivery_opens() -> None:
     assert exchange.receive(chunks).got["data"] == Content().file
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_the_kept_output_opens(number: int) -> None:
+def test_the_kept_output_opens() -> None:
     kept = vector("delivery")
+    receipt = Receipt.from_bytes(bytes.fromhex(kept["receipt"]))
     secret = bytes.fromhex(kept["inputs"]["stream_key_and_session_secret"])[32:]
-    opener = OutputOpener(output_key(secret, bytes.fromhex(kept["session"])), next_record=number)
-    frame = bytes.fromhex(kept["output_frames"][number])
-    assert frame_header(frame[:5])[0] is FrameType.OUTPUT
-    record = opener.open(payload(frame))
-    assert record.data == (b"stdout", b"stderr")[number] if number < 2 else record.status is not None
+    opener = OutputOpener(
+        secret=secret, session=bytes.fromhex(kept["session"]), package=receipt.package, identity=receipt.identity
+    )
+    frames = [bytes.fromhex(frame) for frame in kept["output_frames"]]
+    assert all(frame_header(frame[:5])[0] is FrameType.OUTPUT for frame in frames)
+    records = [opener.open(payload(frame)) for frame in frames]
+    assert [record.data for record in records[1:3]] == [b"stdout", b"stderr"]
+    assert records[-1].final is not None
+    assert (opener.lost, opener.unproven) == (0, {STDOUT: 0, STDERR: 0})
+
+
+def test_the_kept_receipt_holds() -> None:
+    kept = vector("delivery")
+    receipt = Receipt.from_bytes(bytes.fromhex(kept["receipt"]))
+    assert receipt.transcript.hex() == kept["session"]
+    assert receipt.report_data.hex() == kept["report_data"]
+    final = receipt.verify()
+    receipt.verify_output(final, STDOUT, [b"std", b"out"])
+    receipt.verify_output(final, STDERR, [b"stderr"])
+    assert final.status.code == 3
 
 
 def test_a_delivery_is_signed_over_what_the_specification_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from typing import Any
@@ -13,10 +14,11 @@ from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.tenant.deploy import Claim
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, evaluate, judge
 from enarx.verify.policy import AnyOf, Exactly, ReferenceValues, SimulatedPolicy, Unchecked
 
 ANY_PACKAGE = bytes(32)
+MAX_POLICY = 1 << 20
 LOUD = "SIMULATED: no hardware protects this workload from the owner of the machine it runs on"
 
 
@@ -29,8 +31,8 @@ def own_measurement() -> bytes:
 class SimulatedJudge:
     """Accepts simulated evidence under a root that the user gave or owns, for one package, of a known Keep.
 
-    `local` is for a Keep on this machine, whose simulated hardware is the user's own. `summary` is the result once
-    there is one, as plain values.
+    `local` is for a Keep on this machine, whose simulated hardware is the user's own. `now` is the time to judge at, in
+    unix seconds, if it is not the present. `summary` is the result once there is one, as plain values.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class SimulatedJudge:
         measurements: tuple[str, ...] = (),
         pooled: bool = False,
         explain: bool = False,
+        now: int | None = None,
     ) -> None:
+        self._now = now
         self._package = package
         self._root_file = root_file
         self._local = local
@@ -62,13 +66,13 @@ class SimulatedJudge:
                 policy=self._policy(),
                 roots=Roots(simulated=(self._root(),)),
                 report_data=claim.report_data,
-                now=int(time.time()),
+                now=int(time.time()) if self._now is None else self._now,
             )
         except AppraisalError as e:
             if isinstance(e.result, AttestationResult):
-                self._show(e.result)
+                self.summary = show(e.result, self._package, explain=self._explain)
             raise
-        self._show(result)
+        self.summary = show(result, self._package, explain=self._explain)
 
     def _policy(self) -> SimulatedPolicy:
         """The Keep must be one that we know, launched for this package, or for none yet where a pool is allowed."""
@@ -98,19 +102,87 @@ class SimulatedJudge:
                 "simulated-root", f"{path}: can not be read as a simulated root", hint="the host has it as root.pub"
             ) from e
 
-    def _show(self, result: AttestationResult) -> None:
-        self.summary = result.to_value()
-        claims = result.claims
-        measured = claims.measurement.hex()[:16] if claims else "unknown"
-        console.say(
-            f"attestation: {result.status} ({result.kind}), Keep {measured}, package {self._package.hex()[:16]}",
-            colour="32;1" if result.status == "trusted" else "31;1",
+
+class PolicyJudge:
+    """Accepts evidence of any kind that a policy file accepts, with endorsements from files beside those that came along."""
+
+    def __init__(
+        self,
+        package: bytes,
+        *,
+        policy_file: str,
+        endorsement_files: list[str],
+        explain: bool = False,
+        now: int | None = None,
+    ) -> None:
+        from enarx.cli.evidence_files import endorsements, load  # what `enarx run` does not wait for
+        from enarx.verify.policy_file import read_policy
+
+        self._package = package
+        self._policy = read_policy(load(policy_file, MAX_POLICY).decode(errors="replace"), policy_file)
+        self._given = endorsements(endorsement_files).endorsements
+        self._explain = explain
+        self._now = now
+        self.summary: dict[str, Any] | None = None
+
+    def __call__(self, claim: Claim) -> None:
+        """As tenant.deploy.Judge; shows the result."""
+        result = judge(
+            claim.kind,
+            claim.evidence,
+            (*claim.endorsements, *self._given),
+            policy=self._policy,
+            roots=Roots(),
+            report_data=claim.report_data,
+            now=int(time.time()) if self._now is None else self._now,
         )
-        if self._explain:
-            for check in result.checks:
-                console.say(
-                    f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
-                )
+        self.summary = show(result, self._package, explain=self._explain)
+        result.require_trusted()
+
+
+def judge_of(options: argparse.Namespace, package: bytes, *, now: int | None = None) -> SimulatedJudge | PolicyJudge:
+    """The judge that --simulated-root or --policy asks for; UsageError without one of them."""
+    if bool(options.simulated_root) == bool(options.policy):
+        raise UsageError(
+            "judge",
+            "evidence is judged under a policy or a simulated root: wanted one of them",
+            hint="--policy FILE [--endorsements FILE ...], or --simulated-root FILE [--measurement HEX]",
+        )
+    if options.policy:
+        if options.measurement:
+            raise UsageError("judge", "--measurement goes with --simulated-root: a policy names its own")
+        return PolicyJudge(
+            package,
+            policy_file=options.policy,
+            endorsement_files=options.endorsements,
+            explain=options.explain,
+            now=now,
+        )
+    if options.endorsements:
+        raise UsageError("judge", "--endorsements go with --policy: simulated evidence brings its own")
+    return SimulatedJudge(
+        package,
+        root_file=options.simulated_root,
+        measurements=tuple(options.measurement),
+        pooled=True,
+        explain=options.explain,
+        now=now,
+    )
+
+
+def show(result: AttestationResult, package: bytes, *, explain: bool) -> dict[str, Any]:
+    """Put a verdict before people, with `explain` every check; returns it as plain values."""
+    claims = result.claims
+    measured = claims.measurement.hex()[:16] if claims else "unknown"
+    console.say(
+        f"attestation: {result.status} ({result.kind}), Keep {measured}, package {package.hex()[:16]}",
+        colour="32;1" if result.status == "trusted" else "31;1",
+    )
+    for check in result.checks if explain else ():
+        console.say(
+            f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
+        )
+    return result.to_value()
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

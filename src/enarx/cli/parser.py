@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
 
-USAGE = 125
-Sub = Any  # argparse's sub-parser action has no public name
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors of usage end with 125 and end in one line of help, as every other error does."""
-
-    def error(self, message: str) -> NoReturn:
-        """As argparse, with our exit code."""
-        self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+from enarx.cli.options import Parser, Sub
+from enarx.cli.options import command as _command
+from enarx.cli.options import endpoint as _endpoint
+from enarx.cli.options import judge as _judge
+from enarx.cli.options import receipt as _receipt
 
 
 def build_parser(only: str = "") -> argparse.ArgumentParser:
@@ -42,6 +36,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "evidence": _evidence,
         "endorsements": _endorsements,
         "policy": _policy,
+        "result": _result,
         "reset": _reset,
         "completion": _completion,
     }
@@ -54,19 +49,6 @@ def _version() -> str:
     from enarx import VERSION
 
     return VERSION
-
-
-def _command(commands: Sub, name: str, function: str, text: str, *examples: str) -> Parser:
-    module, _, function = function.partition(":")
-    parser: Parser = commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n" + "".join(f"  {line}\n" for line in examples) if examples else None,
-    )
-    parser.set_defaults(module=module, function=function)
-    return parser
 
 
 def _workload(parser: Parser) -> None:
@@ -94,14 +76,7 @@ def _secrets(parser: Parser) -> None:
     )
     parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on stderr")
-
-
-def _endpoint(parser: Parser) -> None:
-    parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: ENARX_HOST, or this machine's)")
-    parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token (default: ENARX_TOKEN_FILE)")
-    parser.add_argument("--ca", metavar="FILE", default="", help="certificate authorities of the daemon, PEM")
-    parser.add_argument("--client-cert", metavar="FILE", default="", help="our certificate, PEM")
-    parser.add_argument("--client-key", metavar="FILE", default="", help="its key, PEM")
+    _receipt(parser)
 
 
 def _run(commands: Sub) -> None:
@@ -172,16 +147,22 @@ def _keep(commands: Sub) -> None:
         "list": "list the Keeps of a host",
         "inspect": "show what the host says of a Keep",
         "logs": "show a Keep's output so far, verified",
+        "attest": "have the Keep of a running job prove itself again, with fresh evidence",
         "attach": "take up a session: stdin, stdout, stderr and status (Ctrl-C detaches)",
         "stop": "stop a workload (by its owner, else by the host)",
         "rm": "remove an ended Keep and its output",
         "prune": "remove all ended Keeps",
     }
+    more = {"attest": " --simulated-root root.pub"}
     for name, text in texts.items():
         argument = "" if name in ("list", "prune") else " KEEP"
-        parser = _command(actions, name, f"keep:{name}", text, f"enarx keep {name}{argument}")
+        parser = _command(actions, name, f"keep:{name}", text, f"enarx keep {name}{argument}{more.get(name, '')}")
         if argument:
             parser.add_argument("keep", metavar="KEEP", help="its id, or a beginning of it that is unique")
+        if name in ("attach", "logs"):
+            _receipt(parser)
+        if name == "attest":
+            _judge(parser)
         if name == "rm":
             parser.add_argument("--force", action="store_true", help="also when it runs: kills it")
         parser.add_argument("--json", action="store_true", help="JSON on stdout (attach, logs: one line on stderr)")
@@ -362,6 +343,26 @@ def _policy(commands: Sub) -> None:
     )
     init.add_argument("--measurement", action="append", default=[], metavar="HEX", help="what to accept")
     init.add_argument("file", nargs="?", default="", metavar="FILE", help="default: stdout")
+
+
+def _result(commands: Sub) -> None:
+    result = commands.add_parser("result", help="what a receipt proves of a run")
+    actions = result.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verify = _command(
+        actions,
+        "verify",
+        "result:verify",
+        "verify a receipt: who ran what, how it ended, and what it wrote",
+        "enarx result verify job.receipt --stdout out.txt --simulated-root root.pub",
+        "enarx result verify job.receipt --package 00ff... --policy snp.toml --endorsements certs/",
+    )
+    verify.add_argument("receipt", metavar="RECEIPT", help="from --receipt of run, deploy, keep attach or keep logs")
+    verify.add_argument("--stdout", metavar="FILE", default="", help="what is said to be the workload's stdout")
+    verify.add_argument("--stderr", metavar="FILE", default="", help="what is said to be the workload's stderr")
+    verify.add_argument("--package", metavar="HEX", default="", help="the package's digest that it has to be")
+    verify.add_argument("--at", metavar="TIME", default="now", help="RFC 3339: judge the evidence at this time")
+    verify.add_argument("--json", action="store_true", help="JSON on stdout")
+    _judge(verify)
 
 
 def _reset(commands: Sub) -> None:

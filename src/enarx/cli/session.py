@@ -12,9 +12,9 @@ from typing import Any
 from enarx.cli import console
 from enarx.delivery.session import STDERR, Status
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError
+from enarx.errors import EnarxError, UsageError
 from enarx.record import names
-from enarx.tenant.deploy import Result, Run
+from enarx.tenant.deploy import Delivered, Result, Run
 from enarx.tenant.link import Link
 
 SETTLE = 30.0
@@ -42,8 +42,12 @@ def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[s
     elif status.message:
         console.say(f"note: the workload exited with {status.code}; {_printable(status.message)}")
     if result.lost:
-        console.say("error: the host dropped output: what was shown is not all", colour="31;1")
+        stdout, stderr = result.unproven
+        what = f"what was shown is not all; {stdout} bytes of stdout and {stderr} of stderr are unproven"
+        console.say(f"error: the host dropped output: {what}", colour="31;1")
         code = console.EXIT_UNDECIDED
+    if options.receipt:
+        write_receipt(options.receipt, result)
     if options.json:
         print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
     return code
@@ -57,8 +61,25 @@ def as_json(result: Result, code: int, attestation: dict[str, Any] | None) -> di
         "exit_code": code,
         "status": status,
         "output_lost": result.lost,
+        "unproven": dict(zip(("stdout", "stderr"), result.unproven, strict=True)),
         "attestation": attestation,
     }
+
+
+def require_receipt(options: argparse.Namespace) -> None:
+    """That the file of --receipt can be written is said before anything runs, not after."""
+    directory = os.path.dirname(os.path.abspath(options.receipt))
+    if options.receipt and (os.path.isdir(options.receipt) or not os.access(directory, os.W_OK)):
+        raise UsageError("receipt-file", f"{options.receipt}: cannot be written")
+
+
+def write_receipt(path: str, result: Result) -> None:
+    """The receipt of a run, for `enarx result verify`. It holds no secret."""
+    try:
+        with open(path, "wb") as file:
+            file.write(result.receipt.to_bytes())
+    except OSError as e:
+        raise UsageError("receipt-file", f"{path}: {e.strerror}") from e
 
 
 def _story(status: Status) -> str:
@@ -86,9 +107,21 @@ def serve(run: Run) -> Result:
     return run.serve()
 
 
-def settle(link: Link, opened: Session) -> None:
+def attached(link: Link, delivered: Delivered) -> Run:
+    """A run with this process's stdio, from where its delivery ended."""
+    return Run(
+        link=link,
+        session=delivered.session,
+        start=delivered.start,
+        output=delivered.output,
+        write=write,
+        stdin=0,
+    )
+
+
+def settle(link: Link, delivered: Delivered) -> None:
     """Close the workload's stdin and wait for the Keep to say that it has taken over, or has ended already."""
-    run = Run(link=link, session=opened, stdin=None)
+    run = Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, stdin=None)
     ended = threading.Thread(target=_quietly, args=(run,), daemon=True)
     ended.start()
     run.settled.wait(SETTLE)

@@ -1,4 +1,7 @@
-"""The Keep's side of the protocol: one Challenge, one Delivery, then a session (docs/spec/delivery.md, "Keep")."""
+"""The Keep's side of the protocol: one Challenge, one Delivery, then a session (docs/spec/delivery.md).
+
+Nothing here waits, reads a clock or draws a number: the keeper brings all of that.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,25 @@ import hashlib
 from enarx.delivery import states
 from enarx.delivery.messages import (
     ROLE_ADMIT,
+    ROLE_SESSION,
     Attach,
     Attached,
+    Attest,
     Attestation,
     Challenge,
     Delivery,
+    Evidence,
     attach_transcript,
     binding,
+    open_keys,
     report_data,
     same,
     verifier_id,
 )
-from enarx.delivery.session import Channel, OutputSealer, Status, channels, output_key
-from enarx.delivery.stream import Opener
-from enarx.delivery.suite import HPKE_SEED_SIZE, KEY_SIZE, HpkeKey, commit_keys, signing_key, verify_signature
+from enarx.delivery.output import OutputSealer
+from enarx.delivery.session import BROKEN, Channel, Status, channels
+from enarx.delivery.stream import NUMBER, Confirmer, Opener
+from enarx.delivery.suite import HPKE_SEED_SIZE, HpkeKey, commit_keys, derive, signing_key, verify_signature
 from enarx.errors import DeliveryError
 from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType as F
@@ -40,9 +48,11 @@ class KeepProtocol:
         self._hpke_public = self._hpke.public
         self._identity = signing_key(entropy[HPKE_SEED_SIZE:])
         self._package = package
-        self._challenge = self._attestation = b""
+        self._challenge = self._attestation = self._delivery = b""
         self._session = self._secret = b""
         self._attachments = 0
+        self._request = b""
+        self._confirmer: Confirmer | None = None
         self.opener: Opener | None = None
         self.output: OutputSealer | None = None
         self.from_tenant: Channel | None = None
@@ -76,6 +86,7 @@ class KeepProtocol:
         """Take the one Delivery: digest, owner, signature, then the keys. The HPKE key is gone afterwards."""
         self.conversation.step(F.DELIVERY)
         hpke, self._hpke = self._hpke, None
+        self._delivery = hashlib.sha256(payload).digest()
         delivery = Delivery.from_bytes(payload)
         manifest = Manifest.from_bytes(delivery.manifest)
         if not same(manifest.digest, self._package):
@@ -101,22 +112,51 @@ class KeepProtocol:
         )
 
     def _take_keys(self, keys: bytes, delivery: Delivery, bound: bytes) -> None:
-        stream_key, secret = keys[:KEY_SIZE], keys[KEY_SIZE:]
-        if len(keys) != 2 * KEY_SIZE or not same(commit_keys(stream_key, secret), delivery.commitment):
+        if not same(commit_keys(keys), delivery.commitment):
             raise DeliveryError("key-commitment", "the sealed keys are not those the owner signed", state="attested")
+        stream_key, secret = open_keys(keys)
         self.opener = Opener(stream_key)
+        self._confirmer = Confirmer(derive(secret, bound, "received"))
         self._session, self._secret = bound, secret
-        self.output = OutputSealer(output_key(secret, bound))
+        self.output = OutputSealer(secret=secret, session=bound, package=self._package, key=self._identity)
         self.not_before = delivery.time
 
-    def chunk(self, payload: memoryview, out: memoryview) -> int:
-        """Open the next chunk into `out`; returns its length. After the last the session is open."""
+    def again(self, payload: bytes) -> bytes:
+        """The same Delivery again, byte for byte, from a tenant that was interrupted: the frame that says how far it is."""
+        self.conversation.step(F.DELIVERY)
+        if not same(hashlib.sha256(payload).digest(), self._delivery):
+            raise DeliveryError("second-delivery", "this Keep has had its delivery", state="receiving")
+        return self.received()
+
+    def received(self) -> bytes:
+        """The frame that confirms the chunks so far."""
+        self.conversation.step(F.RECEIVED)
+        assert self._confirmer is not None  # the table lets it out only while a package comes in
+        assert self.opener is not None
+        return frame(F.RECEIVED, self._confirmer.confirm(self.opener.next))
+
+    def chunk(self, payload: memoryview, out: memoryview) -> int | None:
+        """Open the next chunk into `out`; returns its length, or None for a chunk that came before."""
         self.conversation.step(F.CHUNK)
         assert self.opener is not None  # the table lets no chunk in before a delivery
-        size = self.opener.open_into(payload, out)
+        if len(payload) < NUMBER.size:
+            raise DeliveryError("stream-chunk", "a chunk without a number", state="receiving")
+        (number,) = NUMBER.unpack_from(payload)
+        if number < self.opener.next:
+            return None
+        if number > self.opener.next:
+            raise DeliveryError("stream-order", f"sealed chunk {number}, wanted {self.opener.next}", state="receiving")
+        size = self.opener.open_into(payload[NUMBER.size :], out)
         if self.opener.finished:
-            self.conversation.last_chunk()
+            self.conversation.step(states.LAST_CHUNK)
         return size
+
+    def acceptance(self) -> bytes:
+        """The frame that says under seal that the whole package is here; the session is open."""
+        self.conversation.step(states.ACCEPTANCE)
+        assert self.output is not None
+        assert self.opener is not None
+        return frame(F.OUTPUT, self.output.acceptance(self.opener.next))
 
     def attach(self, payload: bytes, keep_nonce: bytes) -> bytes:
         """Take an Attach: earlier attachments end; returns the frame to answer with."""
@@ -140,22 +180,48 @@ class KeepProtocol:
         """A frame to the newest attachment; empty if there is none."""
         return frame(F.REPLY, self.to_tenant.seal(kind, offset, data)) if self.to_tenant else b""
 
+    def broken(self) -> bytes:
+        """What came is not the tenant's: the newest attachment ends; the frame that tells it, empty if there is none."""
+        told, self.from_tenant, self.to_tenant = self.reply(BROKEN, 0), None, None
+        return told
+
+    def attest(self, payload: bytes) -> bytes:
+        """Take an Attest; returns the 64 bytes of report data that fresh evidence must carry."""
+        self.conversation.step(F.ATTEST)
+        Attest.from_bytes(payload)
+        self._request = hashlib.sha256(payload).digest()
+        return report_data(ROLE_SESSION, payload, self._session, self._public_identity(), self._package)
+
+    def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
+        """The frame that answers the last Attest."""
+        self.conversation.step(F.EVIDENCE)
+        answer = Evidence(
+            kind=kind,
+            evidence=evidence,
+            endorsements=endorsements,
+            session=self._session,
+            identity=self._public_identity(),
+            package=self._package,
+            request=self._request,
+        )
+        return frame(F.EVIDENCE, answer.to_bytes())
+
     def write(self, kind: int, data: bytes | memoryview) -> bytes:
-        """A frame with bytes of stdout or stderr."""
+        """Frames with bytes of stdout or stderr, and the checkpoints that are due."""
         assert self.output is not None  # only a delivered Keep runs anything
         self.conversation.step(F.OUTPUT)
-        return frame(F.OUTPUT, self.output.data(kind, data))
+        frames = [frame(F.OUTPUT, payload) for payload in self.output.data(kind, data)]
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def final(self, status: Status) -> bytes:
-        """The last frame: how it ended."""
+        """The last frames: checkpoints that are due, and how it ended."""
         assert self.output is not None
-        self.conversation.step(F.OUTPUT)
-        self.conversation.final_record()
-        return frame(F.OUTPUT, self.output.final(status))
+        self.conversation.step(states.FINAL)
+        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status))
 
     def refusal(self, code: str) -> bytes:
         """The frame that says why nothing will run, for a tenant with whom there is no session yet; it proves nothing."""
-        self.conversation.state = states.REFUSED
+        self.conversation.step(F.REFUSAL)
         return frame(F.REFUSAL, encode({"code": code}))
 
     def _public_identity(self) -> bytes:

@@ -7,17 +7,21 @@ import hmac
 from typing import Any, Self
 
 from enarx.errors import ParseError
-from enarx.formats.wire import CHUNK, decode, encode
+from enarx.formats.package import MAX_MANIFEST
+from enarx.formats.wire import CHUNK, MAX_ENDORSED, MAX_EVIDENCE, decode, encode
 from enarx.record import record
 
-VERSION = 1
+VERSION = 2
 SUITE = 1
 """MLKEM768-X25519 with HKDF-SHA256 and AES-256-GCM for HPKE; AES-256-GCM for streams; Ed25519."""
 
 ROLE_ADMIT = "admit"
+ROLE_SESSION = "session"
+"""What evidence is given for: to admit a delivery, or to show a running job again."""
+
 HPKE_PUBLIC_SIZE = 1184 + 32
-MAX_EVIDENCE = 64 << 10
 MAX_ENDORSEMENTS = 16
+MAX_TIME = 1 << 40
 
 
 def lp(*parts: bytes) -> bytes:
@@ -27,7 +31,7 @@ def lp(*parts: bytes) -> bytes:
 
 def transcript(label: str, *parts: bytes) -> bytes:
     """SHA-256 of a label and length-prefixed parts."""
-    return hashlib.sha256(lp(b"enarx " + label.encode() + b" v1", *parts)).digest()
+    return hashlib.sha256(lp(b"enarx " + label.encode() + b" v2", *parts)).digest()
 
 
 def same(a: bytes, b: bytes) -> bool:
@@ -41,7 +45,10 @@ def verifier_id(owner: bytes) -> bytes:
 
 
 class _Message:
-    """What the messages share: a map with exactly the fields of the record, byte strings of known size."""
+    """What the messages share: a map with exactly the fields of the record, byte strings of known size.
+
+    The version is checked before the keys: what another version holds is not for this one to judge.
+    """
 
     __slots__ = ()
     SIZES: dict[str, int | range]
@@ -50,7 +57,10 @@ class _Message:
     def _fields(cls, data: bytes, *others: str) -> dict[str, Any]:
         what = cls.__name__.lower()
         value: Any = decode(data, what)
-        if not isinstance(value, dict) or set(value) != {*cls.SIZES, *others}:
+        if not isinstance(value, dict):
+            raise ParseError(f"{what}-keys", f"{what}: wanted a map", what=what)
+        expect(value.pop("version", None), VERSION, what, "version")
+        if set(value) != {*cls.SIZES, *others}:
             raise ParseError(f"{what}-keys", f"{what}: wanted exactly {', '.join((*cls.SIZES, *others))}", what=what)
         for name, size in cls.SIZES.items():
             item = value[name]
@@ -64,7 +74,15 @@ class _Message:
 def expect(value: object, wanted: int, what: str, name: str) -> None:
     """`value` is exactly the integer `wanted`."""
     if type(value) is not int or value != wanted:
-        raise ParseError(f"{what}-{name}", f"{what}: {name} is {value!r}, this program knows {wanted}", what=what)
+        got = value if type(value) is int else type(value).__name__
+        raise ParseError(f"{what}-{name}", f"{what}: {name} is {got}, this program knows {wanted}", what=what)
+
+
+def number(value: object, limit: int, what: str, name: str) -> int:
+    """`value` as an integer from 0 to below `limit`."""
+    if type(value) is not int or not 0 <= value < limit:
+        raise ParseError(f"{what}-{name}", f"{what}: {name} is no integer from 0 to {limit - 1}", what=what)
+    return value
 
 
 @record()
@@ -84,8 +102,7 @@ class Challenge(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data, "version", "suite")
-        expect(value.pop("version"), VERSION, "challenge", "version")
+        value = cls._fields(data, "suite")
         expect(value.pop("suite"), SUITE, "challenge", "suite")
         return cls(**value)
 
@@ -110,20 +127,33 @@ class Attestation(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data, "version", "kind", "endorsements")
-        expect(value.pop("version"), VERSION, "attestation", "version")
-        kind, endorsements = value["kind"], value["endorsements"]
-        if not isinstance(kind, str) or not 1 <= len(kind) <= 32:
-            raise ParseError("attestation-kind", "attestation: kind is no short text", what="attestation")
-        bad = not isinstance(endorsements, list) or len(endorsements) > MAX_ENDORSEMENTS
-        if bad or any(not isinstance(e, bytes) for e in endorsements):
-            raise ParseError("attestation-endorsements", "attestation: wanted a list of bytes", what="attestation")
-        return cls(**{**value, "endorsements": tuple(endorsements)})
+        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "attestation"))
 
 
-def report_data(role: str, challenge: bytes, hpke: bytes, identity: bytes) -> bytes:
-    """The 64 bytes that evidence must carry: SHA-512 over label, role, exact Challenge bytes, and both public keys."""
-    return hashlib.sha512(lp(b"enarx report data v1", role.encode(), challenge, hpke, identity)).digest()
+def _attested(value: dict[str, Any], what: str) -> dict[str, Any]:
+    """The fields of a message with evidence in it, its kind and its endorsements checked."""
+    kind, endorsements = value["kind"], value["endorsements"]
+    if not isinstance(kind, str) or not 1 <= len(kind) <= 32:
+        raise ParseError(f"{what}-kind", f"{what}: kind is no short text", what=what)
+    if not isinstance(endorsements, list) or any(not isinstance(e, bytes) for e in endorsements):
+        raise ParseError(f"{what}-endorsements", f"{what}: wanted a list of byte strings", what=what)
+    size = sum(map(len, endorsements))
+    if len(endorsements) > MAX_ENDORSEMENTS or size > MAX_ENDORSED:
+        raise ParseError(
+            f"{what}-endorsements",
+            f"{what}: {len(endorsements)} endorsements of {size} bytes, at most {MAX_ENDORSEMENTS} of {MAX_ENDORSED}",
+            what=what,
+        )
+    return {**value, "endorsements": tuple(endorsements)}
+
+
+def report_data(role: str, *parts: bytes) -> bytes:
+    """The 64 bytes that evidence must carry: SHA-512 over label, role and parts.
+
+    To admit: exact Challenge bytes, HPKE key, identity key. In a session: exact Attest bytes, session, identity key,
+    package digest.
+    """
+    return hashlib.sha512(lp(b"enarx report data v2", role.encode(), *parts)).digest()
 
 
 @record()
@@ -141,7 +171,7 @@ class Delivery(_Message):
     commitment: bytes
     time: int
     SIZES = {
-        "manifest": range(1, 1 << 20),
+        "manifest": range(1, MAX_MANIFEST + 1),
         "owner": 32,
         "signature": 64,
         "sealed": range(1, 4096),
@@ -156,10 +186,8 @@ class Delivery(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data, "version", "time")
-        expect(value.pop("version"), VERSION, "delivery", "version")
-        if type(value["time"]) is not int or not 0 <= value["time"] < 1 << 40:
-            raise ParseError("delivery-time", "delivery: time is no number of seconds", what="delivery")
+        value = cls._fields(data, "time")
+        number(value["time"], MAX_TIME, "delivery", "time")
         return cls(**value)
 
 
@@ -184,8 +212,7 @@ class Attach(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data, "version")
-        expect(value.pop("version"), VERSION, "attach", "version")
+        value = cls._fields(data)
         return cls(**value)
 
 
@@ -207,13 +234,75 @@ class Attached(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data, "version", "number")
-        expect(value.pop("version"), VERSION, "attached", "version")
-        if type(value["number"]) is not int or not 1 <= value["number"] < 1 << 32:
-            raise ParseError("attached-number", "attached: number is out of range", what="attached")
+        value = cls._fields(data, "number")
+        number(value["number"], 1 << 32, "attached", "number")
         return cls(**value)
 
 
 def attach_transcript(session: bytes, nonce: bytes, keep_nonce: bytes, number: int) -> bytes:
     """What the Keep signs for an attachment, and what the attachment's keys are derived from."""
     return transcript("attach", session, nonce, keep_nonce, number.to_bytes(4, "big"))
+
+
+@record()
+class Attest(_Message):
+    """Who has the session asks for fresh evidence of the Keep that runs the job. Travels in clear, like its answer."""
+
+    nonce: bytes
+    SIZES = {"nonce": 32}
+
+    def to_bytes(self) -> bytes:
+        """Its one encoding."""
+        return encode({"version": VERSION, "nonce": self.nonce})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the one encoding."""
+        return cls(**cls._fields(data))
+
+
+@record()
+class Evidence(_Message):
+    """The answer: evidence whose report data binds the exact Attest, the session, the identity key and the package.
+
+    `request` is the SHA-256 of the Attest.
+    """
+
+    kind: str
+    evidence: bytes
+    endorsements: tuple[bytes, ...]
+    session: bytes
+    identity: bytes
+    package: bytes
+    request: bytes
+    SIZES = {
+        "evidence": range(1, MAX_EVIDENCE + 1),
+        "session": 32,
+        "identity": 32,
+        "package": 32,
+        "request": 32,
+    }
+
+    def to_bytes(self) -> bytes:
+        """Its one encoding."""
+        fields = {name: getattr(self, name) for name in self.SIZES}
+        return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the one encoding."""
+        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "evidence"))
+
+
+def sealed_keys(*, stream: bytes, session: bytes) -> bytes:
+    """What HPKE carries: a map, so that later keys find a place; the commitment is over exactly these bytes."""
+    return encode({"stream": stream, "session": session})
+
+
+def open_keys(data: bytes) -> tuple[bytes, bytes]:
+    """Stream key and session secret of a sealed payload; ParseError on unknown keys or sizes."""
+    match decode(data, "delivery keys"):
+        case {"stream": bytes(stream), "session": bytes(session), **rest} if not rest:
+            if len(stream) == len(session) == 32:
+                return stream, session
+    raise ParseError("delivery-keys", "delivery keys: wanted stream and session, 32 bytes each", what="delivery keys")

@@ -1,9 +1,9 @@
 """Stdin, stdout, stderr and status of a running workload (docs/spec/delivery.md, "Session").
 
-Two kinds of sealed record share one form, `Records`:
+Two kinds of sealed record share one form:
 
-* *output records*, under a key of the session: numbered from 0 for the whole life of the Keep, kept by the host, read
-  by any attachment, ended by exactly one final record. Without it there is no result.
+* *output records* (`output`), under a key of the session: numbered from 0 for the whole life of the Keep, kept by the
+  host, read by any attachment, ended by exactly one final record. Without it there is no result.
 * *attachment records*, under keys of one attachment, per direction: stdin and requests to the Keep, acknowledgements
   back. They end with the attachment.
 """
@@ -23,8 +23,6 @@ from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import CHUNK, decode, encode
 from enarx.record import names, record
 
-OUTPUT_HEADER = struct.Struct(">QB")
-"""In clear before an output record: its number, and 1 if it is final."""
 CHANNEL_HEADER = struct.Struct(">IQ")
 """In clear before an attachment record: the attachment's number, the record's number."""
 BODY = struct.Struct(">BQ")
@@ -33,7 +31,7 @@ BODY = struct.Struct(">BQ")
 STDIN_WINDOW = 4 << 20
 """Bytes of stdin that the tenant may send ahead of the Keep's acknowledgement."""
 
-STDOUT, STDERR, STATUS = 1, 2, 3
+STDOUT, STDERR = 1, 2
 STDIN, STDIN_END, STOP = 16, 17, 18
 STATE, BROKEN = 32, 33
 STATE_DATA = struct.Struct(">Q?")
@@ -41,12 +39,16 @@ STATE_DATA = struct.Struct(">Q?")
 MAX_DATA = CHUNK - 64
 
 
-def _seal(aead: AESGCM, number: int, final: bool, header: bytes, body: bytes, data: bytes | memoryview) -> bytes:
+def seal_record(aead: AESGCM, number: int, final: bool, header: bytes, body: bytes, data: bytes | memoryview) -> bytes:
+    """A sealed record: its clear header, then body and data under a nonce made of its number."""
     nonce = bytes(3) + number.to_bytes(8, "big") + bytes([final])
     return header + aead.encrypt(nonce, body + data, header)
 
 
-def _open(aead: AESGCM, number: int, final: bool, header: bytes, sealed: bytes, state: str) -> tuple[int, int, bytes]:
+def open_record(
+    aead: AESGCM, number: int, final: bool, header: bytes, sealed: bytes, state: str
+) -> tuple[int, int, bytes]:
+    """Kind, offset and data of a sealed record; DeliveryError if it does not open."""
     nonce = bytes(3) + number.to_bytes(8, "big") + bytes([final])
     if len(sealed) < TAG + BODY.size:
         raise DeliveryError("record-size", f"record {number} is too short", state=state)
@@ -67,7 +69,7 @@ class Status:
     cause   exit | trap | time | memory | output | stopped | refused | failed
     code    the workload's own exit code when cause is exit, else 0
     message what happened, for people; backtrace is of Wasm frames, for a trap
-    stdout, stderr: bytes written in all; seconds: wall time of the run; memory: bytes of linear memory at its end
+    stdout, stderr: bytes written in all; milliseconds: wall time of the run; memory: bytes of linear memory at its end
     time    unix seconds by the Keep's clock, which never falls below the delivery's
     """
 
@@ -93,73 +95,19 @@ class Status:
         value: Any = decode(data, "status")
         if not isinstance(value, dict) or set(value) != set(names(cls)):
             raise ParseError("status-keys", "status: wanted exactly its fields", what="status")
+        return cls.from_fields(value)
+
+    @classmethod
+    def from_fields(cls, value: dict[str, Any]) -> Self:
+        """Of a map with exactly these fields, each checked."""
         texts = ("cause", "message", "backtrace")
         if any(type(v) is not (str if k in texts else int) for k, v in value.items()):
             raise ParseError("status-types", "status: a field of another type", what="status")
         if value["cause"] not in cls.CAUSES:
             raise ParseError("status-cause", "status: a cause that this program does not know", what="status")
+        if not 0 <= value["code"] < 256 or any(v < 0 for v in value.values() if type(v) is int):
+            raise ParseError("status-range", "status: a number out of range", what="status")
         return cls(**value)
-
-
-class OutputSealer:
-    """The Keep's side of the output records."""
-
-    def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
-        self.next = 0
-        self.totals = {STDOUT: 0, STDERR: 0}
-
-    def data(self, kind: int, data: bytes | memoryview) -> bytes:
-        """The payload of an OUTPUT frame with the next bytes of stdout or stderr."""
-        body = BODY.pack(kind, self.totals[kind])
-        self.totals[kind] += len(data)
-        return self._record(body, data, final=False)
-
-    def final(self, status: Status) -> bytes:
-        """The payload of the last OUTPUT frame."""
-        return self._record(BODY.pack(STATUS, 0), status.to_bytes(), final=True)
-
-    def _record(self, body: bytes, data: bytes | memoryview, *, final: bool) -> bytes:
-        number, self.next = self.next, self.next + 1
-        return _seal(self._aead, number, final, OUTPUT_HEADER.pack(number, final), body, data)
-
-
-@record(kw_only=False)
-class Output:
-    """One verified output record: bytes of a stream at an offset, or the final status; `lost` is the number of records
-    that the host did not give before it."""
-
-    kind: int
-    offset: int
-    data: bytes
-    lost: int
-    status: Status | None = None
-
-
-class OutputOpener:
-    """The tenant's side of the output records; `next` may start above 0 to go on where an earlier reading stopped."""
-
-    def __init__(self, key: bytes, *, next_record: int = 0) -> None:
-        self._aead = AESGCM(key)
-        self.next = next_record
-        self.finished = False
-
-    def open(self, payload: bytes) -> Output:
-        """The record in an OUTPUT frame's payload; records only ever come in rising order, and none after the final."""
-        if len(payload) < OUTPUT_HEADER.size:
-            raise DeliveryError("record-size", "an output record is too short", state="attached")
-        number, final = OUTPUT_HEADER.unpack_from(payload)
-        if self.finished or number < self.next or final > 1:
-            raise DeliveryError(
-                "record-order", f"output record {number}, wanted {self.next}: replayed", state="attached"
-            )
-        kind, offset, data = _open(
-            self._aead, number, bool(final), payload[: OUTPUT_HEADER.size], payload[OUTPUT_HEADER.size :], "attached"
-        )
-        lost, self.next, self.finished = number - self.next, number + 1, bool(final)
-        if (kind == STATUS) != bool(final) or kind not in (STDOUT, STDERR, STATUS):
-            raise DeliveryError("record-kind", f"output record {number} is of no known kind", state="attached")
-        return Output(kind, offset, data, lost, Status.from_bytes(data) if final else None)
 
 
 class Channel:
@@ -174,7 +122,7 @@ class Channel:
         """The payload of an INPUT or REPLY frame."""
         number, self._next = self._next, self._next + 1
         header = CHANNEL_HEADER.pack(self.number, number)
-        return _seal(self._aead, number, False, header, BODY.pack(kind, offset), data)
+        return seal_record(self._aead, number, False, header, BODY.pack(kind, offset), data)
 
     def open(self, payload: bytes) -> tuple[int, int, bytes] | None:
         """Kind, offset and data of the next record; None if it belongs to another attachment."""
@@ -185,7 +133,7 @@ class Channel:
             return None
         if number != self._next:
             raise DeliveryError("record-order", f"attachment record {number}, wanted {self._next}", state="attached")
-        record = _open(
+        record = open_record(
             self._aead, number, False, payload[: CHANNEL_HEADER.size], payload[CHANNEL_HEADER.size :], "attached"
         )
         self._next += 1
@@ -197,8 +145,3 @@ def channels(secret: bytes, *, session: bytes, nonce: bytes, keep_nonce: bytes, 
     basis = attach_transcript(session, nonce, keep_nonce, number)
     to_keep = Channel(secret, transcript=basis, number=number, to_keep=True)
     return to_keep, Channel(secret, transcript=basis, number=number, to_keep=False)
-
-
-def output_key(secret: bytes, session: bytes) -> bytes:
-    """The key of a session's output records."""
-    return derive(secret, session, "output")

@@ -1,8 +1,9 @@
 """Who may say what when: the one table that both sides follow (docs/spec/delivery.md, "States").
 
-A state is of the conversation as one side sees it. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT and takes
-the rest; the Keep the other way round. Two moves are not by frame type alone: the last CHUNK opens the session, and
-the final OUTPUT ends it (`Conversation.move`).
+A state is of the conversation as one side sees it. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT, ATTEST and
+takes the rest; the Keep the other way round. Three moves are not by frame type alone, so they stand in the table by names
+of their own: the last CHUNK completes the package, and among OUTPUT frames the acceptance opens the session and the final
+record ends it.
 """
 
 from __future__ import annotations
@@ -14,21 +15,38 @@ FRESH = "fresh"
 CHALLENGED = "challenged"
 ATTESTED = "attested"
 RECEIVING = "receiving"
+COMPLETE = "complete"
 SESSION = "session"
 ENDED = "ended"
 REFUSED = "refused"
 
-TABLE: dict[tuple[str, F], str] = {
+LAST_CHUNK = "the last chunk"
+ACCEPTANCE = "the acceptance"
+FINAL = "the final record"
+
+TABLE: dict[tuple[str, F | str], str] = {
     (FRESH, F.CHALLENGE): CHALLENGED,
     (CHALLENGED, F.ATTESTATION): ATTESTED,
     (ATTESTED, F.DELIVERY): RECEIVING,
     (RECEIVING, F.CHUNK): RECEIVING,
-    (RECEIVING, F.OUTPUT): RECEIVING,
+    (RECEIVING, F.RECEIVED): RECEIVING,
+    (RECEIVING, F.DELIVERY): RECEIVING,
+    (RECEIVING, LAST_CHUNK): COMPLETE,
+    (RECEIVING, FINAL): ENDED,
+    (COMPLETE, F.RECEIVED): COMPLETE,
+    (COMPLETE, F.DELIVERY): COMPLETE,
+    (COMPLETE, F.CHUNK): COMPLETE,
+    (COMPLETE, LAST_CHUNK): COMPLETE,
+    (COMPLETE, ACCEPTANCE): SESSION,
+    (COMPLETE, FINAL): ENDED,
     (SESSION, F.ATTACH): SESSION,
     (SESSION, F.ATTACHED): SESSION,
     (SESSION, F.INPUT): SESSION,
     (SESSION, F.REPLY): SESSION,
+    (SESSION, F.ATTEST): SESSION,
+    (SESSION, F.EVIDENCE): SESSION,
     (SESSION, F.OUTPUT): SESSION,
+    (SESSION, FINAL): ENDED,
     (FRESH, F.REFUSAL): REFUSED,
     (CHALLENGED, F.REFUSAL): REFUSED,
     (ATTESTED, F.REFUSAL): REFUSED,
@@ -40,21 +58,17 @@ class Conversation:
     """One side's place in the table; every frame sent or received goes through `step`."""
 
     def __init__(self, state: str = FRESH) -> None:
-        self.state = state
+        self._state = state
 
-    def step(self, kind: F) -> None:
+    @property
+    def state(self) -> str:
+        """Where it stands; only `step` moves it."""
+        return self._state
+
+    def step(self, event: F | str) -> None:
         """Follow the table; DeliveryError if there is no such move, and the state stays."""
-        following = TABLE.get((self.state, kind))
+        following = TABLE.get((self._state, event))
         if following is None:
-            raise DeliveryError(
-                "unexpected-message", f"{kind.name.lower()} has no place when {self.state}", state=self.state
-            )
-        self.state = following
-
-    def last_chunk(self) -> None:
-        """The sealed package is complete."""
-        self.state = SESSION
-
-    def final_record(self) -> None:
-        """The final output record went by: nothing follows."""
-        self.state = ENDED
+            name = event.name.lower() if isinstance(event, F) else event
+            raise DeliveryError("unexpected-message", f"{name} has no place when {self._state}", state=self._state)
+        self._state = following

@@ -1,10 +1,13 @@
 """Sealed bulk: STREAM chunks under AES-256-GCM (docs/spec/delivery.md, "Sealed stream").
 
 Chunk i is AES-256-GCM with nonce = 7 zero bytes | i as u32 big-endian | final as u8, so order, truncation, splicing and
-duplication all fail to open. Each key seals one stream.
+duplication all fail to open. Each key seals one stream. In clear before a chunk stands its number, so that a delivery
+that was interrupted can go on where it stopped. This is the Keep's side; `sealing` is the tenant's.
 """
 
 from __future__ import annotations
+
+import struct
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,40 +16,27 @@ from enarx.errors import DeliveryError
 from enarx.formats.wire import CHUNK
 
 TAG = 16
-LABEL = b"enarx stream v1"
+NUMBER = struct.Struct(">I")
+"""In clear before a sealed chunk: its number."""
+
+LABEL = b"enarx stream v2"
 MAX_CHUNKS = 1 << 32
 
 
-def _nonce(counter: int, final: bool) -> bytes:
+def nonce(counter: int, final: bool) -> bytes:
+    """The nonce of a chunk."""
     return bytes(7) + counter.to_bytes(4, "big") + bytes([final])
 
 
-class Sealer:
-    """Seals chunks of at most CHUNK bytes, the last one with `final`."""
-
-    def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
-        self._next = 0
-        self._done = False
-
-    def seal_into(self, plaintext: bytes | memoryview, out: memoryview, *, final: bool) -> int:
-        """Seal into `out`, which holds the plaintext's length and TAG bytes more; returns the bytes written."""
-        if self._done or len(plaintext) > CHUNK or self._next >= MAX_CHUNKS:
-            raise DeliveryError(
-                "stream-misuse", "a sealed stream takes chunks up to its last, of limited size", state="sealing"
-            )
-        nonce = _nonce(self._next, final)
-        self._next += 1
-        self._done = final
-        return self._aead.encrypt_into(nonce, plaintext, LABEL, out)
-
-
 class Opener:
-    """Opens chunks in order; whether a chunk is the last is found by trying, as its flag is in no clear text."""
+    """Opens chunks in order; whether a chunk is the last is found by trying, as its flag is in no clear text.
+
+    `next` is the number of the next chunk.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(key)
-        self._next = 0
+        self.next = 0
         self.finished = False
 
     def open_into(self, chunk: memoryview, out: memoryview) -> int:
@@ -59,14 +49,29 @@ class Opener:
         size = len(chunk) - TAG
         for final in (False, True) if size == CHUNK else (True,):
             try:
-                self._aead.decrypt_into(_nonce(self._next, final), chunk, LABEL, out[:size])
+                self._aead.decrypt_into(nonce(self.next, final), chunk, LABEL, out[:size])
             except InvalidTag:
                 continue
-            self._next += 1
+            self.next += 1
             self.finished = final
             return size
         raise DeliveryError(
             "stream-broken",
-            f"sealed chunk {self._next} does not open: changed, out of order, or cut",
+            f"sealed chunk {self.next} does not open: changed, out of order, or cut",
             state="receiving",
         )
+
+
+class Confirmer:
+    """Says how many chunks the Keep has opened: the number, and an AES-GCM tag over it.
+
+    One number always gives the same bytes, so its nonce is never used for others.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+
+    def confirm(self, count: int) -> bytes:
+        """The payload of a RECEIVED frame."""
+        number = NUMBER.pack(count)
+        return number + self._aead.encrypt(bytes(8) + number, b"", number)

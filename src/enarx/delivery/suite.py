@@ -73,9 +73,9 @@ def verify_signature(public: bytes, signature: bytes, message: bytes, *, code: s
 
 def derive(secret: bytes, salt: bytes, label: str) -> bytes:
     """A 32-byte key: HKDF-SHA256 of `secret` under `salt` with a label of this protocol."""
-    return HKDF(SHA256(), KEY_SIZE, salt, b"enarx v1 " + label.encode()).derive(secret)
+    return HKDF(SHA256(), KEY_SIZE, salt, b"enarx v2 " + label.encode()).derive(secret)
 
 
-def commit_keys(stream_key: bytes, session_secret: bytes) -> bytes:
-    """The commitment in the stream header; AES-GCM alone does not commit to its key."""
-    return transcript("delivery keys", stream_key, session_secret)
+def commit_keys(keys: bytes) -> bytes:
+    """The commitment to the sealed payload, in the stream header; AES-GCM alone does not commit to its key."""
+    return transcript("delivery keys", keys)

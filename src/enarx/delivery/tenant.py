@@ -8,54 +8,60 @@ many times, and opens what comes back. Whether evidence is good is not decided h
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Self
+from typing import Self
 
 from enarx.delivery import states
 from enarx.delivery.messages import (
     ROLE_ADMIT,
+    ROLE_SESSION,
     Attach,
     Attached,
+    Attest,
     Attestation,
     Challenge,
     Delivery,
+    Evidence,
     attach_transcript,
-    binding,
     report_data,
     same,
+    sealed_keys,
     verifier_id,
 )
-from enarx.delivery.session import BROKEN, STATE, STATE_DATA, Channel, Output, OutputOpener, channels, output_key
-from enarx.delivery.stream import TAG, Sealer
-from enarx.delivery.suite import KEY_SIZE, commit_keys, hpke_seal, signing_key, verify_signature
-from enarx.errors import DeliveryError, ParseError
+from enarx.delivery.output import ACCEPTED
+from enarx.delivery.reading import Output, OutputOpener
+from enarx.delivery.receipt import Terms
+from enarx.delivery.sealing import Sealer, confirmed
+from enarx.delivery.session import BROKEN, STATE, STATE_DATA, Channel, channels
+from enarx.delivery.stream import NUMBER, TAG, Confirmer
+from enarx.delivery.suite import KEY_SIZE, commit_keys, derive, hpke_seal, signing_key, verify_signature
+from enarx.errors import DeliveryError, ParseError, UnavailableError
 from enarx.formats.package import Manifest, byte_strings
-from enarx.formats.wire import CHUNK, decode, encode, frame
+from enarx.formats.wire import CHUNK, decode, frame, frame_head
 from enarx.formats.wire import HEADER as FRAME_HEADER
 from enarx.formats.wire import FrameType as F
-from enarx.record import names, record
+from enarx.record import record
 
 
-@record()
-class Session:
+@record(hidden=("secret",))
+class Session(Terms):
     """What a tenant must keep to read results later: as secret as the results. `to_bytes` is for a file of mode 0600."""
 
-    package: bytes
-    transcript: bytes
     secret: bytes
-    identity: bytes
 
     def to_bytes(self) -> bytes:
         """Its one encoding."""
-        return encode({name: getattr(self, name) for name in names(self)})
+        return self._encoded()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value: Any = decode(data, "session")
-        if not isinstance(value, dict) or set(value) != set(names(cls)):
-            raise ParseError("session-keys", "session: wanted exactly its fields", what="session")
-        byte_strings(list(value.values()), 32, "session")
-        return cls(**value)
+        session = cls._decoded(data, "session")
+        byte_strings([session.secret], KEY_SIZE, "session")
+        return session
+
+    def opener(self) -> OutputOpener:
+        """What opens and checks the output records, from the first on."""
+        return OutputOpener(secret=self.secret, session=self.transcript, package=self.package, identity=self.identity)
 
 
 class Admission:
@@ -69,7 +75,10 @@ class Admission:
         self._challenge = Challenge(nonce=nonce, verifier=verifier_id(self._public), package=manifest.digest).to_bytes()
         self._attestation = b""
         self._hpke = self._identity = b""
+        self._delivery = b""
         self._sealer: Sealer | None = None
+        self._confirmer: Confirmer | None = None
+        self.confirmed = 0
 
     def challenge(self) -> bytes:
         """The first frame."""
@@ -89,29 +98,67 @@ class Admission:
     def delivery(self, *, entropy: bytes, now: int) -> tuple[bytes, Session]:
         """The Delivery frame and the session that it opens. Call it only once the evidence has been accepted.
 
-        `entropy` is 64 fresh bytes: the key of the stream and the secret of the session.
+        `entropy` is 64 fresh bytes: the key of the stream and the secret of the session. `again` repeats the frame.
         """
         self.conversation.step(F.DELIVERY)
         stream_key, secret = entropy[:KEY_SIZE], entropy[KEY_SIZE : 2 * KEY_SIZE]
-        commitment = commit_keys(stream_key, secret)
-        bound = binding(
+        keys = sealed_keys(stream=stream_key, session=secret)
+        commitment = commit_keys(keys)
+        session = Session(
             challenge=self._challenge,
             attestation=self._attestation,
-            package=self._manifest.digest,
+            manifest=self._manifest.raw,
             commitment=commitment,
             time=now,
+            secret=secret,
         )
+        bound = session.transcript
         self._sealer = Sealer(stream_key)
+        self._confirmer = Confirmer(derive(secret, bound, "received"))
         delivery = Delivery(
             manifest=self._manifest.raw,
             owner=self._public,
             signature=self._owner.sign(bound),
-            sealed=hpke_seal(stream_key + secret, self._hpke, info=bound),
+            sealed=hpke_seal(keys, self._hpke, info=bound),
             commitment=commitment,
             time=now,
         )
-        session = Session(package=self._manifest.digest, transcript=bound, secret=secret, identity=self._identity)
-        return frame(F.DELIVERY, delivery.to_bytes()), session
+        self._delivery = frame(F.DELIVERY, delivery.to_bytes())
+        return self._delivery, session
+
+    def again(self) -> bytes:
+        """The same Delivery, after an interruption; chunks then go on from the last that the Keep has confirmed."""
+        self.conversation.step(F.DELIVERY)
+        return self._delivery
+
+    def resume(self) -> int:
+        """Wind the stream back to the first chunk that is not confirmed; its number."""
+        assert self._sealer is not None  # the table lets no delivery be repeated before it was made
+        self._sealer.rewind(self.confirmed)
+        return self.confirmed
+
+    def received(self, payload: bytes) -> bool:
+        """Take the Keep's word on how many chunks it has; are there more than before?"""
+        self.conversation.step(F.RECEIVED)
+        assert self._confirmer is not None
+        assert self._sealer is not None
+        count, before = confirmed(self._confirmer, payload), self.confirmed
+        if count > self._sealer.sealed:
+            raise DeliveryError(
+                "confirmation-broken", "the Keep confirms chunks that were not sealed", state="receiving"
+            )
+        self.confirmed = max(count, before)
+        return self.confirmed > before
+
+    def outcome(self, opener: OutputOpener, payload: bytes) -> Output:
+        """Take the first output record: the Keep's acceptance of the whole package, or its end without having run it."""
+        record = opener.open(payload)
+        if record.kind != ACCEPTED and record.final is None:
+            raise UnavailableError(
+                "acceptance-lost", "the host dropped the Keep's acceptance: that it has the package is not proven"
+            )
+        self.conversation.step(states.FINAL if record.final is not None else states.ACCEPTANCE)
+        return record
 
     def chunk(self, plaintext: bytes | memoryview, buffer: bytearray, *, final: bool) -> memoryview:
         """The frame of the next chunk, made in `buffer` (CHUNK_BUFFER bytes), which it stays in."""
@@ -119,17 +166,17 @@ class Admission:
         assert self._sealer is not None  # the table lets no chunk out before a delivery
         if not final and len(plaintext) != CHUNK:
             raise DeliveryError("stream-misuse", "only the last chunk may be short", state="receiving")
-        out = memoryview(buffer)
-        size = self._sealer.seal_into(
-            plaintext, out[FRAME_HEADER.size : FRAME_HEADER.size + len(plaintext) + TAG], final=final
-        )
-        FRAME_HEADER.pack_into(out, 0, size + 1, F.CHUNK)
+        out, size = memoryview(buffer), NUMBER.size + len(plaintext) + TAG
+        out[: FRAME_HEADER.size] = frame_head(F.CHUNK, size)
+        NUMBER.pack_into(out, FRAME_HEADER.size, self._sealer.next)
+        self._sealer.seal_into(plaintext, out[CHUNK_START : FRAME_HEADER.size + size], final=final)
         if final:
-            self.conversation.last_chunk()
+            self.conversation.step(states.LAST_CHUNK)
         return out[: FRAME_HEADER.size + size]
 
 
-CHUNK_BUFFER = FRAME_HEADER.size + CHUNK + TAG
+CHUNK_START = FRAME_HEADER.size + NUMBER.size
+CHUNK_BUFFER = CHUNK_START + CHUNK + TAG
 
 
 def sealed_frames(plaintext: int) -> int:
@@ -148,7 +195,7 @@ class Attachment:
         self.conversation = states.Conversation(states.SESSION)
         self._session = session
         self._nonce = nonce
-        self.output = output or OutputOpener(output_key(session.secret, session.transcript))
+        self.output = output or session.opener()
         self._to_keep: Channel | None = None
         self._to_tenant: Channel | None = None
         self.stdin: int | None = None
@@ -163,11 +210,13 @@ class Attachment:
     def receive(self, kind: F, payload: bytes) -> Output | None:
         """Take any frame from the Keep; returns an output record if it was one. Frames of other attachments are passed
         over; a Keep's clear refusal raises, and proves nothing."""
+        if kind is F.RECEIVED:
+            return None  # of the delivery, which is over
         self.conversation.step(kind)
         if kind is F.OUTPUT:
             record = self.output.open(payload)
             if record.status is not None:
-                self.conversation.final_record()
+                self.conversation.step(states.FINAL)
             return record
         if kind is F.ATTACHED:
             self._attached(Attached.from_bytes(payload))
@@ -207,10 +256,38 @@ class Attachment:
         return frame(F.INPUT, self._to_keep.seal(kind, offset, data))
 
 
+class Freshness:
+    """One request for fresh evidence of the Keep that runs a session. `nonce` is 32 fresh bytes."""
+
+    def __init__(self, session: Session, *, nonce: bytes) -> None:
+        self._session = session
+        self._request = Attest(nonce=nonce).to_bytes()
+
+    def request(self) -> bytes:
+        """The frame that asks."""
+        return frame(F.ATTEST, self._request)
+
+    def answer(self, payload: bytes) -> tuple[Evidence, bytes] | None:
+        """The Keep's answer with the report data that its evidence must carry; None if it answers another request.
+
+        DeliveryError if it is of another session, Keep or package: nothing that follows could make it this one's.
+        """
+        answer = Evidence.from_bytes(payload)
+        if not same(answer.request, hashlib.sha256(self._request).digest()):
+            return None
+        mine = self._session
+        wanted = (mine.transcript, mine.identity, mine.package)
+        if (answer.session, answer.identity, answer.package) != wanted:
+            raise DeliveryError("other-session", "the evidence is of another session or Keep", state="session")
+        return answer, report_data(ROLE_SESSION, self._request, *wanted)
+
+
 def refusal_code(payload: bytes) -> str:
     """The word in a Keep's clear refusal. It proves nothing: anyone between could have written it."""
     value = decode(payload, "refusal")
     match value:
-        case {"code": str(code), **rest} if not rest and len(code) <= 64 and code.replace("-", "").isalnum():
+        case {"code": str(code), **rest} if (
+            not rest and len(code) <= 64 and code.isascii() and code.replace("-", "").isalnum()
+        ):
             return code
     raise ParseError("refusal", "refusal: wanted a short code", what="refusal")

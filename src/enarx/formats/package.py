@@ -17,7 +17,7 @@ from enarx.formats.config import Config
 from enarx.formats.wire import MAX_DEPTH, decode, encode
 from enarx.record import record
 
-VERSION = 1
+VERSION = 2
 SALT_SIZE = 32
 DIGEST_SIZE = 32
 OWNER_SIZE = 32
@@ -34,7 +34,7 @@ MAX_PATH = 4096
 MAX_NAME = 255
 MAX_TREE_DEPTH = 64
 
-MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs"}
+MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs", "providers", "recipients"}
 
 
 def fail(code: str, what: str, got: str) -> ParseError:
@@ -48,6 +48,7 @@ class Manifest:
 
     `config` is the effective configuration without arguments, environment and the tenant's own paths; `args`, `env`
     and `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted, unique.
+    The places of further owners of data, `providers` and `recipients`, are empty in this release.
     """
 
     owners: tuple[bytes, ...]
@@ -73,6 +74,8 @@ class Manifest:
                     "args": args,
                     "env": env,
                     "dirs": list(dirs),
+                    "providers": [],
+                    "recipients": [],
                 }
             )
         )
@@ -83,10 +86,15 @@ class Manifest:
         if len(data) > MAX_MANIFEST:
             raise fail("manifest-size", "manifest", f"{len(data)} bytes, at most {MAX_MANIFEST}")
         value: Any = decode(data, "manifest")
-        if not isinstance(value, dict) or set(value) != MANIFEST_KEYS:
+        if not isinstance(value, dict):
+            raise fail("manifest-keys", "manifest", "wanted a map")
+        if value.get("version") != VERSION or isinstance(value["version"], bool):
+            raise fail("manifest-version", "manifest", f"another version than {VERSION}")
+        if set(value) != MANIFEST_KEYS:
             raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
-        if value["version"] != VERSION or isinstance(value["version"], bool):
-            raise fail("manifest-version", "manifest", f"version {value['version']!r}, this program knows {VERSION}")
+        for key in ("providers", "recipients"):
+            if value[key] != []:
+                raise fail(f"manifest-{key}", "manifest", f"{key}: this release takes none, wanted an empty list")
         config = Config.from_public(value["config"])
         dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
         if len(dirs) != len(config.dirs):
@@ -119,7 +127,7 @@ def item_salt(salt: bytes, label: str) -> bytes:
     """The salt of one item; telling it discloses this item and no other."""
     if len(salt) != SALT_SIZE:
         raise fail("salt", "package salt", f"{len(salt)} bytes, wanted {SALT_SIZE}")
-    return hmac.digest(salt, b"enarx package item v1\0" + label.encode(), "sha256")
+    return hmac.digest(salt, b"enarx package item v2\0" + label.encode(), "sha256")
 
 
 def commit_args(salt: bytes, args: tuple[str, ...]) -> bytes:

@@ -6,8 +6,9 @@ Specified in docs/spec/delivery.md, sections "Encoding" and "Frames". A frame is
     type    u8, a `FrameType`
     payload length - 1 bytes
 
-The host moves frames without looking into them; it needs the length and nothing else. `decode` accepts exactly one
-encoding of each value: RFC 8949 4.2.1 without tags, floats or indefinite lengths (`enarx.formats.cbor`).
+The host moves frames without looking into them; it needs the length and nothing else. Both ends hold each type to a
+bound of its own, before they read the payload. `decode` accepts exactly one encoding of each value: RFC 8949 4.2.1
+without tags, floats or indefinite lengths (`enarx.formats.cbor`).
 """
 
 from __future__ import annotations
@@ -35,19 +36,52 @@ HEADER = struct.Struct(">IB")
 
 
 class FrameType(IntEnum):
-    """Who sends what: below 64 the tenant to the Keep, from 64 on the Keep to the tenant."""
+    """Who sends what: below 64 the tenant to the Keep, from 64 on the Keep to the tenant.
+
+    16 to 31 and 80 to 95 are reserved for the parts of further owners of data.
+    """
 
     CHALLENGE = 1
     DELIVERY = 2
     CHUNK = 3
     ATTACH = 4
     INPUT = 5
+    ATTEST = 6
 
     ATTESTATION = 64
     REFUSAL = 65
     ATTACHED = 66
     OUTPUT = 67
     REPLY = 68
+    RECEIVED = 69
+    EVIDENCE = 70
+
+
+MAX_EVIDENCE = 64 << 10
+MAX_ENDORSED = 256 << 10
+"""Bytes of all endorsements beside one piece of evidence, together."""
+
+SMALL = 512
+"""Bytes of a message that holds nothing but digests, nonces and numbers."""
+
+_SEALED = CHUNK + 64
+_ATTESTED = MAX_EVIDENCE + MAX_ENDORSED + (4 << 10)
+LARGEST: dict[FrameType, int] = {
+    FrameType.CHALLENGE: SMALL,
+    FrameType.DELIVERY: (256 << 10) + (8 << 10),
+    FrameType.CHUNK: _SEALED,
+    FrameType.ATTACH: SMALL,
+    FrameType.INPUT: _SEALED,
+    FrameType.ATTEST: SMALL,
+    FrameType.ATTESTATION: _ATTESTED,
+    FrameType.REFUSAL: SMALL,
+    FrameType.ATTACHED: SMALL,
+    FrameType.OUTPUT: _SEALED,
+    FrameType.REPLY: SMALL,
+    FrameType.RECEIVED: SMALL,
+    FrameType.EVIDENCE: _ATTESTED,
+}
+"""Bytes of the largest payload of each type."""
 
 
 def encode(value: object) -> bytes:
@@ -63,17 +97,24 @@ def decode(data: bytes, what: str) -> Value:
 
 def frame(kind: FrameType, payload: bytes) -> bytes:
     """One frame, ready to send."""
-    if len(payload) + 1 > MAX_FRAME:
-        raise ParseError("frame-size", f"frame of {len(payload)} bytes, at most {MAX_FRAME - 1}", what="frame")
-    return HEADER.pack(len(payload) + 1, kind) + payload
+    return frame_head(kind, len(payload)) + payload
+
+
+def frame_head(kind: FrameType, size: int) -> bytes:
+    """The first five bytes of a frame whose payload has `size` bytes; ParseError if that is over the type's bound."""
+    if size > LARGEST[kind]:
+        raise ParseError("frame-size", f"{kind.name.lower()} of {size} bytes, at most {LARGEST[kind]}", what="frame")
+    return HEADER.pack(size + 1, kind)
 
 
 def frame_header(header: bytes) -> tuple[FrameType, int]:
-    """Type and payload length of the frame that starts with these five bytes."""
-    length, kind = HEADER.unpack(header)
-    if not 1 <= length <= MAX_FRAME:
-        raise ParseError("frame-size", f"frame of {length} bytes, wanted 1 to {MAX_FRAME}", what="frame")
+    """Type and payload length of the frame that starts with these five bytes; ParseError if the type has no such size."""
+    length, number = HEADER.unpack(header)
     try:
-        return FrameType(kind), length - 1
+        kind = FrameType(number)
     except ValueError:
-        raise ParseError("frame-type", f"frame of unknown type {kind}", what="frame", offset=4) from None
+        raise ParseError("frame-type", f"frame of unknown type {number}", what="frame", offset=4) from None
+    if not 1 <= length <= LARGEST[kind] + 1:
+        got = f"{kind.name.lower()} of {length} bytes with its type, wanted 1 to {LARGEST[kind] + 1}"
+        raise ParseError("frame-size", got, what="frame")
+    return kind, length - 1

@@ -24,7 +24,15 @@ OWN_FILES = (
     "enarx/formats/package.py",
     "enarx/formats/quantities.py",
     "enarx/formats/wire.py",
-    "enarx/delivery/",
+    "enarx/delivery/__init__.py",
+    "enarx/delivery/content.py",
+    "enarx/delivery/keep.py",
+    "enarx/delivery/messages.py",
+    "enarx/delivery/output.py",
+    "enarx/delivery/session.py",
+    "enarx/delivery/states.py",
+    "enarx/delivery/stream.py",
+    "enarx/delivery/suite.py",
     "enarx/keep/",
 )
 """Ours: files, and directories with all code below them."""

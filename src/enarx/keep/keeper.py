@@ -12,15 +12,16 @@ import time
 from typing import Any
 
 from enarx.delivery.content import Receiver
-from enarx.delivery.keep import ENTROPY_SIZE, KeepProtocol
+from enarx.delivery.keep import ANY_PACKAGE, ENTROPY_SIZE, KeepProtocol
 from enarx.delivery.session import Status
-from enarx.delivery.states import SESSION
-from enarx.errors import DeliveryError, EnarxError, UnavailableError, UsageError
+from enarx.delivery.states import COMPLETE
+from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError, UsageError
 from enarx.formats.config import Config
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType, encode
 from enarx.keep import compiler, runner, sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.deadlines import CONFIRM_EVERY, Deadlines
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
 from enarx.keep.hashing import AHEAD, Hashing
@@ -78,8 +79,10 @@ class Keeper:
         isolation: sandbox.Isolation,
         limits: dict[str, int],
         skip: frozenset[str],
+        deadlines: Deadlines = Deadlines(),  # noqa: B008  # it cannot be changed
     ) -> None:
         self._frames = frames
+        self._deadlines = deadlines
         self._handle = handle
         self._isolation = isolation
         self._limits = limits
@@ -99,18 +102,19 @@ class Keeper:
             self._refuse(e)
             return
         order = self._order(manifest.config, storage)
-        watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order)
+        watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order, self._attester)
         watch.run()
 
     def _admit(self) -> None:
-        payload = self._next(FrameType.CHALLENGE)
+        launched = self._attester.host_data != ANY_PACKAGE
+        payload = self._next(FrameType.CHALLENGE, self._deadlines.challenge if launched else None)
         report_data = self._protocol.challenge(bytes(payload))
         evidence, endorsements = self._attester.attest(report_data)
         self._frames.write(self._protocol.attestation(self._attester.kind, evidence, endorsements))
         self._frames.drain()
 
     def _accept(self) -> Manifest:
-        manifest = self._protocol.delivery(bytes(self._next(FrameType.DELIVERY)))
+        manifest = self._protocol.delivery(bytes(self._next(FrameType.DELIVERY, self._deadlines.delivery)))
         sockets = manifest.config.sockets()
         if sockets:
             raise UsageError("sockets", f"this Keep has no sockets for a workload yet: {sockets[0].name}")
@@ -132,12 +136,28 @@ class Keeper:
         with Hashing() as hashing:
             receiver = Receiver(manifest, storage, sha256=hashing.sha256)
             buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD + 1)]
-            while self._protocol.conversation.state != SESSION:
+            new = said = time.monotonic()
+            while self._protocol.conversation.state != COMPLETE:
+                payload = self._next(FrameType.CHUNK, new + self._deadlines.idle - time.monotonic())
                 buffers.append(buffers.pop(0))  # the others may still be read by the thread that hashes
-                size = self._protocol.chunk(self._next(FrameType.CHUNK), buffers[0])
+                size = self._protocol.chunk(payload, buffers[0])
+                if size is None:
+                    continue
                 receiver.feed(buffers[0][:size])
+                new = time.monotonic()
+                said = self._confirm(new, said)
             receiver.finish()
+        self._frames.write(self._protocol.acceptance())
         return storage
+
+    def _confirm(self, now: float, said: float) -> float:
+        """Tell the tenant how far it is, now and then; returns when it was told last."""
+        assert self._protocol.opener is not None  # chunks were opened
+        due = self._protocol.opener.next % CONFIRM_EVERY == 0 or now - said >= self._deadlines.confirm
+        if not due or self._protocol.conversation.state == COMPLETE:
+            return said
+        self._frames.write(self._protocol.received())
+        return now
 
     def _confine(self) -> None:
         """The last right goes with the last thing that needed it; before there is any thread."""
@@ -174,20 +194,35 @@ class Keeper:
             "open_files": config.limits.open_files,
         }
 
-    def _next(self, wanted: FrameType) -> memoryview:
-        frame = self._frames.read(wait=True)
-        assert frame is not None  # it waited
-        kind, payload = frame
-        if kind is not wanted:
-            self._protocol.conversation.step(kind)
-            raise DeliveryError("unexpected-message", f"{kind.name.lower()} instead of {wanted.name.lower()}", state="")
-        return payload
+    def _next(self, wanted: FrameType, seconds: float | None) -> memoryview:
+        """The payload of the next frame, which has to be of this type and to come in time.
+
+        A tenant that was interrupted repeats its Delivery before it goes on with chunks.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            frame = self._frames.wait(deadline)
+            if frame is None:
+                raise self._late(wanted)
+            kind, payload = frame
+            if kind is wanted:
+                return payload
+            if isinstance(kind, ParseError):
+                raise kind
+            if wanted is not FrameType.CHUNK or kind is not FrameType.DELIVERY:
+                self._protocol.conversation.step(kind)
+                said = f"{kind.name.lower()} instead of {wanted.name.lower()}"
+                raise DeliveryError("unexpected-message", said, state="")
+            self._frames.write(self._protocol.again(bytes(payload)))
+
+    def _late(self, wanted: FrameType) -> DeliveryError:
+        code = {FrameType.CHALLENGE: "challenge-late", FrameType.DELIVERY: "delivery-late"}.get(wanted, "delivery-idle")
+        return DeliveryError(code, f"no {wanted.name.lower()} came in time", state=self._protocol.conversation.state)
 
     def _refuse(self, e: EnarxError) -> None:
         """Say no: under seal once the tenant's keys are here, else by a bare code. Nothing has run."""
         if self._protocol.output is not None:
             now = max(int(time.time()), self._protocol.not_before)
-            self._protocol.conversation.state = SESSION
             self._frames.write(
                 self._protocol.final(Status(cause="refused", message=f"{e.code}: {e.message}", time=now))
             )

@@ -15,7 +15,6 @@ from typing import Any
 
 from enarx.delivery.keep import KeepProtocol
 from enarx.delivery.session import (
-    BROKEN,
     STATE,
     STATE_DATA,
     STDERR,
@@ -30,7 +29,9 @@ from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, decode
 from enarx.keep import runner
-from enarx.keep.frames import HIGH_WATER, Frames
+from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.frames import ANSWERS, HIGH_WATER, TURN, Frames
+from enarx.record import as_dict, replace
 
 GRACE = 0.25
 """Seconds that a guest out of time gets to trap by itself, before its process is killed."""
@@ -39,14 +40,24 @@ PIECE = 256 << 10
 ACK_EVERY = 256 << 10
 MAX_RESULT = 64 << 10
 STREAMS = {"stdout": STDOUT, "stderr": STDERR}
+KEEPERS_OWN = ("output", "stopped", "refused")
+"""Causes that only the keeper can know; a runner that gives one of them is not believed."""
 
 
 class Watch:
     """One run of one guest."""
 
     def __init__(
-        self, protocol: KeepProtocol, frames: Frames, handle: runner.Handle, config: Config, order: dict[str, Any]
+        self,
+        protocol: KeepProtocol,
+        frames: Frames,
+        handle: runner.Handle,
+        config: Config,
+        order: dict[str, Any],
+        attester: SimulatedAttester,
     ) -> None:
+        self._attester = attester
+        self._asked = False
         self._protocol = protocol
         self._frames = frames
         self._handle = handle
@@ -78,7 +89,12 @@ class Watch:
 
     def _turn(self) -> None:
         poll = select.poll()
-        poll.register(self._frames.fileno(), select.POLLIN | (select.POLLOUT if self._frames.queued else 0))
+        wanted = (select.POLLIN if self._frames.queued < ANSWERS else 0) | (
+            select.POLLOUT if self._frames.queued else 0
+        )
+        poll.register(self._frames.fileno(), wanted)
+        if self._asked:
+            poll.register(self._attester.fileno(), select.POLLIN)
         if self._frames.queued < HIGH_WATER:
             for fd in self._open:
                 poll.register(fd, select.POLLIN)
@@ -93,6 +109,8 @@ class Watch:
             self._frames.flush()
         if ready.get(self._frames.fileno(), 0) & ~select.POLLOUT:
             self._host()
+        if self._asked and self._attester.fileno() in ready:
+            self._evidence()
         for fd in [fd for fd in self._open if fd in ready]:
             self._output(fd)
         if self._orders_open and self._handle.orders.fileno() in ready:
@@ -108,18 +126,17 @@ class Watch:
 
     def _host(self) -> None:
         """Frames from the host. What is not the tenant's ends the attachment, never the job."""
-        while True:
-            try:
-                frame = self._frames.read(wait=False)
-            except ParseError:
-                raise UnavailableError("frames", "the host's frames are broken") from None
+        for _ in range(TURN):
+            frame = self._frames.read() if self._frames.queued < ANSWERS else None
             if frame is None:
                 return
+            kind, payload = frame
             try:
-                self._frame(frame[0], bytes(frame[1]))
+                if isinstance(kind, ParseError):
+                    raise kind
+                self._frame(kind, bytes(payload))
             except (DeliveryError, ParseError):
-                self._frames.write(self._protocol.reply(BROKEN, 0))
-                self._protocol.from_tenant = self._protocol.to_tenant = None
+                self._frames.write(self._protocol.broken())
 
     def _frame(self, kind: FrameType, payload: bytes) -> None:
         if kind is FrameType.ATTACH:
@@ -129,8 +146,30 @@ class Watch:
             record = self._protocol.input(payload)
             if record is not None:
                 self._record(*record)
+        elif kind is FrameType.ATTEST:
+            self._attest(payload)
         else:
             raise DeliveryError("unexpected-message", f"{kind.name.lower()} during a session", state="session")
+
+    def _attest(self, payload: bytes) -> None:
+        """Have fresh evidence made; one at a time, and who asks meanwhile asks in vain."""
+        if self._asked:
+            return
+        report_data = self._protocol.attest(payload)
+        try:
+            self._attester.ask(report_data)
+        except OSError:
+            return  # the hardware is gone; the job does not need it
+        self._asked = True
+
+    def _evidence(self) -> None:
+        """The evidence is there, or never will be."""
+        self._asked = False
+        try:
+            evidence, endorsements = self._attester.answer()
+        except (UnavailableError, ParseError):
+            return  # who asked sees that no answer comes
+        self._frames.write(self._protocol.evidence(self._attester.kind, evidence, endorsements))
 
     def _record(self, kind: int, offset: int, data: bytes) -> None:
         if kind == STOP:
@@ -233,25 +272,16 @@ class Watch:
         totals = self._protocol.output.totals
         now = max(int(time.time()), self._protocol.not_before)
         elapsed = round((time.monotonic() - self._start) * 1000)
-        return Status(
-            cause=status.cause,
-            code=status.code,
-            message=status.message,
-            backtrace=status.backtrace,
-            stdout=totals[STDOUT],
-            stderr=totals[STDERR],
-            milliseconds=elapsed,
-            memory=status.memory,
-            time=now,
-        )
+        return replace(status, stdout=totals[STDOUT], stderr=totals[STDERR], milliseconds=elapsed, time=now)
 
     def _runner_status(self, ended: int) -> Status:
         try:
             value: Any = decode(self._result, "result")
             picked = {k: value[k] for k in ("cause", "code", "message", "backtrace", "memory") if k in value}
-            return Status.from_bytes(Status(**picked).to_bytes())
+            status = Status.from_fields(as_dict(Status(**picked)))
         except (EnarxError, TypeError):
             return _died(ended)
+        return status if status.cause not in KEEPERS_OWN else _died(ended)
 
 
 def _died(ended: int) -> Status:

@@ -1,13 +1,15 @@
-"""Deploying and attaching: the order of things, from a package to its result (docs/architecture.md, "The flow")."""
+"""Attaching: stdio to and from a session, and what a run came to (docs/architecture.md, "The flow")."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, Self
 
+from enarx.delivery.reading import Final, OutputOpener
+from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import (
     MAX_DATA,
     STDERR,
@@ -16,114 +18,46 @@ from enarx.delivery.session import (
     STDIN_WINDOW,
     STDOUT,
     STOP,
-    OutputOpener,
     Status,
 )
-from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code, sealed_frames
-from enarx.errors import DeliveryError, EnarxError, UnavailableError
+from enarx.delivery.tenant import Attachment, Freshness, Session
+from enarx.errors import EnarxError, UnavailableError
 from enarx.formats.wire import FrameType
 from enarx.record import record
+from enarx.tenant.delivering import PATIENCE, SILENT, Claim, Delivered, Judge, Mail, Progress, admit, refused
 from enarx.tenant.link import Frame, Link
-from enarx.tenant.owners import Owners
-from enarx.tenant.package import Package
-
-Progress = Callable[[int, int], None]
-"""Bytes sealed so far, and in all."""
-
-
-@record()
-class Claim:
-    """What a Keep says of itself, with the report data that its evidence must carry to mean this one exchange."""
-
-    kind: str
-    evidence: bytes
-    endorsements: tuple[bytes, ...]
-    report_data: bytes
-
-
-Judge = Callable[[Claim], None]
-"""Accepts evidence by returning, refuses it by raising; nothing secret is sealed before it has returned."""
-
-
-def admit(link: Link, package: Package, owners: Owners, judge: Judge, *, progress: Progress | None = None) -> Session:
-    """Challenge the Keep behind `link`, have its evidence judged, and deliver. Returns the session.
-
-    Raises what `judge` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
-    goes away.
-    """
-    admission = Admission(manifest=package.manifest, owner_seed=owners.seed, nonce=os.urandom(32))
-    link.send([admission.challenge()])
-    attestation, report_data = admission.attestation(_first(link))
-    judge(
-        Claim(
-            kind=attestation.kind,
-            evidence=attestation.evidence,
-            endorsements=attestation.endorsements,
-            report_data=report_data,
-        )
-    )
-    delivery, session = admission.delivery(entropy=os.urandom(64), now=int(time.time()))
-    try:
-        link.send(_sealed(admission, delivery, package, progress), len(delivery) + sealed_frames(package.size))
-    except UnavailableError:
-        if not _refused_under_seal(link):
-            raise
-    return session
-
-
-def _first(link: Link) -> bytes:
-    """The Keep's first frame: its attestation."""
-    for _, kind, payload in link.receive(0):
-        if kind is FrameType.REFUSAL:
-            raise _refused(payload)
-        if kind is not FrameType.ATTESTATION:
-            raise DeliveryError(
-                "unexpected-message", f"{kind.name.lower()} instead of an attestation", state="challenged"
-            )
-        return payload
-    raise UnavailableError("keep-lost", "the Keep ended before it attested", hint="the host's log may say why")
-
-
-def _sealed(
-    admission: Admission, delivery: bytes, package: Package, progress: Progress | None
-) -> Iterator[bytes | memoryview]:
-    yield delivery
-    buffer, done, size = bytearray(CHUNK_BUFFER), 0, package.size
-    for chunk, final in package.chunks():
-        yield admission.chunk(chunk, buffer, final=final)
-        done += len(chunk)
-        if progress is not None:
-            progress(done, size)
-
-
-def _refused(payload: bytes) -> DeliveryError:
-    code = refusal_code(payload)
-    return DeliveryError(code, f"the Keep (or the host in its name) refused: {code}", state="refused")
-
-
-def _refused_under_seal(link: Link) -> bool:
-    """The host took no more input: did the Keep say why? In clear: raise it. Under seal: who attaches reads it."""
-    for _, kind, payload in link.receive(1):
-        if kind is FrameType.REFUSAL:
-            raise _refused(payload)
-        if kind is FrameType.OUTPUT:
-            return True
-    return False
 
 
 @record()
 class Result:
-    """What a run came to. `status` is proven, it was sealed by the Keep; `lost` is True if the host dropped output."""
+    """What a run came to. `status` is proven: the Keep signed it.
+
+    `lost` is True if the host dropped output. `unproven` are the bytes of stdout and stderr that nothing signed covers:
+    those that were dropped, and those around them up to the next checkpoint. `receipt` proves it all to others.
+    """
 
     status: Status
     lost: bool
+    unproven: tuple[int, int]
+    receipt: Receipt
+
+    @classmethod
+    def of(cls, session: Session, output: OutputOpener, final: Final) -> Self:
+        """Of a session whose final record has been read."""
+        return cls(
+            status=final.status,
+            lost=output.lost > 0,
+            unproven=(output.unproven[STDOUT], output.unproven[STDERR]),
+            receipt=Receipt.make(session, final),
+        )
 
 
 class Run:
     """A tenant attached to a session: feeds stdin, gives out stdout and stderr as they come.
 
     `start` is the number of the first frame to ask the host for. `attached` is set once the Keep has answered,
-    `settled` once all of stdin is delivered, and both once the run is over. Use `serve` once.
+    `settled` once all of stdin is delivered, and both once the run is over. `output` is what has read the records before
+    `start`, if they were read. Use `serve` once.
     """
 
     def __init__(
@@ -132,6 +66,7 @@ class Run:
         link: Link,
         session: Session,
         start: int = 1,
+        output: OutputOpener | None = None,
         write: Callable[[int, bytes], None] = lambda kind, data: None,
         stdin: BinaryIO | int | None = None,
         close_stdin: bool = True,
@@ -139,6 +74,7 @@ class Run:
         self.link = link
         self.session = session
         self.start = start
+        self.output = output
         self.write = write
         self.stdin = stdin
         self.close_stdin = close_stdin
@@ -150,22 +86,20 @@ class Run:
         self._failed: EnarxError | None = None
         self._done = False
 
-    def serve(self, *, output: OutputOpener | None = None) -> Result:
+    def serve(self) -> Result:
         """Attach, and go on until the final record.
 
         DeliveryError if anything does not verify; UnavailableError if the Keep is gone without a final record: then
         there is no result, whatever has been written out.
         """
-        self._attachment = Attachment(self.session, nonce=os.urandom(32), output=output)
+        self._attachment = Attachment(self.session, nonce=os.urandom(32), output=self.output)
         attach = self._attachment.attach()
         threading.Thread(target=self._feed, args=(attach,), daemon=True, name="enarx-stdin").start()
-        lost = False
         try:
             for _, kind, payload in self.link.receive(self.start):
-                status, dropped = self._take(kind, payload)
-                lost = lost or dropped
-                if status is not None:
-                    return Result(status=status, lost=lost)
+                final = self._take(kind, payload)
+                if final is not None:
+                    return Result.of(self.session, self._attachment.output, final)
         finally:
             self._done = True
             self.attached.set()
@@ -192,19 +126,19 @@ class Run:
                 if e.code != "ended":
                     raise
 
-    def _take(self, kind: FrameType, payload: bytes) -> tuple[Status | None, bool]:
+    def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
-            raise _refused(payload)
+            raise refused(payload)
         record = self._attachment.receive(kind, payload)
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
                 with self._room:
                     self._room.notify_all()
-            return None, False
-        if record.status is None:
+            return None
+        if record.kind in (STDOUT, STDERR):
             self.write(record.kind, record.data)
-        return record.status, record.lost > 0
+        return record.final
 
     def _send(self, kind: int, offset: int, data: bytes | memoryview = b"") -> None:
         with self._sending:
@@ -256,4 +190,50 @@ class Run:
         return self._attachment.stdin
 
 
-__all__ = ["STDERR", "STDOUT", "Claim", "Frame", "Judge", "Progress", "Result", "Run", "admit"]
+def attest(link: Link, session: Session, judge: Judge, *, start: int, patience: float = PATIENCE) -> None:
+    """Have the Keep that runs this session prove itself again: fresh evidence for a nonce of ours, judged.
+
+    `start` is the number of a frame that comes before the answer. Raises what `judge` raises; UnavailableError if no answer
+    comes within `patience` seconds.
+    """
+    freshness = Freshness(session, nonce=os.urandom(32))
+    mail = Mail(link, start, FrameType.EVIDENCE)
+    try:
+        link.send([freshness.request()])
+        judge(_evidence(mail, freshness, time.monotonic() + patience))
+    finally:
+        mail.close()
+
+
+def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> Claim:
+    """The answer to this request, among all else that comes."""
+    while (event := mail.take(deadline)) is not None:
+        if not isinstance(event, tuple):
+            raise event.error or UnavailableError("keep-lost", "the Keep has ended, and gives no evidence")
+        answer = freshness.answer(event[2]) if event[1] is FrameType.EVIDENCE else None
+        if answer is not None:
+            found, report_data = answer
+            return Claim(
+                kind=found.kind,
+                evidence=found.evidence,
+                endorsements=found.endorsements,
+                report_data=report_data,
+            )
+        if event[1] is FrameType.EVIDENCE:
+            mail.open()
+    raise UnavailableError("keep-silent", "the Keep gave no evidence in time", hint=SILENT)
+
+
+__all__ = [
+    "STDERR",
+    "STDOUT",
+    "Claim",
+    "Delivered",
+    "Frame",
+    "Judge",
+    "Progress",
+    "Result",
+    "Run",
+    "admit",
+    "attest",
+]

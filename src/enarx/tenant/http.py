@@ -127,8 +127,15 @@ class HttpLink:
         headers = {"Content-Type": FRAMES}
         if not isinstance(body, bytes):
             headers |= {"Transfer-Encoding": "chunked"} if size is None else {"Content-Length": str(size)}
-        answer = self._client._request(self._client._connection(), "POST", f"{self._path}/input", body, headers)
-        answer.read(MAX_ANSWER)
+        whole = isinstance(body, bytes)
+        connection = self._client._connection() if whole else self._client.connect(TIMEOUT)
+        try:
+            self._client._request(connection, "POST", f"{self._path}/input", body, headers).read(MAX_ANSWER)
+        except (OSError, http.client.HTTPException) as e:
+            raise lost("the host's answer to input breaks off") from e
+        finally:
+            if not whole:
+                connection.close()  # what is streamed comes from a thread of its own, which ends with it
 
     def receive(self, start: int) -> Iterator[Frame]:
         """As Link: one GET whose answer goes on as long as the Keep."""

@@ -63,9 +63,13 @@ class Stream:
         """The frames from number `start` on."""
         if self._entries is None or self._next != start:
             self._entries, self._next = self._open(start), start
-        for entry in self._entries:
-            self._next = entry[0] + 1
-            yield entry
+        try:
+            for entry in self._entries:
+                self._next = entry[0] + 1
+                yield entry
+        except EnarxError:
+            self._entries = None  # the next reading takes a new connection
+            raise
         self._entries = None
 
 
@@ -114,6 +118,8 @@ class LocalLink:
             try:
                 self._input.sendall(frame)
             except OSError as e:
+                self._input.close()
+                self._input = None  # the next call takes a new connection
                 raise lost("the Keep takes no more input") from e
 
     def receive(self, start: int) -> Iterator[Frame]:

@@ -10,12 +10,13 @@ import os
 from typing import Self
 
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError, UsageError
+from enarx.errors import ParseError, UsageError
 from enarx.record import names, record
 from enarx.tenant.http import Endpoint
 from enarx.tenant.paths import state_dir, write_private
 
-MAX_FILE = 64 << 10
+MAX_FILE = 2 << 20
+"""Bytes of a session's file: evidence, its endorsements and a manifest are in it, in hexadecimal."""
 
 
 def _directory() -> str:
@@ -56,7 +57,10 @@ class Saved:
                 fields = json.loads(file.read(MAX_FILE))
             session = Session.from_bytes(bytes.fromhex(fields.pop("session")))
             return cls(**{k: str(v) for k, v in fields.items()}, session=session)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, EnarxError) as e:
+        except ParseError as e:
+            hint = "another release saved it: that release reads its results" if e.code == "session-version" else ""
+            raise UsageError(e.code, f"{path}: {e.message}", hint=hint) from e
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
             raise UsageError("session-file", f"{path}: not a saved session") from e
 
 

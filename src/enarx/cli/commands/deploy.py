@@ -8,18 +8,19 @@ import os
 from enarx.cli import attestation, console, remote, session, workload
 from enarx.cli.commands.run import no_hardware
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError, UsageError
+from enarx.errors import EnarxError, UnavailableError, UsageError
 from enarx.tenant.deploy import Run, admit
 from enarx.tenant.http import HostClient
 from enarx.tenant.sessions import Saved, forget
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Launch, attest, deliver; then stay attached, or leave."""
+    """Launch, attest, deliver; then stay attached, or leave once the Keep has accepted the package under seal."""
     if not options.simulated_root:
         raise no_hardware(options.backend)
     if options.backend not in ("auto", "process"):
         raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
+    session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     judge = attestation.SimulatedJudge(
         package.manifest.digest,
@@ -38,19 +39,28 @@ def deploy(options: argparse.Namespace) -> int:
         disk=package.disk,
     )
     link = client.link(keep)
+    paths: list[str] = []
     try:
-        opened = admit(link, package, owners, judge, progress=console.Progress("delivering"))
-    except (EnarxError, KeyboardInterrupt):
-        _remove(client, keep)
+        delivered = admit(
+            link,
+            package,
+            owners,
+            judge,
+            progress=console.Progress("delivering"),
+            opened=lambda opened: paths.append(_saved(options, client, keep, opened).save()),
+        )
+    except (EnarxError, KeyboardInterrupt) as e:
+        if options.detach and paths and isinstance(e, UnavailableError):
+            console.say(f"note: whether Keep {keep} runs the job is not known; the session is kept: {paths[0]}")
+        else:
+            _remove(client, keep)
         raise
-    saved = _saved(options, client, keep, opened)
-    path = saved.save()
-    if options.detach:
-        session.settle(link, opened)
-        console.say(f"session: {path}")
+    if options.detach and delivered.accepted:
+        session.settle(link, delivered)
+        console.say(f"session: {paths[0]}")
         print(keep, flush=True)
         return 0
-    return _attached(options, client, keep, Run(link=link, session=opened, write=session.write, stdin=0), judge)
+    return _attached(options, client, keep, session.attached(link, delivered), judge)
 
 
 def _attached(

@@ -8,12 +8,13 @@ import sys
 import time
 from typing import Any
 
-from enarx.cli import console, remote, session
-from enarx.delivery.session import OutputOpener, output_key
+from enarx.cli import attestation, console, remote, session
+from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.tenant import Attachment
 from enarx.errors import UsageError
 from enarx.tenant import sessions
 from enarx.tenant.deploy import Result, Run
+from enarx.tenant.deploy import attest as attest_session
 from enarx.tenant.http import HostClient
 from enarx.tenant.sessions import Saved
 
@@ -47,28 +48,40 @@ def logs(options: argparse.Namespace) -> int:
     """Output so far, each record verified; not attached, nothing is sent."""
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
-    opener = OutputOpener(output_key(known.session.secret, known.session.transcript))
-    reader = Attachment(known.session, nonce=bytes(32), output=opener)
-    lost, result = False, None
+    session.require_receipt(options)
+    reader = Attachment(known.session, nonce=bytes(32))
+    result = None
     for _, kind, payload in client.link(keep).entries(1, follow=False):
         record = reader.receive(kind, payload)
         if record is None:
             continue
-        lost = lost or record.lost > 0
-        if record.status is None:
+        if record.kind in (STDOUT, STDERR):
             session.write(record.kind, record.data)
-        else:
-            result = Result(status=record.status, lost=lost)
+        elif record.final is not None:
+            result = Result.of(known.session, reader.output, record.final)
     if result is not None:
         return session.conclude(result, options)
-    console.say("note: it has not ended")
-    return console.EXIT_UNDECIDED if lost else 0
+    console.say("note: it has not ended" + (", so there is no receipt yet" if options.receipt else ""))
+    return console.EXIT_UNDECIDED if reader.output.lost else 0
+
+
+def attest(options: argparse.Namespace) -> int:
+    """Fresh evidence of the Keep that runs a job of ours, judged: 0 trusted, 126 refused, 127 undecided or silent."""
+    client, keep, saved = _resolve(options)
+    known = _ours(saved, keep)
+    judge = attestation.judge_of(options, known.session.package)
+    frames = client.call("GET", f"/v1/keeps/{keep}").get("frames")
+    attest_session(client.link(keep), known.session, judge, start=frames if isinstance(frames, int) else 1)
+    if options.json:
+        console.show_json(judge.summary)
+    return 0
 
 
 def attach(options: argparse.Namespace) -> int:
     """Take up a session; Ctrl-C leaves it as it is."""
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
+    session.require_receipt(options)
     run = Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
     try:
         result = session.serve(run)

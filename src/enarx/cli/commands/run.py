@@ -6,7 +6,7 @@ import argparse
 
 from enarx.cli import attestation, console, local_host, session, workload
 from enarx.errors import BackendError
-from enarx.tenant.deploy import Run, admit
+from enarx.tenant.deploy import admit
 from enarx.tenant.link import LocalLink
 
 HARDWARE = ("snp", "tdx", "sgx")
@@ -32,6 +32,7 @@ def no_hardware(kind: str) -> BackendError:
 
 
 def _simulated(options: argparse.Namespace) -> int:
+    session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     host = local_host.take()
     link = LocalLink(host.path)
@@ -44,8 +45,8 @@ def _simulated(options: argparse.Namespace) -> int:
             skip_layers=options.unsafe_skip_layer,
         )
         judge = attestation.SimulatedJudge(package.manifest.digest, local=True, explain=options.explain)
-        opened = admit(link, package, owners, judge, progress=console.Progress("delivering"))
-        result = session.serve(Run(link=link, session=opened, write=session.write, stdin=0))
+        delivered = admit(link, package, owners, judge, progress=console.Progress("delivering"))
+        result = session.serve(session.attached(link, delivered))
         return session.conclude(result, options, attestation=judge.summary)
     finally:
         link.close()

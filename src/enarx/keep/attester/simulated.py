@@ -24,7 +24,19 @@ class SimulatedAttester:
 
     def attest(self, report_data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         """Evidence over 64 bytes of report data, and the endorsements that go with it."""
+        self.ask(report_data)
+        return self.answer()
+
+    def fileno(self) -> int:
+        """For poll: readable once the answer is there."""
+        return self._link.fileno()
+
+    def ask(self, report_data: bytes) -> None:
+        """Have evidence made over 64 bytes of report data; `answer` takes it, in the order of asking."""
         self._link.send(encode({"report_data": report_data}))
+
+    def answer(self) -> tuple[bytes, tuple[bytes, ...]]:
+        """The evidence that was asked for, and the endorsements that go with it; waits for it."""
         answer = self._receive({"evidence", "endorsements"})
         return answer["evidence"], tuple(answer["endorsements"])
 

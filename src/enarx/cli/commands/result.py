@@ -1,0 +1,81 @@
+"""`enarx result`: what a receipt proves of a run, to anybody."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from enarx.cli import attestation, console
+from enarx.cli.evidence_files import load
+from enarx.delivery.messages import Attestation
+from enarx.delivery.receipt import MAX_RECEIPT, Receipt
+from enarx.delivery.session import STDERR, STDOUT
+from enarx.errors import UsageError, VerificationError
+from enarx.record import as_dict
+from enarx.tenant.deploy import Claim
+
+PIECE = 1 << 20
+
+
+def verify(options: argparse.Namespace) -> int:
+    """0 if everything holds: the evidence under the caller's own policy, the signature, the output that was given."""
+    receipt = Receipt.from_bytes(load(options.receipt, MAX_RECEIPT))
+    if options.package and receipt.package != _digest(options.package):
+        raise VerificationError("receipt-package", f"the receipt is of package {receipt.package.hex()}")
+    judge = attestation.judge_of(options, receipt.package, now=_time(options.at))
+    attested = Attestation.from_bytes(receipt.attestation)
+    judge(
+        Claim(
+            kind=attested.kind,
+            evidence=attested.evidence,
+            endorsements=attested.endorsements,
+            report_data=receipt.report_data,
+        )
+    )
+    final = receipt.verify()
+    shown = {}
+    for name, stream, path in (("stdout", STDOUT, options.stdout), ("stderr", STDERR, options.stderr)):
+        if path:
+            receipt.verify_output(final, stream, _pieces(path))
+        shown[name] = "verified" if path else "not checked"
+    status = final.status
+    if options.json:
+        value = {"package": receipt.package.hex(), "session": receipt.transcript.hex(), "delivered": receipt.time}
+        console.show_json({**value, "status": as_dict(status), "output": shown, "attestation": judge.summary})
+        return 0
+    console.show(f"package {receipt.package.hex()}")
+    console.show(f"ended by {status.cause}" + (f" with {status.code}" if status.cause == "exit" else ""))
+    console.show(f"stdout: {status.stdout} bytes, {shown['stdout']}")
+    console.show(f"stderr: {status.stderr} bytes, {shown['stderr']}")
+    return 0
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+    except OSError as e:
+        raise UsageError("file", f"{path}: {e.strerror}") from e
+
+
+def _digest(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise UsageError("hex", "--package: wanted 64 hexadecimal digits")
+    return value
+
+
+def _time(text: str) -> int | None:
+    """Unix seconds of an RFC 3339 text; None for the present."""
+    if text == "now":
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("at", f"--at {text[:40]!r}: wanted RFC 3339, such as 2026-01-31T12:00:00Z") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,140 @@
+"""Output records: acceptance, stdout and stderr with running hashes, and how it ended (docs/spec/delivery.md, "Output").
+
+The records are sealed under a key of the session, which the Keep shares with its tenant and with everybody who has the
+tenant's session file. What only the Keep can have said is signed by its identity key: that it took the package, the
+running hashes at checkpoints, and the final record. This is the Keep's side; `reading` is the tenant's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from enarx.delivery.messages import transcript
+from enarx.delivery.session import BODY, STDERR, STDOUT, Status, seal_record
+from enarx.delivery.suite import derive
+from enarx.formats.wire import CHUNK, encode
+from enarx.record import names
+
+HEADER = struct.Struct(">QB")
+"""In clear before an output record: its number, and 1 if it is final."""
+
+FINAL, CHECKPOINT, ACCEPTED = 3, 4, 5
+"""Kinds of output records beside STDOUT and STDERR."""
+
+PIECE = CHUNK
+"""Bytes of a stream between two checkpoints."""
+
+STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
+ACCEPTANCE = struct.Struct(">I64s")
+CHECKPOINT_DATA = struct.Struct(">B32s64s")
+STATUS = tuple(name for name in names(Status) if name not in STREAMS.values())
+
+
+class Chain:
+    """The running hash of a stream: D_0 names session and stream, D_{k+1} = SHA-256(D_k | piece k)."""
+
+    def __init__(self, session: bytes, stream: int) -> None:
+        self.resume(transcript("output", session, bytes([stream])), 0)
+
+    def resume(self, digest: bytes, offset: int) -> None:
+        """Go on from a digest at an offset."""
+        self.offset = offset
+        self._digest: bytes = digest
+        self._sha = hashlib.sha256(digest)
+
+    @property
+    def room(self) -> int:
+        """Bytes to the end of the piece."""
+        return PIECE - self.offset % PIECE
+
+    @property
+    def digest(self) -> bytes:
+        """The running hash of all bytes up to here."""
+        return self._sha.copy().digest() if self.offset % PIECE else self._digest
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        view = memoryview(data)
+        while view:
+            piece = view[: self.room]
+            view = view[len(piece) :]
+            self._sha.update(piece)
+            self.offset += len(piece)
+            if self.offset % PIECE == 0:
+                self.resume(self._sha.digest(), self.offset)
+
+
+def acceptance_transcript(session: bytes, package: bytes, chunks: int) -> bytes:
+    """What the Keep signs when it holds the whole package, which came in so many chunks."""
+    return transcript("accepted", session, package, chunks.to_bytes(4, "big"))
+
+
+def checkpoint_transcript(session: bytes, stream: int, offset: int, digest: bytes) -> bytes:
+    """What the Keep signs at a checkpoint."""
+    return transcript("checkpoint", session, bytes([stream]), offset.to_bytes(8, "big"), digest)
+
+
+def final_transcript(session: bytes, package: bytes, body: bytes) -> bytes:
+    """What the Keep signs at the end."""
+    return transcript("final", session, package, body)
+
+
+def output_key(secret: bytes, session: bytes) -> bytes:
+    """The key of a session's output records."""
+    return derive(secret, session, "output")
+
+
+class OutputSealer:
+    """The Keep's side: every call returns payloads of OUTPUT frames."""
+
+    def __init__(self, *, secret: bytes, session: bytes, package: bytes, key: Ed25519PrivateKey) -> None:
+        self._aead = AESGCM(output_key(secret, session))
+        self._session, self._package, self._key = session, package, key
+        self._chains = {kind: Chain(session, kind) for kind in STREAMS}
+        self.next = 0
+
+    @property
+    def totals(self) -> dict[int, int]:
+        """Bytes written so far, by stream."""
+        return {kind: chain.offset for kind, chain in self._chains.items()}
+
+    def acceptance(self, chunks: int) -> bytes:
+        """Record 0: the whole package, in so many chunks, is here and is what the manifest says."""
+        signature = self._key.sign(acceptance_transcript(self._session, self._package, chunks))
+        return self._record(BODY.pack(ACCEPTED, 0), ACCEPTANCE.pack(chunks, signature))
+
+    def data(self, kind: int, data: bytes | memoryview) -> list[bytes]:
+        """The next bytes of stdout or stderr; a checkpoint follows each full piece."""
+        chain, view, payloads = self._chains[kind], memoryview(data), []
+        while view:
+            part = view[: chain.room]
+            view = view[len(part) :]
+            payloads.append(self._record(BODY.pack(kind, chain.offset), part))
+            chain.update(part)
+            if chain.offset % PIECE == 0:
+                payloads.append(self._checkpoint(kind, chain))
+        return payloads
+
+    def final(self, status: Status) -> list[bytes]:
+        """A checkpoint for each part of a piece that has none yet, then the last record."""
+        payloads = [self._checkpoint(kind, chain) for kind, chain in self._chains.items() if chain.offset % PIECE]
+        fields: dict[str, Any] = {name: getattr(status, name) for name in STATUS}
+        fields |= {STREAMS[kind]: [chain.offset, chain.digest] for kind, chain in self._chains.items()}
+        body = encode({**fields, "records": self.next, "directories": {}})
+        signature = self._key.sign(final_transcript(self._session, self._package, body))
+        end = encode({"body": body, "signature": signature})
+        return [*payloads, self._record(BODY.pack(FINAL, 0), end, final=True)]
+
+    def _checkpoint(self, kind: int, chain: Chain) -> bytes:
+        digest = chain.digest
+        signature = self._key.sign(checkpoint_transcript(self._session, kind, chain.offset, digest))
+        return self._record(BODY.pack(CHECKPOINT, chain.offset), CHECKPOINT_DATA.pack(kind, digest, signature))
+
+    def _record(self, body: bytes, data: bytes | memoryview, *, final: bool = False) -> bytes:
+        number, self.next = self.next, self.next + 1
+        return seal_record(self._aead, number, final, HEADER.pack(number, final), body, data)

@@ -1,0 +1,244 @@
+"""Reading output records: what opens, what of it is proven, and how it ended (docs/spec/delivery.md, "Output").
+
+A record that opens comes from somebody who has the session's secret. What the Keep's identity key has signed comes from
+the Keep, and only that is proven.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from enarx.delivery.messages import number as integer
+from enarx.delivery.messages import same
+from enarx.delivery.output import (
+    ACCEPTANCE,
+    ACCEPTED,
+    CHECKPOINT,
+    CHECKPOINT_DATA,
+    FINAL,
+    HEADER,
+    PIECE,
+    STATUS,
+    STREAMS,
+    Chain,
+    acceptance_transcript,
+    checkpoint_transcript,
+    final_transcript,
+    output_key,
+)
+from enarx.delivery.session import Status, open_record
+from enarx.delivery.suite import verify_signature
+from enarx.errors import DeliveryError, ParseError
+from enarx.formats.wire import decode
+from enarx.record import record
+
+DIGEST = 32
+SIGNATURE = 64
+MAX_BYTES = 1 << 63
+KEYS = {*STATUS, *STREAMS.values(), "records", "directories"}
+
+
+@record()
+class Final:
+    """How a workload ended and what it wrote: the body that the Keep signed, and its signature.
+
+    `status` carries the numbers of bytes; `digests` are the running hashes of stdout and stderr at their ends, `records`
+    is the number of output records before this, `directories` the digests of output directories by their guest paths.
+    """
+
+    status: Status
+    records: int
+    digests: tuple[bytes, bytes]
+    directories: tuple[tuple[str, bytes], ...]
+    body: bytes
+    signature: bytes
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse a final record's data; ParseError on anything but the one encoding. The signature is not verified."""
+        match decode(data, "final record"):
+            case {"body": bytes(body), "signature": bytes(signature), **rest} if not rest:
+                return cls.from_parts(body, signature)
+        raise ParseError("final-keys", "final record: wanted body and signature", what="final record")
+
+    @classmethod
+    def from_parts(cls, body: bytes, signature: bytes) -> Self:
+        """Parse a body; ParseError on anything but the one encoding. The signature is not verified."""
+        value: Any = decode(body, "final record")
+        if not isinstance(value, dict) or set(value) != KEYS or len(signature) != SIGNATURE:
+            raise ParseError("final-keys", "final record: wanted exactly its fields", what="final record")
+        ends = [_end(value.pop(name)) for name in STREAMS.values()]
+        records = integer(value.pop("records"), MAX_BYTES, "final", "records")
+        directories = _directories(value.pop("directories"))
+        status = Status.from_fields({**value, "stdout": ends[0][0], "stderr": ends[1][0]})
+        return cls(
+            status=status,
+            records=records,
+            digests=(ends[0][1], ends[1][1]),
+            directories=directories,
+            body=body,
+            signature=signature,
+        )
+
+    def verify(self, *, identity: bytes, session: bytes, package: bytes) -> None:
+        """The Keep of this identity signed it, for this session and this package; DeliveryError if not."""
+        signed = final_transcript(session, package, self.body)
+        verify_signature(identity, self.signature, signed, code="final-signature", state="session")
+
+
+def _end(value: object) -> tuple[int, bytes]:
+    """A stream's number of bytes, and its running hash."""
+    match value:
+        case [int(size), bytes(digest)] if len(digest) == DIGEST:
+            return integer(size, MAX_BYTES, "final", "bytes"), digest
+    raise ParseError("final-stream", "final record: wanted a stream's bytes and digest", what="final record")
+
+
+def _directories(value: object) -> tuple[tuple[str, bytes], ...]:
+    wrong = not isinstance(value, dict) or any(
+        not isinstance(k, str) or not isinstance(v, bytes) or len(v) != DIGEST for k, v in value.items()
+    )
+    if wrong:
+        raise ParseError("final-directories", "final record: wanted digests by path", what="final record")
+    return tuple(value.items())  # type: ignore[attr-defined]  # it is a map, as has just been checked
+
+
+@record(kw_only=False)
+class Output:
+    """One output record that opened: bytes of a stream at an offset, the Keep's acceptance, a checkpoint, or the end.
+
+    `lost` is the number of records that the host did not give before it.
+    """
+
+    kind: int
+    offset: int
+    data: bytes
+    lost: int
+    final: Final | None = None
+
+    @property
+    def status(self) -> Status | None:
+        """How the workload ended, if this is the final record."""
+        return self.final.status if self.final is not None else None
+
+
+class _Stream:
+    """What is proven of one stream: up to `since` by checkpoints, but for holes; `whole` until the next hole.
+
+    Part of a piece is only ever the last, and `closed` then is the running hash at its end.
+    """
+
+    def __init__(self, session: bytes, kind: int) -> None:
+        self.chain = Chain(session, kind)
+        self.whole = True
+        self.closed = b""
+        self.since = self.proven = self.position = 0
+
+    def take(self, offset: int, data: bytes, *, lossy: bool) -> None:
+        """Bytes at an offset; there may be a hole before them if records were lost."""
+        if offset < self.position or self.closed or (offset > self.position and not lossy):
+            raise _forged("record-offset", f"output at {offset}, wanted {self.position}")
+        self.whole = self.whole and offset == self.position
+        self.position = offset + len(data)
+        if self.whole:
+            self.chain.update(data)
+
+    def check(self, offset: int, digest: bytes, *, lossy: bool) -> None:
+        """The Keep's running hash at an offset: what came since the last is proven, or after a hole what comes from here."""
+        if offset < self.position or (offset > self.position and not lossy):
+            raise _forged("record-offset", f"a checkpoint at {offset}, wanted {self.position}")
+        if self.whole and offset == self.position:
+            if not same(digest, self.closed or self.chain.digest):
+                raise _forged(
+                    "output-forged", "the Keep's running hash is not that of the output that was given for it"
+                )
+            self.proven += offset - self.since
+        else:
+            self.chain.resume(digest, offset)
+        self.whole, self.position, self.since = True, offset, offset
+        self.closed = digest if offset % PIECE else b""
+
+    @property
+    def unproven(self) -> int:
+        """Bytes up to here that no checkpoint covers, lost ones included."""
+        return self.position - self.proven
+
+
+class OutputOpener:
+    """The tenant's side. `unproven` are, by stream, the bytes that nothing signed covers: what the host dropped, and what it
+    gave between there and the next checkpoint; until the end also what is still to be covered."""
+
+    def __init__(self, *, secret: bytes, session: bytes, package: bytes, identity: bytes) -> None:
+        self._aead = AESGCM(output_key(secret, session))
+        self._session, self._package, self._identity = session, package, identity
+        self._streams = {kind: _Stream(session, kind) for kind in STREAMS}
+        self.next = 0
+        self.lost = 0
+        self.finished = False
+
+    @property
+    def unproven(self) -> dict[int, int]:
+        """Bytes that nothing signed covers, by stream."""
+        return {kind: stream.unproven for kind, stream in self._streams.items()}
+
+    def open(self, payload: bytes) -> Output:
+        """The record in an OUTPUT frame's payload; records only ever come in rising order, and none after the final."""
+        if len(payload) < HEADER.size:
+            raise DeliveryError("record-size", "an output record is too short", state="session")
+        number, final = HEADER.unpack_from(payload)
+        if self.finished or number < self.next or final > 1:
+            raise DeliveryError(
+                "record-order", f"output record {number}, wanted {self.next}: replayed", state="session"
+            )
+        header, sealed = payload[: HEADER.size], payload[HEADER.size :]
+        kind, offset, data = open_record(self._aead, number, bool(final), header, sealed, "session")
+        if (kind == FINAL) != bool(final) or (kind == ACCEPTED) != (number == 0 and kind != FINAL):
+            raise _forged("record-kind", f"output record {number} is of no kind that has its place there")
+        lost = number - self.next
+        self.lost += lost
+        end = self._take(kind, offset, data, number)
+        self.next, self.finished = number + 1, bool(final)
+        return Output(kind, offset, data, lost, end)
+
+    def _take(self, kind: int, offset: int, data: bytes, number: int) -> Final | None:
+        if kind in self._streams:
+            self._streams[kind].take(offset, data, lossy=self.lost > 0)
+        elif kind == CHECKPOINT:
+            self._checkpoint(offset, data)
+        elif kind == ACCEPTED:
+            self._acceptance(data)
+        elif kind == FINAL:
+            return self._final(data, number)
+        else:
+            raise _forged("record-kind", f"output record {number} is of no known kind")
+        return None
+
+    def _acceptance(self, data: bytes) -> None:
+        if len(data) != ACCEPTANCE.size:
+            raise _forged("record-size", "an acceptance of another size")
+        chunks, signature = ACCEPTANCE.unpack(data)
+        signed = acceptance_transcript(self._session, self._package, chunks)
+        verify_signature(self._identity, signature, signed, code="acceptance-signature", state="session")
+
+    def _checkpoint(self, offset: int, data: bytes) -> None:
+        stream, digest, signature = CHECKPOINT_DATA.unpack(data) if len(data) == CHECKPOINT_DATA.size else (0, b"", b"")
+        if stream not in self._streams:
+            raise _forged("checkpoint", "a checkpoint of another size or stream")
+        signed = checkpoint_transcript(self._session, stream, offset, digest)
+        verify_signature(self._identity, signature, signed, code="checkpoint-signature", state="session")
+        self._streams[stream].check(offset, digest, lossy=self.lost > 0)
+
+    def _final(self, data: bytes, number: int) -> Final:
+        end = Final.from_bytes(data)
+        end.verify(identity=self._identity, session=self._session, package=self._package)
+        if end.records != number:
+            raise _forged("record-order", f"the final record is number {number}, and says {end.records}")
+        for kind, size, digest in zip(STREAMS, (end.status.stdout, end.status.stderr), end.digests, strict=True):
+            self._streams[kind].check(size, digest, lossy=self.lost > 0)
+        return end
+
+
+def _forged(code: str, message: str) -> DeliveryError:
+    return DeliveryError(code, message, state="session")

@@ -1,0 +1,157 @@
+"""A receipt: what shows to anybody how a workload ended and what it wrote (docs/spec/delivery.md, "Receipt").
+
+It holds no secret. Whether its evidence is good is not decided here: the caller has it verified and appraised, with the
+report data that `Receipt.report_data` gives, before it believes the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Self
+
+from enarx.delivery.messages import (
+    MAX_TIME,
+    ROLE_ADMIT,
+    VERSION,
+    Attestation,
+    Challenge,
+    binding,
+    expect,
+    number,
+    report_data,
+    same,
+    verifier_id,
+)
+from enarx.delivery.output import STREAMS, Chain
+from enarx.delivery.reading import Final
+from enarx.errors import DeliveryError, ParseError, VerificationError
+from enarx.formats.package import Manifest, byte_strings
+from enarx.formats.wire import decode, encode
+from enarx.record import names, record
+
+MAX_RECEIPT = 2 << 20
+"""Bytes of the largest receipt: evidence with its endorsements, a manifest, a final record."""
+
+
+@record()
+class Terms:
+    """What a session rests on: exact bytes of Challenge, Attestation and manifest; commitment and time of the Delivery."""
+
+    challenge: bytes
+    attestation: bytes
+    manifest: bytes
+    commitment: bytes
+    time: int
+
+    @property
+    def package(self) -> bytes:
+        """The package's digest."""
+        return hashlib.sha256(self.manifest).digest()
+
+    @property
+    def identity(self) -> bytes:
+        """The Keep's identity key, as its attestation says."""
+        return Attestation.from_bytes(self.attestation).identity
+
+    @property
+    def transcript(self) -> bytes:
+        """The session's binding, 32 bytes."""
+        return binding(
+            challenge=self.challenge,
+            attestation=self.attestation,
+            package=self.package,
+            commitment=self.commitment,
+            time=self.time,
+        )
+
+    def _encoded(self) -> bytes:
+        return encode({"version": VERSION, **{name: getattr(self, name) for name in names(self)}})
+
+    @classmethod
+    def _decoded(cls, data: bytes, what: str) -> Self:
+        """Parse, and check that what is inside can be read too; ParseError."""
+        value: Any = decode(data, what)
+        if not isinstance(value, dict):
+            raise ParseError(f"{what}-keys", f"{what}: wanted a map", what=what)
+        expect(value.pop("version", 1), VERSION, what, "version")
+        if set(value) != set(names(cls)):
+            raise ParseError(f"{what}-keys", f"{what}: wanted exactly {', '.join(names(cls))}", what=what)
+        if any(not isinstance(item, bytes) for name, item in value.items() if name != "time"):
+            raise ParseError(f"{what}-types", f"{what}: wanted byte strings and a time", what=what)
+        number(value["time"], MAX_TIME, what, "time")
+        byte_strings([value["commitment"]], 32, what)
+        Challenge.from_bytes(value["challenge"])
+        Attestation.from_bytes(value["attestation"])
+        return cls(**value)
+
+
+@record()
+class Receipt(Terms):
+    """Terms, and the final record's body with the signature of the Keep's identity key."""
+
+    body: bytes
+    signature: bytes
+
+    @classmethod
+    def make(cls, terms: Terms, final: Final) -> Self:
+        """The receipt of a run."""
+        fields = {name: getattr(terms, name) for name in names(Terms)}
+        return cls(**fields, body=final.body, signature=final.signature)
+
+    def to_bytes(self) -> bytes:
+        """Its one encoding."""
+        return self._encoded()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the one encoding. Nothing is verified yet."""
+        if len(data) > MAX_RECEIPT:
+            raise ParseError("receipt-size", f"receipt: {len(data)} bytes, at most {MAX_RECEIPT}", what="receipt")
+        receipt = cls._decoded(data, "receipt")
+        Final.from_parts(receipt.body, receipt.signature)
+        return receipt
+
+    @property
+    def report_data(self) -> bytes:
+        """The 64 bytes that the evidence must carry."""
+        attested = Attestation.from_bytes(self.attestation)
+        return report_data(ROLE_ADMIT, self.challenge, attested.hpke, attested.identity)
+
+    def verify(self) -> Final:
+        """How it ended, once its parts are shown to belong together; VerificationError if they do not.
+
+        1. the attestation answers the challenge
+        2. the challenge is for this manifest's package
+        3. the challenge came from one of the manifest's owners
+        4. the attested identity key signed the final record, for the session that these parts make, and the package
+        """
+        challenge = Challenge.from_bytes(self.challenge)
+        attested = Attestation.from_bytes(self.attestation)
+        manifest = Manifest.from_bytes(self.manifest)
+        if not same(attested.challenge, hashlib.sha256(self.challenge).digest()):
+            raise _wrong("receipt-challenge", "the attestation answers another challenge")
+        if not same(challenge.package, self.package):
+            raise _wrong("receipt-package", "the challenge is for another package than the manifest")
+        if not any(same(challenge.verifier, verifier_id(owner)) for owner in manifest.owners):
+            raise _wrong("receipt-owner", "the challenge came from none of the manifest's owners")
+        final = Final.from_parts(self.body, self.signature)
+        try:
+            final.verify(identity=attested.identity, session=self.transcript, package=self.package)
+        except DeliveryError as e:
+            raise _wrong("receipt-signature", "the attested Keep did not sign this end of this session") from e
+        return final
+
+    def verify_output(self, final: Final, stream: int, pieces: Iterable[bytes]) -> None:
+        """These bytes, in pieces of any size, are the whole of stdout or stderr; VerificationError if not."""
+        chain = Chain(self.transcript, stream)
+        for piece in pieces:
+            chain.update(piece)
+        index = list(STREAMS).index(stream)
+        size = (final.status.stdout, final.status.stderr)[index]
+        if chain.offset != size or not same(chain.digest, final.digests[index]):
+            raise _wrong("receipt-output", f"{STREAMS[stream]} is not what the workload wrote")
+
+
+def _wrong(code: str, message: str) -> VerificationError:
+    return VerificationError(code, f"receipt: {message}")

@@ -1,0 +1,320 @@
+"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "The flow").
+
+One thread sends, one reads, and the caller's waits for either with a deadline: a host that takes everything and passes on
+nothing, or that no longer answers, ends a delivery and cannot hold it up.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from enarx.delivery.messages import VERSION, Attestation
+from enarx.delivery.reading import OutputOpener
+from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Session, refusal_code, sealed_frames
+from enarx.errors import DeliveryError, ParseError, UnavailableError
+from enarx.formats.wire import CHUNK, FrameType
+from enarx.record import record
+from enarx.tenant.link import Frame, Link
+from enarx.tenant.owners import Owners
+from enarx.tenant.package import Package
+
+PATIENCE = 60.0
+"""Seconds without an answer of the Keep's own after which a delivery ends."""
+
+TRIES = 6
+"""Connections that may break one after the other, without a new confirmation between, before a delivery ends."""
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two of these tries at most; the first follows after FIRST_PAUSE, and each waits twice as long."""
+
+FIRST_PAUSE = 0.1
+AHEAD = 64
+"""Frames that may be read ahead of the caller."""
+
+Progress = Callable[[int, int], None]
+"""Bytes sealed so far, and in all."""
+
+
+@record()
+class Claim:
+    """What a Keep says of itself, with the report data that its evidence must carry to mean this one exchange."""
+
+    kind: str
+    evidence: bytes
+    endorsements: tuple[bytes, ...]
+    report_data: bytes
+
+
+Judge = Callable[[Claim], None]
+"""Accepts evidence by returning, refuses it by raising; nothing secret is sealed before it has returned."""
+
+
+@record()
+class Delivered:
+    """A session, and where its output goes on: frame `start`, read with `output`.
+
+    `accepted` is False if the Keep has refused the package under seal; the final record, which says why, is then frame
+    `start`.
+    """
+
+    session: Session
+    start: int
+    output: OutputOpener
+    accepted: bool
+
+
+@record(kw_only=False)
+class _Broken:
+    """A thread's end: `sending` or reading, and the error; None where it is done, or where the Keep has ended."""
+
+    sending: bool
+    error: Exception | None
+
+
+class Mail:
+    """The frames that come from a Keep, from number `start` on, read in a thread until a frame of the type `last`."""
+
+    def __init__(self, link: Link, start: int, last: FrameType) -> None:
+        self._link = link
+        self._last = last
+        self.events: queue.Queue[Frame | _Broken] = queue.Queue(AHEAD)
+        self.next = start
+        self.over = False
+        self.open()
+
+    def open(self) -> None:
+        """Read on, from the first frame that has not been taken."""
+        threading.Thread(target=self._read, args=(self.next,), daemon=True, name="enarx-mail").start()
+
+    def take(self, deadline: float) -> Frame | _Broken | None:
+        """The next event, or None at the deadline (of the monotonic clock)."""
+        try:
+            event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+        if not isinstance(event, _Broken):
+            self.next = event[0] + 1
+        return event
+
+    def close(self) -> None:
+        """Nothing more is taken; a thread that waits to put something ends."""
+        self.over = True
+        while not self.events.empty():
+            self.events.get_nowait()
+
+    def _read(self, start: int) -> None:
+        error: Exception | None = None
+        try:
+            for frame in self._link.receive(start):
+                self.events.put(frame)
+                if self.over or frame[1] is self._last:
+                    return
+        except Exception as e:  # noqa: BLE001  # the thread that takes the events raises it
+            error = e
+        if not self.over:
+            self.events.put(_Broken(False, error))
+
+
+def admit(
+    link: Link,
+    package: Package,
+    owners: Owners,
+    judge: Judge,
+    *,
+    progress: Progress | None = None,
+    opened: Callable[[Session], None] | None = None,
+    patience: float = PATIENCE,
+) -> Delivered:
+    """Challenge the Keep behind `link`, have its evidence judged, deliver, and wait until the Keep has accepted.
+
+    `opened` is called with the session before anything of the package is sent: from then on the Keep may run it.
+    Raises what `judge` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
+    goes away, or if the Keep says nothing for `patience` seconds.
+    """
+    admission = Admission(manifest=package.manifest, owner_seed=owners.seed, nonce=os.urandom(32))
+    link.send([admission.challenge()])
+    mail = Mail(link, 0, FrameType.OUTPUT)
+    try:
+        attestation, report_data = _attested(admission, _first(mail, patience))
+        judge(
+            Claim(
+                kind=attestation.kind,
+                evidence=attestation.evidence,
+                endorsements=attestation.endorsements,
+                report_data=report_data,
+            )
+        )
+        delivery, session = admission.delivery(entropy=os.urandom(64), now=int(time.time()))
+        if opened is not None:
+            opened(session)
+        return _Delivery(link, admission, package, session, mail, progress, patience).run(delivery)
+    finally:
+        mail.close()
+
+
+def _attested(admission: Admission, payload: bytes) -> tuple[Attestation, bytes]:
+    try:
+        return admission.attestation(payload)
+    except ParseError as e:
+        raise (_other_version(e.code) if e.code == "attestation-version" else e) from e
+
+
+def _first(mail: Mail, patience: float) -> bytes:
+    """The Keep's first frame: its attestation."""
+    event = mail.take(time.monotonic() + patience)
+    if event is None:
+        raise UnavailableError("keep-silent", f"the Keep did not attest within {patience:g} s", hint=SILENT)
+    if isinstance(event, _Broken):
+        raise event.error or UnavailableError(
+            "keep-lost", "the Keep ended before it attested", hint="the host's log may say why"
+        )
+    _, kind, payload = event
+    if kind is FrameType.REFUSAL:
+        raise refused(payload)
+    if kind is not FrameType.ATTESTATION:
+        said = f"{kind.name.lower()} instead of an attestation"
+        raise DeliveryError("unexpected-message", said, state="challenged")
+    return payload
+
+
+SILENT = "the host may not pass on what it is given: try again, or another host"
+
+
+class _Delivery:
+    """One delivery, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        link: Link,
+        admission: Admission,
+        package: Package,
+        session: Session,
+        mail: Mail,
+        progress: Progress | None,
+        patience: float,
+    ) -> None:
+        self._link = link
+        self._admission = admission
+        self._package = package
+        self._session = session
+        self._mail = mail
+        self._progress = progress
+        self._patience = patience
+        self._lock = threading.Lock()  # the admission is used by two threads
+        self._broken = 0
+        self._sender: threading.Thread
+
+    def run(self, delivery: bytes) -> Delivered:
+        """Until the Keep has accepted or refused."""
+        opener = self._session.opener()
+        self._send(delivery)
+        deadline = time.monotonic() + self._patience
+        while True:
+            event = self._mail.take(deadline)
+            if event is None:
+                raise UnavailableError("delivery-stalled", self._stalled(), hint=SILENT)
+            if isinstance(event, _Broken):
+                self._mend(event)
+                continue
+            number, kind, payload = event
+            if kind is FrameType.REFUSAL:
+                raise refused(payload)
+            if kind is FrameType.OUTPUT:
+                return self._finish(number, payload, opener)
+            with self._lock:
+                moved = kind is FrameType.RECEIVED and self._admission.received(payload)
+                if kind is not FrameType.RECEIVED:
+                    self._admission.conversation.step(kind)
+            if moved:
+                self._broken, deadline = 0, time.monotonic() + self._patience
+
+    def _stalled(self) -> str:
+        done = min(self._admission.confirmed * CHUNK, self._package.size)
+        return (
+            f"no progress for {self._patience:g} s: the Keep has confirmed {done} of {self._package.size} bytes, "
+            "and not accepted the package"
+        )
+
+    def _finish(self, number: int, payload: bytes, opener: OutputOpener) -> Delivered:
+        """The first output record says how it came out; nothing more is sent."""
+        with self._lock:
+            record = self._admission.outcome(opener, payload)
+        self._mail.over = True
+        self._sender.join(self._patience)
+        if record.status is None:
+            return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
+        return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
+
+    def _mend(self, event: _Broken) -> None:
+        """Another connection for the half that broke, if it makes sense."""
+        if event.error is None and event.sending:
+            return
+        if event.error is None:
+            raise UnavailableError(
+                "keep-lost",
+                "lost, unproven: the Keep is gone, and has not accepted the package",
+                hint="nothing has run; the host's log may say why",
+            )
+        self._broken += 1
+        if not isinstance(event.error, UnavailableError) or self._broken > TRIES:
+            raise event.error
+        time.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._broken - 1)))
+        if event.sending:
+            with self._lock:
+                delivery = self._admission.again()
+            self._send(delivery)
+        else:
+            self._mail.open()
+
+    def _send(self, delivery: bytes) -> None:
+        self._sender = threading.Thread(target=self._sending, args=(delivery,), daemon=True, name="enarx-delivery")
+        self._sender.start()
+
+    def _sending(self, delivery: bytes) -> None:
+        error: Exception | None = None
+        try:
+            with self._lock:
+                start = self._admission.resume()
+            size = None if start else len(delivery) + sealed_frames(self._package.size)
+            self._link.send(self._sealed(delivery, start), size)
+        except Exception as e:  # noqa: BLE001  # the thread that takes the events raises it
+            error = e
+        if not self._mail.over:
+            self._mail.events.put(_Broken(True, error))
+
+    def _sealed(self, delivery: bytes, start: int) -> Iterator[bytes | memoryview]:
+        """The Delivery, and the chunks from number `start` on: before it they are only read."""
+        yield delivery
+        buffer, done, size = bytearray(CHUNK_BUFFER), 0, self._package.size
+        for number, (chunk, final) in enumerate(self._package.chunks()):
+            done += len(chunk)
+            if number < start:
+                continue
+            with self._lock:
+                if self._mail.over:
+                    return
+                frame = self._admission.chunk(chunk, buffer, final=final)
+            yield frame
+            if self._progress is not None:
+                self._progress(done, size)
+
+
+def refused(payload: bytes) -> DeliveryError:
+    """The error for a refusal in clear: the host's word as much as the Keep's."""
+    code = refusal_code(payload)
+    if code.endswith("-version"):
+        return _other_version(code)
+    return DeliveryError(code, f"the Keep (or the host in its name) refused: {code}", state="refused")
+
+
+def _other_version(code: str) -> DeliveryError:
+    return DeliveryError(
+        code,
+        f"the Keep speaks another version of the protocol than this program, which speaks version {VERSION}",
+        state="refused",
+        hint="Keep and tenant have to be of releases that speak one version: update the older of them",
+    )
