@@ -20,7 +20,7 @@ SOURCE = Path(enarx.__file__).parent
 SITE = next(p for p in sys.path if os.path.isdir(f"{p}/cryptography"))
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PATIENCE = 30
-LIMITS = {"memory": 1 << 20, "disk": 0}
+LIMITS = {"memory": 1 << 20, "compile": 1 << 20, "disk": 0}
 
 
 def tree(path: Path, *, patience: float = PATIENCE) -> Path:
@@ -29,8 +29,8 @@ def tree(path: Path, *, patience: float = PATIENCE) -> Path:
     shutil.copy(ZYGOTE, path / "enarx" / "keep" / "zygote.py")
     waits = path / "enarx" / "hardware" / "zygote.py"
     text = waits.read_text()
-    assert "PATIENCE = 30.0" in text
-    waits.write_text(text.replace("PATIENCE = 30.0", f"PATIENCE = {patience}"))
+    assert "PATIENCE = 20.0" in text
+    waits.write_text(text.replace("PATIENCE = 20.0", f"PATIENCE = {patience}"))
     return path
 
 

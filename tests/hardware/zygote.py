@@ -16,7 +16,7 @@ LINK = 3
 def main() -> None:
     link = socket.socket(fileno=LINK)
     while True:
-        packet, fds, _, _ = socket.recv_fds(link, 65536, 2)
+        packet, fds, _, _ = socket.recv_fds(link, 65536, 4)
         if not packet:
             return
         order = cbor2.loads(packet)
@@ -57,7 +57,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> None:
-    control, report = (socket.socket(fileno=os.dup(fd)) for fd in fds)
+    control, report = (socket.socket(fileno=os.dup(fd)) for fd in fds[:2])
     pid = os.fork()
     if pid == 0:
         link.close()

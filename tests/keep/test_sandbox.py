@@ -201,7 +201,7 @@ def test_numbers_of_this_machine_are_those_of_the_headers() -> None:
 def test_a_filter_is_eight_bytes_an_instruction() -> None:
     check = bpf.Check(1, 0xFF, (3, 4), bpf.fail(errno.EPERM))
     program = bpf.assemble(0xC000003E, checks={9: check}, allowed=(1, 2), killed=(5,), default=bpf.fail(errno.ENOSYS))
-    head, checked, listed, tail = 6, 1 + 2 + 2 * 2 + 1, 2 * 3, 1
+    head, checked, listed, tail = 6, 1 + 2 + 2 + 1 + 1, 2 * 3, 1
     assert len(program) == 8 * (head + checked + listed + tail)
 
 

@@ -46,11 +46,14 @@ class LocalHost:
             for fd in high:
                 os.close(fd)
 
-    def launch(self, *, kind: str, package: bytes, memory: int, disk: int, skip_layers: list[str]) -> None:
+    def launch(
+        self, *, kind: str, package: bytes, memory: int, compile: int, disk: int, skip_layers: list[str]
+    ) -> None:
         """Say what to start; the answer, good or bad, comes from the socket."""
         import json
 
-        order = {"kind": kind, "host_data": package.hex(), "memory": memory, "disk": disk, "skip_layers": skip_layers}
+        order = {"kind": kind, "host_data": package.hex(), "memory": memory, "compile": compile, "disk": disk}
+        order |= {"skip_layers": skip_layers}
         os.write(self._order, json.dumps(order).encode() + b"\n")
 
     def close(self) -> None:

@@ -33,6 +33,9 @@ KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
 MODES = ("ro", "rw")
 PAGE = 65536
+LEAST = {"memory": PAGE, "compile": 1 << 20}
+"""The smallest sizes that make sense."""
+
 MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
@@ -43,10 +46,12 @@ SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 class Limits:
     """What a workload may take. Sizes in bytes, time in seconds of wall clock; None is no limit.
 
-    disk is what it may write on top of the data that travels with it; output is stdout and stderr together.
+    disk is what it may write on top of the data that travels with it; output is stdout and stderr together. compile is
+    what the compiler may take of memory: None where it follows from the module's size (`formats.bounds`).
     """
 
     memory: int = 1 << 30
+    compile: int | None = None
     time: float | None = None
     fuel: int | None = None
     open_files: int = 256
@@ -243,7 +248,7 @@ def _limit(key: str, value: object, path: Path) -> Any:
     if key == "open_files":
         return whole(value, path, 8, 65536)
     size = _read(value, path, parse_size) if isinstance(value, str) else value
-    return whole(size, path, PAGE if key == "memory" else 0, MAX_BYTES)
+    return whole(size, path, LEAST.get(key, 0), MAX_BYTES)
 
 
 def _duration(value: object, path: Path) -> float:

@@ -16,6 +16,7 @@ args = []
 
 [limits]
 # memory = "1GiB"       # of WebAssembly linear memory
+# compile = "1GiB"      # what compiling the module may take; 128 MiB and 64 times the module's size if not given
 # time = "10m"          # wall clock; no limit if not given
 # fuel = 1000000000     # WebAssembly instructions, about; no limit if not given; halves the speed
 # open_files = 256

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def start_zygote(code: tuple[str, ...]) -> tuple[int, int]:
-    """Process id of a new zygote, which loads its code from the directories `code`, and our end of the link to it.
+    """The pidfd of a new zygote, which loads its code from the directories `code`, and our end of the link to it.
 
     It inherits the link and stderr, and from the environment nothing.
     """
@@ -53,4 +53,4 @@ def start_zygote(code: tuple[str, ...]) -> tuple[int, int]:
     finally:
         os.close(target)
         theirs.close()
-    return pid, ours.detach()
+    return os.pidfd_open(pid), ours.detach()  # nobody has waited for it, so the number is its own

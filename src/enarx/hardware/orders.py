@@ -12,7 +12,11 @@ from enarx.errors import EnarxError, ParseError
 from enarx.record import record
 
 MAX_MESSAGE = 64 << 10
-DESCRIPTOR = struct.Struct("i")
+INT = 4
+MAX_FDS = 3
+"""Beside an order: the control socket, and what opens the host's cgroups for the Keep, one or two."""
+
+LIMITS = {"memory", "compile", "disk"}
 Answer = dict[str, Any]
 
 
@@ -51,14 +55,15 @@ class Orders:
 
 
 def receive(link: socket.socket) -> tuple[bytes, list[int]]:
-    """A packet, and the one descriptor beside it if there is one.
+    """A packet, and the descriptors beside it.
 
     No process that is started meanwhile inherits it, a zygote above all: it would keep the other end waiting for ever.
     (`socket.recv_fds` of Python 3.11 takes flags, and drops them.)
     """
-    room, flags = socket.CMSG_LEN(DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC
+    room, flags = socket.CMSG_SPACE(MAX_FDS * INT), socket.MSG_CMSG_CLOEXEC
     message, ancillary, _, _ = link.recvmsg(MAX_MESSAGE, room, flags)
-    return message, [DESCRIPTOR.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_RIGHTS]
+    data = b"".join(data for _, kind, data in ancillary if kind == socket.SCM_RIGHTS)
+    return message, list(struct.unpack(f"={len(data) // INT}i", data[: len(data) // INT * INT]))
 
 
 def parse(message: bytes, fds: list[int]) -> Order:
@@ -69,16 +74,18 @@ def parse(message: bytes, fds: list[int]) -> Order:
         value = None
     match value:
         case {"op": "launch", "host_data": str(host_data), "limits": dict(limits), "skip_layers": list(skip)}:
-            if len(value) == 4 and len(fds) == 1 and _sizes(limits) and all(isinstance(name, str) for name in skip):
+            known = len(value) == 4 and set(limits) == LIMITS and _sizes(limits) and all(type(n) is str for n in skip)
+            if known and 1 <= len(fds) <= MAX_FDS:
                 return Order(message=value, host_data=_hex32(host_data))
-    raise _fail("wanted a launch with host_data, limits in bytes, skip_layers, and one descriptor")
+    wanted = "host_data, limits (memory, compile, disk) in bytes, skip_layers, a control socket and cgroups beside it"
+    raise _fail(f"wanted a launch with {wanted}")
 
 
 def refusal(e: Exception) -> Answer:
     """The answer that says what went wrong."""
     if isinstance(e, EnarxError):
         return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint}
-    text = f"{e.strerror}: {e.filename}" if isinstance(e, OSError) else type(e).__name__
+    text = ": ".join(filter(None, (e.strerror, e.filename))) if isinstance(e, OSError) else type(e).__name__
     return {
         "ok": False,
         "code": "hardware-failed",

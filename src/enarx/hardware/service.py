@@ -13,7 +13,7 @@ from enarx.formats.wire import decode, encode
 from enarx.hardware import keys
 from enarx.hardware.main import ORDERS
 from enarx.hardware.orders import MAX_MESSAGE, Answer, Order, Orders, close, parse, refusal
-from enarx.hardware.zygote import Zygote
+from enarx.hardware.zygote import DIED, Zygote
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.record import record
@@ -32,7 +32,7 @@ class Keep:
 
 
 class Service:
-    """One machine's worth of simulated hardware. `started` is the zygote's pid and link, `search` where code is looked for."""
+    """One machine's worth of simulated hardware. `started` is the zygote's pidfd and link, `search` where code is looked for."""
 
     def __init__(
         self, started: tuple[int, int], *, code: tuple[str, ...], search: tuple[str, ...], state: str, cache: str
@@ -75,6 +75,17 @@ class Service:
         close([*fds, *pidfds])
 
     def _launch(self, order: Order, fds: list[int]) -> tuple[Answer, list[int]]:
+        """Twice where the zygote dies or hangs over the first: that costs nobody a launch."""
+        try:
+            return self._try(order, fds)
+        except UnavailableError as e:
+            if e.code != DIED:
+                raise
+            return self._try(order, fds)
+
+    def _try(self, order: Order, fds: list[int]) -> tuple[Answer, list[int]]:
+        """One launch. A Keep reads nothing of its control socket before its report link has spoken: where this fails, that
+        link is closed without a word, and what there is of a Keep ends."""
         if self._zygote.renew():
             self._measurement = None
         if self._measurement is None:
@@ -82,7 +93,7 @@ class Service:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                answer, pidfds = self._zygote.launch(order.message, [*fds, theirs.fileno()])
+                answer, pidfds = self._zygote.launch(order.message, [fds[0], theirs.fileno(), *fds[1:]])
         except EnarxError:
             ours.close()
             raise

@@ -13,8 +13,11 @@ from enarx.formats.wire import decode, encode
 from enarx.hardware.main import start_zygote
 from enarx.hardware.orders import Answer, close, receive
 
-PATIENCE = 30.0
-"""Seconds that a launch may take."""
+PATIENCE = 20.0
+"""Seconds that a launch may take. It is tried twice, and the host waits for less than a minute."""
+
+
+DIED = "zygote-died"
 
 
 class Zygote:
@@ -48,28 +51,35 @@ class Zygote:
         except OSError:  # gone, or out of patience
             packet, given = b"", []
         answer = _answer(packet)
-        if answer is not None:
+        if answer is not None and len(given) == answer["ok"]:
             return answer, given
         close(given)
         self._end(self._link)
-        raise UnavailableError("zygote-died", "the zygote ended while it started a Keep", hint="try again")
+        raise UnavailableError(DIED, "the zygote ended while it started a Keep", hint="try again")
 
     def _take(self, started: tuple[int, int]) -> None:
-        self._pid, fd = started
+        self._pidfd, fd = started
         self._link = socket.socket(fileno=fd)
         self._link.settimeout(PATIENCE)
 
     def _end(self, link: socket.socket) -> None:
         self._link = None
         link.close()
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+        os.close(self._pidfd)
 
 
 def _answer(packet: bytes) -> Answer | None:
-    """The answer in a packet; what is none is as good as no packet."""
+    """The answer in a packet; what is none is as good as no packet. A Keep's comes with its pidfd, a refusal alone."""
     try:
         value: Any = decode(packet, "zygote's answer")
     except ParseError:
         return None
-    return value if isinstance(value, dict) and isinstance(value.get("ok"), bool) else None
+    if not isinstance(value, dict):
+        return None
+    wanted: dict[str, type] = {"code": str, "message": str, "hint": str}
+    if value.get("ok") is True:
+        wanted = {"pid": int, "layers": list}
+    known = type(value.get("ok")) is bool and all(type(value.get(name)) is kind for name, kind in wanted.items())
+    return value if known else None

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_MESSAGE = 64 << 10
+PATIENCE = 50.0
+"""Seconds for a launch: two tries of the hardware, and less than the daemon waits for its launcher."""
+
+SIGCHLD = 17
+"""Its number on x86_64 and aarch64: the module that names it takes longer to load than this one to run."""
+
 LINK = 3
 BOOT = (
     "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
@@ -36,25 +42,35 @@ class Hardware:
         target = os.dup(theirs.fileno())  # never the descriptor that it is to become
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
         actions += [(os.POSIX_SPAWN_DUP2, target, LINK)]
-        self.pid = os.posix_spawn(arguments[0], arguments, {"LANG": "C.UTF-8"}, file_actions=actions, setsid=True)
+        defaults = (SIGCHLD,)  # the launcher ignores its children; the hardware has to wait for its zygote itself
+        self.pid = os.posix_spawn(
+            arguments[0], arguments, {"LANG": "C.UTF-8"}, file_actions=actions, setsid=True, setsigdef=defaults
+        )
         os.close(target)
         theirs.close()
 
     def launch(
-        self, control: socket.socket, *, host_data: str, memory: int, disk: int, skip_layers: list[str], until: int = -1
+        self, control: socket.socket, order: dict[str, Any], *, groups: list[int], until: int = -1
     ) -> tuple[dict[str, Any], int]:
         """Launch a Keep that gets `control`; its answer, and the pidfd of the Keep, -1 if there is none.
 
-        Gives up where descriptor `until` is at its end before there is an answer.
+        Of `order` this takes host_data, memory, compile, disk and skip_layers; `groups` are what Group.open gives. Gives up
+        where descriptor `until` is at its end before there is an answer.
         """
         import json
         import socket
 
-        limits = {"memory": memory, "disk": disk}
-        order = {"op": "launch", "host_data": host_data, "limits": limits, "skip_layers": skip_layers}
+        limits = {name: order[name] for name in ("memory", "compile", "disk")}
+        value = {
+            "op": "launch",
+            "host_data": order["host_data"],
+            "limits": limits,
+            "skip_layers": order["skip_layers"],
+        }
         link = socket.socket(fileno=os.dup(self._fd))
         try:
-            socket.send_fds(link, [json.dumps(order).encode()], [control.fileno()])
+            link.settimeout(PATIENCE)
+            socket.send_fds(link, [json.dumps(value).encode()], [control.fileno(), *groups])
             if until >= 0 and self._is_ended_first(until):
                 return GIVEN_UP, -1
             message, fds, _, _ = socket.recv_fds(link, MAX_MESSAGE, 1)
@@ -62,15 +78,23 @@ class Hardware:
             message, fds = b"", []
         finally:
             link.close()
-        if not message:
+        answer = _answer(message)
+        if answer is None or bool(fds) != answer["ok"]:
+            for fd in fds:
+                os.close(fd)
             return DIED, -1
-        return json.loads(message), fds[0] if fds else -1
+        return answer, fds[0] if fds else -1
 
     def _is_ended_first(self, until: int) -> bool:
         poll = select.poll()
         for fd in (self._fd, until):
             poll.register(fd, select.POLLIN)
-        return self._fd not in dict(poll.poll())
+        return until in dict(poll.poll(PATIENCE * 1000)) and not self._is_readable()
+
+    def _is_readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def fileno(self) -> int:
         """For poll: readable means that it has ended."""
@@ -79,6 +103,21 @@ class Hardware:
     def close(self) -> None:
         """Let it go."""
         os.close(self._fd)
+
+
+def _answer(message: bytes) -> dict[str, Any] | None:
+    """The answer in a packet; None if it is none, as where the hardware has ended."""
+    import json
+
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    wanted = {True: ("pid", "layers"), False: ("code", "message", "hint")}
+    known = (
+        isinstance(value, dict) and isinstance(value.get("ok"), bool) and all(k in value for k in wanted[value["ok"]])
+    )
+    return value if known else None
 
 
 def keep_descriptors() -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
+    from enarx.host.cgroups import Place
+
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
 STORED_OUTPUT = 64 << 20
@@ -29,13 +31,16 @@ def main() -> None:
     import json
     import signal
 
+    from enarx.host import cgroups
     from enarx.host.files import erase
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
         order = _read_order()
         if order:
-            _serve(hardware, json.loads(order), options["--directory"])
+            place = cgroups.find("run", (os.getpid(), os.getppid(), hardware.pid))
+            place.clear(lambda name: os.path.exists(f"/proc/{name.partition('-')[0]}"))
+            _bounded(hardware, place, json.loads(order), options["--directory"])
     finally:
         erase(options["--directory"])
         os._exit(0)  # the command waits for this: nothing is left that taking down in order would be for
@@ -52,22 +57,45 @@ def _read_order() -> bytes:
     return data
 
 
-def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
+def _bounded(hardware: Hardware, place: Place, order: dict[str, Any], directory: str) -> None:
+    """Serve it in a cgroup of its own."""
+    import socket
+
+    from enarx.formats import bounds
+
+    listener = socket.socket(fileno=LISTENER)
+    order.setdefault("compile", bounds.COMPILE)
+    memory = bounds.keep_memory(memory=order["memory"], compile=order["compile"], disk=order["disk"])
+    try:
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        group = place.make(name, memory=memory, processes=bounds.processes(os.cpu_count() or 1))
+    except OSError as e:
+        said = f"no cgroup for the Keep: {e.strerror}"
+        _refuse(listener, {"ok": False, "code": "cgroup", "message": said, "hint": "try again"})
+        return
+    try:
+        _serve(hardware, order, directory, listener, group.open(), place.info(memory))
+    finally:
+        group.remove()
+
+
+def _serve(
+    hardware: Hardware,
+    order: dict[str, Any],
+    directory: str,
+    listener: socket.socket,
+    groups: list[int],
+    bound: dict[str, str | int],
+) -> None:
     import socket
 
     from enarx.host.supervisor import Supervisor
 
-    listener = socket.socket(fileno=LISTENER)
     ours, theirs = socket.socketpair()
     with theirs:
-        answer, pidfd = hardware.launch(
-            theirs,
-            host_data=order["host_data"],
-            memory=order["memory"],
-            disk=order["disk"],
-            skip_layers=order["skip_layers"],
-            until=ORDER,
-        )
+        answer, pidfd = hardware.launch(theirs, order, groups=groups, until=ORDER)
+    for fd in groups:
+        os.close(fd)
     if not answer.get("ok"):
         _refuse(listener, answer)
         return
@@ -76,6 +104,7 @@ def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
         "keep_pid": answer["pid"],
         "layers": answer["layers"],
         "skipped": order["skip_layers"],
+        "bound": bound,
     }
     supervisor = Supervisor(
         keep=ours,

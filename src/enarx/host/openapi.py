@@ -64,6 +64,7 @@ _KEEP = {
         "keep_pid": {"type": "integer", "description": "on the host"},
         "pid": {"type": "integer", "description": "the supervisor's, on the host"},
         "layers": {"type": "array", "items": {"type": "object"}, "description": "of the sandbox, each on or not"},
+        "bound": {"type": "object", "description": "bytes of memory of the whole Keep, and by what they are bounded"},
         "skipped": {
             "type": "array",
             "items": {"type": "string"},

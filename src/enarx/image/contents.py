@@ -18,6 +18,7 @@ OWN_FILES = (
     "enarx/errors.py",
     "enarx/record.py",
     "enarx/formats/__init__.py",
+    "enarx/formats/bounds.py",
     "enarx/formats/cbor.py",
     "enarx/formats/checks.py",
     "enarx/formats/config.py",

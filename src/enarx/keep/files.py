@@ -17,8 +17,8 @@ SECRETS_GUEST = "/run/secrets"
 
 
 def in_pages(size: int) -> int:
-    """Bytes that a file of `size` takes in memory."""
-    return -(-size // PAGE) * PAGE
+    """Bytes that an entry of `size` takes in memory: its content, and a page for what kernel and keeper keep of it."""
+    return PAGE - (-size // PAGE) * PAGE
 
 
 class Storage:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import wasmtime
 
+from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.record import record
 
 ARGV0 = "main.wasm"
 BACKTRACE_MAX = 16 << 10
+PAGE = 65536
 
 
 def engine(*, fuel: bool) -> wasmtime.Engine:
     """The engine of every Keep. Compiler and runner must agree on it, or the runner refuses the code.
 
-    Proposals without users here are off: less to go wrong. Copy-on-write images want a memfd, which no sandbox has.
+    Proposals without users here are off: less to go wrong. Copy-on-write images are on for the compiler's sake: without
+    them it writes a Go program's data as code, at seven times the memory. The runner has no memfd, and copies.
     """
     config = wasmtime.Config()
     config.epoch_interruption = True
@@ -29,7 +33,6 @@ def engine(*, fuel: bool) -> wasmtime.Engine:
     config.wasm_function_references = False
     config.wasm_gc = False
     config.wasm_wide_arithmetic = False
-    config.memory_init_cow = False
     return wasmtime.Engine(config)
 
 
@@ -69,26 +72,36 @@ class Guest:
     def run(self, order: Order) -> dict[str, Any]:
         """Run `_start` to its end; returns cause, code, message, backtrace, memory (bytes) for the final status."""
         store = wasmtime.Store(self._engine)
-        store.set_limits(memory_size=order.memory)
+        store.set_limits(order.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
         store.set_epoch_deadline(1)
         if order.fuel is not None:
             store.set_fuel(order.fuel)
         store.set_wasi(_wasi(order))
-        memory = 0
         timer = self._timer(order.milliseconds)
         try:
-            instance = self._linker.instantiate(store, self._module)
-            exports = instance.exports(store)
-            start = exports.get("_start")
-            if not isinstance(start, wasmtime.Func):
-                return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
-            result = _call(start, store)
-            memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
-        except (wasmtime.WasmtimeError, wasmtime.Trap) as e:
-            result = {"cause": "failed", "message": f"the module can not be started: {_first_line(e)}"}
+            return self._run(store, order.memory)
         finally:
             timer.cancel()
-        return _judge({**result, "memory": memory}, order.memory)
+
+    def _run(self, store: wasmtime.Store, limit: int) -> dict[str, Any]:
+        """Instantiating runs the module's start function: its exit, trap or time limit count as those of `_start`."""
+        made: list[wasmtime.Instance] = []
+        try:
+            result = _call(lambda: made.append(self._linker.instantiate(store, self._module)))
+        except wasmtime.WasmtimeError as e:
+            return {"cause": "failed", "message": f"the module cannot be started: {_named(_first_line(e), limit)}"}
+        if not made:
+            return result
+        exports = made[0].exports(store)
+        start = exports.get("_start")
+        if not isinstance(start, wasmtime.Func):
+            return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
+        try:
+            result = _call(lambda: start(store))
+        except wasmtime.WasmtimeError as e:
+            result = {"cause": "trap", "message": _first_line(e)}
+        memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
+        return _judge({**result, "memory": memory}, limit)
 
     def _timer(self, milliseconds: int | None) -> threading.Timer:
         """Counts the engine's epoch up when time is over, which stops a computing guest with a trap."""
@@ -111,17 +124,27 @@ def _wasi(order: Order) -> wasmtime.WasiConfig:
     return wasi
 
 
-def _call(start: wasmtime.Func, store: wasmtime.Store) -> dict[str, Any]:
+def _call(run: Callable[[], object]) -> dict[str, Any]:
+    """How the guest's own code ended; WasmtimeError if it did not come to run."""
     try:
-        start(store)
+        run()
     except wasmtime.ExitTrap as e:
         return {"cause": "exit", "code": e.code}
     except wasmtime.Trap as e:
         cause = {wasmtime.TrapCode.INTERRUPT: "time"}.get(e.trap_code, "trap") if e.trap_code else "trap"
         return {"cause": cause, "message": _first_line(e), "backtrace": _backtrace(e)}
-    except wasmtime.WasmtimeError as e:
-        return {"cause": "trap", "message": _first_line(e)}
     return {"cause": "exit", "code": 0}
+
+
+def _named(line: str, limit: int) -> str:
+    """wasmtime's words on a limit, with the limit."""
+    words = line.split()
+    if "exceeds memory limits" in line:
+        pages = next((int(word) for word in words if word.isdigit()), 0)
+        return f"it wants {-(-pages * PAGE // MIB)} MiB of memory at least, limits.memory is {limit / MIB:.4g} MiB"
+    if "exceeds table limits" in line:
+        return f"{line}: a table has at most {TABLE_ELEMENTS} elements"
+    return f"{line}: a module has at most {TABLE_COUNT} tables" if "table count too high" in line else line
 
 
 def _judge(result: dict[str, Any], limit: int) -> dict[str, Any]:

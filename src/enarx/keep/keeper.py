@@ -6,7 +6,7 @@ It ends with 0 whatever the workload did: how that ended is said in the sealed f
 from __future__ import annotations
 
 import os
-import signal
+import resource
 import socket
 import time
 from typing import Any
@@ -16,11 +16,13 @@ from enarx.delivery.keep import ANY_PACKAGE, ENTROPY_SIZE, KeepProtocol
 from enarx.delivery.session import Status
 from enarx.delivery.states import COMPLETE
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError, UsageError
+from enarx.formats import bounds
 from enarx.formats.config import Config
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType, encode
-from enarx.keep import compiler, runner, sandbox
+from enarx.keep import runner, sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.children import Score
 from enarx.keep.deadlines import CONFIRM_EVERY, Deadlines
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
@@ -31,11 +33,8 @@ from enarx.record import as_dict
 FIRST_DISK = 16 << 20
 """Bytes of files before a package has said what it needs."""
 
-MAX_FILES = 1 << 16
-"""Descriptors of any process of a Keep; the guest's own limit is far below."""
-
-MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
-"""Processes and threads of a Keep, all together; wasmtime starts some for each CPU."""
+REST_FILES = 64
+"""Descriptors of the keeper once the runner has its own."""
 
 
 def main(
@@ -46,21 +45,24 @@ def main(
     *,
     control: int,
     report: int,
+    score: Score,
 ) -> None:
-    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory` and `disk`."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    layers = isolation.layers + sandbox.confine(sandbox.KEEPER_BOOT, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
-    handle = runner.spawn(isolation, skip)
+    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
+    layers = isolation.layers + sandbox.confine(
+        sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
+    )
+    with score:
+        handle = runner.spawn(isolation, skip)
+    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
+    resource.setrlimit(resource.RLIMIT_DATA, (own, own))
     said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
     answer.send(encode(said))
     answer.close()
-    keeper = Keeper(
-        Frames(socket.socket(fileno=control)), socket.socket(fileno=report), handle, isolation, limits, skip
-    )
+    frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
     try:
-        keeper.serve()
+        Keeper(frames, link, handle, isolation, limits, skip).serve()
     except UnavailableError:
-        return  # the host let go: nobody is left to tell
+        return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
 
 
 def complain(e: Exception) -> None:
@@ -122,7 +124,16 @@ class Keeper:
             raise DeliveryError(
                 "memory-limit", "the package asks for more memory than the host gives", state="attested"
             )
+        self._require_files(manifest.config.limits.open_files)
         return manifest
+
+    def _require_files(self, open_files: int) -> None:
+        """What this machine's hard limit allows is known before anything of the workload is here."""
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if runner.files_for(open_files) > hard:
+            most = hard - runner.files_for(0)
+            said = f"limits.open_files is {open_files}, this host's hard limit leaves {most}"
+            raise UsageError("open-files", said, hint="raise the host's limit on open files, or lower open_files")
 
     def _receive(self, manifest: Manifest) -> Storage:
         """Take the sealed stream into storage, checked; all memory this needs is some chunks and the module."""
@@ -164,17 +175,18 @@ class Keeper:
         sandbox.confine(
             sandbox.KEEPER,
             skip=self._skip,
-            nofile=MAX_FILES,
-            nproc=MAX_PROCESSES,
+            nofile=REST_FILES,
+            nproc=runner.MAX_PROCESSES,
             read_write=(self._isolation.data,),
         )
 
     def _compile(self, module: bytes, manifest: Manifest) -> None:
-        try:
-            compiler.send(self._handle.module, module, fuel=manifest.config.limits.fuel is not None)
-        except OSError as e:
-            raise DeliveryError("compiler", "the compiler ended before it had the module", state="receiving") from e
-        self._handle.module.close()
+        limits = manifest.config.limits
+        memory = limits.compile or bounds.compile_allowance(len(module))
+        if memory > self._limits["compile"]:
+            said = f"compiling may take {memory} bytes, the host gives {self._limits['compile']}"
+            raise DeliveryError("compile-limit", said, state="receiving")
+        self._handle.compilation.start(module, fuel=limits.fuel is not None, memory=memory)
 
     def _order(self, config: Config, storage: Storage) -> dict[str, Any]:
         assert storage.head_ is not None  # a complete package has a head
@@ -192,6 +204,8 @@ class Keeper:
             "fuel": config.limits.fuel,
             "milliseconds": None if time_limit is None else max(1, round(time_limit * 1000)),
             "open_files": config.limits.open_files,
+            "data": bounds.process_memory(memory=config.limits.memory, compile=self._limits["compile"]),
+            "bound": bounds.keep_memory(**self._limits),
         }
 
     def _next(self, wanted: FrameType, seconds: float | None) -> memoryview:

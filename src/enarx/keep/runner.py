@@ -1,7 +1,7 @@
 """The runner: the process in which the guest runs. It holds no key, and knows nothing that the guest may not know.
 
-Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It forks the compiler, takes one order from the
-keeper and gives one result; everything it says after the guest has started counts as the guest's word.
+Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It takes machine code from the compiler and one
+order from the keeper, and gives one result; everything it says after the guest has started counts as the guest's word.
 """
 
 from __future__ import annotations
@@ -10,52 +10,80 @@ import os
 import resource
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from enarx.errors import EnarxError
+from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
 from enarx.keep import compiler, guest, sandbox
+from enarx.keep.children import Child
 from enarx.record import record
 
 MAX_RESULT = 64 << 10
 SIZE = 4
-MAX_FILES = 1 << 16
-MAX_PROCESSES = 64 + 4 * (os.cpu_count() or 1)
 OWN_FILES = 16
 """Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
+
+MAX_FILES = (1 << 16) + 3 + OWN_FILES
+"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, stdio, and the runner's own."""
+
+MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 
 
 @record(kw_only=False)
 class Handle:
-    """The keeper's end: the process, its orders, the module's socket, and the guest's stdio pipes."""
+    """The keeper's end: the runner, the compiler, orders, and the guest's stdio pipes."""
 
-    pid: int
+    child: Child
+    compilation: compiler.Compilation
     orders: socket.socket
-    module: socket.socket
     stdin: int
     stdout: int
     stderr: int
 
 
+def files_for(open_files: int) -> int:
+    """The limit on descriptors of a runner whose guest may have `open_files`."""
+    return open_files + 3 + OWN_FILES
+
+
 def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
-    """Fork the runner. The keeper must not have made any key yet."""
+    """Fork compiler and runner. The keeper must not have made any key yet."""
     orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
-    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
-                os.dup2(fd, target)
-            sandbox.close_others(frozenset((0, 1, 2, runner_orders.fileno(), compiler_module.fileno())))
-            _serve(runner_orders, compiler_module, isolation, skip)
-        finally:
-            os._exit(0)
+    code, stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe(), os.pipe()
+
+    def compile() -> None:
+        sandbox.close_others(frozenset((compiler_module.fileno(), code[1])))
+        compiler.main(compiler_module, code[1], skip=skip)
+
+    def run() -> None:
+        for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
+            os.dup2(fd, target)
+        sandbox.close_others(frozenset((0, 1, 2, runner_orders.fileno(), code[0])))
+        result = _run(runner_orders, code[0], isolation, skip)
+        runner_orders.sendall(encode(result)[:MAX_RESULT])
+
+    compiling, running = _fork(compile), _fork(run)
     for end in (runner_orders, compiler_module):
         end.close()
-    for fd in (stdin[0], stdout[1], stderr[1]):
+    for fd in (*code, stdin[0], stdout[1], stderr[1]):
         os.close(fd)
-    return Handle(pid, orders, module, stdin[1], stdout[0], stderr[0])
+    return Handle(running, compiler.Compilation(compiling, module), orders, stdin[1], stdout[0], stderr[0])
+
+
+def _fork(work: Callable[[], None]) -> Child:
+    """A child that does `work`; it ends with 1 where that raises, for no word of it may leave the Keep."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return Child(pid)
 
 
 def send(orders: socket.socket, value: dict[str, Any]) -> None:
@@ -80,20 +108,6 @@ def _exactly(source: socket.socket, size: int) -> bytes:
     return data
 
 
-def _serve(orders: socket.socket, module: socket.socket, isolation: sandbox.Isolation, skip: frozenset[str]) -> None:
-    code_in, code_out = os.pipe()
-    if os.fork() == 0:
-        try:
-            sandbox.close_others(frozenset((module.fileno(), code_out)))
-            compiler.main(module, code_out, skip=skip)
-        finally:
-            os._exit(0)
-    os.close(code_out)
-    module.close()
-    result = _run(orders, code_in, isolation, skip)
-    orders.sendall(encode(result)[:MAX_RESULT])
-
-
 def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip: frozenset[str]) -> dict[str, Any]:
     try:
         sandbox.confine(
@@ -111,12 +125,14 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
         loaded = _load(stage, code_in, skip)
         if isinstance(loaded, dict):
             return loaded
-        _limit_files(order["open_files"])
+        _limit(order)
         start = time.monotonic()
         result = loaded.run(_order(order))
         return {**result, "milliseconds": guest.milliseconds_since(start)}
     except EnarxError as e:
         return {"cause": "failed", "message": e.message}
+    except MemoryError:
+        return {"cause": "memory", "message": "the runner had no memory left to load the module"}
 
 
 def _load(stage: guest.Stage, code_in: int, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
@@ -125,7 +141,7 @@ def _load(stage: guest.Stage, code_in: int, skip: frozenset[str]) -> guest.Guest
     code = _read(code_in, size)
     os.close(code_in)
     if not verdict or len(code) < size:
-        return {"cause": "failed", "message": "the compiler ended without a result: out of memory or time"}
+        return {"cause": "failed", "message": "the compiler ended without a result"}  # the keeper knows why
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
     loaded = guest.Guest(stage, code)
@@ -141,10 +157,11 @@ def _read(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
-def _limit_files(count: int) -> None:
-    """The guest's own open files: what the runner has open already is not counted against it."""
-    used = 3 + OWN_FILES
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + used, count + used))
+def _limit(order: dict[str, Any]) -> None:
+    """The guest's descriptors, and the memory of this process: the Keep's bound may not be this process's alone."""
+    files, data = files_for(order["open_files"]), order["data"]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 
 
 def _order(order: dict[str, Any]) -> guest.Order:

@@ -1,7 +1,8 @@
 """The keeper while a guest runs: one loop over poll that moves stdio, seals it, and holds the limits.
 
 Nothing in it blocks, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit from
-being held or the end from being sealed.
+being held or the end from being sealed. It goes by processes and deadlines, never by descriptors: what the runner closes,
+or leaves open with others, changes nothing. Compiling has a deadline of its own; the run's begins where the compiler ends.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
 from collections import deque
 from typing import Any
@@ -39,6 +41,9 @@ GRACE = 0.25
 PIECE = 256 << 10
 ACK_EVERY = 256 << 10
 MAX_RESULT = 64 << 10
+REST = 16
+"""Pieces read of each pipe once the runner is gone: more than any pipe holds."""
+
 STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 KEEPERS_OWN = ("output", "stopped", "refused")
 """Causes that only the keeper can know; a runner that gives one of them is not believed."""
@@ -79,11 +84,10 @@ class Watch:
             os.set_blocking(fd, False)
         runner.send(self._handle.orders, self._order)
         self._start = time.monotonic()
-        limit = self._order["milliseconds"]
-        self._deadline = self._start + limit / 1000 + GRACE if limit is not None else None
+        self._deadline: float | None = self._start + self._handle.compilation.wall
         if self._kinds[0] is None:
             self._close_stdin()
-        while self._open or self._orders_open:
+        while not self._handle.child.reap():
             self._turn()
         self._finish()
 
@@ -102,9 +106,11 @@ class Watch:
             poll.register(self._handle.orders.fileno(), select.POLLIN)
         if self._stdin_open >= 0 and self._stdin:
             poll.register(self._stdin_open, select.POLLOUT)
+        for child in (self._handle.child, self._handle.compilation.child):
+            if child.status is None:
+                poll.register(child.fileno(), select.POLLIN)
         ready = dict(poll.poll(self._wait()))
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._kill("time", "the time limit is over; the guest was in a call that only killing it ends")
+        self._supervise()
         if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
             self._frames.flush()
         if ready.get(self._frames.fileno(), 0) & ~select.POLLOUT:
@@ -117,6 +123,24 @@ class Watch:
             self._orders()
         if self._stdin_open in ready:
             self._feed()
+
+    def _supervise(self) -> None:
+        """The compiler's end begins the run, or ends it; so does a deadline."""
+        compilation, compiling = self._handle.compilation, self._handle.compilation.child.status is None
+        if compiling and compilation.child.reap():
+            self._compiled(compilation.failure())
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            if compiling:
+                self._kill("failed", f"the compiler took more than {compilation.wall:.0f} s")
+            else:
+                self._kill("time", "the time limit is over; the guest was in a call that only killing it ends")
+
+    def _compiled(self, failure: str) -> None:
+        if failure:
+            self._kill("failed", failure)
+        limit = self._order["milliseconds"]
+        self._start = time.monotonic()
+        self._deadline = self._start + limit / 1000 + GRACE if limit is not None else None
 
     def _wait(self) -> float | None:
         if self._deadline is None or self._killed is not None:
@@ -244,25 +268,35 @@ class Watch:
         self._kill("output", f"more than {limit} bytes of output")
         return data[:room]
 
-    def _orders(self) -> None:
-        """What the runner says: everything until it closes, of which no more than MAX_RESULT counts."""
+    def _orders(self) -> bool:
+        """What the runner says, of which no more than MAX_RESULT is read. Was there anything?"""
         try:
-            data = self._handle.orders.recv(MAX_RESULT)
+            data = self._handle.orders.recv(MAX_RESULT - len(self._result), socket.MSG_DONTWAIT)
         except OSError:
-            data = b""
-        self._result = (self._result + data)[:MAX_RESULT]
-        if not data:
-            self._orders_open = False
+            return False
+        self._result += data
+        self._orders_open = bool(data) and len(self._result) < MAX_RESULT
+        return self._orders_open
 
     def _kill(self, cause: str, message: str) -> None:
         if self._killed is None:
             self._killed = Status(cause=cause, message=message)
-            os.kill(self._handle.pid, signal.SIGKILL)
+            self._handle.child.kill()
 
     def _finish(self) -> None:
-        _, ended = os.waitpid(self._handle.pid, 0)
+        """The runner is gone: take what is left in its pipes, whoever else holds them, and tell the end."""
+        for fd in list(self._open) * REST:
+            if fd in self._open:
+                self._output(fd)
+        while self._orders_open and self._orders():
+            continue
+        compilation = self._handle.compilation
+        if self._killed is None and compilation.child.reap(seconds=GRACE) and compilation.failure():
+            self._kill("failed", compilation.failure())
+        compilation.child.kill()
+        compilation.child.reap(wait=True)
         self._say_state()
-        self._frames.write(self._protocol.final(self._status(ended)))
+        self._frames.write(self._protocol.final(self._status(self._handle.child.status or 0)))
         self._frames.drain()
 
     def _status(self, ended: int) -> Status:
@@ -280,18 +314,19 @@ class Watch:
             picked = {k: value[k] for k in ("cause", "code", "message", "backtrace", "memory") if k in value}
             status = Status.from_fields(as_dict(Status(**picked)))
         except (EnarxError, TypeError):
-            return _died(ended)
-        return status if status.cause not in KEEPERS_OWN else _died(ended)
+            return _died(ended, self._order["bound"])
+        return status if status.cause not in KEEPERS_OWN else _died(ended, self._order["bound"])
 
 
-def _died(ended: int) -> Status:
+def _died(ended: int, bound: int) -> Status:
     """The runner ended without a word: only the kernel can have done that."""
     if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) != signal.SIGKILL:
         number = os.WTERMSIG(ended)
         return Status(cause="failed", message=f"the guest's process was ended by {signal.Signals(number).name}")
     if os.WIFEXITED(ended):
         return Status(cause="failed", message="the runner gave no result: a fault of the Keep")
-    return Status(cause="memory", message="the guest's process was ended from outside: probably memory")
+    said = f"its process was killed, most likely at the Keep's bound of {bound >> 20} MiB: raise limits.memory"
+    return Status(cause="memory", message=said)
 
 
 def _streams(config: Config) -> tuple[int | None, int | None, int | None]:

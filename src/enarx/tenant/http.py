@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from enarx.errors import EnarxError, UsageError
+from enarx.formats.bounds import COMPILE
 from enarx.record import record
 from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
 
@@ -43,9 +44,10 @@ class HostClient:
         self._local = threading.local()
         self._tls = self._context() if self._secure else None
 
-    def launch(self, *, kind: str, package: bytes | None, memory: int, disk: int) -> str:
+    def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
         """A new Keep's id; from the daemon's pool where `package` is None and the sizes (bytes) fit."""
-        body = {"kind": kind, "package_digest": package.hex() if package else None, "memory": memory, "disk": disk}
+        sizes = {"memory": memory, "compile": compile, "disk": disk}
+        body = {"kind": kind, "package_digest": package.hex() if package else None, **sizes}
         answer = self.call("POST", "/v1/keeps", body)
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise lost("the host answered a launch without an id")

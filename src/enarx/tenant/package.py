@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from enarx.delivery.content import sealed_size
 from enarx.errors import UsageError
+from enarx.formats.bounds import compile_allowance
 from enarx.formats.config import Config, Dir
 from enarx.formats.package import (
     MAX_WASM,
@@ -44,9 +45,14 @@ class Package:
         return sealed_size(self.head, len(self.wasm), list(self.indexes), [[n for _, n in t] for t in self.trees])
 
     @property
+    def compile(self) -> int:
+        """Bytes that the host must let the compiler take."""
+        return self.manifest.config.limits.compile or compile_allowance(len(self.wasm))
+
+    @property
     def disk(self) -> int:
-        """Bytes of files that the host must let the Keep hold."""
-        pages = sum(-(-node.size // 4096) * 4096 for tree in self.trees for _, node in tree)
+        """Bytes of files that the host must let the Keep hold, a page for what it keeps of each entry among them."""
+        pages = sum(4096 - (-node.size // 4096) * 4096 for tree in self.trees for _, node in tree)
         return pages + self.manifest.config.limits.disk + (2 << 20)
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:

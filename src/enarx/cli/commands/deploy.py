@@ -36,6 +36,7 @@ def deploy(options: argparse.Namespace) -> int:
         kind="process",
         package=package.manifest.digest if options.no_pool else None,
         memory=package.manifest.config.limits.memory,
+        compile=package.compile,
         disk=package.disk,
     )
     link = client.link(keep)

@@ -28,6 +28,11 @@ def show(options: argparse.Namespace) -> int:
         ],
         ["SANDBOX LAYER", "HERE", "DETAIL", "REMEDY"],
     )
+    bound = value["bound"]
+    if bound:
+        print(f"\nmemory of a Keep is bounded by: {bound['by']} ({bound['detail']})")
+        if bound["remedy"]:
+            print(f"  to bound all its processes together: {bound['remedy']}")
     print(f"\nmeasurement of this installation's Keep: {value['measurement']}")
     return 0
 
@@ -36,11 +41,15 @@ def gather() -> dict[str, Any]:
     """What `show` shows."""
     from enarx.cli import attestation
 
-    value: dict[str, Any] = {"measurement": attestation.own_measurement().hex(), "layers": [], "backends": []}
+    value: dict[str, Any] = {"measurement": attestation.own_measurement().hex(), "layers": [], "backends": [], "bound": {}}
     if sys.platform == "linux":
-        from enarx.host import backends
+        import os
+
+        from enarx.host import backends, cgroups
         from enarx.keep import sandbox
 
         value["layers"] = [as_dict(layer) for layer in sandbox.probe()]
         value["backends"] = backends.probe()
+        place = cgroups.find("platform", (os.getpid(),))
+        value["bound"] = {"by": place.by, "detail": place.detail, "remedy": place.remedy}
     return value

@@ -41,6 +41,7 @@ def _simulated(options: argparse.Namespace) -> int:
             kind="process",
             package=package.manifest.digest,
             memory=package.manifest.config.limits.memory,
+            compile=package.compile,
             disk=package.disk,
             skip_layers=options.unsafe_skip_layer,
         )

@@ -30,12 +30,13 @@ def fail(code: int) -> int:
 
 @record(kw_only=False)
 class Check:
-    """Allow the call if (argument & mask) is one of `values`; else the verdict is `otherwise`."""
+    """Allow the call if (argument & mask) is one of `values`, and each of `also` agrees; else the verdict is `otherwise`."""
 
     argument: int
     mask: int
     values: tuple[int, ...]
     otherwise: int
+    also: tuple[Check, ...] = ()
 
 
 def _op(code: int, k: int, yes: int = 0, no: int = 0) -> bytes:
@@ -47,10 +48,16 @@ def _when(number: int, then: bytes) -> bytes:
     return _op(_EQUAL, number, 0, len(then) // 8) + then
 
 
-def _checked(check: Check) -> bytes:
+def _tested(check: Check) -> bytes:
+    """Returns its verdict, or goes on behind it where the argument is as it must be."""
     load = _op(_LOAD, _ARGUMENTS + 8 * check.argument) + _op(_AND, check.mask)
-    tests = b"".join(_when(value, _op(_RETURN, ALLOW)) for value in check.values)
+    left = len(check.values)
+    tests = b"".join(_op(_EQUAL, value, left - i, 0) for i, value in enumerate(check.values))
     return load + tests + _op(_RETURN, check.otherwise)
+
+
+def _checked(check: Check) -> bytes:
+    return b"".join(map(_tested, (check, *check.also))) + _op(_RETURN, ALLOW)
 
 
 def assemble(

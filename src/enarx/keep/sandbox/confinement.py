@@ -12,7 +12,7 @@ from enarx.errors import BackendError
 from enarx.keep.sandbox import bpf, kernel, landlock
 from enarx.keep.sandbox.bpf import WORD, Check, fail
 from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
-from enarx.keep.sandbox.profiles import KEEPER_BOOT, KILLED, NO_NEW_CODE, UNKNOWN, Profile
+from enarx.keep.sandbox.profiles import AFTER_LOADING, KEEPER_BOOT, KILLED, UNKNOWN, Profile
 from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
 
 _LAST_CAPABILITY = 63
@@ -194,7 +194,7 @@ def _forbid_new_code(skip: frozenset[str]) -> str:
     if hardened:
         kernel.prctl(kernel.PR_SET_MDWE, kernel.PR_MDWE_REFUSE_EXEC_GAIN)
     if "seccomp" not in skip:
-        _install(NO_NEW_CODE, frozenset(), frozenset(), bpf.ALLOW)
+        _install(AFTER_LOADING, frozenset(), frozenset(), bpf.ALLOW)
     elif not hardened:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), "PR_SET_MDWE")
     return "PR_SET_MDWE" if hardened else "a filter alone: Linux is older than 6.3"

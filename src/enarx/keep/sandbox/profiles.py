@@ -25,45 +25,44 @@ def _calls(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-_MEMORY = _calls("brk madvise membarrier mincore mlock mlock2 mremap mseal msync munlock munmap")
+_MEMORY = _calls("brk madvise membarrier munmap")
+"""mremap is not among them: it can grow a stack's mapping, which RLIMIT_DATA does not count."""
+
 _THREADS = _calls(
     """exit exit_group futex futex_requeue futex_wait futex_waitv futex_wake get_robust_list getcpu gettid
     restart_syscall rseq rseq_slice_yield sched_get_priority_max sched_get_priority_min sched_getaffinity
     sched_getparam sched_getscheduler sched_yield set_robust_list set_tid_address"""
 )
-_TIME = _calls(
-    """alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep pause setitimer time
-    timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime
-    timerfd_settime times"""
-)
-_SIGNALS = _calls(
-    """rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait sigaltstack
-    signalfd4"""
-)
+_TIME = _calls("clock_getres clock_gettime clock_nanosleep gettimeofday nanosleep pause time times")
+_SIGNALS = _calls("rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack")
 _DESCRIPTORS = _calls(
     """close close_range dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait
-    eventfd2 fcntl fstat lseek newfstatat pipe pipe2 poll ppoll pread64 preadv preadv2 pselect6 pwrite64 pwritev
-    pwritev2 read readv select statx write writev"""
+    eventfd2 fstat lseek newfstatat poll ppoll pread64 preadv preadv2 pselect6 pwrite64 pwritev pwritev2 read readv
+    select statx write writev"""
 )
 _QUESTIONS = _calls(
     """capget getegid geteuid getgid getgroups getpgid getpgrp getpid getppid getpriority getrandom getresgid
     getresuid getrlimit getrusage getsid getuid sysinfo uname"""
 )
-_LINKS = _calls("""getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto shutdown""")
-"""On sockets that are open already: nobody can make one."""
+_LINKS = _calls("recvfrom sendto")
+"""On sockets that are open already: nobody can make one, and no descriptor travels through them."""
 
 _BASE = _MEMORY | _THREADS | _TIME | _SIGNALS | _DESCRIPTORS | _QUESTIONS | _LINKS
 
 _FILES = _calls(
-    """access chdir chmod copy_file_range faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2
-    fdatasync flock fstatfs fsync ftruncate futimesat getcwd getdents64 link linkat lstat memfd_create mkdir mkdirat
-    open openat openat2 readahead readlink readlinkat rename renameat renameat2 rmdir sendfile stat statfs symlink
-    symlinkat sync_file_range syncfs truncate umask unlink unlinkat utime utimensat utimes"""
+    """access faccessat faccessat2 fadvise64 fallocate fdatasync fstatfs fsync ftruncate futimesat getcwd getdents64
+    link linkat lstat mkdir mkdirat open openat openat2 readlink readlinkat rename renameat renameat2 rmdir stat statfs
+    symlink symlinkat syncfs truncate umask unlink unlinkat utime utimensat utimes"""
 )
-"""Which files is Landlock's and the mount namespace's matter. No device nodes, owners or extended attributes."""
+"""Which files is Landlock's and the mount namespace's matter. No device nodes, owners, modes or extended attributes."""
 
-_REAP = frozenset(("wait4", "waitid"))
-_CHILDREN = _REAP | {"kill", "pidfd_open", "pidfd_send_signal", "tgkill"}
+_OWN = _calls(
+    """getpeername getsockname getsockopt mremap pipe pipe2 recvmmsg recvmsg rt_sigpending rt_sigsuspend
+    rt_sigtimedwait sendmmsg sendmsg shutdown"""
+)
+"""What only the keeper may do besides: no code of a workload runs in it."""
+
+_CHILDREN = _calls("kill pidfd_open pidfd_send_signal tgkill wait4 waitid")
 
 KILLED = _calls(
     """accept accept4 add_key bind bpf chroot clock_settime clone connect delete_module execve execveat finit_module
@@ -103,6 +102,12 @@ _BOOT_PRCTL = (
     kernel.PR_CAP_AMBIENT,
     kernel.PR_SET_MDWE,
 )
+_FCNTLS = (0, 1, 2, 3, 4, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: no owners, signals, leases, locks or sizes of pipes."""
+
+_MAPPING, _PRIVATE = 0x10F, 0x02
+"""Of mmap's flags, how a mapping is shared, and MAP_GROWSDOWN: RLIMIT_DATA counts private memory that does not grow."""
+
 _IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x802C542A, 0x5413)
 """FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, and what isatty(3) asks: TCGETS, TCGETS2, TIOCGWINSZ."""
 
@@ -119,11 +124,12 @@ _THREADS_ONLY = Check(0, kernel.CLONE_THREAD | _NAMESPACES, (kernel.CLONE_THREAD
 
 _BASE_CHECKS = {
     "clone": _THREADS_ONLY,
+    "fcntl": Check(1, WORD, _FCNTLS, fail(errno.EINVAL)),
     "ioctl": Check(1, WORD, _IOCTLS, fail(errno.ENOTTY)),
     "prctl": _prctl(),
     "prlimit64": Check(0, WORD, (0,), fail(errno.EPERM)),
-    "setsockopt": Check(2, WORD, _SOCKET_OPTIONS, fail(errno.EPERM)),
 }
+_OWN_CHECKS = _BASE_CHECKS | {"setsockopt": Check(2, WORD, _SOCKET_OPTIONS, fail(errno.EPERM))}
 
 
 def _executable(otherwise: int) -> dict[str, Check]:
@@ -131,8 +137,15 @@ def _executable(otherwise: int) -> dict[str, Check]:
     return {name: Check(2, _PROT_EXEC, (0,), otherwise) for name in ("mmap", "mprotect", "pkey_mprotect")}
 
 
+_COUNTED = Check(3, _MAPPING, (_PRIVATE,), fail(errno.EPERM))
 NO_NEW_CODE = _executable(fail(errno.EACCES))
-_PRETENDED_CODE = NO_NEW_CODE | {"mprotect": Check(2, _PROT_EXEC, (0,), fail(0))}
+AFTER_LOADING = NO_NEW_CODE | {"seccomp": Check(0, 0, (1,), UNKNOWN)}
+"""With it goes the call that put it on."""
+
+_PRETENDED_CODE = NO_NEW_CODE | {
+    "mmap": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_COUNTED,)),
+    "mprotect": Check(2, _PROT_EXEC, (0,), fail(0)),
+}
 """wasmtime makes what it compiled executable before it can be serialized: it is told so, and it is not."""
 
 _CODE = frozenset(NO_NEW_CODE)
@@ -157,11 +170,12 @@ class Profile:
 KEEPER_BOOT = Profile(
     name="keeper-boot",
     allowed=_BASE
+    | _OWN
     | _FILES
     | _CHILDREN
     | _CODE
     | {"capset", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"},
-    checks=_BASE_CHECKS
+    checks=_OWN_CHECKS
     | {
         "clone": Check(0, _NAMESPACES, (0,), KILL),
         "mount": Check(3, WORD, (RESIZE_FLAGS,), KILL),
@@ -173,7 +187,9 @@ KEEPER_BOOT = Profile(
 )
 """The keeper until its limits are known: forks the runner, may resize its own /data."""
 
-KEEPER = Profile(name="keeper", allowed=_BASE | _FILES | _CHILDREN, checks=_BASE_CHECKS | NO_NEW_CODE, signals=False)
+KEEPER = Profile(
+    name="keeper", allowed=_BASE | _OWN | _FILES | _CHILDREN, checks=_OWN_CHECKS | NO_NEW_CODE, signals=False
+)
 """The keeper with keys. It must be able to kill the runner; the pid namespace keeps its signals from the host."""
 
 COMPILER = Profile(
@@ -183,8 +199,8 @@ COMPILER = Profile(
 
 RUNNER = Profile(
     name="runner",
-    allowed=_BASE | _FILES | _REAP | _CODE | {"seccomp"},
-    checks=_BASE_CHECKS | {"prctl": _prctl(kernel.PR_SET_MDWE)},
+    allowed=_BASE | _FILES | {"mprotect", "pkey_mprotect", "seccomp"},
+    checks=_BASE_CHECKS | {"mmap": _COUNTED, "prctl": _prctl(kernel.PR_SET_MDWE)},
     own=frozenset(("kill", "tgkill")),
 )
-"""The workload in wasmtime. `forbid_new_code` takes executable memory away once its code is loaded."""
+"""The workload in wasmtime. `forbid_new_code` takes executable memory, and seccomp, away once its code is loaded."""
