@@ -75,7 +75,7 @@ def _delivery(runs: int, directory: Path) -> Finding:
 
             found: list[object] = []
             took = timed(work)
-            for keep in tenant.client.call("GET", "/v1/keeps")["keeps"]:
+            for keep in tenant.client.keeps():
                 tenant.remove(keep["id"])
             return took
 

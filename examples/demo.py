@@ -29,7 +29,7 @@ def main() -> int:
         names = {"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
         environment = os.environ | {name: str(home / path) for name, path in names.items()}
         log = home / "host.log"
-        command = [ENARX, "host", "serve", "--port", "0", "--state", str(home / "host")]
+        command = [ENARX, "host", "serve", "--socket", str(home / "host.sock"), "--state", str(home / "host")]
         command += shlex.split(os.environ.get("DEMO_FLAGS", ""))
         with log.open("wb") as stderr:
             host = subprocess.Popen(command, stderr=stderr, env=environment)

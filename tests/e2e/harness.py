@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -11,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from enarx.tenant.http import Endpoint, HostClient
 
 ENARX = [str(Path(sys.executable).parent / "enarx")]
 PATIENCE = 60
@@ -52,13 +53,16 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class Daemon:
-    """`enarx host serve` with a state directory of its own; it can be killed and started again."""
+    """`enarx host serve` with a state directory and (without `--port`) a socket of its own.
+
+    It can be killed and started again.
+    """
 
     def __init__(self, home: Path, *options: str) -> None:
         self.home = home
         self.state = home / "host"
         self.log = home / "host.log"
-        self._options = options
+        self._options = options if "--port" in options else ("--socket", str(home / "host.sock"), *options)
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.root = ""
@@ -66,7 +70,7 @@ class Daemon:
     def start(self) -> Daemon:
         """Until it listens."""
         before = self.log.stat().st_size if self.log.exists() else 0
-        command = [*ENARX, "host", "serve", "--port", "0", "--state", str(self.state), *self._options]
+        command = [*ENARX, "host", "serve", "--state", str(self.state), *self._options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stderr=log, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment(self.home)
@@ -83,7 +87,7 @@ class Daemon:
             return False
 
     def _ask(self, method: str, path: str) -> int:
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE)
+        connection = HostClient(Endpoint(url=self.url)).connect(PATIENCE)
         try:
             connection.request(method, path)
             return connection.getresponse().status

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from enarx.tenant.http import Endpoint, HostClient
 from tests.e2e.harness import ENARX, Daemon, enarx, environment, until
 from tests.programs import module
 
@@ -160,13 +161,11 @@ def test_pool_and_bound(pooled: Daemon, wasm: Wasm) -> None:
 
 
 def _metric(daemon: Daemon, name: str) -> float | None:
-    import urllib.request
-
-    with urllib.request.urlopen(f"{daemon.url}/metrics") as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[1])
-    return None
+    connection = HostClient(Endpoint(url=daemon.url)).connect(10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " ")), None)
 
 
 def test_orderly_end_leaves_keeps_and_drops_the_pool(pooled: Daemon, wasm: Wasm) -> None:
@@ -191,13 +190,14 @@ def test_directories_travel_and_come_to_rest_in_memory(daemon: Daemon, home: Pat
 
 
 def test_two_daemons_do_not_share_a_state(daemon: Daemon, home: Path) -> None:
-    found = enarx(home, "host", "serve", "--port", "0", "--state", daemon.state)
+    found = enarx(home, "host", "serve", "--socket", home / "other.sock", "--state", daemon.state)
     assert found.returncode == 125
     assert b"another daemon" in found.stderr
 
 
-def test_others_are_not_let_in_without_a_credential(home: Path) -> None:
-    found = enarx(home, "host", "serve", "--address", "0.0.0.0", "--port", "0", "--state", home / "s")
+@pytest.mark.parametrize("where", [("--address", "0.0.0.0"), ("--address", "127.0.0.1"), ("--port", "0")])
+def test_nobody_is_let_in_without_a_credential(home: Path, where: tuple[str, str]) -> None:
+    found = enarx(home, "host", "serve", *where, "--state", home / "s")
     assert found.returncode == 125
     assert b"--token-file" in found.stderr
 
@@ -206,7 +206,7 @@ def test_token(home: Path) -> None:
     token = home / "token"
     token.write_text("0123456789abcdef0123456789abcdef\n")
     token.chmod(0o600)
-    daemon = Daemon(home, "--token-file", str(token)).start()
+    daemon = Daemon(home, "--port", "0", "--token-file", str(token)).start()
     (home / "hello.wasm").write_bytes(module("hello"))
     try:
         found = daemon.deploy(home / "hello.wasm")

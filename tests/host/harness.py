@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import json
 import os
-import re
+import resource
 import select
 import signal
 import socket
@@ -193,18 +193,37 @@ DAEMON = """
 import json, sys
 from enarx.host.daemon import Options, serve
 from enarx.host.keeps import Bounds
+from enarx.host.limits import Limits
 o = json.loads(sys.argv[1])
-serve(Options(**{**o, "bounds": Bounds(**o["bounds"]), "skip_layers": tuple(o["skip_layers"])}))
+o["bounds"], o["limits"] = Bounds(**o["bounds"]), Limits(**o["limits"])
+serve(Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in o.items()}))
 """
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Daemon:
-    """A daemon process. Options by name, those of its bounds too."""
+    """A daemon process, on a Unix socket or, with an `address`, on TCP. Options by name, those of its bounds too.
+
+    `limits` are those of its connections that are not as usual; `descriptors`, if given, all that it may have.
+    """
 
     BOUNDS = {"keeps": 100, "memory": 0, "disk": 0, "stored_output": 64 << 20, "pool": 0}
 
-    def __init__(self, state: Path, **options: Any) -> None:
+    def __init__(self, state: Path, *, descriptors: int = 0, **options: Any) -> None:
         self.state = state
+        self.descriptors = descriptors
         (state / "hardware").mkdir(parents=True, exist_ok=True)
         bounds = {**self.BOUNDS, **{k: options.pop(k) for k in list(options) if k in self.BOUNDS}}
         self.options = {
@@ -212,9 +231,12 @@ class Daemon:
             "hardware": str(state / "hardware"),
             "cache": str(state),
             "paths": PATHS,
-            "address": "127.0.0.1",
+            "socket": "" if options.get("address") else str(state / "host.sock"),
+            "socket_group": "",
+            "address": "",
             "port": 0,
-            "token_file": "",
+            "token_files": [],
+            "limits": {},
             "tls_certificate": "",
             "tls_key": "",
             "client_ca": "",
@@ -229,14 +251,19 @@ class Daemon:
         command = [sys.executable, "-c", DAEMON, json.dumps(self.options)]
         with (self.state / "daemon.log").open("ab") as log:
             begin = log.tell()
-            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
-        pattern = re.compile(r'"event": "listening".*?"url": "https?://([^"]*):(\d+)"')
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=self._limit)
 
-        def listening() -> re.Match[str] | None:
+        def listening() -> list[str]:
             assert self.process.poll() is None, self.text()[begin:]
-            return pattern.search(self.text(), begin)
+            lines = [json.loads(line) for line in self.text()[begin:].splitlines() if line.endswith("}")]
+            return [line["url"] for line in lines if line["event"] == "listening"]
 
-        self.port = int(eventually(listening, 20)[2])
+        self.urls = eventually(listening, 20)
+        self.port = int(self.urls[-1].rpartition(":")[2]) if self.options["address"] else 0
+
+    def _limit(self) -> None:
+        if self.descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def text(self) -> str:
         return (self.state / "daemon.log").read_text()
@@ -245,7 +272,25 @@ class Daemon:
         return [json.loads(line) for line in self.text().splitlines()]
 
     def connect(self, timeout: float = 20) -> http.client.HTTPConnection:
+        if self.options["socket"]:
+            return UnixConnection(str(self.options["socket"]), timeout)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def raw(self, data: bytes = b"") -> socket.socket:
+        """A connection on which `data` has been sent as it is."""
+        if self.options["socket"]:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(20)
+            connection.connect(str(self.options["socket"]))
+        else:
+            connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(data)
+        return connection
+
+    def status(self, name: str) -> int:
+        """A line of /proc/PID/status, VmRSS say."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.split(f"{name}:")[1].split()[0])
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()

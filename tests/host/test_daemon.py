@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import os
 import signal
-import socket
 import struct
 import time
 from collections.abc import Callable
@@ -32,12 +31,6 @@ from .harness import (
 )
 
 Make = Callable[..., Daemon]
-
-
-def raw(d: Daemon, data: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", d.port), timeout=20)
-    connection.sendall(data)
-    return connection
 
 
 def get(path: str, **headers: str) -> bytes:
@@ -208,7 +201,7 @@ def test_a_body_that_is_too_large(daemon: Make) -> None:
 def test_an_endless_frame_is_refused_while_it_still_comes(daemon: Make) -> None:
     d = daemon()
     keep = d.launch()
-    connection = raw(d, f"POST /v1/keeps/{keep}/input HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode())
+    connection = d.raw(f"POST /v1/keeps/{keep}/input HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode())
     connection.sendall(f"Content-Length: {1 << 40}\r\n\r\n".encode() + b"\xff" * 1000)
     assert b" 413 " in connection.recv(1000)
     connection.close()
@@ -219,8 +212,8 @@ def test_part_of_a_frame_is_lost_with_its_client_and_nothing_else(daemon: Make) 
     d = daemon()
     keep = d.launch()
     assert d.give(keep, frame(b"E", b"a"), frame(b"E", b"b")[:-1])[1]["error"]["code"] == "cut"
-    connection = raw(
-        d, f"POST /v1/keeps/{keep}/input HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n".encode()
+    connection = d.raw(
+        f"POST /v1/keeps/{keep}/input HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n".encode()
     )
     connection.sendall(frame(b"E", b"c") + frame(b"E", bytes(900))[:500])
     assert [data for _, data in d.take(keep, 2)] == [b"\x01Ea", b"\x01Ec"]
@@ -235,7 +228,7 @@ def test_a_reader_that_goes_is_let_go_of(daemon: Make) -> None:
     d = daemon()
     keep = d.launch()
     for _ in range(80):
-        connection = raw(d, get(f"/v1/keeps/{keep}/output"))
+        connection = d.raw(get(f"/v1/keeps/{keep}/output"))
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
         connection.close()
     assert d.info(keep)["state"] == "running"
@@ -244,7 +237,7 @@ def test_a_reader_that_goes_is_let_go_of(daemon: Make) -> None:
 def test_a_client_that_takes_nothing_blocks_nobody(daemon: Make) -> None:
     d = daemon(stored_output=256 << 20)
     keep, other = d.launch(), d.launch()
-    slow = raw(d, get(f"/v1/keeps/{keep}/output"))
+    slow = d.raw(get(f"/v1/keeps/{keep}/output"))
     d.give(keep, produce(100, 1 << 20))
     d.give(other, frame(b"E", b"quick"))
     assert d.take(other, 1) == [(0, b"\x01Equick")]
@@ -257,8 +250,8 @@ def test_a_client_that_takes_nothing_blocks_nobody(daemon: Make) -> None:
 def test_a_client_that_says_nothing_blocks_nobody(daemon: Make) -> None:
     d = daemon()
     keep = d.launch()
-    dead = [raw(d, b"POST /v1/keeps HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le") for _ in range(50)]
-    dead += [raw(d, b"POST /v1/keeps HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{") for _ in range(50)]
+    dead = [d.raw(b"POST /v1/keeps HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le") for _ in range(50)]
+    dead += [d.raw(b"POST /v1/keeps HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{") for _ in range(50)]
     assert d.give(keep, frame(b"E"))[0] == 200
     assert d.launch()
     for connection in dead:
@@ -438,11 +431,12 @@ def test_a_claim_does_not_wait_for_the_next_launch(daemon: Make) -> None:
 
 def test_openapi_tells_of_every_route_and_of_no_other(daemon: Make) -> None:
     from enarx.host.api import Api
+    from enarx.host.limits import Limits
 
     document = daemon().call("GET", "/v1/openapi.json")[1]
     assert document["openapi"].startswith("3.1")
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert told == {(method, path) for method, path, _ in Api(None).routes()}  # type: ignore[arg-type]
+    assert told == {(method, path) for method, path, _ in Api(None, Limits()).routes()}  # type: ignore[arg-type]
     references = [text.split('"')[0] for text in json.dumps(document).split('"$ref": "')[1:]]
     for reference in references:
         value = document
@@ -521,7 +515,7 @@ def test_canaries_are_in_no_file_of_the_daemons_own(daemon: Make, root: Path) ->
 def test_an_orderly_end_is_quick_even_with_followers(daemon: Make) -> None:
     d = daemon()
     keep = d.launch()
-    follower = raw(d, get(f"/v1/keeps/{keep}/output"))
+    follower = d.raw(get(f"/v1/keeps/{keep}/output"))
     assert readable(follower.fileno(), 5)
     before = time.monotonic()
     assert d.close() == 0

@@ -55,7 +55,7 @@ FOREIGN = {
     "cli": {"joserfc"},
     "hardware": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
-    "host": {"prometheus_client", "starlette", "uvicorn"},
+    "host": {"prometheus_client", "starlette", "uvloop"},
 }
 """Of each zone, the packages of others that it may import."""
 

@@ -115,8 +115,8 @@ def _deploy(commands: Sub) -> None:
         "deploy",
         "deploy:deploy",
         "deliver a workload to a Keep on a host, attested and encrypted",
-        "enarx deploy --host http://127.0.0.1:8800 --simulated-root root.pub hello.wasm",
-        "enarx deploy --host http://127.0.0.1:8800 --simulated-root root.pub --detach job.wasm",
+        "enarx deploy --simulated-root root.pub hello.wasm",
+        "enarx deploy --host https://host.example:8443 --token-file token --simulated-root root.pub --detach job.wasm",
     )
     _workload(parser)
     _secrets(parser)
@@ -178,12 +178,17 @@ def _host(commands: Sub) -> None:
         "host:serve",
         "run the host daemon",
         "enarx host serve",
-        "enarx host serve --pool 4 --port 8800",
+        "enarx host serve --pool 4 --socket-group enarx",
+        "enarx host serve --address 192.0.2.1 --port 8443 --tls-cert c.pem --tls-key k.pem --client-ca tenants.pem",
     )
     parser.add_argument("--state", metavar="DIR", default="", help="where its Keeps are kept")
-    parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8800, help="default: 8800; 0 takes a free one and says which")
-    parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token that clients must bring")
+    parser.add_argument("--socket", metavar="PATH", default="", help="Unix socket (default: where clients look for it)")
+    parser.add_argument("--socket-group", metavar="GROUP", default="", help="its members may use the socket too")
+    parser.add_argument("--address", default="", help="listen on TCP (default: 127.0.0.1 if --port is given)")
+    parser.add_argument("--port", type=int, default=None, help="default: 8800; 0 takes a free one and says which")
+    parser.add_argument(
+        "--token-file", action="append", metavar="FILE", default=[], help="bearer token of a tenant; may be repeated"
+    )
     parser.add_argument("--tls-cert", metavar="FILE", default="", help="certificate chain, PEM")
     parser.add_argument("--tls-key", metavar="FILE", default="", help="its key, PEM")
     parser.add_argument("--client-ca", metavar="FILE", default="", help="only clients with a certificate from here")
@@ -191,6 +196,8 @@ def _host(commands: Sub) -> None:
     parser.add_argument("--max-keeps", type=int, default=100, metavar="N", help="default: 100")
     parser.add_argument("--max-memory", default="", metavar="SIZE", help="of all Keeps together")
     parser.add_argument("--max-disk", default="", metavar="SIZE", help="of all Keeps' files together")
+    parser.add_argument("--tenant-keeps", type=int, default=0, metavar="N", help="of each tenant at once")
+    parser.add_argument("--tenant-memory", default="", metavar="SIZE", help="of each tenant's Keeps together")
     parser.add_argument("--stored-output", default="", metavar="SIZE", help="of each Keep, kept until it is read")
     _unsafe(parser)
 

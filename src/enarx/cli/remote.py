@@ -7,19 +7,24 @@ import os
 
 from enarx.errors import UsageError
 from enarx.tenant.http import Endpoint, HostClient
-
-DEFAULT_URL = "http://127.0.0.1:8800"
+from enarx.tenant.paths import SYSTEM_SOCKET, user_socket
 
 
 def endpoint(options: argparse.Namespace) -> Endpoint:
     """What the options and the environment say."""
     return Endpoint(
-        url=options.host or os.environ.get("ENARX_HOST", "") or DEFAULT_URL,
+        url=options.host or os.environ.get("ENARX_HOST", "") or _default_url(),
         token=read_token(token_file(options)),
         ca=options.ca,
         certificate=options.client_cert,
         key=options.client_key,
     )
+
+
+def _default_url() -> str:
+    """This user's daemon, else the system's."""
+    own = user_socket()
+    return f"unix://{own if own and os.path.exists(own) else SYSTEM_SOCKET}"
 
 
 def token_file(options: argparse.Namespace) -> str:

@@ -1,10 +1,9 @@
-"""The daemon's HTTP interface (docs/spec/host.md, "HTTP"; served as /v1/openapi.json). Starlette over uvicorn."""
+"""The daemon's HTTP interface (docs/spec/host.md, "HTTP"; served as /v1/openapi.json). Starlette over `entrance`."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,16 +14,15 @@ from starlette.types import ASGIApp
 
 from enarx.host import events
 from enarx.host.access import Access
+from enarx.host.bodies import Timed, read_json
 from enarx.host.errors import HostError
 from enarx.host.keeps import Keeps
+from enarx.host.limits import Limits
 from enarx.host.metrics import CONTENT_TYPE, Metrics
-from enarx.host.openapi import DOCUMENT
-from enarx.host.streaming import Stream
+from enarx.host.openapi import DOCUMENT, KEY, MAX_NUMBER, MAX_PAGE, MAX_WAIT, STATES
+from enarx.host.streaming import Stream, unless_gone
 
 FRAMES = "application/vnd.enarx.frames"
-MAX_BODY = 64 << 10
-MAX_WAIT = 300.0
-MAX_NUMBER = 1 << 62
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -32,18 +30,19 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Api:
     """The handlers, and what they count."""
 
-    def __init__(self, keeps: Keeps) -> None:
+    def __init__(self, keeps: Keeps, limits: Limits) -> None:
         self._keeps = keeps
+        self.limits = limits
         self._metrics = Metrics()
 
-    def application(self, *, token: str, local: bool) -> ASGIApp:
-        """The ASGI application; with a token each request must bring it, `local` has each come from this machine."""
+    def application(self) -> ASGIApp:
+        """The ASGI application, with its guard in front."""
         routes = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes()]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._unknown})
-        return Access(app, token=token, local=local)
+        return Access(app, self.limits, self.refused)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
-        """Method, path, handler of everything there is."""
+        """Method, path, handler of every route."""
         return [
             ("POST", "/v1/keeps", self.launch),
             ("GET", "/v1/keeps", self.list),
@@ -68,70 +67,92 @@ class Api:
             except ClientDisconnect:
                 return Response(status_code=400)  # to nobody
             except Exception as e:  # noqa: BLE001  # the edge: one request fails, and says nothing of why
-                events.log_bug(request.scope["route"].path, e)
-                return self._refusal(HostError("internal", "the host failed to do this; its log says where"))
+                return self._refusal(_failure(request.scope["route"].path, e))
 
         return guarded
 
-    def _refusal(self, e: HostError) -> Response:
+    def refused(self, e: HostError) -> None:
+        """Count an error."""
         self._metrics.refusals.labels(e.code).inc()
+
+    def _refusal(self, e: HostError) -> Response:
+        self.refused(e)
         return JSONResponse(e.value(), e.status, e.headers)
 
     async def _unknown(self, _: Request, e: Exception) -> Response:
         """No such path, or not with this method."""
         method = isinstance(e, HTTPException) and e.status_code == 405
         what = ("method", "not with this method") if method else ("not-found", "no such path")
-        return self._refusal(HostError(*what, hint="see /v1/openapi.json"))
+        answer = self._refusal(HostError(*what, hint="see /v1/openapi.json"))
+        answer.headers.update(getattr(e, "headers", None) or {})  # Allow
+        return answer
 
     async def launch(self, request: Request) -> Response:
         """A Keep."""
-        body = await _json(request)
+        key = request.headers.get("idempotency-key", "")
+        if key and not re.fullmatch(KEY, key):
+            raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - or _")
+        body = await read_json(Timed(request.stream(), self.limits))
         kind, package = body.get("kind", "process"), body.get("package_digest")
         if not isinstance(kind, str) or not (package is None or _is_digest(package)):
             raise HostError("usage", "wanted kind, a text, and package_digest, 64 hexadecimal digits or null")
-        memory, disk = (_number(body.get(name), name) for name in ("memory", "disk"))
+        memory, disk = (_size(body.get(name), name) for name in ("memory", "disk"))
+        compiling = _size(body["compile"], "compile") if body.get("compile") is not None else 0
         with self._metrics.launches.time():
-            record = await self._keeps.launch(kind=kind, package=package, memory=memory, disk=disk)
+            record = await self._keeps.launch(
+                tenant=_tenant(request),
+                kind=kind,
+                package=package,
+                memory=memory,
+                compile=compiling,
+                disk=disk,
+                key=key,
+            )
         return JSONResponse({"id": record.id}, 201)
 
-    async def list(self, _: Request) -> Response:
-        """All Keeps."""
-        return JSONResponse({"keeps": await self._keeps.infos()})
+    async def list(self, request: Request) -> Response:
+        """A page of the tenant's Keeps."""
+        query = request.query_params
+        state = query.get("state", "")
+        if state not in ("", *STATES):
+            raise HostError("usage", f"state: wanted {', '.join(STATES)}")
+        limit = _number(query.get("limit", "100"), "limit", 1, MAX_PAGE)
+        page = await self._keeps.page(tenant=_tenant(request), after=query.get("after", ""), limit=limit, state=state)
+        return JSONResponse(page)
 
     async def inspect(self, request: Request) -> Response:
         """One Keep."""
-        return JSONResponse(await self._keeps.info(_id(request)))
+        return JSONResponse(await self._keeps.info(_id(request), tenant=_tenant(request)))
 
     async def remove(self, request: Request) -> Response:
         """Erase one."""
-        await self._keeps.remove(_id(request), force=_flag(request, "force", default=False))
+        force = _flag(request, "force", default=False)
+        await self._keeps.remove(_id(request), tenant=_tenant(request), force=force)
         return Response(status_code=204)
 
     async def stop(self, request: Request) -> Response:
         """Kill one."""
-        await self._keeps.stop(_id(request))
+        await self._keeps.stop(_id(request), tenant=_tenant(request))
         return Response(status_code=204)
 
     async def wait(self, request: Request) -> Response:
         """Wait for the end of one."""
-        try:
-            seconds = min(MAX_WAIT, max(0.0, float(request.query_params.get("timeout", "30"))))
-        except ValueError:
-            raise HostError("usage", "timeout: wanted seconds") from None
-        return JSONResponse({"ended": await self._keeps.wait(_id(request), seconds)})
+        seconds = _seconds(request.query_params.get("timeout", "30"))
+        waiting = self._keeps.wait(_id(request), seconds, tenant=_tenant(request))
+        return JSONResponse({"ended": await unless_gone(request.receive, waiting)})
 
     async def input(self, request: Request) -> Response:
         """Frames to a Keep."""
-        frames = await self._keeps.input(_id(request), self._counted(request.stream(), self._metrics.bytes_in.inc))
+        pieces = self._counted(Timed(request.stream(), self.limits), self._metrics.bytes_in.inc)
+        frames = await self._keeps.input(_id(request), pieces, tenant=_tenant(request))
         self._metrics.frames.inc(frames)
         return JSONResponse({"frames": frames})
 
     async def output(self, request: Request) -> Response:
         """Numbered frames from a Keep."""
-        text = request.query_params.get("from", "0")
-        if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > MAX_NUMBER:
-            raise HostError("usage", "from: wanted the number of a frame")
-        first, pieces = await self._keeps.output(_id(request), int(text), follow=_flag(request, "follow", default=True))
+        start = _number(request.query_params.get("from", "0"), "from", 0, MAX_NUMBER)
+        follow = _flag(request, "follow", default=True)
+        first, pieces = await self._keeps.output(_id(request), start, tenant=_tenant(request), follow=follow)
         counted = self._counted(pieces, self._metrics.bytes_out.inc)
         return Stream(counted, media_type=FRAMES, headers={"Enarx-First": str(first)})
 
@@ -140,9 +161,9 @@ class Api:
             count(len(piece))
             yield piece
 
-    async def prune(self, _: Request) -> Response:
-        """Erase all that have ended."""
-        return JSONResponse({"removed": await self._keeps.prune()})
+    async def prune(self, request: Request) -> Response:
+        """Erase all of the tenant's that have ended."""
+        return JSONResponse({"removed": await self._keeps.prune(tenant=_tenant(request))})
 
     async def openapi(self, _: Request) -> Response:
         """This interface's description."""
@@ -157,33 +178,48 @@ class Api:
         return Response(self._metrics.text(self._keeps.counts()), media_type=CONTENT_TYPE)
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise HostError("too-large", f"a body over {MAX_BODY} bytes")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise HostError("usage", "wanted a JSON object")
-    return value
+def _failure(where: str, e: Exception) -> HostError:
+    """What the client is told of it: the system's refusal by its name, and of our own faults nothing."""
+    found = HostError.of_system(e) if isinstance(e, OSError) else None
+    if found is None:
+        events.log_bug(where, e)
+        return HostError("internal", "the host failed to do this; its log says where")
+    events.log("refused-by-system", level="error", where=where, code=found.code)
+    return found
 
 
-def _number(value: object, name: str) -> int:
+def _size(value: object, name: str) -> int:
     if type(value) is not int or not 0 < value <= MAX_NUMBER:
         raise HostError("usage", f"{name}: wanted a number of bytes")
     return value
 
 
+def _number(text: str, name: str, low: int, high: int) -> int:
+    if not re.fullmatch("[0-9]{1,19}", text) or not low <= int(text) <= high:
+        raise HostError("usage", f"{name}: wanted a number from {low} to {high}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text) if re.fullmatch(r"[0-9.eE+-]{1,32}", text) else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT:
+        raise HostError("usage", f"timeout: wanted seconds, at most {MAX_WAIT:g}")
+    return seconds
+
+
 def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _id(request: Request) -> str:
     return str(request.path_params["id"])
+
+
+def _tenant(request: Request) -> str:
+    return str(request.scope["state"]["tenant"])
 
 
 def _flag(request: Request, name: str, *, default: bool) -> bool:

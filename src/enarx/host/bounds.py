@@ -20,6 +20,8 @@ class Bounds:
     disk: int
     stored_output: int
     pool: int
+    tenant_keeps: int = 0
+    tenant_memory: int = 0
 
     def lack(self, live: Collection[Record], *, memory: int, disk: int) -> str:
         """What there is not enough of for one more beside those that are `live`; empty if there is enough."""

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 STATUS = {
     "usage": 400,
+    "malformed": 400,
     "frame-size": 413,
     "too-large": 413,
     "unauthorized": 401,
     "forbidden": 403,
     "not-found": 404,
     "method": 405,
+    "slow": 408,
     "busy": 409,
     "not-ended": 409,
     "ended": 409,
     "cut": 400,
     "no-hardware": 422,
     "layers-missing": 422,
+    "target": 414,
+    "headers": 431,
+    "internal": 500,
     "host-full": 503,
     "crowded": 503,
-    "internal": 500,
+    "descriptors": 503,
+    "read-only": 503,
+    "http-version": 505,
+    "disk-full": 507,
 }
 OTHER = 502
+SYSTEM = {
+    errno.ENOSPC: ("disk-full", "the host's disk is full"),
+    errno.EDQUOT: ("disk-full", "the host has used up its quota of disk"),
+    errno.EROFS: ("read-only", "the host's state is on a disk that is read-only"),
+    errno.EACCES: ("read-only", "the host may not write its state"),
+    errno.EPERM: ("read-only", "the host may not write its state"),
+    errno.EMFILE: ("descriptors", "the host has no descriptors left for this"),
+    errno.ENFILE: ("descriptors", "the host's machine has no descriptors left for this"),
+}
+"""What the system refuses the daemon, as code and message."""
 
 
 class HostError(Exception):
@@ -41,6 +60,11 @@ class HostError(Exception):
     def headers(self) -> dict[str, str]:
         """What RFC 9110 wants beside its status."""
         return {"WWW-Authenticate": "Bearer"} if self.status == STATUS["unauthorized"] else {}
+
+    @classmethod
+    def of_system(cls, e: OSError) -> HostError | None:
+        """What the system's error is to a client; None if it is a fault of the program."""
+        return cls(*SYSTEM[e.errno], hint="try again later") if e.errno in SYSTEM else None
 
     def value(self) -> dict[str, Any]:
         """The body."""

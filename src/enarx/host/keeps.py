@@ -104,29 +104,24 @@ class Keeps:
             found["pooled" if keep.record.pooled and keep.state == "running" else keep.state] += 1
         return found
 
-    def _known(self, name: str) -> Keep:
+    def _known(self, name: str, tenant: str) -> Keep:
         keep = self._keeps.get(name)
-        if keep is None or keep.record.pooled:
+        if keep is None or keep.record.pooled or keep.record.tenant != tenant:
             raise HostError("not-found", "no such Keep")
         return keep
 
-    async def infos(self) -> list[dict[str, Any]]:
-        """All but those in the pool, oldest first."""
-        names = sorted((k.record.created, n) for n, k in self._keeps.items() if not k.record.pooled)
-        found = await asyncio.gather(*(self._listed(name) for _, name in names))
-        return [value for value in found if value]
+    async def page(self, *, tenant: str, after: str, limit: int, state: str) -> dict[str, Any]:
+        """The tenant's Keeps, oldest first, from behind `after` on."""
+        own = [k for k in self._keeps.values() if not k.record.pooled and k.record.tenant == tenant]
+        own = sorted((k for k in own if state in ("", k.state)), key=lambda k: (k.record.created, k.record.id))
+        names = [k.record.id for k in own]
+        rest = own[names.index(after) + 1 if after in names else 0 :]
+        following = rest[limit - 1].record.id if len(rest) > limit else None
+        return {"keeps": [_listed(keep) for keep in rest[:limit]], "next": following}
 
-    async def _listed(self, name: str) -> dict[str, Any]:
-        """As `info`; what is known without asking where a supervisor is silent, nothing where it is being removed."""
-        try:
-            return await self.info(name)
-        except HostError as e:
-            keep = self._keeps.get(name)
-            return {} if keep is None or e.code == "not-found" else {**_shown(keep.record), "state": keep.state}
-
-    async def info(self, name: str) -> dict[str, Any]:
+    async def info(self, name: str, *, tenant: str) -> dict[str, Any]:
         """The record, and what its supervisor says; state `lost` and its last words if there is none to ask."""
-        keep = self._known(name)
+        keep = self._known(name, tenant)
         try:
             return {**_shown(keep.record), **await self._ask(name, "info")}
         except HostError as e:
@@ -135,16 +130,18 @@ class Keeps:
             keep.state = "lost"
             return {**_shown(keep.record), **self._store.last_words(name), "state": "lost"}
 
-    async def wait(self, name: str, seconds: float) -> bool:
+    async def wait(self, name: str, seconds: float, *, tenant: str) -> bool:
         """Has it ended, at once or within `seconds`?"""
-        keep = self._known(name)
+        keep = self._known(name, tenant)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(keep.over.wait(), seconds)
         return keep.over.is_set()
 
     # Making
 
-    async def launch(self, *, kind: str, package: str | None, memory: int, disk: int) -> Record:
+    async def launch(
+        self, *, tenant: str, kind: str, package: str | None, memory: int, compile: int, disk: int, key: str
+    ) -> Record:
         """A Keep: from the pool where it fits, else a new one."""
         backend = KINDS.get(kind)
         if backend is None:
@@ -153,14 +150,14 @@ class Keeps:
         if package is None and memory <= POOL_MEMORY and disk <= POOL_DISK:
             for keep in self._keeps.values():
                 if keep.record.pooled and keep.record.kind == kind and keep.state == "running":
-                    return self._claim(keep)
+                    return self._claim(keep, tenant)
         async with self._making:
             await self._make_room(memory, disk)
-            return await self._make(kind, package or ANY_PACKAGE, memory, disk, pooled=False)
+            return await self._make(kind, package or ANY_PACKAGE, memory, disk, tenant)
 
-    def _claim(self, keep: Keep) -> Record:
+    def _claim(self, keep: Keep, tenant: str) -> Record:
         """It leaves the pool with what it was launched with."""
-        keep.record = self._store.claim(keep.record)
+        keep.record = self._store.claim(keep.record, tenant)
         self._refill.set()
         events.log("claimed", keep=keep.record.id)
         self._log_skipped(keep.record.id)
@@ -180,7 +177,7 @@ class Keeps:
     def _live(self) -> list[Record]:
         return [keep.record for keep in self._keeps.values() if keep.state == "running"]
 
-    async def _make(self, kind: str, package: str, memory: int, disk: int, *, pooled: bool) -> Record:
+    async def _make(self, kind: str, package: str, memory: int, disk: int, tenant: str) -> Record:
         name = self._store.make()
         record = Record(
             id=name,
@@ -189,7 +186,8 @@ class Keeps:
             memory=memory,
             disk=disk,
             created=time.time(),
-            pooled=pooled,
+            pooled=not tenant,
+            tenant=tenant,
         )
         try:
             answer = await self._launcher.launch(self._order(record))
@@ -200,7 +198,7 @@ class Keeps:
             self._store.discard(name)
             raise
         self._add(record)
-        events.log("launched", keep=name, kind=kind, pooled=pooled)
+        events.log("launched", keep=name, kind=kind, pooled=not tenant)
         self._log_skipped(name)
         return record
 
@@ -228,7 +226,7 @@ class Keeps:
                 while self._is_pool_short():
                     async with self._making:
                         if self._is_pool_short():
-                            await self._make("process", ANY_PACKAGE, POOL_MEMORY, POOL_DISK, pooled=True)
+                            await self._make("process", ANY_PACKAGE, POOL_MEMORY, POOL_DISK, "")
             except (HostError, OSError) as e:
                 events.log("pool", level="error", message=str(e), pause=pause)
                 await asyncio.sleep(pause)
@@ -245,16 +243,16 @@ class Keeps:
 
     # Ending
 
-    async def stop(self, name: str) -> None:
+    async def stop(self, name: str, *, tenant: str) -> None:
         """Kill it; its output stays."""
-        self._known(name)
+        self._known(name, tenant)
         await self._ask(name, "stop")
         events.log("stopped", keep=name)
 
-    async def remove(self, name: str, *, force: bool) -> None:
+    async def remove(self, name: str, *, tenant: str, force: bool) -> None:
         """Erase it and everything of it; not while it runs, unless `force`."""
-        keep = self._known(name)
-        if not force and (await self.info(name))["state"] == "running":
+        keep = self._known(name, tenant)
+        if not force and (await self.info(name, tenant=tenant))["state"] == "running":
             raise HostError("not-ended", "the Keep is running", hint="stop it first, or force")
         await self._erase(keep)
         events.log("removed", keep=name)
@@ -276,26 +274,32 @@ class Keeps:
             else:
                 events.log("left-behind", level="error", keep=name, message=e.message)  # the next start tries again
 
-    async def prune(self) -> list[str]:
-        """Remove all that have ended; their ids."""
-        names = [value["id"] for value in await self.infos() if value["state"] != "running"]
+    async def prune(self, *, tenant: str) -> list[str]:
+        """Remove all of the tenant's that have ended; their ids."""
+        own = [k for k in self._keeps.values() if not k.record.pooled and k.record.tenant == tenant]
+        names = [keep.record.id for keep in own if keep.state != "running"]
         for name in names:
             with contextlib.suppress(HostError):
-                await self.remove(name, force=True)
+                await self.remove(name, tenant=tenant, force=True)
         return names
 
     # Bytes through
 
-    async def input(self, name: str, body: AsyncIterator[bytes]) -> int:
+    async def input(self, name: str, body: AsyncIterator[bytes], *, tenant: str) -> int:
         """Give a Keep frames; how many it got."""
-        self._known(name)
+        self._known(name, tenant)
         return await relay.give(self._store.socket(name), body)
 
-    async def output(self, name: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
+    async def output(self, name: str, start: int, *, tenant: str, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
         """The number of the first frame that is there, and the entries from `start` on."""
-        self._known(name)
+        self._known(name, tenant)
         return await relay.take(self._store.socket(name), start, follow=follow)
 
 
+def _listed(keep: Keep) -> dict[str, Any]:
+    names = ("id", "kind", "created", "package_digest", "memory", "disk")
+    return {name: getattr(keep.record, name) for name in names} | {"state": keep.state, "started": None, "ended": None}
+
+
 def _shown(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if name != "pooled"}
+    return {name: value for name, value in asdict(record).items() if name not in ("pooled", "tenant")}

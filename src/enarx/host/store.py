@@ -33,6 +33,7 @@ class Record:
     disk: int
     created: float
     pooled: bool
+    tenant: str = ""
 
 
 class Store:
@@ -61,9 +62,11 @@ class Store:
         """From now on it is a Keep."""
         write_json(os.path.join(self.directory(record.id), POOLED if record.pooled else RECORD), asdict(record))
 
-    def claim(self, record: Record) -> Record:
-        """From now on it is not in the pool: one rename, as somebody waits for it."""
+    def claim(self, record: Record, tenant: str) -> Record:
+        """From now on it is the tenant's, and not in the pool."""
+        record = replace(record, tenant=tenant)
         directory = self.directory(record.id)
+        write_json(os.path.join(directory, POOLED), asdict(record))
         os.rename(os.path.join(directory, POOLED), os.path.join(directory, RECORD))
         return replace(record, pooled=False)
 

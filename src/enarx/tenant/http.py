@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
@@ -31,17 +32,35 @@ class Endpoint:
     key: str = ""
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over the Unix socket at `path`."""
+
+    def __init__(self, path: str, timeout: float | None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """As HTTPConnection."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 class HostClient:
     """One daemon. Each thread gets a connection of its own; connections are kept open and made again when they break."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         parts = urlsplit(endpoint.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-            raise UsageError("host-url", f"{endpoint.url}: wanted http://HOST:PORT or https://HOST:PORT")
+        self._local = threading.local()
         self.endpoint = endpoint
+        self._socket = parts.path if parts.scheme == "unix" and not parts.netloc else ""
+        self._tls = None
+        if self._socket:
+            return
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise UsageError("host-url", f"{endpoint.url}: wanted unix:///PATH, http://HOST:PORT or https://HOST:PORT")
         self._secure = parts.scheme == "https"
         self._address = (parts.hostname, parts.port or (443 if self._secure else 80))
-        self._local = threading.local()
         self._tls = self._context() if self._secure else None
 
     def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
@@ -63,6 +82,19 @@ class HostClient:
             return json.loads(text) if text else None
         except (OSError, ValueError, http.client.HTTPException) as e:
             raise lost(f"{method} {path}: the host's answer is no JSON") from e
+
+    def keeps(self) -> list[dict[str, Any]]:
+        """All of our Keeps there, page by page."""
+        found: list[dict[str, Any]] = []
+        path = "/v1/keeps"
+        while True:
+            page = self.call("GET", path)
+            if not isinstance(page, dict) or not isinstance(page.get("keeps"), list):
+                raise lost("the host answered with no list of Keeps")
+            found += page["keeps"]
+            if not page.get("next") or not page["keeps"]:
+                return found
+            path = f"/v1/keeps?after={quote(str(page['next']), safe='')}"
 
     def link(self, keep: str) -> HttpLink:
         """The way to one Keep."""
@@ -86,6 +118,8 @@ class HostClient:
 
     def connect(self, timeout: float | None) -> http.client.HTTPConnection:
         """A connection of the caller's own."""
+        if self._socket:
+            return UnixConnection(self._socket, timeout)
         if self._tls is not None:
             return http.client.HTTPSConnection(*self._address, timeout=timeout, context=self._tls)
         return http.client.HTTPConnection(*self._address, timeout=timeout)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+SYSTEM_SOCKET = "/run/enarx/host.sock"
+"""Where root's daemon listens."""
+
 
 def _base(variable: str, *default: str) -> str:
     base = os.environ.get(variable, "")
@@ -25,6 +28,12 @@ def state_dir() -> str:
 def cache_dir() -> str:
     """What can be computed again."""
     return _base("XDG_CACHE_HOME", ".cache")
+
+
+def user_socket() -> str:
+    """Where this user's daemon listens; empty where the user has no runtime directory."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    return os.path.join(base, "enarx", "host.sock") if os.path.isabs(base) else ""
 
 
 def private_dir(path: str) -> str:

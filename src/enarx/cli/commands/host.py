@@ -9,8 +9,9 @@ import sys
 from enarx.cli.local_host import code_paths
 from enarx.errors import UsageError
 from enarx.formats.quantities import parse_size
-from enarx.tenant.paths import cache_dir, private_dir, state_dir
+from enarx.tenant.paths import SYSTEM_SOCKET, cache_dir, private_dir, state_dir, user_socket
 
+PORT = 8800
 STORED_OUTPUT = 64 << 20
 
 
@@ -24,6 +25,7 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
+    address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = keeps.Bounds(
         keeps=options.max_keeps,
@@ -31,6 +33,8 @@ def serve(options: argparse.Namespace) -> int:
         disk=parse_size(options.max_disk) if options.max_disk else 0,
         stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
         pool=options.pool,
+        tenant_keeps=options.tenant_keeps,
+        tenant_memory=parse_size(options.tenant_memory) if options.tenant_memory else 0,
     )
     daemon.serve(
         daemon.Options(
@@ -38,9 +42,11 @@ def serve(options: argparse.Namespace) -> int:
             hardware=private_dir(os.path.join(state, "hardware")),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
-            address=options.address,
-            port=options.port,
-            token_file=options.token_file,
+            socket=options.socket or ("" if address else _default_socket()),
+            socket_group=options.socket_group,
+            address=address,
+            port=PORT if options.port is None else options.port,
+            token_files=tuple(options.token_file),
             tls_certificate=options.tls_cert,
             tls_key=options.tls_key,
             client_ca=options.client_ca,
@@ -49,3 +55,13 @@ def serve(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _default_socket() -> str:
+    """Where clients look first: the system's for root, else this user's."""
+    if os.geteuid() == 0:
+        return SYSTEM_SOCKET
+    found = user_socket()
+    if not found:
+        raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
+    return found

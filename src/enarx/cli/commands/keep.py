@@ -24,7 +24,7 @@ SETTLED = 10.0
 
 def list(options: argparse.Namespace) -> int:
     """All Keeps of a host; `ours` marks those that we have a session with."""
-    keeps = remote.client(options).call("GET", "/v1/keeps")["keeps"]
+    keeps = remote.client(options).keeps()
     ours = set(sessions.known())
     if options.json:
         console.show_json([{**keep, "ours": keep["id"] in ours} for keep in keeps])
@@ -132,7 +132,7 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
         token = remote.read_token(saved.token_file or remote.token_file(options))
         return HostClient(sessions.endpoint_of(saved, token)), saved.keep, saved
     client = remote.client(options)
-    matches = [k["id"] for k in client.call("GET", "/v1/keeps")["keeps"] if k["id"].startswith(options.keep)]
+    matches = [k["id"] for k in client.keeps() if k["id"].startswith(options.keep)]
     if len(matches) != 1:
         raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
     return client, matches[0], None
