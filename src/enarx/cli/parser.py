@@ -42,6 +42,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "evidence": _evidence,
         "endorsements": _endorsements,
         "policy": _policy,
+        "image": _image,
         "reset": _reset,
         "completion": _completion,
     }
@@ -362,6 +363,12 @@ def _policy(commands: Sub) -> None:
     )
     init.add_argument("--measurement", action="append", default=[], metavar="HEX", help="what to accept")
     init.add_argument("file", nargs="?", default="", metavar="FILE", help="default: stdout")
+
+
+def _image(commands: Sub) -> None:
+    from enarx.cli.image_options import add_image
+
+    add_image(commands, _command)
 
 
 def _reset(commands: Sub) -> None:

@@ -58,3 +58,11 @@ def _verify(key: tuple[int, int], signature: tuple[int, int], data: bytes, what:
         public.verify(encode_dss_signature(*signature), data, ec.ECDSA(hashes.SHA384()))
     except (InvalidSignature, ValueError) as e:
         raise VerificationError("id-auth", f"the signature of the {what} does not hold") from e
+
+
+def require_launch(block: IdBlock, measured: bytes) -> None:
+    """VerificationError if the block is of another launch."""
+    if block.launch_digest != measured:
+        raise VerificationError(
+            "id-block", f"the ID block is of a launch that measures {block.launch_digest.hex()}, not {measured.hex()}"
+        )

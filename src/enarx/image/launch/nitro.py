@@ -24,16 +24,28 @@ from enarx.record import replace
 
 def pcrs(image: Eif) -> dict[int, bytes]:
     """PCR 0, 1 and 2, and of a signed image 8. ParseError if the signature section is none."""
-    first, further = image.ramdisks[:1], image.ramdisks[1:]
     found = {
-        0: _register((image.kernel, image.cmdline, *image.ramdisks)),
-        1: _register((image.kernel, image.cmdline, *first)),
-        2: _register(further),
+        0: whole(image.kernel, image.cmdline, image.ramdisks),
+        1: whole(image.kernel, image.cmdline, image.ramdisks[:1]),
+        2: further(image.ramdisks),
     }
-    if image.signature:
-        pem, _ = eif.signatures(image.signature)[0]
-        found[8] = signer(pem)
-    return found
+    signers = certificates(image)
+    return found | {8: signer(signers[0])} if signers else found
+
+
+def whole(kernel: bytes, cmdline: bytes, ramdisks: tuple[bytes, ...]) -> bytes:
+    """The register over these: PCR0 with all ramdisks, PCR1 with the first."""
+    return _register((kernel, cmdline, *ramdisks))
+
+
+def further(ramdisks: tuple[bytes, ...]) -> bytes:
+    """PCR2 of an image with these ramdisks: over all but the first, or over nothing."""
+    return _register(ramdisks[1:])
+
+
+def certificates(image: Eif) -> tuple[bytes, ...]:
+    """The signers' certificates, PEM; empty if the image is not signed. ParseError if the section is none."""
+    return tuple(pem for pem, _ in eif.signatures(image.signature)) if image.signature else ()
 
 
 def signer(pem: bytes) -> bytes:

@@ -69,8 +69,13 @@ def uki(
         4: (*_calling(bank), *started),
         8: (),
         11: (*measured, *(Event(f"phase {phase}", digest(phase.encode(), bank)) for phase in phases)),
-        12: tuple(Event("command line from outside", digest(_utf16(line), bank)) for line in passed),
+        12: tuple(passed_cmdline(line, bank) for line in passed),
     }
+
+
+def passed_cmdline(line: bytes, bank: str) -> Event:
+    """What a command line from outside of the image adds to PCR 12: UTF-16 without a NUL."""
+    return Event("command line from outside", digest(line.decode(errors="replace").encode("utf-16-le"), bank))
 
 
 def _calling(bank: str) -> tuple[Event, Event]:
@@ -79,7 +84,3 @@ def _calling(bank: str) -> tuple[Event, Event]:
 
 def _section(name: str, content: bytes, bank: str) -> tuple[Event, Event]:
     return Event(f"name {name}", digest(name.encode() + b"\0", bank)), Event(name, digest(content, bank))
-
-
-def _utf16(line: bytes) -> bytes:
-    return line.decode(errors="replace").encode("utf-16-le")
