@@ -49,7 +49,7 @@ FOREIGN = {
     "formats": {"cbor2", "cryptography"},
     "verify": {"cryptography"},
     "delivery": {"cryptography"},
-    "image": set(),
+    "image": {"cryptography"},
     "endorsements": {"filelock"},
     "tenant": {"cryptography"},
     "cli": {"joserfc"},

@@ -37,6 +37,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "endorsements": _endorsements,
         "policy": _policy,
         "result": _result,
+        "image": _image,
         "reset": _reset,
         "completion": _completion,
     }
@@ -370,6 +371,12 @@ def _result(commands: Sub) -> None:
     verify.add_argument("--at", metavar="TIME", default="now", help="RFC 3339: judge the evidence at this time")
     verify.add_argument("--json", action="store_true", help="JSON on stdout")
     _judge(verify)
+
+
+def _image(commands: Sub) -> None:
+    from enarx.cli.image_options import add_image
+
+    add_image(commands, _command)
 
 
 def _reset(commands: Sub) -> None:

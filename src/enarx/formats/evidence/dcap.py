@@ -13,9 +13,11 @@ import re
 from typing import Self
 
 from enarx.errors import ParseError
+from enarx.formats.reader import Reader
 from enarx.record import record
 
 WHAT = "Intel quote"
+CODE = "quote"
 MAX_SIZE = 64 << 10
 HEADER = 48
 ECDSA_P256 = 2
@@ -59,7 +61,7 @@ class Quote:
         """ParseError for anything but a quote of these versions, with its certificates in it and nothing behind it."""
         if len(data) > MAX_SIZE:
             raise ParseError("quote-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
-        read = _Reader(data)
+        read = Reader(data, WHAT, code=CODE)
         version, key_type, tee = read.number(2), read.number(2), read.number(4)
         if (version, tee) not in ((3, SGX), (4, TDX), (5, TDX)):
             raise ParseError("quote-version", f"version {version} for TEE {tee:#x}: not known", what=WHAT)
@@ -68,15 +70,17 @@ class Quote:
         svns, vendor, user_data = read.take(4), read.take(16), read.take(20)
         body = read.take(_body_size(read, version, tee))
         signed = data[: read.at]
-        inner = _Reader(read.take(read.number(4)))
-        read.end(padding=True)
+        inner = Reader(read.sized(4), WHAT, code=CODE)
+        padding = read.rest()
+        if any(padding):
+            raise read.error("trailing", f"{len(padding)} bytes behind the end, which are no padding")
         signature, key = inner.take(64), inner.take(64)
         if version > 3:
-            inner = inner.certification(QE_REPORT)
+            inner = _certification(inner, QE_REPORT)
         report, qe_signature = inner.take(384), inner.take(64)
-        auth = inner.take(inner.number(2))
-        certified = inner.certification(PCK_CHAIN)
-        pem = certified.take(certified.left)
+        auth = inner.sized(2)
+        certified = _certification(inner, PCK_CHAIN)
+        pem = certified.rest()
         return cls(
             version=version,
             tee=tee,
@@ -91,7 +95,7 @@ class Quote:
             qe_auth=auth,
             chain=_chain(pem),
             pem=pem,
-            padding=read.left,
+            padding=len(padding),
             signed=signed,
             raw=data,
         )
@@ -121,7 +125,7 @@ def _u(value: int, size: int) -> bytes:
     return value.to_bytes(size, "little")
 
 
-def _body_size(read: _Reader, version: int, tee: int) -> int:
+def _body_size(read: Reader, version: int, tee: int) -> int:
     if version == 3:
         return SGX_BODY
     if version == 4:
@@ -146,38 +150,13 @@ def _chain(pem: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-class _Reader:
-    """Bytes from front to back."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.at = 0
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self.at
-
-    def take(self, size: int) -> bytes:
-        if size > self.left:
-            raise ParseError("quote-cut", f"{size} bytes wanted, {self.left} left", what=WHAT, offset=self.at)
-        self.at += size
-        return self._data[self.at - size : self.at]
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "little")
-
-    def certification(self, kind: int) -> _Reader:
-        """The certification data that fills the rest, of this type."""
-        found, size = self.number(2), self.number(4)
-        if found != kind:
-            raise ParseError("quote-certification", f"certification data of type {found}, wanted {kind}", what=WHAT)
-        inner = _Reader(self.take(size))
-        self.end()
-        return inner
-
-    def end(self, *, padding: bool = False) -> None:
-        if self.left and not (padding and not any(self._data[self.at :])):
-            raise ParseError("quote-trailing", f"{self.left} bytes behind the end", what=WHAT, offset=self.at)
+def _certification(read: Reader, kind: int) -> Reader:
+    """The certification data that fills the rest, of this type."""
+    found, data = read.number(2), read.sized(4)
+    if found != kind:
+        raise ParseError("quote-certification", f"certification data of type {found}, wanted {kind}", what=WHAT)
+    read.end()
+    return Reader(data, WHAT, code=CODE)
 
 
 SGX_RESERVED = ((20, 32), (96, 128), (160, 192), (262, 304))

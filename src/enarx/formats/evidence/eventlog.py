@@ -11,9 +11,11 @@ from __future__ import annotations
 from typing import Self
 
 from enarx.errors import ParseError
+from enarx.formats.reader import Reader
 from enarx.record import record
 
 WHAT = "event log"
+CODE = "eventlog"
 MAX_SIZE = 4 << 20
 MAX_EVENTS = 1 << 14
 MAX_ALGORITHMS = 8
@@ -126,18 +128,19 @@ class EventLog:
         """ParseError for anything but a crypto-agile log, each event with one digest of every algorithm of the header."""
         if len(data) > MAX_SIZE:
             raise ParseError("eventlog-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
-        read = _Reader(data, WHAT)
+        read = Reader(data, WHAT, code=CODE)
         register, type = read.number(4), read.number(4)
         if type != NO_ACTION or any(read.take(SHA1_SIZE)):
             raise ParseError("eventlog-header", "does not begin with an event that measures nothing", what=WHAT)
-        header = _Reader(read.take(read.number(4)), "event log header")
+        header = Reader(read.sized(4), "event log header", code=CODE)
         if header.take(len(SIGNATURE)) != SIGNATURE:
             raise ParseError("eventlog-header", f"wanted {SIGNATURE!r}", what=WHAT)
         platform_class, minor, major, errata, uintn = (header.number(size) for size in (4, 1, 1, 1, 1))
         algorithms = _algorithms(header)
         vendor = header.take(header.number(1))
         header.end()
-        events, padding = _events(read, dict(algorithms))
+        filled = min(len(data.rstrip(b"\xff")), len(data.rstrip(b"\0")))
+        events, padding = _events(read, dict(algorithms), filled)
         return cls(
             register=register,
             platform_class=platform_class,
@@ -164,7 +167,7 @@ class EventLog:
         return tuple(ALGORITHMS[id][0] for id, _ in self.algorithms if id in ALGORITHMS)
 
 
-def _algorithms(header: _Reader) -> tuple[tuple[int, int], ...]:
+def _algorithms(header: Reader) -> tuple[tuple[int, int], ...]:
     count = header.number(4)
     if not 1 <= count <= MAX_ALGORITHMS:
         raise ParseError("eventlog-algorithms", f"{count} algorithms, wanted 1 to {MAX_ALGORITHMS}", what=WHAT)
@@ -177,9 +180,8 @@ def _algorithms(header: _Reader) -> tuple[tuple[int, int], ...]:
     return tuple(found.items())
 
 
-def _events(read: _Reader, sizes: dict[int, int]) -> tuple[tuple[Event, ...], bytes]:
-    """Up to the end, or to where nothing but padding follows."""
-    end = min(read.filled(b"\xff"), read.filled(b"\0"))
+def _events(read: Reader, sizes: dict[int, int], end: int) -> tuple[tuple[Event, ...], bytes]:
+    """Up to this offset, behind which nothing but padding follows."""
     found: list[Event] = []
     while read.at < end:
         if len(found) == MAX_EVENTS:
@@ -188,7 +190,7 @@ def _events(read: _Reader, sizes: dict[int, int]) -> tuple[tuple[Event, ...], by
     return tuple(found), read.rest()
 
 
-def _event(read: _Reader, sizes: dict[int, int]) -> Event:
+def _event(read: Reader, sizes: dict[int, int]) -> Event:
     register, type, count = read.number(4), read.number(4), read.number(4)
     if count != len(sizes):
         raise ParseError("eventlog-digests", f"{count} digests, wanted {len(sizes)}", what=WHAT, offset=read.at)
@@ -199,39 +201,6 @@ def _event(read: _Reader, sizes: dict[int, int]) -> Event:
             raise ParseError("eventlog-digests", f"{id:#06x} twice, or not in the header", what=WHAT, offset=read.at)
         digests[id] = read.take(sizes[id])
     return Event(register=register, type=type, digests=tuple(digests.items()), data=read.take(read.number(4)))
-
-
-class _Reader:
-    """Little-endian bytes from front to back."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data = data
-        self._what = what
-        self.at = 0
-
-    def take(self, size: int) -> bytes:
-        """So many bytes."""
-        if size > len(self._data) - self.at:
-            raise ParseError("eventlog-cut", f"{size} bytes wanted, fewer left", what=self._what, offset=self.at)
-        self.at += size
-        return self._data[self.at - size : self.at]
-
-    def number(self, size: int) -> int:
-        """An unsigned integer."""
-        return int.from_bytes(self.take(size), "little")
-
-    def rest(self) -> bytes:
-        """All that is left."""
-        return self.take(len(self._data) - self.at)
-
-    def end(self) -> None:
-        """Nothing is left."""
-        if self.rest():
-            raise ParseError("eventlog-trailing", "bytes behind the end", what=self._what, offset=self.at)
-
-    def filled(self, byte: bytes) -> int:
-        """From where on there is this byte alone."""
-        return len(self._data.rstrip(byte))
 
 
 @record()
@@ -245,7 +214,7 @@ class Variable:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """ParseError for anything but such a variable, with nothing behind it."""
-        read = _Reader(data, "UEFI variable")
+        read = Reader(data, "UEFI variable", code=CODE)
         guid, length, size = read.take(16), read.number(8), read.number(8)
         name = read.take(length * 2).decode("utf-16-le", "replace")
         value = read.take(size)
@@ -276,7 +245,7 @@ class Table:
             raise ParseError("ccel-header", f"wanted CCEL and {TABLE_SIZE} bytes", what=TABLE)
         if sum(data) & 0xFF:
             raise ParseError("ccel-checksum", "the bytes do not add up to 0", what=TABLE, offset=9)
-        read = _Reader(data[36:], TABLE)
+        read = Reader(data[36:], TABLE, code=CODE)
         kind, subtype, _, size, start = (read.number(width) for width in (1, 1, 2, 8, 8))
         return cls(revision=data[8], cc_type=kind, cc_subtype=subtype, size=size, start=start, raw=data)
 

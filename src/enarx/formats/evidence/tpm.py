@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from enarx.errors import ParseError
+from enarx.formats.reader import Reader
 from enarx.record import record
 
 WHAT = "TPM quote"
@@ -36,18 +37,18 @@ class Quote:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """ParseError for anything but a quote of one bank, with nothing behind it."""
-        read = Reader(data, WHAT)
+        read = Reader(data, WHAT, code="tpm", order="big")
         if read.number(4) != MAGIC:  # before all else: anything else was signed for another purpose
             raise ParseError("quote-magic", "not made by a TPM", what=WHAT)
         if read.number(2) != QUOTE:
             raise ParseError("quote-type", "an attestation, but no quote", what=WHAT)
-        signer, extra = read.sized(), read.sized()
+        signer, extra = read.sized(2), read.sized(2)
         clock, resets, restarts, safe = read.number(8), read.number(4), read.number(4), read.number(1)
         if safe > 1:
             raise ParseError("quote-clock", "a clock that is neither safe nor not", what=WHAT)
         firmware = read.number(8)
         bank, selection, size = _selection(read)
-        digest = read.sized()
+        digest = read.sized(2)
         read.end()
         return cls(
             qualified_signer=signer,
@@ -110,36 +111,6 @@ def _selection(read: Reader) -> tuple[str, tuple[int, ...], int]:
     return bank, selected, size
 
 
-class Reader:
-    """Big-endian bytes from front to back."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data = data
-        self._what = what
-        self._at = 0
-
-    def take(self, size: int) -> bytes:
-        """So many bytes."""
-        if size > len(self._data) - self._at:
-            raise ParseError("tpm-cut", f"{size} bytes wanted, fewer left", what=self._what, offset=self._at)
-        self._at += size
-        return self._data[self._at - size : self._at]
-
-    def number(self, size: int) -> int:
-        """An unsigned integer."""
-        return int.from_bytes(self.take(size), "big")
-
-    def sized(self) -> bytes:
-        """Bytes behind their length (TPM2B)."""
-        return self.take(self.number(2))
-
-    def end(self) -> None:
-        """Nothing is left."""
-        if self._at != len(self._data):
-            left = len(self._data) - self._at
-            raise ParseError("tpm-trailing", f"{left} bytes behind the end", what=self._what, offset=self._at)
-
-
 RSA, ECC, NULL = 0x0001, 0x0023, 0x0010
 RSASSA, ECDSA = 0x0014, 0x0018
 CURVES = {0x0003: "secp256r1", 0x0004: "secp384r1"}
@@ -161,9 +132,9 @@ class PublicKey:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """ParseError for anything but an RSA or elliptic-curve key with a scheme of RSASSA, ECDSA or none."""
-        read = Reader(data, KEY)
+        read = Reader(data, KEY, code="tpm", order="big")
         kind, _, attributes = read.number(2), read.number(2), read.number(4)
-        read.sized()
+        read.sized(2)
         if read.number(2) != NULL:
             raise ParseError("key-form", "a key that encrypts", what=KEY)
         scheme = read.number(2)
@@ -173,12 +144,12 @@ class PublicKey:
             read.number(2)
         if kind == RSA:
             read.number(2)
-            curve, e, n = "", read.number(4) or 65537, int.from_bytes(read.sized(), "big")
+            curve, e, n = "", read.number(4) or 65537, int.from_bytes(read.sized(2), "big")
         elif kind == ECC:
             curve = CURVES.get(read.number(2), "")
             if not curve or read.number(2) != NULL:
                 raise ParseError("key-form", "a curve that is not known", what=KEY)
-            e, n = int.from_bytes(read.sized(), "big"), int.from_bytes(read.sized(), "big")
+            e, n = int.from_bytes(read.sized(2), "big"), int.from_bytes(read.sized(2), "big")
         else:
             raise ParseError("key-form", f"a key of type {kind:#x}", what=KEY)
         read.end()
@@ -198,15 +169,15 @@ class Signature:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """ParseError for anything but one of RSASSA or ECDSA."""
-        read = Reader(data, SIGNATURE)
+        read = Reader(data, SIGNATURE, code="tpm", order="big")
         scheme, name = read.number(2), HASHES.get(read.number(2), "")
         if scheme not in (RSASSA, ECDSA) or name in ("", "sha1"):
             raise ParseError("signature-form", "wanted RSASSA or ECDSA with SHA-2", what=SIGNATURE)
         value, r, s = b"", 0, 0
         if scheme == RSASSA:
-            value = read.sized()
+            value = read.sized(2)
         else:
-            r, s = int.from_bytes(read.sized(), "big"), int.from_bytes(read.sized(), "big")
+            r, s = int.from_bytes(read.sized(2), "big"), int.from_bytes(read.sized(2), "big")
         read.end()
         return cls(scheme=scheme, hash=name, value=value, r=r, s=s)
 

@@ -1,0 +1,130 @@
+"""The options of `enarx image measure` and `enarx image explain-mismatch`. Nothing here imports a zone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+KINDS = ("snp", "sev", "sev-es", "tdx", "nitro", "sgx", "tpm")
+EXPLAINED = ("snp", "tdx", "nitro", "sgx", "tpm")
+
+
+def add_image(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The command `image` with its actions; `command` makes one."""
+    image = commands.add_parser("image", help="what a launch measures, computed from what is launched")
+    actions = image.add_subparsers(dest="action", metavar="ACTION", required=True)
+    measure = command(
+        actions,
+        "measure",
+        "image:measure",
+        "compute what hardware measures of a launch (docs/measurement.md)",
+        "enarx image measure --kind snp --firmware OVMF.amdsev.fd --kernel vmlinuz --initrd initrd --append 'console=ttyS0'",
+        "enarx image measure --kind tdx --firmware OVMF.fd --kernel vmlinuz --initrd initrd --append 'console=ttyS0'",
+        "enarx image measure --kind nitro --eif enclave.eif --json",
+        "enarx image measure --kind sgx --sigstruct enclave.sig",
+        "enarx image measure --kind tpm --uki linux.efi --bank sha256",
+    )
+    measure.add_argument("--kind", required=True, choices=KINDS, help="the kind of hardware")
+    explain = command(
+        actions,
+        "explain-mismatch",
+        "image:explain_mismatch",
+        "search what could have been launched for evidence to measure as it does, and name the drift",
+        "enarx image explain-mismatch report.bin --firmware OVMF.amdsev.fd --kernel vmlinuz --initrd initrd --append quiet",
+    )
+    explain.add_argument("evidence", metavar="EVIDENCE", help="the evidence, as it came; it is not verified here")
+    explain.add_argument("--kind", default="", choices=("", *EXPLAINED), help="its kind (default: by how it begins)")
+    for parser in (measure, explain):
+        parser.add_argument("--json", action="store_true", help="JSON on stdout")
+        _boot(parser, many=parser is explain)
+        _sev(parser)
+        _tdx(parser)
+        _others(parser)
+    _id_block(measure)
+    measure.add_argument(
+        "-o", "--output", default="", metavar="FILE", help="nitro: write the image made of the parts here"
+    )
+
+
+def _boot(parser: argparse.ArgumentParser, *, many: bool) -> None:
+    group = parser.add_argument_group("what is launched", "of each the first is what was intended" if many else None)
+    texts = {
+        "firmware": "the whole firmware, such as OVMF.fd",
+        "kernel": "the kernel, as handed to the hypervisor",
+        "initrd": "the initrd; nitro: a ramdisk, once for each",
+        "eif": "nitro: an enclave image",
+        "uki": "tpm: a unified kernel image",
+        "sigstruct": "sgx: the signature structure of an enclave",
+        "layout": "sgx: a description of the enclave's pages, JSON",
+    }
+    for name, text in texts.items():
+        group.add_argument(f"--{name}", action="append", default=[], metavar="FILE", help=text)
+    group.add_argument("--append", action="append", default=[], metavar="TEXT", help="the kernel's command line")
+
+
+def _sev(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("snp, sev-es, sev")
+    group.add_argument("--vcpus", type=int, default=1, metavar="N", help="processors (default: 1)")
+    group.add_argument(
+        "--vcpu-model", default="EPYC-v4", metavar="NAME", help="as QEMU's -cpu, or 0x and a CPUID signature"
+    )
+    group.add_argument("--guest-features", default="0x1", metavar="HEX", help="SEV features (default: 0x1)")
+    group.add_argument("--vmm", default="qemu", metavar="NAME", help="qemu, ec2 or gce (default: qemu)")
+    group.add_argument(
+        "--vmsa-era", default="", metavar="NAME", help="how the VMM sets processors up (default: as today)"
+    )
+    group.add_argument(
+        "--firmware-digest", default="", metavar="HEX", help="snp: the firmware's digest, in place of its own"
+    )
+    group.add_argument("--kernel-hash", default="", metavar="HEX", help="SHA-256 of the kernel, in place of the file")
+    group.add_argument("--initrd-hash", default="", metavar="HEX", help="SHA-256 of the initrd, in place of the file")
+    group.add_argument("--published", default="", metavar="FILE", help="snp: a firmware's published metadata, JSON")
+    group.add_argument("--svsm", default="", metavar="FILE", help="snp: an SVSM below the firmware")
+    group.add_argument(
+        "--variables", default="0", metavar="SIZE", help="snp: of the variables between SVSM and firmware"
+    )
+
+
+def _tdx(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tdx, tpm")
+    group.add_argument("--page-order", default="two-pass", choices=("two-pass", "one-pass"), help="of the hypervisor")
+    group.add_argument(
+        "--setup-header",
+        default="plain",
+        choices=("plain", "patched"),
+        help="the kernel as it is, or filled in by QEMU up to 10.1 (default: plain)",
+    )
+    group.add_argument("--memory", default="2GiB", metavar="SIZE", help="of the machine, for a patched kernel")
+    group.add_argument("--separators", type=int, default=1, metavar="N", help="tdx: in RTMR1 (default: 1)")
+    group.add_argument("--event-log", default="", metavar="FILE", help="the boot event log, for RTMR0 and each event")
+    group.add_argument("--bank", default="sha384", metavar="NAME", help="tpm: sha1, sha256, sha384 or sha512")
+    group.add_argument(
+        "--phase", action="append", default=[], metavar="NAME", help="tpm: a phase of the boot, in PCR 11"
+    )
+    group.add_argument(
+        "--passed", action="append", default=[], metavar="TEXT", help="tpm: a command line beside the UKI's own"
+    )
+    group.add_argument(
+        "--no-inner-kernel", action="store_true", help="tpm: the UKI's stub does not have its kernel measured"
+    )
+
+
+def _others(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("nitro")
+    group.add_argument("--certificate", default="", metavar="FILE", help="the signer's certificate, PEM")
+    group.add_argument(
+        "--signing-key", default="", metavar="FILE", help="its key, PEM: sign the image made of the parts"
+    )
+
+
+def _id_block(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("snp: ID block of this launch")
+    group.add_argument("--id-key", default="", metavar="FILE", help="sign one with this key, PEM, P-384")
+    group.add_argument("--author-key", default="", metavar="FILE", help="and the ID key with this one")
+    group.add_argument("--guest-policy", default="0x30000", metavar="HEX", help="the guest's policy (default: 0x30000)")
+    group.add_argument("--guest-svn", type=int, default=0, metavar="N", help="its security version")
+    group.add_argument("--family-id", default="", metavar="HEX", help="16 bytes")
+    group.add_argument("--image-id", default="", metavar="HEX", help="16 bytes")
+    group.add_argument("--check-id-block", default="", metavar="FILE", help="verify this ID block against the launch")
+    group.add_argument("--check-id-auth", default="", metavar="FILE", help="with this authentication")

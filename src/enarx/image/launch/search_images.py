@@ -1,0 +1,64 @@
+"""Which enclave images could have been launched: by the PCRs of a Nitro enclave, and by MRENCLAVE and MRSIGNER."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from enarx.formats.launch.eif import Eif
+from enarx.formats.launch.enclave import Enclave
+from enarx.formats.launch.sigstruct import SigStruct
+from enarx.image.launch import nitro, sgx
+from enarx.image.launch.search import NONE, Candidate
+from enarx.record import record
+
+Part = tuple[str, bytes]
+
+
+@record(hidden=("kernels", "cmdlines", "ramdisks", "certificates"))
+class Parts:
+    """Parts of enclave images by name, those of the intended first; ramdisks come in lists."""
+
+    kernels: tuple[Part, ...]
+    cmdlines: tuple[Part, ...]
+    ramdisks: tuple[tuple[str, tuple[bytes, ...]], ...]
+    certificates: tuple[Part, ...]
+
+
+def nitro_launches(parts: Parts, index: int) -> Iterator[Candidate]:
+    """PCR 0, 1 or 2 of every combination of these parts, or 8 of every certificate."""
+    if index == 8:
+        yield from (({"signed-by": name}, nitro.signer(pem)) for name, pem in parts.certificates)
+        yield {"signed-by": NONE}, bytes(48)
+        return
+    if index == 2:
+        yield from (({"ramdisks": name}, nitro.further(ramdisks)) for name, ramdisks in parts.ramdisks)
+        return
+    for (kernel, image), (line, cmdline), (name, ramdisks) in product(parts.kernels, parts.cmdlines, parts.ramdisks):
+        chosen = ramdisks if index == 0 else ramdisks[:1]
+        options = {"kernel": kernel, "append": line, "ramdisks" if index == 0 else "first ramdisk": name}
+        yield options, nitro.whole(image, cmdline, chosen)
+
+
+def parts_of(images: tuple[tuple[str, Eif], ...], certificates: tuple[Part, ...]) -> Parts:
+    """The parts of these images, and the certificates of signed ones before those given."""
+    signed = [(name, pem) for name, image in images for pem in nitro.certificates(image)[:1]]
+    return Parts(
+        kernels=tuple((name, image.kernel) for name, image in images),
+        cmdlines=tuple((name, image.cmdline) for name, image in images),
+        ramdisks=tuple((name, image.ramdisks) for name, image in images),
+        certificates=(*signed, *certificates),
+    )
+
+
+def enclave_launches(
+    layouts: tuple[tuple[str, Enclave], ...], sigstructs: tuple[tuple[str, SigStruct], ...]
+) -> Iterator[Candidate]:
+    """MRENCLAVE of each layout, and as each SIGSTRUCT has it."""
+    yield from (({"layout": name}, sgx.mr_enclave(layout)) for name, layout in layouts)
+    yield from (({"sigstruct": name}, sigstruct.mr_enclave) for name, sigstruct in sigstructs)
+
+
+def signer_launches(sigstructs: tuple[tuple[str, SigStruct], ...]) -> Iterator[Candidate]:
+    """MRSIGNER of each SIGSTRUCT."""
+    yield from (({"sigstruct": name}, sgx.mr_signer(sigstruct)) for name, sigstruct in sigstructs)

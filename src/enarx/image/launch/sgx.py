@@ -1,0 +1,75 @@
+"""MRENCLAVE of an SGX enclave, and the signature of its SIGSTRUCT.
+
+Intel SDM, volume 3D, "ECREATE", "EADD" and "EEXTEND": SHA-256 over a record of 64 bytes for each, and for EEXTEND the 256 bytes
+behind it. MRSIGNER is SHA-256 of the signer's modulus as it stands in the SIGSTRUCT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from enarx.errors import UsageError, VerificationError
+from enarx.formats.launch.enclave import CHUNK, PAGE, Enclave, Page
+from enarx.formats.launch.sigstruct import KEY, SigStruct
+
+RECORD = 64
+
+
+def mr_enclave(enclave: Enclave) -> bytes:
+    """MRENCLAVE: 32 bytes."""
+    sha = hashlib.sha256(ecreate(enclave.ssa_frame_size, enclave.size))
+    for page in enclave.pages:
+        for i in range(page.count):
+            sha.update(_page(page, i))
+    return sha.digest()
+
+
+def ecreate(ssa_frame_size: int, size: int) -> bytes:
+    """The record of ECREATE: pages in a frame of saved state, bytes of the enclave."""
+    return _record(b"ECREATE", ssa_frame_size.to_bytes(4, "little") + size.to_bytes(8, "little"))
+
+
+def eadd(offset: int, flags: int) -> bytes:
+    """The record of EADD: the page's offset, and the flags of its SECINFO (the rest of which is zero)."""
+    return _record(b"EADD", offset.to_bytes(8, "little") + flags.to_bytes(8, "little"))
+
+
+def eextend(offset: int, content: bytes) -> bytes:
+    """The record of EEXTEND and the 256 bytes at this offset."""
+    if len(content) != CHUNK:
+        raise UsageError("eextend", f"{len(content)} bytes, wanted {CHUNK}")
+    return _record(b"EEXTEND", offset.to_bytes(8, "little")) + content
+
+
+def mr_signer(sigstruct: SigStruct) -> bytes:
+    """MRSIGNER: 32 bytes."""
+    return hashlib.sha256(sigstruct.signer).digest()
+
+
+def verify(sigstruct: SigStruct) -> None:
+    """The signature holds, and so do the numbers that help hardware to verify it. VerificationError."""
+    modulus, signature = sigstruct.modulus, sigstruct.signature
+    try:
+        key = rsa.RSAPublicNumbers(3, modulus).public_key()
+        key.verify(signature.to_bytes(KEY, "big"), sigstruct.signed, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError) as e:
+        raise VerificationError("sigstruct-signature", "the signature of the SIGSTRUCT does not hold") from e
+    q1 = signature * signature // modulus
+    q2 = (signature**3 - q1 * signature * modulus) // modulus
+    if (sigstruct.q1, sigstruct.q2) != (q1, q2):
+        raise VerificationError("sigstruct-q", "Q1 and Q2 do not belong to the signature: hardware would refuse it")
+
+
+def _page(page: Page, i: int) -> bytes:
+    offset = page.offset + i * PAGE
+    content = page.content[i * PAGE :][:PAGE].ljust(PAGE, b"\0") if page.measured else b""
+    chunks = (eextend(offset + at, content[at : at + CHUNK]) for at in range(0, len(content), CHUNK))
+    return eadd(offset, page.flags) + b"".join(chunks)
+
+
+def _record(operation: bytes, fields: bytes) -> bytes:
+    return (operation.ljust(8, b"\0") + fields).ljust(RECORD, b"\0")
