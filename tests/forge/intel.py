@@ -203,6 +203,8 @@ def domain(size: int = 584, **fields: tuple[int, bytes]) -> bytes:
         "rtmr0": (328, b"\4" * 48),
         "report_data": (520, b"\3" * 64),
     }
+    if size > 584:
+        usual["tee_tcb_svn_2"] = (584, MODULE)
     return put(size, **{**usual, **fields})
 
 
@@ -328,6 +330,11 @@ def revoked(
     for extension in more:
         builder = builder.add_extension(extension, critical=True)
     return builder.sign(key(signer or by), SHA256())
+
+
+def der(one: x509.CertificateRevocationList) -> bytes:
+    """A list as it stands in a file."""
+    return one.public_bytes(Encoding.DER)
 
 
 def collateral(

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from enarx.errors import ParseError, UnavailableError
 from enarx.formats.evidence.cca import Evidence
 from enarx.formats.evidence.detect import detect
-from enarx.verify import Roots
+from enarx.verify import Roots, TrustAnchor
 from enarx.verify.cca import CHECKS, examine_cca, verify_cca
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from tests.forge import arm
 
-ROOTS = Roots(cca=(b"no key", arm.spki("platform")))
+ROOTS = Roots(cca=(TrustAnchor(b"no key"), TrustAnchor(arm.spki("platform"))))
 
 
 def examined(evidence: bytes | None = None, roots: Roots = ROOTS) -> Examination:
@@ -97,7 +97,7 @@ def test_the_hash_is_the_one_that_is_named() -> None:
 def test_a_platform_key_of_another_kind_signs_nothing() -> None:
     key = rsa.generate_private_key(65537, 2048).public_key()
     other = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert outcomes(examined(roots=Roots(cca=(other,))))["platform-signature"] == FAILED
+    assert outcomes(examined(roots=Roots(cca=(TrustAnchor(other),))))["platform-signature"] == FAILED
 
 
 def test_a_signature_of_another_curve_is_none() -> None:

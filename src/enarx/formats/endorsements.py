@@ -42,7 +42,10 @@ _DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a
 
 @record()
 class Given:
-    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER)."""
+    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER).
+
+    Both are data. No key is believed because it stands in a file: whom to believe the caller says.
+    """
 
     endorsements: tuple[bytes, ...] = ()
     keys: tuple[bytes, ...] = ()
@@ -66,6 +69,23 @@ def read(data: bytes) -> Given:
     except ParseError as e:
         said = f"neither DER, nor PEM, nor JSON; nor a table of certificates: {e.message}"
         raise ParseError("endorsement-form", said, what=WHAT, offset=e.offset) from e
+
+
+def read_anchors(data: bytes) -> Given:
+    """As `read`, of a file that names whom to believe: keys and certificates alone, DER, PEM or JWK. What others make up for
+    the verifier (bundles, collateral, certificate tables) is refused.
+    """
+    if len(data) > MAX_SIZE:
+        raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    bare = data.strip()
+    if (decoded := _from_base64(bare)) is not None:
+        bare = decoded
+    if bare[:1] == b"{" and isinstance(value := _object(bare), dict) and value.get("kty") == "EC":
+        return Given(keys=(_jwk(value),))
+    if b"-----BEGIN " in data or data[:1] == b"\x30" or bare[:1] == b"\x30":
+        return read(data)
+    raise ParseError("trust-anchor-form", "neither a key nor a certificate, as DER, PEM or JWK", what=WHAT)
 
 
 def _from_base64(data: bytes) -> bytes | None:
@@ -113,11 +133,15 @@ def _key(der: bytes) -> bytes:
     return der
 
 
-def _json(data: bytes) -> Given:
+def _object(data: bytes) -> object:
     try:
-        value = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise ParseError("endorsement-json", "not JSON", what=WHAT) from None
+
+
+def _json(data: bytes) -> Given:
+    value = _object(data)
     if isinstance(value, dict) and "tcb_info" in value:
         return Given(endorsements=(data,))
     if isinstance(value, dict) and isinstance(value.get("vcekCert"), str):

@@ -64,12 +64,19 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
     made = [_current(evidence, now), _fresh(evidence, report_data), *_fields(claims, policy, evidence.anchor)]
     checks = (*evidence.checks, *made)
-    return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast)
+    return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast, unused=evidence.unused)
 
 
 def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
     """The result for evidence that is held against no policy: authentic, and never trusted."""
-    return result(AUTHENTIC, evidence.claims.kind, evidence.checks, claims=evidence.claims, forecast=evidence.forecast)
+    return result(
+        AUTHENTIC,
+        evidence.claims.kind,
+        evidence.checks,
+        claims=evidence.claims,
+        forecast=evidence.forecast,
+        unused=evidence.unused,
+    )
 
 
 def unverified(examination: Examination, *, policy: AppraisalPolicy | None = None) -> AttestationResult:
@@ -81,7 +88,7 @@ def unverified(examination: Examination, *, policy: AppraisalPolicy | None = Non
         raise UsageError("examination", "evidence that is authentic has to be appraised")
     ids = check_ids(policy) if policy is not None else ()
     checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in ids))
-    return result(examination.status, examination.said.kind, checks)
+    return result(examination.status, examination.said.kind, checks, unused=examination.unused)
 
 
 def unread(kind: str, *, policy: AppraisalPolicy) -> AttestationResult:

@@ -20,6 +20,7 @@ from enarx.verify.result import (
     Check,
     Claims,
     Forecast,
+    Unused,
     make,
     outcomes_of,
     raise_for,
@@ -82,13 +83,23 @@ class Ledger:
         for id in self._ids[len(self._made) :]:
             self._note(id, NOT_REACHED, "what it rests on", "nothing", "")
 
-    def examination(self, said: Claims, *, forecast: tuple[Forecast, ...]) -> Examination:
+    def examination(
+        self, said: Claims, *, forecast: tuple[Forecast, ...], unused: tuple[Unused, ...] = ()
+    ) -> Examination:
         """What the checks came to, now that all are made."""
         if len(self._made) != len(self._ids):
             raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
         checks = tuple(self._made.values())
         status = _status(outcomes_of(checks))
-        return make(Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
+        return make(
+            Examination,
+            status=status,
+            said=said,
+            checks=checks,
+            anchor=self._anchor,
+            forecast=forecast,
+            unused=unused,
+        )
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
         made = len(self._made)
@@ -120,6 +131,7 @@ class Examination:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
@@ -128,7 +140,14 @@ class Examination:
         """The evidence as verified; VerificationError or UnavailableError if it is not."""
         if self.status != AUTHENTIC:
             raise_for(self.status, self.checks, None)
-        return make(VerifiedEvidence, claims=self.said, checks=self.checks, anchor=self.anchor, forecast=self.forecast)
+        return make(
+            VerifiedEvidence,
+            claims=self.said,
+            checks=self.checks,
+            anchor=self.anchor,
+            forecast=self.forecast,
+            unused=self.unused,
+        )
 
 
 @record()
@@ -139,6 +158,7 @@ class VerifiedEvidence:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("VerifiedEvidence is made by verifiers alone")

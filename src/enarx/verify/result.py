@@ -64,6 +64,11 @@ class Check(Made):
     __slots__ = ()
 
     @property
+    def code(self) -> str:
+        """A word for machines: of a failure whose value tells several apart that of the value, else the id."""
+        return getattr(self.found, "code", "") or self.id
+
+    @property
     def wanted(self) -> str:
         """What would have been right, in words."""
         return show(self.wants)
@@ -91,6 +96,13 @@ class Forecast(NamedTuple):
 
     id: str
     until: int | None
+    reason: str
+
+
+class Unused(NamedTuple):
+    """An endorsement that the verdict does not rest on, by its place among those given (from 0), and why."""
+
+    place: int
     reason: str
 
 
@@ -122,8 +134,8 @@ class Claims:
 class AttestationResult:
     """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
 
-    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such. It is
-    neither true nor false: ask `require_trusted`.
+    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such; `unused` are
+    the endorsements that were given for nothing. It is neither true nor false: ask `require_trusted`.
     """
 
     status: str
@@ -131,6 +143,7 @@ class AttestationResult:
     claims: Claims | None
     rows: tuple[Row, ...]
     forecast: tuple[Forecast, ...]
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("AttestationResult is made by appraisal alone")
@@ -161,7 +174,7 @@ class AttestationResult:
 
     def to_value(self) -> dict[str, Any]:
         """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
-        shown = ("status", "kind", "claims", "checks", "forecast", "expires")
+        shown = ("status", "kind", "claims", "checks", "forecast", "expires", "unused")
         return {name: plain(getattr(self, name)) for name in shown}
 
 
@@ -175,9 +188,10 @@ def result(
     *,
     claims: Claims | None = None,
     forecast: tuple[Forecast, ...] = (),
+    unused: tuple[Unused, ...] = (),
 ) -> AttestationResult:
     """For `enarx.verify` and its `appraise`."""
-    return make(AttestationResult, status=status, kind=kind, claims=claims, rows=rows, forecast=forecast)
+    return make(AttestationResult, status=status, kind=kind, claims=claims, rows=rows, forecast=forecast, unused=unused)
 
 
 def make(made_of: type[_T], **values: object) -> _T:
@@ -193,8 +207,8 @@ def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult
     against = [check for outcome in _AGAINST for check in checks if check.outcome == outcome]
     code, said, hint = "not-appraised", ": held against no policy", ""
     if against:
-        code, hint = against[0].id, against[0].hint
-        said = f": {code} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
+        code, hint = against[0].code, against[0].hint
+        said = f": {against[0].id} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
     more = sum(check.outcome == FAILED for check in against) - 1
     message = f"{status}{said}" + (f", and {more} more" if more > 0 else "")
     error: EnarxError
@@ -212,8 +226,10 @@ def plain(value: object) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Check):
-        return {name: getattr(value, name) for name in ("id", "outcome", "wanted", "got", "anchor", "where", "hint")}
-    if isinstance(value, Forecast):
+        return {
+            name: getattr(value, name) for name in ("id", "outcome", "code", "wanted", "got", "anchor", "where", "hint")
+        }
+    if isinstance(value, (Forecast, Unused)):
         return value._asdict()
     if isinstance(value, tuple):
         return [plain(item) for item in value]
