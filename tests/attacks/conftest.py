@@ -8,7 +8,10 @@ import pytest
 from enarx.tenant import delivering
 from tests.attacks.hostile import Scene
 from tests.attacks.hostile import scene as make
+from tests.attacks.proxy import Proxy
 from tests.attacks.real import Machine
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import Daemon
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +31,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     found = Machine(tmp_path / "machine")
     yield found
     found.close()
+
+
+@pytest.fixture
+def host(home: Path) -> Iterator[Proxy]:
+    """A hostile host with a real daemon behind it."""
+    daemon = Daemon(home).start()
+    proxy = Proxy(daemon)
+    yield proxy
+    proxy.close()
+    daemon.clean()
