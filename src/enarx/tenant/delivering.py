@@ -25,7 +25,7 @@ from enarx.tenant.package import Package
 PATIENCE = 60.0
 """Seconds without an answer of the Keep's own after which a delivery ends."""
 
-TRIES = 6
+TRIES = 8
 """Connections that may break one after the other, without a new confirmation between, before a delivery ends."""
 
 LONGEST_PAUSE = 5.0
