@@ -78,8 +78,9 @@ class Tenant:
         memory = built.manifest.config.limits.memory
         keep = self.client.launch(kind="process", package=None, memory=memory, disk=built.disk)
         link = self.client.link(keep)
-        session = admit(link, built, self.who, self.judge(built))
-        return keep, Run(link=link, session=session, write=write)
+        delivered = admit(link, built, self.who, self.judge(built))
+        run = Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, write=write)
+        return keep, run
 
     def remove(self, keep: str) -> None:
         self.client.call("DELETE", f"/v1/keeps/{keep}?force=true")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from enarx.tenant import delivering
 from tests.attacks.hostile import Scene
 from tests.attacks.hostile import scene as make
+from tests.attacks.proxy import Proxy
+from tests.attacks.real import Machine
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import Daemon
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +23,21 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     return make(tmp_path)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Hardware that launches real Keeps."""
+    found = Machine(tmp_path / "machine")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def host(home: Path) -> Iterator[Proxy]:
+    """A hostile host with a real daemon behind it."""
+    daemon = Daemon(home).start()
+    proxy = Proxy(daemon)
+    yield proxy
+    proxy.close()
+    daemon.clean()

@@ -72,11 +72,26 @@ def test_make_targets_that_the_readme_names() -> None:
 
 
 def test_states_of_the_specification_are_the_table() -> None:
-    from enarx.delivery.states import TABLE
+    from enarx.delivery.states import ACCEPTANCE, FINAL, LAST_CHUNK, TABLE
 
     text = (ROOT / "docs/spec/delivery.md").read_text()
     section = text[text.index("## States") :]
     written = set()
     for states, frames, _ in re.findall(r"^\| ([a-z, ]+) \| ([A-Z, ]+) \| ([^|]+) \|$", section, re.MULTILINE):
         written |= {(s.strip(), f.strip()) for s in states.split(",") for f in frames.split(",")}
-    assert written == {(state, frame.name) for state, frame in TABLE}
+    named = {LAST_CHUNK: "LAST CHUNK", ACCEPTANCE: "ACCEPTANCE", FINAL: "FINAL"}
+    assert written == {(state, named[e] if isinstance(e, str) else e.name) for state, e in TABLE}
+
+
+def test_bounds_of_frames_in_the_specification_are_the_programs() -> None:
+    from enarx.formats.wire import LARGEST
+
+    text = (ROOT / "docs/spec/delivery.md").read_text()
+    units = {"": 1, " KiB": 1 << 10, " KiB + 64": 1 << 10}
+    written = {
+        name: int(size) * units[unit] + 64 * ("64" in unit)
+        for name, size, unit in re.findall(
+            r"^\| \d+ \| ([A-Z]+) \| (?:tenant|Keep) \| .*? \| (\d+)( KiB(?: \+ 64)?|) \|$", text, re.MULTILINE
+        )
+    }
+    assert written == {kind.name: size for kind, size in LARGEST.items()}

@@ -94,17 +94,14 @@ class SimulatedJudge:
 
     def _root(self) -> bytes:
         path = os.path.join(state_dir(), "simulated", "root.pub") if self._local else self._root_file
-        try:
-            with open(path, encoding="ascii") as file:
-                return _hex(file.read(256).strip(), 32, path)
-        except (OSError, UnicodeDecodeError) as e:
-            raise UsageError(
-                "simulated-root", f"{path}: can not be read as a simulated root", hint="the host has it as root.pub"
-            ) from e
+        return _root_of(path)
 
 
 class PolicyJudge:
-    """Accepts evidence of any kind that a policy file accepts, with endorsements from files beside those that came along."""
+    """Accepts evidence of any kind that a policy file accepts, with endorsements from files beside those that came along.
+
+    `root_file` is the root to believe for a policy that accepts simulated evidence.
+    """
 
     def __init__(
         self,
@@ -112,6 +109,7 @@ class PolicyJudge:
         *,
         policy_file: str,
         endorsement_files: list[str],
+        root_file: str = "",
         explain: bool = False,
         now: int | None = None,
     ) -> None:
@@ -121,6 +119,7 @@ class PolicyJudge:
         self._package = package
         self._policy = read_policy(load(policy_file, MAX_POLICY).decode(errors="replace"), policy_file)
         self._given = endorsements(endorsement_files).endorsements
+        self._roots = Roots(simulated=(_root_of(root_file),)) if root_file else Roots()
         self._explain = explain
         self._now = now
         self.summary: dict[str, Any] | None = None
@@ -132,7 +131,7 @@ class PolicyJudge:
             claim.evidence,
             (*claim.endorsements, *self._given),
             policy=self._policy,
-            roots=Roots(),
+            roots=self._roots,
             report_data=claim.report_data,
             now=int(time.time()) if self._now is None else self._now,
         )
@@ -142,10 +141,10 @@ class PolicyJudge:
 
 def judge_of(options: argparse.Namespace, package: bytes, *, now: int | None = None) -> SimulatedJudge | PolicyJudge:
     """The judge that --simulated-root or --policy asks for; UsageError without one of them."""
-    if bool(options.simulated_root) == bool(options.policy):
+    if not options.simulated_root and not options.policy:
         raise UsageError(
             "judge",
-            "evidence is judged under a policy or a simulated root: wanted one of them",
+            "nothing says what evidence is acceptable",
             hint="--policy FILE [--endorsements FILE ...], or --simulated-root FILE [--measurement HEX]",
         )
     if options.policy:
@@ -155,6 +154,7 @@ def judge_of(options: argparse.Namespace, package: bytes, *, now: int | None = N
             package,
             policy_file=options.policy,
             endorsement_files=options.endorsements,
+            root_file=options.simulated_root,
             explain=options.explain,
             now=now,
         )
@@ -183,6 +183,17 @@ def show(result: AttestationResult, package: bytes, *, explain: bool) -> dict[st
             f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
         )
     return result.to_value()
+
+
+def _root_of(path: str) -> bytes:
+    """The public key in a simulated root's file."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return _hex(file.read(256).strip(), 32, path)
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            "simulated-root", f"{path}: cannot be read as a simulated root", hint="the host has it as root.pub"
+        ) from e
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

@@ -224,9 +224,8 @@ class Keeper:
             if isinstance(kind, ParseError):
                 raise kind
             if wanted is not FrameType.CHUNK or kind is not FrameType.DELIVERY:
-                self._protocol.conversation.step(kind)
                 said = f"{kind.name.lower()} instead of {wanted.name.lower()}"
-                raise DeliveryError("unexpected-message", said, state="")
+                raise DeliveryError("unexpected-message", said, state=self._protocol.conversation.state)
             self._frames.write(self._protocol.again(bytes(payload)))
 
     def _late(self, wanted: FrameType) -> DeliveryError:

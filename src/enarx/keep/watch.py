@@ -27,7 +27,7 @@ from enarx.delivery.session import (
     STOP,
     Status,
 )
-from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
+from enarx.errors import DeliveryError, EnarxError, ParseError
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, decode
 from enarx.keep import runner
@@ -190,10 +190,10 @@ class Watch:
         """The evidence is there, or never will be."""
         self._asked = False
         try:
-            evidence, endorsements = self._attester.answer()
-        except (UnavailableError, ParseError):
+            answer = self._protocol.evidence(self._attester.kind, *self._attester.answer())
+        except EnarxError:
             return  # who asked sees that no answer comes
-        self._frames.write(self._protocol.evidence(self._attester.kind, evidence, endorsements))
+        self._frames.write(answer)
 
     def _record(self, kind: int, offset: int, data: bytes) -> None:
         if kind == STOP:

@@ -25,13 +25,16 @@ from enarx.tenant.package import Package
 PATIENCE = 60.0
 """Seconds without an answer of the Keep's own after which a delivery ends."""
 
-TRIES = 6
+TRIES = 8
 """Connections that may break one after the other, without a new confirmation between, before a delivery ends."""
 
 LONGEST_PAUSE = 5.0
 """Seconds between two of these tries at most; the first follows after FIRST_PAUSE, and each waits twice as long."""
 
 FIRST_PAUSE = 0.1
+LEAVE = 10.0
+"""Seconds that a host has to answer for what it was sent, once the Keep has accepted it all the same."""
+
 AHEAD = 64
 """Frames that may be read ahead of the caller."""
 
@@ -91,10 +94,13 @@ class Mail:
         threading.Thread(target=self._read, args=(self.next,), daemon=True, name="enarx-mail").start()
 
     def take(self, deadline: float) -> Frame | _Broken | None:
-        """The next event, or None at the deadline (of the monotonic clock)."""
+        """The next event, or None at the deadline (of the monotonic clock), also where events come without end."""
+        left = deadline - time.monotonic()
         try:
-            event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
+            event = self.events.get(timeout=left) if left > 0 else None
         except queue.Empty:
+            event = None
+        if event is None:
             return None
         if not isinstance(event, _Broken):
             self.next = event[0] + 1
@@ -244,7 +250,7 @@ class _Delivery:
         with self._lock:
             record = self._admission.outcome(opener, payload)
         self._mail.over = True
-        self._sender.join(self._patience)
+        self._sender.join(min(self._patience, LEAVE))
         if record.status is None:
             return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
         return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
@@ -256,8 +262,8 @@ class _Delivery:
         if event.error is None:
             raise UnavailableError(
                 "keep-lost",
-                "lost, unproven: the Keep is gone, and has not accepted the package",
-                hint="nothing has run; the host's log may say why",
+                "lost, unproven: the Keep is gone, and no acceptance of the package came from it",
+                hint="the host's log may say why",
             )
         self._broken += 1
         if not isinstance(event.error, UnavailableError) or self._broken > TRIES:

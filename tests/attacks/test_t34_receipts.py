@@ -1,0 +1,178 @@
+"""T34: a receipt is put together of parts that do not belong together, or shown beside other output."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from enarx.delivery.messages import Attestation, Challenge
+from enarx.delivery.receipt import Receipt
+from enarx.delivery.session import STDERR, STDOUT
+from enarx.errors import AppraisalError, EnarxError, VerificationError
+from enarx.formats.evidence.simulated import Evidence as SimulatedEvidence
+from enarx.record import names, replace
+from enarx.tenant.deploy import Claim
+from tests.attacks.real import Machine, finish
+from tests.e2e.harness import enarx, run
+from tests.programs import module
+
+POLICY = """kind = "simulated"
+measurement = "{}"
+host_data = {{ unchecked = "the report data binds the package" }}
+debug = false
+svn = {{ unchecked = "simulated hardware has one version" }}
+chip_id = {{ unchecked = "simulated hardware is known by its root" }}
+"""
+PARTS = names(Receipt)
+
+
+def believed(machine: Machine, built, receipt: Receipt, stdout: bytes = b"out\n", stderr: bytes = b"err\n") -> None:  # type: ignore[no-untyped-def]
+    """As `enarx result verify`: every step, or an error."""
+    receipt = Receipt.from_bytes(receipt.to_bytes())
+    attested = Attestation.from_bytes(receipt.attestation)
+    machine.judge(built)(
+        Claim(
+            kind=attested.kind,
+            evidence=attested.evidence,
+            endorsements=attested.endorsements,
+            report_data=receipt.report_data,
+        )
+    )
+    final = receipt.verify()
+    receipt.verify_output(final, STDOUT, [stdout])
+    receipt.verify_output(final, STDERR, [stderr])
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """Hardware, a package, and the receipts of two runs of it; and of a run of another package of the same owner."""
+    machine = Machine(tmp_path_factory.mktemp("machine") / "machine")
+    built, other = machine.package("both"), machine.package("hello")
+    receipts = []
+    for package in (built, built, other):
+        wire = machine.keep()
+        result, _ = finish(wire, machine.deliver(wire, package))
+        receipts.append(result.receipt)
+    yield machine, built, receipts
+    machine.close()
+
+
+def test_true_receipts_are_believed(two) -> None:  # type: ignore[no-untyped-def]
+    machine, built, (one, other, _) = two
+    believed(machine, built, one)
+    believed(machine, built, other)
+    assert one != other
+
+
+@pytest.mark.parametrize("other", [1, 2], ids=["of another run", "of another package"])
+@pytest.mark.parametrize(
+    "parts", [parts for n in range(1, len(PARTS)) for parts in itertools.combinations(PARTS, n)], ids=", ".join
+)
+def test_swapped_parts(two, parts: tuple[str, ...], other: int) -> None:  # type: ignore[no-untyped-def]
+    machine, built, receipts = two
+    swapped = replace(receipts[0], **{name: getattr(receipts[other], name) for name in parts})
+    if swapped in receipts:
+        return  # what the runs have in common
+    with pytest.raises((VerificationError, AppraisalError)):
+        believed(machine, built, swapped)
+
+
+def test_a_challenge_of_somebody_who_is_no_owner(two) -> None:  # type: ignore[no-untyped-def]
+    machine, built, (one, _, _) = two
+    challenge = replace(Challenge.from_bytes(one.challenge), verifier=bytes(32))
+    with pytest.raises(AppraisalError):
+        believed(machine, built, replace(one, challenge=challenge.to_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr"),
+    [(b"out", b"err\n"), (b"out\n\n", b"err\n"), (b"err\n", b"out\n"), (b"out!", b"err\n"), (b"", b"err\n")],
+)
+def test_other_output(two, stdout: bytes, stderr: bytes) -> None:  # type: ignore[no-untyped-def]
+    machine, built, (one, _, _) = two
+    with pytest.raises(VerificationError, check=lambda e: e.code == "receipt-output"):
+        believed(machine, built, one, stdout, stderr)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_any_bit(two, seed: int) -> None:  # type: ignore[no-untyped-def]
+    import random
+
+    machine, built, (one, _, _) = two
+    data = bytearray(one.to_bytes())
+    at = random.Random(seed).randrange(8 * len(data))
+    data[at // 8] ^= 1 << at % 8
+    with pytest.raises(EnarxError):
+        believed(machine, built, Receipt.from_bytes(bytes(data)))
+
+
+def test_the_command(home: Path) -> None:
+    """From the run to a third party who has the receipt, the output, and a root of his own choice."""
+    (home / "both.wasm").write_bytes(module("both"))
+    found = run(home, "--receipt", home / "receipt", home / "both.wasm")
+    assert found.returncode == 0
+    (home / "out").write_bytes(found.stdout)
+    (home / "err").write_bytes(b"err\n")
+    root = home / "state" / "enarx" / "simulated" / "root.pub"
+    judge = ("--simulated-root", root)
+    receipt = Receipt.from_bytes((home / "receipt").read_bytes())
+
+    def verified(*options: str | Path, path: Path = home / "receipt"):  # type: ignore[no-untyped-def]
+        return enarx(home, "result", "verify", path, *options)
+
+    good = verified("--stdout", home / "out", "--stderr", home / "err", "--package", receipt.package.hex(), *judge)
+    assert good.returncode == 0, good.stderr
+    assert b"stdout: 4 bytes, verified" in good.stdout
+    assert b"not checked" in verified(*judge).stdout
+    assert verified("--json", *judge).stdout.startswith(b"{")
+    refused = {
+        "other output": verified("--stdout", home / "err", *judge),
+        "another package": verified("--package", "00" * 32, *judge),
+        "another image": verified("--measurement", "ab" * 48, *judge),
+        "another time": verified("--at", "2001-01-01T00:00:00Z", *judge),
+    }
+    for what, answer in refused.items():
+        assert answer.returncode == 126, (what, answer.stderr)
+        assert answer.stderr.count(b"error:") == 1
+    (home / "other.pub").write_text("00" * 32)
+    assert verified("--simulated-root", home / "other.pub").returncode == 126
+    for bad in (b"", b"\xa0", os.urandom(1000), (home / "receipt").read_bytes()[:-1], b"\x81" * 100_000):
+        (home / "bad").write_bytes(bad)
+        answer = verified(*judge, path=home / "bad")
+        assert answer.returncode == 126, answer.stderr
+        assert b"error: receipt" in answer.stderr
+    for usage in (
+        (),
+        (*judge, "--endorsements", home / "out"),
+        ("--policy", home / "none"),
+        (*judge, "--stdout", home / "none"),
+    ):
+        assert verified(*usage).returncode == 125, usage
+
+
+def test_a_policy_judges_a_receipt_too(home: Path) -> None:
+    """A policy for hardware accepts nothing simulated."""
+    (home / "both.wasm").write_bytes(module("both"))
+    assert run(home, "--receipt", home / "receipt", home / "both.wasm").returncode == 0
+    assert enarx(home, "policy", "init", "--kind", "snp", "--measurement", "ab" * 48, home / "snp.toml").returncode == 0
+    found = enarx(home, "result", "verify", home / "receipt", "--policy", home / "snp.toml")
+    assert found.returncode == 126
+    assert b"attestation: refused (simulated)" in found.stderr
+    policy = home / "simulated.toml"
+    receipt = Receipt.from_bytes((home / "receipt").read_bytes())
+    measurement = SimulatedEvidence.from_bytes(Attestation.from_bytes(receipt.attestation).evidence).measurement
+    for measured, code in ((measurement.hex(), 0), ("ab" * 48, 126)):
+        policy.write_text(POLICY.format(measured))
+        root = ("--simulated-root", home / "state" / "enarx" / "simulated" / "root.pub")
+        found = enarx(home, "result", "verify", home / "receipt", "--policy", policy, *root)
+        assert found.returncode == code, found.stderr
+    assert enarx(home, "result", "verify", home / "receipt", "--policy", policy).returncode == 126, "no root, no trust"
+
+
+def test_a_receipt_that_cannot_be_written_is_said_before_anything_runs(home: Path) -> None:
+    (home / "both.wasm").write_bytes(module("both"))
+    found = run(home, "--receipt", home, home / "both.wasm")
+    assert (found.returncode, found.stdout) == (125, b"")

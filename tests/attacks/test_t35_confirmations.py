@@ -1,0 +1,54 @@
+"""T35: the host invents confirmations, so that a tenant believes that chunks arrived, or resumes beyond what did."""
+
+from __future__ import annotations
+
+import pytest
+
+from enarx.delivery.stream import NUMBER
+from enarx.errors import DeliveryError
+from enarx.formats.wire import FrameType
+from tests.attacks.hostile import HostileLink, Scene
+
+FORGERIES = {
+    "another number": lambda p: NUMBER.pack(2) + p[4:],
+    "a number over all": lambda p: NUMBER.pack((1 << 32) - 1) + p[4:],
+    "another tag": lambda p: p[:-1] + bytes([p[-1] ^ 1]),
+    "no tag": lambda p: p[:4],
+    "nothing": lambda p: b"",
+    "more": lambda p: p + b"\0",
+}
+
+
+def confirming(forge):  # type: ignore[no-untyped-def]
+    def mangle(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        return [(kind, forge(payload) if kind is FrameType.RECEIVED else payload)]
+
+    return mangle
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forged(scene: Scene, name: str) -> None:
+    scene.refused(
+        HostileLink(scene.keep(), to_tenant=confirming(FORGERIES[name])), DeliveryError, "confirmation-broken"
+    )
+    assert scene.output == []
+
+
+def test_of_another_delivery(scene: Scene) -> None:
+    old: list[bytes] = []
+    scene.play(HostileLink(scene.keep(), to_tenant=confirming(lambda p: (old.append(p), p)[1])))
+    scene.output.clear()
+    link = HostileLink(scene.keep(), to_tenant=confirming(lambda _: old[0]))
+    scene.refused(link, DeliveryError, "confirmation-broken")
+
+
+def test_repeated_and_reordered_ones_take_nothing_back(scene: Scene) -> None:
+    seen: list[bytes] = []
+
+    def again(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        if kind is not FrameType.RECEIVED:
+            return [(kind, payload)]
+        seen.append(payload)
+        return [(kind, old) for old in reversed(seen)]
+
+    assert scene.play(HostileLink(scene.keep(), to_tenant=again)).status.code == 7
