@@ -37,6 +37,10 @@ WALL_FACTOR = 2
 """The compiler's wall clock against its processor time: a busy machine may halve its speed before it is ended."""
 
 
+OWN_FILES = 3 + 16
+"""Descriptors of the runner beside those of `limits.open_files`: stdio, orders, and what wasmtime opens for polling."""
+
+
 def compile_allowance(module_size: int) -> int:
     """Bytes that the compiler may take where `limits.compile` is not given."""
     return COMPILE_BASE + COMPILE_FACTOR * module_size

@@ -22,11 +22,8 @@ from enarx.record import record
 
 MAX_RESULT = 64 << 10
 SIZE = 4
-OWN_FILES = 16
-"""Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
-
-MAX_FILES = (1 << 16) + 3 + OWN_FILES
-"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, stdio, and the runner's own."""
+MAX_FILES = (1 << 16) + bounds.OWN_FILES
+"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, and the runner's own."""
 
 MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 
@@ -41,11 +38,6 @@ class Handle:
     stdin: int
     stdout: int
     stderr: int
-
-
-def files_for(open_files: int) -> int:
-    """The limit on descriptors of a runner whose guest may have `open_files`."""
-    return open_files + 3 + OWN_FILES
 
 
 def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
@@ -132,7 +124,7 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
     except EnarxError as e:
         return {"cause": "failed", "message": e.message}
     except MemoryError:
-        return {"cause": "memory", "message": "the runner had no memory left to load the module"}
+        return {"cause": "memory", "message": "the runner was refused more memory"}
 
 
 def _load(stage: guest.Stage, code_in: int, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
@@ -159,7 +151,7 @@ def _read(fd: int, size: int) -> bytes:
 
 def _limit(order: dict[str, Any]) -> None:
     """The guest's descriptors, and the memory of this process: the Keep's bound may not be this process's alone."""
-    files, data = files_for(order["open_files"]), order["data"]
+    files, data = order["open_files"] + bounds.OWN_FILES, order["data"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 

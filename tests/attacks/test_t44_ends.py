@@ -1,0 +1,80 @@
+"""T44: a workload whose end is taken for something else than it is."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from enarx.formats import bounds
+from tests import bombs
+from tests.e2e import harness
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import ENARX, Daemon, environment, run
+from tests.programs import module
+
+
+def write(home: Path, wasm: bytes, limits: str = "") -> Path:
+    (home / "Enarx.toml").write_text(limits)
+    (home / "end.wasm").write_bytes(wasm)
+    return home / "end.wasm"
+
+
+def test_t44_an_endless_start_function_is_out_of_time(home: Path) -> None:
+    found = run(home, write(home, bombs.endless_start(), 'limits.time = "500ms"'))
+    assert (found.returncode, b"time limit" in found.stderr) == (124, True)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("(call $exit (i32.const 7))", 7, b""),
+        ("(call $exit (i32.const 0))", 0, b""),
+        ("unreachable", 134, b"the workload trapped: wasm `unreachable` instruction executed"),
+        ("(drop (i32.load (i32.const 65536)))", 134, b"the workload trapped: out of bounds memory access"),
+    ],
+)
+def test_t44_a_start_function_ends_a_run_as_any_other_does(home: Path, how: str, code: int, said: bytes) -> None:
+    found = run(home, write(home, bombs.ending_start(how)))
+    assert found.returncode == code
+    assert said in found.stderr
+
+
+def limited(home: Path, files: int, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """A local run on a machine whose hard limit on descriptors is `files`."""
+    return subprocess.run(
+        [*ENARX, "run", "--simulate", *map(str, arguments)],
+        env=environment(home),
+        capture_output=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
+    )
+
+
+def test_t44_more_files_than_the_machine_gives_is_usage(home: Path) -> None:
+    path = write(home, module("hello"), "limits.open_files = 1000")
+    found = limited(home, 1000, path)
+    assert found.returncode == 125
+    assert b"limits.open_files is 1000, this machine's hard limit leaves 981" in found.stderr
+    write(home, module("hello"), "limits.open_files = 981")
+    assert limited(home, 1000, path).returncode == 0
+
+
+def test_t44_on_a_host_it_is_a_named_refusal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(home, module("hello"), "limits.open_files = 65536")
+    daemon = Daemon(home)
+    with monkeypatch.context() as change:
+        change.setattr(harness, "ENARX", ["prlimit", "--nofile=1024:1024", *ENARX])
+        daemon.start()
+    try:
+        found = daemon.deploy(path)
+        assert found.returncode == 126
+        assert b"open-files: limits.open_files is 65536, this host's hard limit leaves 1005" in found.stderr
+    finally:
+        daemon.clean()
+
+
+def test_t44_the_most_that_can_be_asked_for(home: Path) -> None:
+    most = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - bounds.OWN_FILES)
+    assert run(home, write(home, module("hello"), f"limits.open_files = {most}")).returncode == 0
