@@ -10,9 +10,10 @@ import pytest
 
 from enarx.formats import bounds
 from tests import bombs
+from tests.attacks.escaped import Tree
 from tests.e2e import harness
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
-from tests.e2e.harness import ENARX, Daemon, environment, run
+from tests.e2e.harness import ENARX, Daemon, environment, run, until
 from tests.programs import module
 
 
@@ -78,3 +79,27 @@ def test_t44_on_a_host_it_is_a_named_refusal(home: Path, monkeypatch: pytest.Mon
 def test_t44_the_most_that_can_be_asked_for(home: Path) -> None:
     most = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - bounds.OWN_FILES)
     assert run(home, write(home, module("hello"), f"limits.open_files = {most}")).returncode == 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Path, when: str) -> None:
+    """Before it has forked a Keep, or with one that nobody knows of: that ends without having read anything."""
+    launch = "        answer, pidfds = _launch(link, _map(order), fds)\n"
+    dies = f"        if not os.path.exists('{home}/died'): os._exit(os.mkdir('{home}/died') or 1)\n"
+    change = ("keep/zygote.py", launch, dies + launch if when == "before" else launch + dies)
+    tree = Tree(home, change, taken_over=False)
+    (home / "hello.wasm").write_bytes(module("hello"))
+    found = tree.run("", module=home / "hello.wasm")
+    assert (found.returncode, found.stdout) == (0, b"hello\n"), found.stderr
+    assert (home / "died").exists()
+    until(lambda: not any(str(home).encode() in line for line in command_lines()), "everything to be gone")
+
+
+def command_lines() -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found
