@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from enarx.formats import bounds
-from tests.attacks.escaped import Peak, Tree
+from enarx.host import cgroups
+from tests.attacks.escaped import Peak, Tree, memory_base
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.harness import Daemon, enarx, until
+from tests.programs import module
 
 SMALL = 'memory = "64MiB"\ncompile = "64MiB"\ndisk = "1MiB"'
 HOG = "held = []\nwhile True: held.append(bytes(1 << 24))"
@@ -91,3 +96,47 @@ os.write(1, repr(found).replace("'", '"').encode())
     denied = {"shared": "EPERM", "growing": "EPERM", "code": "EACCES", "prlimit64": "EPERM"}
     denied |= {name: "EINVAL" for name in found if name.startswith("F_") and name != "F_GETFL"}
     assert found == {name: denied.get(name, "ENOSYS") for name in found} | {"private": "done", "F_GETFL": "done"}
+
+
+def test_t42_a_hosts_keep_is_bounded_and_its_cgroup_goes_with_it(home: Path) -> None:
+    base = memory_base()
+    path = home / "sleep.wasm"
+    path.write_bytes(module("sleep"))
+    daemon = Daemon(home).start()
+    try:
+        keep = daemon.deploy("--detach", path).stdout.decode().strip()
+        info = json.loads(daemon.keep("inspect", keep).stdout)
+        (group,) = base.glob(f"enarx-*-{keep}")
+        limit = int((group / "memory.limit_in_bytes").read_text())
+        assert info["bound"] == {"by": "cgroup v1", "memory": limit}
+        assert limit > bounds.keep_memory(memory=1 << 30, compile=0, disk=0)
+        assert len((group / "cgroup.procs").read_text().split()) >= 2
+        daemon.keep("rm", keep, "--force")
+        until(lambda: not list(base.glob(f"enarx-*-{keep}")), "the cgroup to be gone")
+    finally:
+        daemon.clean()
+
+
+def test_t42_what_a_killed_supervisor_leaves_is_removed_at_the_next_start(home: Path) -> None:
+    base = memory_base()
+    path = home / "sleep.wasm"
+    path.write_bytes(module("sleep"))
+    daemon = Daemon(home).start()
+    try:
+        keep = daemon.deploy("--detach", path).stdout.decode().strip()
+        info = json.loads(daemon.keep("inspect", keep).stdout)
+        os.kill(info["pid"], signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{info['keep_pid']}").exists(), "the Keep to end")
+        assert list(base.glob(f"enarx-*-{keep}"))
+        daemon.end()
+        daemon.start()
+        until(lambda: not list(base.glob(f"enarx-*-{keep}")), "the cgroup to be gone")
+    finally:
+        daemon.clean()
+
+
+def test_t42_the_platform_says_what_bounds_a_keep(home: Path) -> None:
+    found = json.loads(enarx(home, "platform", "--json").stdout)["bound"]
+    assert found["by"] in (cgroups.V2, cgroups.V1, cgroups.RLIMITS)
+    assert bool(found["remedy"]) is (found["by"] == cgroups.RLIMITS)
+    assert f"memory of a Keep is bounded by: {found['by']}" in enarx(home, "platform").stdout.decode()

@@ -6,7 +6,6 @@ import argparse
 
 from enarx.cli import attestation, console, local_host, session, workload
 from enarx.errors import BackendError, UsageError
-from enarx.formats.bounds import OWN_FILES
 from enarx.tenant.deploy import Run, admit
 from enarx.tenant.link import LocalLink
 
@@ -57,9 +56,8 @@ def _simulated(options: argparse.Namespace) -> int:
 
 def _require_files(open_files: int) -> None:
     """The Keep would refuse it: here the machine is the same, and nothing has to be delivered to know."""
-    import resource
+    from enarx.host import descriptors
 
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard != resource.RLIM_INFINITY and open_files + OWN_FILES > hard:
-        said = f"limits.open_files is {open_files}, this machine's hard limit leaves {hard - OWN_FILES}"
+    if open_files > descriptors.most():
+        said = f"limits.open_files is {open_files}, this machine's hard limit leaves {descriptors.most()}"
         raise UsageError("open-files", said, hint="raise it (ulimit -Hn), or lower open_files")
