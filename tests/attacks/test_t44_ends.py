@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import subprocess
 from pathlib import Path
 
@@ -93,6 +94,29 @@ def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Pa
     assert (found.returncode, found.stdout) == (0, b"hello\n"), found.stderr
     assert (home / "died").exists()
     until(lambda: not any(str(home).encode() in line for line in command_lines()), "everything to be gone")
+
+
+def test_t44_a_package_that_is_too_much_for_the_keeper_is_refused(home: Path) -> None:
+    limit = ("keep/keeper.py", "    resource.setrlimit(resource.RLIMIT_DATA, (own, own))", SMALL)
+    tree = Tree(home, limit, taken_over=False)
+    padding = bombs.section(0, b"\1x" + bytes(64 << 20))
+    found = tree.run("", 'compile = "8GiB"', write(home, module("hello") + padding))
+    assert found.returncode == 126
+    assert b"the Keep refused the package: keeper-memory: " in found.stderr
+
+
+SMALL = "    resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, 64 << 20))"
+
+
+def test_t44_a_command_that_ignores_its_children(home: Path) -> None:
+    path = write(home, module("exit31"))
+    found = subprocess.run(
+        [*ENARX, "run", "--simulate", str(path)],
+        env=environment(home),
+        capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert (found.returncode, b"fault of the program" in found.stderr) == (31, False)
 
 
 def command_lines() -> list[bytes]:

@@ -100,6 +100,10 @@ class Keeper:
         except EnarxError as e:
             self._refuse(e)
             return
+        except MemoryError:
+            said = "taking the package in needs more memory than the host gives: raise limits.compile or limits.disk"
+            self._refuse(DeliveryError("keeper-memory", said, state="receiving"))
+            return
         order = self._order(manifest.config, storage)
         watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order)
         watch.run()
