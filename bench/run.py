@@ -61,7 +61,7 @@ def paired(runs: int, ours: Callable[[int], float], peer: Callable[[int], float]
 
 def main() -> int:
     """Run what is named, or all."""
-    from bench import attestation, cold, memory, sealing, steady, warm
+    from bench import attestation, bombs, cold, memory, sealing, steady, warm
 
     benches: dict[str, Callable[[int, Path], list[Finding]]] = {
         "cold": cold.run,
@@ -69,6 +69,7 @@ def main() -> int:
         "steady": steady.run,
         "sealing": sealing.run,
         "memory": memory.run,
+        "bombs": bombs.run,
         "attestation": attestation.run,
     }
     arguments = sys.argv[1:]

@@ -309,3 +309,32 @@ def test_a_state_directory_that_can_not_be_is_said(code: Path, start: Start, tmp
     answer = start(code).launch()
     assert answer["code"] == "hardware-failed"
     assert str(tmp_path / "state") in answer["message"]
+
+
+def test_it_waits_for_its_zygotes_whoever_started_it(code: Path, start: Start) -> None:
+    """Where children are ignored, the number of one that ended may be another process's when it is killed."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        machine = start(code)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    machine.keep()
+    status = dict(
+        line.split(":\t") for line in Path(f"/proc/{machine.pid}/status").read_text().splitlines() if "\t" in line
+    )
+    assert int(status["SigIgn"], 16) >> (signal.SIGCHLD - 1) & 1 == 0
+
+
+def test_a_zygote_that_dies_over_a_launch_costs_no_launch(machine: Machine, tmp_path: Path) -> None:
+    before = machine.keep(b"\1" * 32)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(20)
+    with theirs:
+        order = launch_order("die-once", str(tmp_path / "died"), host_data=b"\2" * 32)
+        answer, (pidfd,) = machine.order(order, [theirs.fileno()])
+    assert answer["ok"], answer
+    assert (tmp_path / "died").exists()
+    keep = Puppet(ours, answer["pid"], pidfd)
+    assert attested(machine, keep).host_data == b"\2" * 32
+    assert attested(machine, before).host_data == b"\1" * 32
+    keep.end()

@@ -23,6 +23,9 @@ def main() -> None:
         match order["skip_layers"]:
             case ["die"]:
                 os._exit(1)
+            case ["die-once", path] if not os.path.exists(path):
+                os.close(os.open(path, os.O_CREAT))
+                os._exit(1)
             case ["sleep"]:
                 time.sleep(1000)
             case ["garbage"]:

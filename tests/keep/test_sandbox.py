@@ -151,11 +151,19 @@ def test_dangerous_calls_kill() -> None:
 @pytest.mark.parametrize("profile", ["keeper-boot", "keeper", "compiler", "runner"])
 def test_harmless_calls_are_refused_gently(profile: str) -> None:
     found = scenario("gentle", USERS[-1])[profile]
+    uncounted = "EPERM" if profile in ("compiler", "runner") else "done"
     may_make_code = profile in ("keeper-boot", "runner")
     assert found["calls"]["result"] == {
         "unknown": "ENOSYS",
         "terminal": "ENOTTY",
         "limits-of-others": "EPERM",
+        "signal-owner": "EINVAL",
+        "pipe-size": "EINVAL",
+        "memfd": "ENOSYS",
+        "send-descriptors": "ENOSYS",
+        "timer": "ENOSYS",
+        "shared": uncounted,
+        "growing": uncounted,
         "seccomp-off": "EPERM",
         "clone3": "ENOSYS",
         "open": {"keeper-boot": "done", "compiler": "ENOSYS"}.get(profile, "EACCES"),
@@ -185,7 +193,7 @@ def test_numbers_are_those_of_the_headers() -> None:
     generic["newfstatat"] = generic["fstatat"]
     table = syscalls.numbers("aarch64")
     assert {name: number for name, number in table.items() if generic.get(name, number) != number} == {}
-    assert sum(name in generic for name in table) > 200
+    assert sum(name in generic for name in table) > 150
 
 
 def test_numbers_of_this_machine_are_those_of_the_headers() -> None:
@@ -195,7 +203,7 @@ def test_numbers_of_this_machine_are_those_of_the_headers() -> None:
     known = {x: int(n) for x, n in re.findall(r"#define __NR_(\w+)\s+(\d+)", header.read_text(encoding="ascii"))}
     table = syscalls.numbers("x86_64")
     assert {name: number for name, number in table.items() if known.get(name, number) != number} == {}
-    assert sum(name in known for name in table) > 200
+    assert sum(name in known for name in table) > 150
 
 
 def test_a_filter_is_eight_bytes_an_instruction() -> None:

@@ -33,8 +33,12 @@ CPU_BASE = 60
 CPU_PER_MIB = 16
 """Seconds of processor time for a module. Measured: 3 a MiB at most; a slow core may take four times as long."""
 
-WALL_FACTOR = 2
-"""The compiler's wall clock against its processor time: a busy machine may halve its speed before it is ended."""
+WALL_FACTOR = 5
+"""The compiler's wall clock against its processor time: a machine may be that busy, and is not to be waited for longer."""
+
+
+OWN_FILES = 3 + 16
+"""Descriptors of the runner beside those of `limits.open_files`: stdio, orders, and what wasmtime opens for polling."""
 
 
 def compile_allowance(module_size: int) -> int:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
+from enarx.host import cgroups
 from enarx.host.hardware import Hardware
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any
-
-    from enarx.host.cgroups import Place
 
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
@@ -27,18 +26,17 @@ def main() -> None:
     """Start the hardware before anything more is loaded; then serve one Keep, and leave nothing."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     os.chdir("/")
+    place = cgroups.find("run", (os.getpid(), os.getppid()))  # before there are more processes that could be in the way
     hardware = Hardware(paths, state=options["--state"], cache=options["--cache"])
     import json
     import signal
 
-    from enarx.host import cgroups
     from enarx.host.files import erase
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
         order = _read_order()
         if order:
-            place = cgroups.find("run", (os.getpid(), os.getppid(), hardware.pid))
             place.clear(lambda name: os.path.exists(f"/proc/{name.partition('-')[0]}"))
             _bounded(hardware, place, json.loads(order), options["--directory"])
     finally:
@@ -57,7 +55,7 @@ def _read_order() -> bytes:
     return data
 
 
-def _bounded(hardware: Hardware, place: Place, order: dict[str, Any], directory: str) -> None:
+def _bounded(hardware: Hardware, place: cgroups.Place, order: dict[str, Any], directory: str) -> None:
     """Serve it in a cgroup of its own."""
     import socket
 

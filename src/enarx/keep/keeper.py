@@ -103,6 +103,10 @@ class Keeper:
         except EnarxError as e:
             self._refuse(e)
             return
+        except MemoryError:
+            said = "taking the package in needs more memory than the host gives: raise limits.compile or limits.disk"
+            self._refuse(DeliveryError("keeper-memory", said, state="receiving"))
+            return
         order = self._order(manifest.config, storage)
         watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order, self._attester)
         watch.run()
@@ -130,9 +134,8 @@ class Keeper:
     def _require_files(self, open_files: int) -> None:
         """What this machine's hard limit allows is known before anything of the workload is here."""
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        if runner.files_for(open_files) > hard:
-            most = hard - runner.files_for(0)
-            said = f"limits.open_files is {open_files}, this host's hard limit leaves {most}"
+        if open_files + bounds.OWN_FILES > hard:
+            said = f"limits.open_files is {open_files}, this host's hard limit leaves {hard - bounds.OWN_FILES}"
             raise UsageError("open-files", said, hint="raise the host's limit on open files, or lower open_files")
 
     def _receive(self, manifest: Manifest) -> Storage:

@@ -21,12 +21,13 @@ from enarx.keep.children import Child
 from enarx.record import record
 
 MAX_RESULT = 64 << 10
-SIZE = 4
-OWN_FILES = 16
-"""Descriptors that the runner may have of its own: the order socket, and what wasmtime opens for polling."""
+LOADED = b"\0"
+"""Before the result, which never begins so: the code is here, and the run begins."""
 
-MAX_FILES = (1 << 16) + 3 + OWN_FILES
-"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, stdio, and the runner's own."""
+NO_CODE = "the compiler ended without a result"
+SIZE = 4
+MAX_FILES = (1 << 16) + bounds.OWN_FILES
+"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, and the runner's own."""
 
 MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 
@@ -41,11 +42,6 @@ class Handle:
     stdin: int
     stdout: int
     stderr: int
-
-
-def files_for(open_files: int) -> int:
-    """The limit on descriptors of a runner whose guest may have `open_files`."""
-    return open_files + 3 + OWN_FILES
 
 
 def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
@@ -122,28 +118,33 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
         order = _receive(orders)
         if order["fuel"] is not None:
             stage = guest.Stage(fuel=True)
-        loaded = _load(stage, code_in, skip)
+        _limit(order)
+        loaded = _load(stage, code_in, orders, skip)
         if isinstance(loaded, dict):
             return loaded
-        _limit(order)
         start = time.monotonic()
         result = loaded.run(_order(order))
         return {**result, "milliseconds": guest.milliseconds_since(start)}
     except EnarxError as e:
         return {"cause": "failed", "message": e.message}
     except MemoryError:
-        return {"cause": "memory", "message": "the runner had no memory left to load the module"}
+        return {"cause": "memory", "message": "the runner was refused more memory"}
 
 
-def _load(stage: guest.Stage, code_in: int, skip: frozenset[str]) -> guest.Guest | dict[str, Any]:
+def _load(
+    stage: guest.Stage, code_in: int, orders: socket.socket, skip: frozenset[str]
+) -> guest.Guest | dict[str, Any]:
+    """Nothing of the workload runs here before the compiler has let go of the pipe, and the keeper has been told."""
     header = _read(code_in, 1 + compiler.SIZE)
     verdict, size = header[:1], int.from_bytes(header[1:], "big")
     code = _read(code_in, size)
+    trailing = os.read(code_in, 1)
     os.close(code_in)
-    if not verdict or len(code) < size:
-        return {"cause": "failed", "message": "the compiler ended without a result"}  # the keeper knows why
+    if not verdict or len(code) < size or trailing:
+        return {"cause": "failed", "message": NO_CODE}  # the keeper knows why
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
+    orders.sendall(LOADED)
     loaded = guest.Guest(stage, code)
     sandbox.forbid_new_code(skip=skip)
     return loaded
@@ -159,7 +160,7 @@ def _read(fd: int, size: int) -> bytes:
 
 def _limit(order: dict[str, Any]) -> None:
     """The guest's descriptors, and the memory of this process: the Keep's bound may not be this process's alone."""
-    files, data = files_for(order["open_files"]), order["data"]
+    files, data = order["open_files"] + bounds.OWN_FILES, order["data"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 

@@ -2,7 +2,7 @@
 
 Nothing in it blocks, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit from
 being held or the end from being sealed. It goes by processes and deadlines, never by descriptors: what the runner closes,
-or leaves open with others, changes nothing. Compiling has a deadline of its own; the run's begins where the compiler ends.
+or leaves open with others, changes nothing. Compiling has a deadline of its own; the run's begins where its code is there.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Watch:
         self._killed: Status | None = None
         self._open = {handle.stdout: self._kinds[1], handle.stderr: self._kinds[2]}
         self._orders_open = True
+        self._loaded = False
 
     def run(self) -> None:
         """Start the guest, serve it to its end, seal how it ended."""
@@ -125,19 +126,18 @@ class Watch:
             self._feed()
 
     def _supervise(self) -> None:
-        """The compiler's end begins the run, or ends it; so does a deadline."""
-        compilation, compiling = self._handle.compilation, self._handle.compilation.child.status is None
-        if compiling and compilation.child.reap():
-            self._compiled(compilation.failure())
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
-            if compiling:
-                self._kill("failed", f"the compiler took more than {compilation.wall:.0f} s")
+        """A deadline ends the run. Where the compiler ends without a verdict, the runner does so by itself."""
+        self._handle.compilation.child.reap()
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            if not self._loaded:
+                self._kill("failed", f"the compiler took more than {self._handle.compilation.wall:.0f} s")
             else:
                 self._kill("time", "the time limit is over; the guest was in a call that only killing it ends")
 
-    def _compiled(self, failure: str) -> None:
-        if failure:
-            self._kill("failed", failure)
+    def _begin(self) -> None:
+        """The runner, still ours, has the code: what is left of the compiler has no more to say."""
+        self._loaded = True
+        self._handle.compilation.child.kill()
         limit = self._order["milliseconds"]
         self._start = time.monotonic()
         self._deadline = self._start + limit / 1000 + GRACE if limit is not None else None
@@ -274,8 +274,12 @@ class Watch:
             data = self._handle.orders.recv(MAX_RESULT - len(self._result), socket.MSG_DONTWAIT)
         except OSError:
             return False
+        self._orders_open = bool(data)
+        if not self._loaded and data.startswith(runner.LOADED):
+            self._begin()
+            data = data[len(runner.LOADED) :]
         self._result += data
-        self._orders_open = bool(data) and len(self._result) < MAX_RESULT
+        self._orders_open = self._orders_open and len(self._result) < MAX_RESULT
         return self._orders_open
 
     def _kill(self, cause: str, message: str) -> None:
@@ -290,11 +294,6 @@ class Watch:
                 self._output(fd)
         while self._orders_open and self._orders():
             continue
-        compilation = self._handle.compilation
-        if self._killed is None and compilation.child.reap(seconds=GRACE) and compilation.failure():
-            self._kill("failed", compilation.failure())
-        compilation.child.kill()
-        compilation.child.reap(wait=True)
         self._say_state()
         self._frames.write(self._protocol.final(self._status(self._handle.child.status or 0)))
         self._frames.drain()
@@ -302,6 +301,10 @@ class Watch:
     def _status(self, ended: int) -> Status:
         """The keeper's own knowledge first; then the runner's word, checked for form."""
         status = self._killed or self._runner_status(ended)
+        compilation = self._handle.compilation
+        if status.message == runner.NO_CODE and not self._loaded and compilation.child.reap(seconds=GRACE):
+            status = Status(cause="failed", message=compilation.failure() or runner.NO_CODE)
+        compilation.child.kill()
         assert self._protocol.output is not None
         totals = self._protocol.output.totals
         now = max(int(time.time()), self._protocol.not_before)

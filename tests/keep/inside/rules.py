@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 import threading
@@ -15,6 +16,10 @@ from inside.harness import (
     DISK,
     LIBC,
     NONE,
+    PAGE,
+    PRIVATE_ANONYMOUS,
+    READ,
+    WRITE,
     called,
     confine,
     executable_page,
@@ -56,6 +61,9 @@ CALLS = {
     "open_by_handle_at": (0, 0, 0),
 }
 
+F_SETPIPE_SZ = 1031
+SHARED_ANONYMOUS, GROWS_DOWN = 0x21, 0x100
+
 
 def dangerous() -> dict[str, dict[str, Any]]:
     """How each dangerous call ends in each profile."""
@@ -85,6 +93,13 @@ def refusals(profile: sandbox.Profile) -> dict[str, str]:
         "unknown": called("unknown"),
         "terminal": called("ioctl", 0, 0x5412, 0),
         "limits-of-others": called("prlimit64", 1, 7, 0, 0),
+        "signal-owner": called("fcntl", 0, fcntl.F_SETOWN, 1),
+        "pipe-size": called("fcntl", 0, F_SETPIPE_SZ, 1 << 20),
+        "memfd": called("memfd_create", 0, 0),
+        "send-descriptors": called("sendmsg", 0, 0, 0),
+        "timer": called("timer_create", 0, 0, 0),
+        "shared": called("mmap", 0, PAGE, READ | WRITE, SHARED_ANONYMOUS, -1, 0),
+        "growing": called("mmap", 0, PAGE, READ | WRITE, PRIVATE_ANONYMOUS | GROWS_DOWN, -1, 0),
         "seccomp-off": tried(lambda: kernel.prctl(22, 0)),
         "clone3": called("clone3", 0, 0),
         "open": tried(lambda: os.open("/etc/passwd", os.O_RDONLY)),

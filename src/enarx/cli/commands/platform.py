@@ -41,7 +41,12 @@ def gather() -> dict[str, Any]:
     """What `show` shows."""
     from enarx.cli import attestation
 
-    value: dict[str, Any] = {"measurement": attestation.own_measurement().hex(), "layers": [], "backends": [], "bound": {}}
+    value: dict[str, Any] = {
+        "measurement": attestation.own_measurement().hex(),
+        "layers": [],
+        "backends": [],
+        "bound": {},
+    }
     if sys.platform == "linux":
         import os
 

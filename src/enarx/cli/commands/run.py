@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from enarx.cli import attestation, console, local_host, session, workload
-from enarx.errors import BackendError
+from enarx.errors import BackendError, UsageError
 from enarx.tenant.deploy import admit
 from enarx.tenant.link import LocalLink
 
@@ -34,6 +34,7 @@ def no_hardware(kind: str) -> BackendError:
 def _simulated(options: argparse.Namespace) -> int:
     session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
+    _require_files(package.manifest.config.limits.open_files)
     host = local_host.take()
     link = LocalLink(host.path)
     try:
@@ -52,3 +53,12 @@ def _simulated(options: argparse.Namespace) -> int:
     finally:
         link.close()
         host.close()
+
+
+def _require_files(open_files: int) -> None:
+    """The Keep would refuse it: here the machine is the same, and nothing has to be delivered to know."""
+    from enarx.host import descriptors
+
+    if open_files > descriptors.most():
+        said = f"limits.open_files is {open_files}, this machine's hard limit leaves {descriptors.most()}"
+        raise UsageError("open-files", said, hint="raise it (ulimit -Hn), or lower open_files")

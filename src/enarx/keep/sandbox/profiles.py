@@ -56,10 +56,7 @@ _FILES = _calls(
 )
 """Which files is Landlock's and the mount namespace's matter. No device nodes, owners, modes or extended attributes."""
 
-_OWN = _calls(
-    """getpeername getsockname getsockopt mremap pipe pipe2 recvmmsg recvmsg rt_sigpending rt_sigsuspend
-    rt_sigtimedwait sendmmsg sendmsg shutdown"""
-)
+_OWN = _calls("getsockname getsockopt mremap pipe pipe2")
 """What only the keeper may do besides: no code of a workload runs in it."""
 
 _CHILDREN = _calls("kill pidfd_open pidfd_send_signal tgkill wait4 waitid")
@@ -111,9 +108,6 @@ _MAPPING, _PRIVATE = 0x10F, 0x02
 _IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x802C542A, 0x5413)
 """FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, and what isatty(3) asks: TCGETS, TCGETS2, TIOCGWINSZ."""
 
-_SOCKET_OPTIONS = (7, 8, 18, 20, 21)
-"""SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO."""
-
 
 def _prctl(*more: int) -> Check:
     return Check(0, WORD, _HARMLESS_PRCTL + more, fail(errno.EPERM))
@@ -129,7 +123,6 @@ _BASE_CHECKS = {
     "prctl": _prctl(),
     "prlimit64": Check(0, WORD, (0,), fail(errno.EPERM)),
 }
-_OWN_CHECKS = _BASE_CHECKS | {"setsockopt": Check(2, WORD, _SOCKET_OPTIONS, fail(errno.EPERM))}
 
 
 def _executable(otherwise: int) -> dict[str, Check]:
@@ -175,7 +168,7 @@ KEEPER_BOOT = Profile(
     | _CHILDREN
     | _CODE
     | {"capset", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"},
-    checks=_OWN_CHECKS
+    checks=_BASE_CHECKS
     | {
         "clone": Check(0, _NAMESPACES, (0,), KILL),
         "mount": Check(3, WORD, (RESIZE_FLAGS,), KILL),
@@ -188,7 +181,7 @@ KEEPER_BOOT = Profile(
 """The keeper until its limits are known: forks the runner, may resize its own /data."""
 
 KEEPER = Profile(
-    name="keeper", allowed=_BASE | _OWN | _FILES | _CHILDREN, checks=_OWN_CHECKS | NO_NEW_CODE, signals=False
+    name="keeper", allowed=_BASE | _OWN | _FILES | _CHILDREN, checks=_BASE_CHECKS | NO_NEW_CODE, signals=False
 )
 """The keeper with keys. It must be able to kill the runner; the pid namespace keeps its signals from the host."""
 
