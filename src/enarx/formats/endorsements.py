@@ -27,6 +27,9 @@ MAX_SIZE = 16 << 20
 MAX_PRIVATE = 1 << 10
 """Bytes of a private key: of an elliptic curve it has some hundred, and checking a long one of RSA takes for ever."""
 WHAT = "endorsements"
+COLLATERAL = {"tcb_info", "pck_crl", "root_ca_crl"}
+"""What tells JSON collateral: a list in it counts whatever else is missing."""
+
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _BLOCKS = {
     b"CERTIFICATE": "endorsement",
@@ -81,9 +84,11 @@ def read_anchors(data: bytes) -> Given:
     bare = data.strip()
     if (decoded := _from_base64(bare)) is not None:
         bare = decoded
-    if bare[:1] == b"{" and isinstance(value := _object(bare), dict) and value.get("kty") == "EC":
-        return Given(keys=(_jwk(value),))
-    if b"-----BEGIN " in data or data[:1] == b"\x30" or bare[:1] == b"\x30":
+    if bare[:1] in (b"{", b"["):
+        value = _object(bare)
+        if isinstance(value, dict) and value.get("kty") == "EC":
+            return Given(keys=(_jwk(value),))
+    elif b"-----BEGIN " in data or bare[:1] == b"\x30":
         return read(data)
     raise ParseError("trust-anchor-form", "neither a key nor a certificate, as DER, PEM or JWK", what=WHAT)
 
@@ -142,7 +147,7 @@ def _object(data: bytes) -> object:
 
 def _json(data: bytes) -> Given:
     value = _object(data)
-    if isinstance(value, dict) and "tcb_info" in value:
+    if isinstance(value, dict) and value.keys() & COLLATERAL:
         return Given(endorsements=(data,))
     if isinstance(value, dict) and isinstance(value.get("vcekCert"), str):
         return _pem(f"{value['vcekCert']}\n{value.get('certificateChain', '')}".encode(errors="replace"))
