@@ -65,8 +65,3 @@ class Party:
         path = self.directory / name
         path.write_bytes(data)
         return path
-
-
-@pytest.fixture
-def party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Party:
-    return Party(tmp_path, monkeypatch, capsys)

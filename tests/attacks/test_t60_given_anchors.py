@@ -17,11 +17,9 @@ from enarx.errors import UsageError
 from enarx.formats.bundle import Bundle, Item
 from enarx.formats.endorsements import Given
 from enarx.verify import Roots, examine
-from tests.attacks.handed import CHAIN, Party, party
+from tests.attacks.handed import CHAIN, Party
 from tests.forge import amd, arm, intel, tpm
 from tests.formats.test_endorsements import jwk
-
-__all__ = ["party"]
 
 ARM, AK = arm.key("platform"), tpm.rsa_key()
 PKCS8 = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -8,11 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from enarx.formats.bundle import Bundle, Item
-from tests.attacks.handed import CHAIN, Party, party
+from tests.attacks.handed import CHAIN, Party
 from tests.forge import amd, intel, tpm
 from tests.verify.test_dcap import GONE, HIDDEN, NOW, REVOKED
-
-__all__ = ["party"]
 
 
 @pytest.mark.parametrize("name", HIDDEN)

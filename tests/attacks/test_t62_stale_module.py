@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from enarx.verify.policy_file import template
-from tests.attacks.handed import Party, party
+from tests.attacks.handed import Party
 from tests.forge import intel
-
-__all__ = ["party"]
 
 LEVELS = [intel.level(svn=7), intel.level("OutOfDate", svn=5), intel.level("Revoked", svn=3)]
 MODULES = [

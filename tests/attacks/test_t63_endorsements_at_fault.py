@@ -8,12 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from enarx.verify import Roots, examine
-from tests.attacks.handed import CHAIN, CRL, Party, party
+from tests.attacks.handed import CHAIN, CRL, Party
 from tests.forge import amd, intel
 from tests.verify.test_dcap import BROKEN, NOW
 from tests.verify.test_simulated import GOOD
-
-__all__ = ["party"]
 
 QUOTE = intel.quote()
 

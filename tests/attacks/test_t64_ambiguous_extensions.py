@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.handed import CHAIN, CRL, Party, party
+from tests.attacks.handed import CHAIN, CRL, Party
 from tests.forge import amd, intel
 from tests.verify.test_dcap import EXTENSIONS
-
-__all__ = ["party"]
 
 
 def snp(party: Party, *, chip_id: bytes = amd.CHIP, **vcek: Any) -> dict[str, str]:

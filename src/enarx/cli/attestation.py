@@ -111,6 +111,8 @@ class SimulatedJudge:
                 console.say(
                     f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
                 )
+            for one in result.unused:
+                console.say(f"  unused      endorsement {one.place}: {one.reason}")
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

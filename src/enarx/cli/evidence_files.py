@@ -18,6 +18,7 @@ from enarx.verify.roots import MICROSOFT
 KEYED = {"cca": "cca", "tpm": "tpm"}
 """Kinds without a public root, and the field of `Roots` for each: the keys that the user names are whom to believe."""
 
+MALFORMED = "malformed"
 KEY = "a public key: only --trust-anchor says whom to believe"
 POINTLESS = "a trust anchor that evidence of this kind has no use for"
 SHOWN_UNUSED = 20
@@ -56,7 +57,7 @@ def endorsements(paths: list[str]) -> Gathered:
             try:
                 given = read(load(name))
             except ParseError as e:
-                unused.append((name, f"malformed: {e.message}"))
+                unused.append((name, f"{MALFORMED}: {e.message}"))
                 continue
             for der in given.endorsements:
                 found.setdefault(der, name)
