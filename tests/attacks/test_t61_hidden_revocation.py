@@ -40,6 +40,19 @@ def test_of_intel_as_a_file_of_its_own(party: Party, serials: tuple[str, int], f
     assert (found.exit, found.outcomes["revocation"]) == (126, "failed")
 
 
+@pytest.mark.parametrize("form", ["PEM", "bundle"])
+def test_of_intel_beside_what_is_malformed(party: Party, form: str) -> None:
+    made = intel.revoked(*REVOKED)
+    if form == "PEM":
+        data = b"-----BEGIN X509 CRL-----\nAAA\n-----END X509 CRL-----\n" + made.public_bytes(Encoding.PEM)
+    else:
+        value = json.loads(Bundle(items=(Item(what="", source="", until=None, data=intel.der(made)),)).to_bytes())
+        data = json.dumps(value | {"items": [{"what": "broken"}, *value["items"]]}).encode()
+    found = party.verify(intel.quote(), collateral=intel.collateral(), list=data)
+    assert (found.exit, found.outcomes["revocation"]) == (126, "failed")
+    assert f"unused: {party.directory / 'list'}: malformed" in found.err
+
+
 def test_of_amd(party: Party) -> None:
     old = amd.crl(end=amd.earlier(1), start=amd.earlier(2))
     others = {

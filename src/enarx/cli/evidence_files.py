@@ -62,6 +62,7 @@ def endorsements(paths: list[str]) -> Gathered:
             for der in given.endorsements:
                 found.setdefault(der, name)
             unused += [(name, KEY)] * len(given.keys)
+            unused += [(name, f"{MALFORMED}: {reason}") for reason in given.malformed]
     return Gathered(items=tuple(found), sources=tuple(found.values()), unused=tuple(unused))
 
 
@@ -99,7 +100,7 @@ def trust_anchors(paths: list[str]) -> Anchors:
             given = read_anchors(load(path))
         except ParseError as e:
             raise UsageError("trust-anchor", f"{path}: {e.message}") from e
-        if not all(map(certificate, given.endorsements)):
+        if given.malformed or not all(map(certificate, given.endorsements)):
             raise UsageError("trust-anchor", f"{path}: wanted public keys and certificates, and nothing else")
         keys += [(path, key) for key in given.keys]
         certificates += [(path, der) for der in given.endorsements]
