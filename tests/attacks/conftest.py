@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from enarx.tenant import delivering
+from tests.attacks.handed import Party
 from tests.attacks.hostile import Scene
 from tests.attacks.hostile import scene as make
 from tests.attacks.proxy import Proxy
@@ -41,3 +42,8 @@ def host(home: Path) -> Iterator[Proxy]:
     yield proxy
     proxy.close()
     daemon.clean()
+
+
+@pytest.fixture
+def party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Party:
+    return Party(tmp_path, monkeypatch, capsys)

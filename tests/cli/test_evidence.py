@@ -78,7 +78,8 @@ def arguments(directory: Path, vector: str, given: list[str], at: str) -> list[s
     found = ["evidence", "verify", str(evidence_file(directory, vector))]
     for name in given:
         near = directory / vector / name
-        found += ["--endorsements", *map(str, [near] if near.exists() else sorted(directory.glob(name)))]
+        option = "--trust-anchor" if vector.startswith("cca/") else "--endorsements"
+        found += [option, *map(str, [near] if near.exists() else sorted(directory.glob(name)))]
     return [*found, "--at", at if at == "evidence" else f"{at}T00:00:00Z"]
 
 

@@ -117,7 +117,8 @@ def signing() -> bytes:
 def tlv(tag: int, inside: bytes) -> bytes:
     """An element of DER, of less than 64 KiB."""
     size = len(inside)
-    head = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    wide = (size.bit_length() + 7) // 8
+    head = bytes([size]) if size < 128 else bytes([0x80 + wide]) + size.to_bytes(wide, "big")
     return bytes([tag]) + head + inside
 
 

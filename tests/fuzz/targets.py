@@ -119,6 +119,8 @@ TARGETS = {
     "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),
     "amd-endorsement": Target(_single("snp", REPORT, ASK, ARK), AMD),
     "collateral": Target(_single("tdx", TDX), (TDX_COLLATERAL,)),
+    "list": Target(_single("tdx", TDX, TDX_COLLATERAL), (intel.der(intel.revoked(intel.PLATFORM)), intel.pck())),
+    "trust-anchor": Target(endorsements.read_anchors, (arm.spki("platform"), intel.pem(intel.root()).encode())),
     "event-log": Target(_replayed, (eventlog.pc(), eventlog.td())),
     "ccel": Target(Table.from_bytes, (eventlog.table(),)),
     "policy": Target(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.errors import ParseError, UnavailableError
+from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.evidence.cca import Evidence
 from enarx.formats.evidence.detect import detect
 from enarx.verify import Roots, TrustAnchor
@@ -213,3 +213,22 @@ def test_other_headers_are_not(protected: dict[int, Any], unprotected: dict[int,
 def test_a_platform_has_software() -> None:
     with pytest.raises(ParseError, match="2399"):
         examined(arm.token(arm.platform(c2399=[])))
+
+
+@pytest.mark.parametrize("field", ["cca", "tpm"])
+@pytest.mark.parametrize("wrong", [arm.spki("platform"), "key", None])
+def test_only_a_trust_anchor_is_one(field: str, wrong: Any) -> None:
+    fields: Any = {field: (wrong,)}
+    with pytest.raises(UsageError, match="TrustAnchor"):
+        Roots(**fields)
+
+
+@pytest.mark.parametrize("wrong", [b"", "key", bytearray(b"key"), TrustAnchor(b"key")])
+def test_a_trust_anchor_is_of_bytes(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="a public key"):
+        TrustAnchor(wrong)
+
+
+def test_endorsements_are_not_needed_and_named() -> None:
+    found = examine_cca(arm.token(), endorsements=(arm.spki("platform"), b"{}"), roots=Roots(), now=0)
+    assert (found.status, [one.place for one in found.unused]) == ("undecided", [0, 1])

@@ -85,6 +85,9 @@ def test_a_maker_certifies_the_key() -> None:
     assert outcomes(inside) == outcomes(found)
 
 
+RSA_SHA256 = bytes.fromhex("2a864886f70d01010b")
+
+
 @pytest.mark.parametrize(
     ("lists", "outcome"),
     [
@@ -97,8 +100,9 @@ def test_a_maker_certifies_the_key() -> None:
         ((tpm.revoked("issuer", 7, signer=tpm.rsa_key("nobody")),), NOT_CHECKED),
         ((tpm.revoked("issuer", 7, signer=tpm.ec_key("nobody")),), NOT_CHECKED),
         ((tpm.revoked("nobody", 7),), NOT_CHECKED),
+        ((tpm.revoked("issuer", 7).replace(RSA_SHA256, RSA_SHA256[:-1] + b"\x7f"),), NOT_CHECKED),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_any_list_of_an_issuer_revokes(lists: tuple[bytes, ...], outcome: str) -> None:
     assert outcomes(certified(AK, ISSUER, ROOT, *lists))["revocation"] == outcome
@@ -335,3 +339,9 @@ def test_no_more_certificates_than_a_chain_may_have() -> None:
     with pytest.raises(ParseError, match="17 certificates, at most 16"):
         Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 17))
     assert Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 16)).certificates == (AK,) * 16
+
+
+def test_a_time_that_has_no_date() -> None:
+    for now, code in ((-1, "not-yet-valid"), (1 << 40, "expired")):
+        (check,) = [one for one in certified(AK, ISSUER, ROOT, now=now).checks if one.id == "key-validity"]
+        assert (check.code, check.got.startswith(f"{now}: ")) == (code, True)

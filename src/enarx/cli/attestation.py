@@ -182,6 +182,8 @@ def show(result: AttestationResult, package: bytes, *, explain: bool) -> dict[st
         console.say(
             f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
         )
+    for endorsement in result.unused if explain else ():
+        console.say(f"  unused      endorsement {endorsement.place}: {endorsement.reason}")
     return result.to_value()
 
 

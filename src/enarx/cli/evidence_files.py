@@ -18,6 +18,7 @@ from enarx.verify.roots import MICROSOFT
 KEYED = {"cca": "cca", "tpm": "tpm"}
 """Kinds without a public root, and the field of `Roots` for each: the keys that the user names are whom to believe."""
 
+MALFORMED = "malformed"
 KEY = "a public key: only --trust-anchor says whom to believe"
 POINTLESS = "a trust anchor that evidence of this kind has no use for"
 SHOWN_UNUSED = 20
@@ -56,11 +57,12 @@ def endorsements(paths: list[str]) -> Gathered:
             try:
                 given = read(load(name))
             except ParseError as e:
-                unused.append((name, f"malformed: {e.message}"))
+                unused.append((name, f"{MALFORMED}: {e.message}"))
                 continue
             for der in given.endorsements:
                 found.setdefault(der, name)
             unused += [(name, KEY)] * len(given.keys)
+            unused += [(name, f"{MALFORMED}: {reason}") for reason in given.malformed]
     return Gathered(items=tuple(found), sources=tuple(found.values()), unused=tuple(unused))
 
 
@@ -98,7 +100,7 @@ def trust_anchors(paths: list[str]) -> Anchors:
             given = read_anchors(load(path))
         except ParseError as e:
             raise UsageError("trust-anchor", f"{path}: {e.message}") from e
-        if not all(map(certificate, given.endorsements)):
+        if given.malformed or not all(map(certificate, given.endorsements)):
             raise UsageError("trust-anchor", f"{path}: wanted public keys and certificates, and nothing else")
         keys += [(path, key) for key in given.keys]
         certificates += [(path, der) for der in given.endorsements]

@@ -28,6 +28,7 @@ from enarx.verify.result import (
     outcomes_of,
     result,
 )
+from enarx.verify.times import Asked, Period, Wanted
 
 MIN_FRESH = 16
 """Bytes of report data, at least: with fewer, two exchanges may have the same."""
@@ -123,8 +124,8 @@ def _current(evidence: VerifiedEvidence, now: int) -> Check:
     return _check(
         "endorsements-current",
         PASSED if now <= until else FAILED,
-        wants=f"at most {until}",
-        found=now,
+        wants=Wanted(0, until),
+        found=Asked(now, None if now <= until else Period(0, until, "what ends first of the endorsements")),
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )

@@ -71,8 +71,7 @@ def listed(der: bytes, serial: int) -> bool:
 def list_issued(by: bytes, der: bytes) -> bool:
     """Did the key of a certificate (DER) sign the list, with SHA-2?"""
     issuer, found = load(by), revocation_list(der)
-    if issuer is None or found is None:
-        return False
+    assert issuer is not None and found is not None  # noqa: PT018  # they have been read
     try:
         key: Any = issuer.public_key()
         hashed = found.crl.signature_hash_algorithm

@@ -39,13 +39,13 @@ class Asked(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The period that the time asked about should lie in."""
+    """The period that the time asked about should lie in; `start` is 0 where it has no beginning."""
 
     start: int
     end: int
 
     def __str__(self) -> str:
-        return f"{date(self.start)} to {date(self.end)}"
+        return f"{date(self.start)} to {date(self.end)}" if self.start else f"until {date(self.end)}"
 
 
 SHOWN |= {Asked: str, Wanted: str}

@@ -7,7 +7,7 @@ import os
 import time
 
 from enarx.cli import console
-from enarx.cli.evidence_files import endorsements, load
+from enarx.cli.evidence_files import MALFORMED, endorsements, load
 from enarx.endorsements import amd, intel
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.describe import described
@@ -64,8 +64,11 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _gathered(paths: list[str]) -> tuple[bytes, ...]:
+    """A file that is named has to be readable; what else a directory holds, and every key, is passed over."""
     found = endorsements(paths)
     for source, reason in found.unused:
+        if source in paths and reason.startswith(MALFORMED):
+            raise UsageError("endorsements", f"{source}: {reason}")
         console.say(f"passed over: {source}: {reason}")
     return found.items
 
