@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -127,6 +128,15 @@ def message_bytes(payload: bytes, signature: bytes, *, algorithm: int = -35) -> 
     return cbor2.dumps([cbor2.dumps({1: algorithm}), {}, payload, signature])
 
 
+def unknown_key() -> bytes:
+    """A certificate whose key is on no curve that is known."""
+    der = base64.b64decode("".join(forge.certificate().decode().splitlines()[1:-1]))
+    curve = bytes.fromhex("06052b81040022")  # secp384r1, in signature algorithm and key
+    at = der.rindex(curve)
+    text = base64.encodebytes(der[:at] + bytes.fromhex("06052b8104007f") + der[at + 7 :]).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n".encode()
+
+
 GOOD = message_bytes(eif.register_payload(0, bytes(48)), bytes(96))
 
 
@@ -140,6 +150,7 @@ GOOD = message_bytes(eif.register_payload(0, bytes(48)), bytes(96))
         cbor2.dumps([{"signing_certificate": [True], "signature": list(GOOD)}]),
         cbor2.dumps([{"signing_certificate": 1, "signature": list(GOOD)}]),
         eif.signature_section(((b"no certificate", GOOD),)),
+        eif.signature_section(((unknown_key(), message_bytes(eif.register_payload(0, nitro.pcrs(SIGNED)[0]), b"")),)),
         eif.signature_section(((forge.certificate(), message_bytes(b"", b"")),)),
         eif.signature_section(((forge.certificate(), message_bytes(cbor2.dumps({"register_index": 0}), b"")),)),
         eif.signature_section(((forge.certificate(), message_bytes(cbor2.dumps([1]), b"")),)),
@@ -321,13 +332,21 @@ def test_a_sigstruct_of_another_size(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("at", "code"),
-    [(40, "signature"), (128, "signature"), (516, "signature"), (960, "signature"), (1040, "q"), (1424, "q")],
+    [
+        (40, "signature"),
+        (128, "signature"),
+        (511, "signature"),
+        (516, "signature"),
+        (960, "signature"),
+        (1040, "q"),
+        (1424, "q"),
+    ],
 )
 def test_a_sigstruct_that_was_changed(at: int, code: str) -> None:
     good = forge.sigstruct()
     sgx.verify(SigStruct.from_bytes(good))
     with pytest.raises(VerificationError) as e:
-        sgx.verify(SigStruct.from_bytes(forge.sigstruct(change=(at, bytes([good[at] ^ 2])))))
+        sgx.verify(SigStruct.from_bytes(forge.sigstruct(change=(at, bytes([good[at] ^ 0x80])))))
     assert e.value.code == f"sigstruct-{code}"
 
 

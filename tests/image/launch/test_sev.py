@@ -15,6 +15,7 @@ from enarx.errors import ParseError, UsageError, VerificationError
 from enarx.formats.launch.firmware import CPUID, Firmware
 from enarx.formats.launch.idblock import IdAuth, IdBlock
 from enarx.image.launch import cpus, hashes, idblock, sev, snp, vmsa
+from enarx.image.launch.keys import signing_key
 from enarx.record import replace
 from tests.forge import launch as forge
 from tests.image.launch.conftest import Run
@@ -122,7 +123,7 @@ def test_an_id_block(vectors: Path, tmp_path: Path, measured: Run, refused: Any)
     folder = vectors / "snp" / "sev-snp-measure"
     expected = json.loads((folder / "id_block.json").read_text())
     digest = base64.b64decode(expected["ld_b64"])
-    keys = [idblock_key(folder / name) for name in ("id_key_test.pem", "author_key_test.pem")]
+    keys = [signing_key((folder / name).read_bytes()) for name in ("id_key_test.pem", "author_key_test.pem")]
     block = IdBlock(launch_digest=digest, family_id=bytes(16), image_id=bytes(16), guest_svn=0, policy=idblock.POLICY)
     assert block.to_bytes() == base64.b64decode(expected["id_block_b64"])
     auth = idblock.sign(block, *keys)
@@ -141,13 +142,6 @@ def test_an_id_block(vectors: Path, tmp_path: Path, measured: Run, refused: Any)
     assert refused("measure", *options, "--vcpus", 3, *check) == (126, "id-block")
     (tmp_path / "id_block").write_bytes(block.to_bytes())
     assert refused("measure", *options, *check) == (126, "id-auth")
-
-
-def idblock_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    from enarx.cli.commands.image import _ec_key
-
-    key: ec.EllipticCurvePrivateKey = _ec_key(str(path))
-    return key
 
 
 BLOCK = IdBlock(launch_digest=bytes(48), family_id=b"f" * 16, image_id=b"i" * 16, guest_svn=1, policy=0x30000)
