@@ -88,11 +88,11 @@ def _tdx(options: argparse.Namespace, said: TdxClaims) -> Iterator[Explanation]:
 def _tpm(options: argparse.Namespace, said: TpmClaims) -> Iterator[Explanation]:
     bank, files, images = said.pcr_bank, launch_files.boot_files(options), launch_files.files(options.uki)
     values = {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in said.pcrs)}
-    candidates = {}
+    candidates: dict[int, Iterator[search.Candidate]] = {}
     if files.kernels or images:
         candidates[4] = search_boot.pcr4_launches(files, images, bank)
-    if files.kernels:
-        candidates[9] = search_boot.stub_launches(files, bank)
+    if stub := list(search_boot.pcr9_launches(files, images, bank)):
+        candidates[9] = iter(stub)
     if images:
         passed = tuple(launch_files.cmdline(text) for text in (*options.passed, *options.append))
         candidates |= {11: search_boot.pcr11_launches(images, bank), 12: search_boot.pcr12_launches(passed, bank)}

@@ -231,7 +231,7 @@ UKI = forge.pe(forge.UKI)
 
 def unified(**changes: Any) -> bytes:
     made = tpm.uki(PeFile.from_bytes(changes.pop("image", UKI)), bank="sha256", **changes)
-    return quoted({index: made[index] for index in (4, 11, 12)})
+    return quoted({index: made[index] for index in (4, 9, 11, 12) if index in made})
 
 
 @pytest.mark.parametrize(
@@ -256,6 +256,7 @@ def test_tpm(explained: Explained, evidence: bytes, name: str, expected: dict[st
         ({"phases": tpm.PHASES[:2]}, "pcr11", {"phases": ("none", "enter-initrd,leave-initrd")}),
         ({"passed": [b"debug"]}, "pcr12", {"passed": ("none", "'debug'")}),
         ({"image": forge.pe(forge.UKI | {".initrd": b"x"})}, "pcr11", {"uki": ("linux.efi", "old.efi")}),
+        ({"image": forge.pe(forge.UKI | {".initrd": b"x"})}, "pcr9", {"uki": ("linux.efi", "old.efi")}),
     ],
 )
 def test_uki(
