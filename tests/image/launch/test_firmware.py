@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
+from enarx.formats.launch import eif, pe
 from enarx.formats.launch import firmware as fw
 from enarx.formats.launch.firmware import Firmware
 from enarx.formats.launch.linux import SetupHeader
@@ -78,6 +79,21 @@ PAGE = 0x1000
 )
 def test_sev_metadata_that_is_wrong(changes: dict[str, object], code: str) -> None:
     assert code_of(forge.firmware(**changes), what="sev") == code  # type: ignore[arg-type]  # what the forge takes
+
+
+def test_addresses_of_more_than_32_bits() -> None:
+    for numbers in ({"hashes": 1 << 32, "reset": 0}, {"hashes": 0, "reset": -1}):
+        with pytest.raises(ParseError) as e:
+            fw.SevMetadata(sections=(), **numbers)
+        assert e.value.code == "firmware-sev-address"
+
+
+def test_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, read in ((fw, Firmware), (pe, PeFile), (eif, eif.Eif)):
+        monkeypatch.setattr(module, "MAX_SIZE", 4095)
+        with pytest.raises(ParseError) as e:
+            read.from_bytes(bytes(4096))
+        assert e.value.code.endswith("-size")
 
 
 def test_sections_beyond_the_end() -> None:

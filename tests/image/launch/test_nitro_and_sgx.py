@@ -99,6 +99,13 @@ def test_a_signed_image_that_was_changed(field: str) -> None:
     assert e.value.code == "eif-signature"
 
 
+def test_a_signature_section_of_byte_strings() -> None:
+    """As some write it, in place of arrays of integers."""
+    pem, message = forge.certificate(), cbor2.loads(SIGNED.signature)[0]["signature"]
+    section = cbor2.dumps([{"signing_certificate": pem, "signature": bytes(message)}])
+    nitro.verify(replace(SIGNED, signature=section))
+
+
 def test_signing_again_replaces_the_signature() -> None:
     again = nitro.sign(SIGNED, forge.certificate("other"), forge.signing_key("other"))
     nitro.verify(Eif.from_bytes(again.to_bytes()))

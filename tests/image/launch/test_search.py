@@ -19,7 +19,7 @@ from enarx.formats.launch.sigstruct import SigStruct
 from enarx.image.launch import hashes, kernel, nitro, search, sgx, snp, tdx, tpm
 from enarx.image.launch.authenticode import authenticode
 from enarx.image.launch.registers import register
-from tests.forge import amd, aws, intel
+from tests.forge import amd, arm, aws, eventlog, intel
 from tests.forge import launch as forge
 from tests.forge import tpm as tpms
 from tests.image.launch.test_sev import secret_vm
@@ -185,6 +185,16 @@ def test_tdx(explained: Explained, evidence: bytes, name: str, expected: dict[st
         assert drift(value, other) == {}
 
 
+def test_an_initrd_that_fits_into_some_memory_only(explained: Explained, tmp_path: Path) -> None:
+    """Sizes of memory that are too small for it are passed over."""
+    (tmp_path / "large").write_bytes(bytes(140 << 20))
+    image = kernel.patched(FILES["vmlinuz"], memory=1 << 30, initrd_size=140 << 20)
+    words = ["--kernel", "vmlinuz", "--initrd", "large", "--memory", "128MiB"]
+    code, value = explained(domain(image=image), *words)
+    launched = next(one["launched"] for one in value["registers"] if one["register"] == "rtmr1")
+    assert launched["memory"] == "1024MiB"
+
+
 def test_a_memory_of_two_gib_or_more(explained: Explained) -> None:
     """What was intended comes first: 64 GiB measure as 2 GiB do."""
     image = kernel.patched(FILES["vmlinuz"], memory=64 << 30, initrd_size=len(FILES["initrd"]))
@@ -202,8 +212,6 @@ def test_a_quote_of_hardware_with_its_log(vectors: Path, tmp_path: Path, explain
 
 
 def test_a_log_beside_a_quote(explained: Explained, tmp_path: Path) -> None:
-    from tests.forge import eventlog
-
     log = eventlog.td()
     (tmp_path / "log").write_bytes(log)
     values = eventlog.extended(log, "sha384")
@@ -214,6 +222,23 @@ def test_a_log_beside_a_quote(explained: Explained, tmp_path: Path) -> None:
     assert {row["how"] for row in value["log"]} == {"pinned", "shown", "recorded"}
     code, value = explained(domain(), "--event-log", "log")
     assert code == 126
+
+
+def test_a_log_beside_a_tpms_quote(explained: Explained, tmp_path: Path) -> None:
+    """Each quoted register by the log; and which events are of what was intended."""
+    made = tpm.direct(authenticode(PeFile.from_bytes(FILES["vmlinuz"]), "sha256"), b"quiet", b"initrd", bank="sha256")
+    written = [
+        eventlog.event(index, 0x80000003, b"", digests={eventlog.SHA1: bytes(20), eventlog.SHA256: event.digest})
+        for index in (4, 9)
+        for event in made[index]
+    ]
+    (tmp_path / "log").write_bytes(eventlog.pc(written))
+    code, value = explained(direct(), *GIVEN[2:], "--event-log", "log")
+    assert (code, len(value["registers"])) == (0, 4)
+    assert [row["what"] for row in value["log"]][::4] == ["kernel, as intended", "initrd, as intended"]
+    code, value = explained(direct(), *MORE[2:], "--event-log", "log")
+    assert code == 126
+    assert [row["how"] for row in value["log"]] == ["recorded", "pinned", "pinned", "recorded", "recorded"]
 
 
 def quoted(events: dict[int, Any], bank: str = "sha256") -> bytes:
@@ -298,6 +323,7 @@ def test_nitro(
     code, value = explained(document(image), *words)
     found = drift(value, name)
     assert code == 0
+    assert explained(aws.document(), *words)[0] == 126
     if name == "pcr8":
         assert found == {}
         code, value = explained(document(forge.image()), *words)
@@ -338,6 +364,9 @@ def test_for_people(explained: Explained, tmp_path: Path, capsys: pytest.Capture
         (domain(), [], (125, "explain")),
         (domain(), ["--eif", "x"], (125, "image-option")),
         (b"x", [], (125, "kind")),
+        (arm.token(), [], (125, "kind")),
+        (report(), [*GIVEN, "--vcpus", "0"], (125, "vcpus")),
+        (report(), [*GIVEN, "--vcpus", "1000000000"], (125, "vcpus")),
         (report()[:-1], ["--kind", "snp", "--firmware", "intended.fd"], (126, "report-size")),
         (report(), ["--firmware", "vmlinuz"], (126, "firmware-size")),
     ],
@@ -364,5 +393,7 @@ def test_a_firmware_that_takes_no_kernel_is_passed_over(explained: Explained, tm
     (tmp_path / "none.fd").write_bytes(forge.firmware(sev=forge.SEV[:-1]))
     code, value = explained(report(boot=BOOT, count=2), *GIVEN, "--firmware", "none.fd")
     assert (code, drift(value, "measurement")) == (0, {"vcpus": ("1", "2")})
+    code, value = explained(amd.sign(amd.blank()), *GIVEN, "--firmware", "none.fd")
+    assert code == 126
     code, value = explained(report(boot=BOOT), "--firmware", "none.fd", *GIVEN)
     assert value["error"]["code"] == "kernel-unmeasured"

@@ -412,6 +412,7 @@ def test_published_metadata_with_a_fault(tmp_path: Path, measured: Run, capsys: 
         (["--vcpus", "0"], "vcpus"),
         (["--firmware-digest", "00"], "image-option"),
         (["--kernel-hash", "00"], "image-option"),
+        (["--kernel-hash", "zz"], "image-option"),
         (["--append", "quiet"], "image-option"),
         (["--initrd", "/dev/null"], "image-option"),
         (["--eif", "x"], "image-option"),
