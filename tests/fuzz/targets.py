@@ -23,6 +23,7 @@ from enarx.verify.ear import ear
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests.forge import amd, arm, aws, eventlog, intel, tpm
+from tests.fuzz.launches import LAUNCHES
 
 ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
 ROOTS = Roots(
@@ -128,6 +129,7 @@ TARGETS = {
     ),
     "bundle": Target(_bundled, (BUNDLE,)),
     "detect": Target(detect, (REPORT, TDX)),
+    **{name: Target(run, seeds) for name, (run, seeds) in LAUNCHES.items()},
 }
 
 

@@ -11,7 +11,7 @@ from enarx.cli.evidence_files import load
 from enarx.errors import UsageError
 from enarx.formats.evidence.eventlog import MAX_SIZE as MAX_LOG
 from enarx.formats.evidence.eventlog import EventLog
-from enarx.image.launch import events, search, search_boot, search_images
+from enarx.image.launch import events, search, search_boot, search_images, tdx
 from enarx.image.launch.search import Explanation
 from enarx.verify import Roots, examine
 from enarx.verify.policies.nitro import NitroClaims
@@ -41,7 +41,7 @@ def explain(options: argparse.Namespace) -> int:
     value: dict[str, Any] = {"kind": options.kind, "verified": False, "registers": [_value(made) for made in found]}
     if options.event_log:
         bank = said.pcr_bank if isinstance(said, TpmClaims) else "sha384"
-        value |= log_value(options.event_log, options.kind, bank, {})
+        value |= log_value(options.event_log, options.kind, bank, _known(options, bank))
     if options.json:
         console.show_json(value)
     else:
@@ -50,18 +50,29 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _explanations(options: argparse.Namespace, said: object) -> Iterator[Explanation]:
-    match said:
-        case SnpClaims():
-            return _snp(options, said)
-        case TdxClaims():
-            return _tdx(options, said)
-        case NitroClaims():
-            return _nitro(options, said)
-        case SgxClaims():
-            return _sgx(options, said)
-        case TpmClaims():
-            return _tpm(options, said)
-    raise UsageError("kind", f"a launch of kind {options.kind} is not searched for")
+    if isinstance(said, SnpClaims):
+        return _snp(options, said)
+    if isinstance(said, TdxClaims):
+        return _tdx(options, said)
+    if isinstance(said, NitroClaims):
+        return _nitro(options, said)
+    if isinstance(said, SgxClaims):
+        return _sgx(options, said)
+    assert isinstance(said, TpmClaims)
+    return _tpm(options, said)
+
+
+def _known(options: argparse.Namespace, bank: str) -> dict[bytes, str]:
+    """What the events of the intended launch are of, by digest."""
+    known = events.of_firmware(launch_files.firmware(options.firmware[0]), bank) if options.firmware else {}
+    if options.kernel:
+        files = launch_files.boot_files(options)
+        _, kernel = next(search_boot.kernels(files, bank))
+        cmdline = files.cmdlines[0] if files.cmdlines else b""
+        initrd = files.initrds[0][1] if files.initrds else None
+        for event in (*tdx.rtmr1(kernel, bank=bank), *tdx.rtmr2(cmdline, initrd, bank=bank)):
+            known[event.digest] = f"{event.what}, as intended"
+    return known
 
 
 def _snp(options: argparse.Namespace, said: SnpClaims) -> Iterator[Explanation]:
@@ -88,11 +99,11 @@ def _tdx(options: argparse.Namespace, said: TdxClaims) -> Iterator[Explanation]:
 def _tpm(options: argparse.Namespace, said: TpmClaims) -> Iterator[Explanation]:
     bank, files, images = said.pcr_bank, launch_files.boot_files(options), launch_files.files(options.uki)
     values = {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in said.pcrs)}
-    candidates = {}
+    candidates: dict[int, Iterator[search.Candidate]] = {}
     if files.kernels or images:
         candidates[4] = search_boot.pcr4_launches(files, images, bank)
-    if files.kernels:
-        candidates[9] = search_boot.stub_launches(files, bank)
+    if stub := list(search_boot.pcr9_launches(files, images, bank)):
+        candidates[9] = iter(stub)
     if images:
         passed = tuple(launch_files.cmdline(text) for text in (*options.passed, *options.append))
         candidates |= {11: search_boot.pcr11_launches(images, bank), 12: search_boot.pcr12_launches(passed, bank)}

@@ -97,6 +97,7 @@ def _svsm(options: argparse.Namespace) -> bytes:
 def _id_block(options: argparse.Namespace, measured: bytes) -> Value:
     from enarx.formats.launch.idblock import IdAuth, IdBlock
     from enarx.image.launch import idblock
+    from enarx.image.launch.keys import signing_key
 
     if bool(options.check_id_block) != bool(options.check_id_auth) or (options.author_key and not options.id_key):
         raise UsageError("id-block", "an ID block goes with its authentication, and an author's key with an ID key")
@@ -107,8 +108,8 @@ def _id_block(options: argparse.Namespace, measured: bytes) -> Value:
         idblock.require_launch(block, measured)
     elif options.id_key:
         block = _new_block(options, measured)
-        author = _ec_key(options.author_key) if options.author_key else None
-        auth = idblock.sign(block, _ec_key(options.id_key), author)
+        author = signing_key(load(options.author_key)) if options.author_key else None
+        auth = idblock.sign(block, signing_key(load(options.id_key)), author)
     else:
         return {}
     shown = {"id_block": block.to_bytes(), "id_auth": auth.to_bytes()}
@@ -131,19 +132,6 @@ def _new_block(options: argparse.Namespace, measured: bytes) -> Any:
         guest_svn=launch_files.number(str(options.guest_svn), "--guest-svn", 32),
         policy=launch_files.number(options.guest_policy, "--guest-policy", 64),
     )
-
-
-def _ec_key(path: str) -> Any:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        key = load_pem_private_key(load(path), None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise UsageError("key", f"{path}: wanted a private key on P-384, PEM without a password")
-    return key
 
 
 def _tdx(options: argparse.Namespace) -> Value:
@@ -183,6 +171,7 @@ def _kernel(options: argparse.Namespace, bank: str) -> bytes:
 
 def _nitro(options: argparse.Namespace) -> Value:
     from enarx.image.launch import nitro
+    from enarx.image.launch.keys import signing_key
 
     (_, image), *others = launch_files.enclave_images(options)
     if others:
@@ -190,7 +179,7 @@ def _nitro(options: argparse.Namespace) -> Value:
     if options.signing_key:
         if not options.certificate:
             raise UsageError("image-option", "--signing-key goes with --certificate")
-        image = nitro.sign(image, load(options.certificate), _ec_key(options.signing_key))
+        image = nitro.sign(image, load(options.certificate), signing_key(load(options.signing_key)))
     value: Value = {f"pcr{index}": digest.hex() for index, digest in nitro.pcrs(image).items()}
     if image.signature:
         nitro.verify(image)

@@ -137,7 +137,7 @@ class Firmware:
                 raise _wrong(
                     "tdx-beyond",
                     f"TDX section {i} ends at byte {end} of a file of {len(self.raw)} bytes: the metadata points beyond its end",
-                    offset=section.offset,
+                    offset=len(self.raw),
                     hint="this is a part of a firmware, such as OVMF_CODE without its variables: a TD boots the whole",
                 )
         _bounded(tuple(section for section in found if not section.attributes & AUGMENT))

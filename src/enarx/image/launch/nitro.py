@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -66,7 +66,7 @@ def verify(image: Eif) -> None:
             raise VerificationError(
                 "eif-signature", f"a signature over PCR{index} {value.hex()[:16]}, not of this image"
             )
-        key = _certificate(pem).public_key()
+        key = _key(pem)
         if message.algorithm != "ES384" or not isinstance(key, ec.EllipticCurvePublicKey):
             raise VerificationError("eif-signature", "not signed with ES384")
         half = len(message.signature) // 2
@@ -79,7 +79,7 @@ def verify(image: Eif) -> None:
 
 def sign(image: Eif, pem: bytes, key: ec.EllipticCurvePrivateKey) -> Eif:
     """The image with a signature by this key. UsageError for a key that is not P-384 or not the certificate's."""
-    if not isinstance(key.curve, ec.SECP384R1) or _certificate(pem).public_key() != key.public_key():
+    if not isinstance(key.curve, ec.SECP384R1) or _key(pem) != key.public_key():
         raise UsageError("eif-key", "the key is not on P-384, or not the certificate's")
     plain = replace(image, signature=b"", order=tuple(type for type in image.order if type != eif.SIGNATURE))
 
@@ -102,4 +102,17 @@ def _certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(pem)[0]
     except ValueError as e:
-        raise ParseError("eif-certificate", "EIF: not a certificate in PEM", what="EIF signature section") from e
+        raise _unreadable() from e
+
+
+def _key(pem: bytes) -> object:
+    try:
+        return _certificate(pem).public_key()
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise _unreadable() from e
+
+
+def _unreadable() -> ParseError:
+    return ParseError(
+        "eif-certificate", "EIF: no certificate in PEM, or its key is not known", what="EIF signature section"
+    )

@@ -13,6 +13,7 @@ from enarx.formats.launch.firmware import SevMetadata
 from enarx.image.launch import snp, vmsa
 from enarx.image.launch.cpus import MODELS, name_of
 from enarx.image.launch.hashes import KernelHashes, cmdline_hash
+from enarx.image.launch.sev import require_processors
 from enarx.record import record, replace
 
 Options = Mapping[str, str]
@@ -94,6 +95,7 @@ class Boots:
 
 def snp_launches(intended: snp.Processors, firmwares: tuple[SevFirmware, ...], boots: Boots) -> Iterator[Candidate]:
     """Every launch under SNP of these firmwares, kernels, initrds and command lines, with any processors."""
+    require_processors(intended.count, firmwares[0].metadata.reset)
     vmms = dict.fromkeys((intended.vmm, *vmsa.VMMS))
     started = [(_named(boot), _hashes(boot)) for boot in _boots(boots)]
     for i, (firmware, vmm, (boot, hashes)) in enumerate(product(firmwares, vmms, started)):

@@ -64,6 +64,16 @@ def pcr4_launches(files: Files, images: tuple[File, ...], bank: str) -> Iterator
         yield {"uki": name, "inner-kernel": "measured" if inner else "not measured"}, register(registers[4], bank)
 
 
+def pcr9_launches(files: Files, images: tuple[File, ...], bank: str) -> Iterator[Candidate]:
+    """PCR 9 for each command line and initrd of a direct boot, and for each UKI that says all of it."""
+    if files.kernels:
+        yield from stub_launches(files, bank)
+    for name, data in images:
+        registers = tpm.uki(PeFile.from_bytes(data), bank=bank, inner=False)
+        if 9 in registers:
+            yield {"uki": name}, register(registers[9], bank)
+
+
 def pcr11_launches(images: tuple[File, ...], bank: str) -> Iterator[Candidate]:
     """PCR 11 for each UKI, up to each phase of the boot."""
     for (name, data), count in product(images, range(len(tpm.PHASES) + 1)):

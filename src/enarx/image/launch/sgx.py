@@ -53,6 +53,8 @@ def mr_signer(sigstruct: SigStruct) -> bytes:
 def verify(sigstruct: SigStruct) -> None:
     """The signature holds, and so do the numbers that help hardware to verify it. VerificationError."""
     modulus, signature = sigstruct.modulus, sigstruct.signature
+    if modulus.bit_length() != 8 * KEY:
+        raise VerificationError("sigstruct-signature", f"a key of {modulus.bit_length()} bits, wanted {8 * KEY}")
     try:
         key = rsa.RSAPublicNumbers(3, modulus).public_key()
         key.verify(signature.to_bytes(KEY, "big"), sigstruct.signed, padding.PKCS1v15(), hashes.SHA256())

@@ -1,6 +1,7 @@
 """PCRs of a TPM after OVMF has started a kernel directly, or a unified kernel image (UKI) from a disk.
 
-UKI: UAPI.5 Unified Kernel Image (the order of sections), systemd docs/TPM2_PCR_MEASUREMENTS.md (what is measured of each).
+UKI: UAPI.5 Unified Kernel Image (the order of sections), systemd docs/TPM2_PCR_MEASUREMENTS.md (what is measured of each), and
+systemd-stub 257 for the command line and the initrd that it hands to the kernel, which are what goes into PCR 9.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ SECTIONS = (
 )
 """What systemd-stub measures of a UKI, in this order; .pcrsig, which signs the outcome, is not."""
 
+EXTRA = {
+    ".pcrsig": "tpm2-pcr-signature.json",
+    ".pcrpkey": "tpm2-pcr-public-key.pem",
+    ".osrel": "os-release",
+    ".profile": "profile",
+}
+"""Sections that the stub also gives to the kernel as files below `/.extra`, in this order behind the initrd."""
+
 PHASES = ("enter-initrd", "leave-initrd", "sysinit", "ready")
 """What systemd extends PCR 11 by while the system comes up, in this order."""
 
@@ -52,10 +61,11 @@ def direct(kernel: bytes, cmdline: bytes, initrd: bytes | None, *, bank: str) ->
 def uki(
     image: PeFile, *, bank: str, passed: Iterable[bytes] = (), phases: Iterable[str] = (), inner: bool = True
 ) -> Registers:
-    """PCRs 4, 8, 11 and 12 of a UKI that firmware starts from a disk.
+    """PCRs 4, 8, 9, 11 and 12 of a UKI that firmware starts from a disk.
 
     `passed` are command lines from outside of the image that the stub takes; `inner` whether the stub has the firmware load
-    (and so measure) the kernel within. ParseError if the image is none. PCR 9 also holds archives that the stub makes up.
+    (and so measure) the kernel within. PCR 9 is left out where it depends on more than the image: with `passed`, or where the
+    image has no command line. ParseError if the image is none.
     """
     linux = image.section(".linux")
     if linux is None:
@@ -65,17 +75,49 @@ def uki(
         started.append(Event("kernel within", authenticode(PeFile.from_bytes(linux), bank)))
     sections = ((name, image.section(name)) for name in SECTIONS)
     measured = [event for name, content in sections if content is not None for event in _section(name, content, bank)]
+    lines = tuple(passed)
+    cmdline = image.section(".cmdline")
+    stub = {9: _handed_on(image, cmdline, bank)} if cmdline is not None and not lines else {}
     return {
         4: (*_calling(bank), *started),
         8: (),
+        **stub,
         11: (*measured, *(Event(f"phase {phase}", digest(phase.encode(), bank)) for phase in phases)),
-        12: tuple(passed_cmdline(line, bank) for line in passed),
+        12: tuple(passed_cmdline(line, bank) for line in lines),
     }
 
 
 def passed_cmdline(line: bytes, bank: str) -> Event:
     """What a command line from outside of the image adds to PCR 12: UTF-16 without a NUL."""
     return Event("command line from outside", digest(line.decode(errors="replace").encode("utf-16-le"), bank))
+
+
+def _handed_on(image: PeFile, cmdline: bytes, bank: str) -> tuple[Event, ...]:
+    """What the kernel measures of what the stub hands to it."""
+    text = cmdline.partition(b"\0")[0].decode(errors="replace")
+    text = "".join(c if c >= " " else " " for c in text).rstrip(" ")
+    parts = [content for name in (".ucode", ".initrd") if (content := image.section(name)) is not None]
+    parts += [_archive(file, content) for name, file in EXTRA.items() if (content := image.section(name)) is not None]
+    initrd = b"".join(part + bytes(-len(part) % 4) for part in parts) if len(parts) > 1 else b"".join(parts)
+    options = Event("command line", digest((text + "\0").encode("utf-16-le"), bank))
+    return (options, Event("initrd as the stub makes it", digest(initrd, bank))) if initrd else (options,)
+
+
+def _archive(name: str, content: bytes) -> bytes:
+    """The cpio archive of one file below `/.extra` that the stub makes."""
+    entries = ((1, 0o40555, ".extra", b""), (2, 0o100444, f".extra/{name}", content))
+    made = b"".join(_entry(*entry) for entry in entries)
+    return made + _newc(0, 0, 0, "0000000B") + b"TRAILER!!!".ljust(14, b"\0")
+
+
+def _entry(inode: int, mode: int, name: str, content: bytes) -> bytes:
+    head = _newc(inode, mode, len(content), f"{len(name) + 1:08x}") + name.encode() + b"\0"
+    return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
+
+
+def _newc(inode: int, mode: int, size: int, name_size: str) -> bytes:
+    numbers = (inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0)
+    return ("070701" + "".join(f"{number:08x}" for number in numbers) + name_size + "00000000").encode()
 
 
 def _calling(bank: str) -> tuple[Event, Event]:

@@ -85,15 +85,18 @@ def page(entry: int, *, signature: int, features: int, vmm: Vmm, era: Era) -> by
     segments |= {"cs": (0xF000, cs, 0xFFFF, entry & 0xFFFF0000), "ss": (0, vmm.ss, 0xFFFF, 0)}
     rdx = signature if era.rdx is None else era.rdx
     values = {"rip": entry & 0xFFFF, "cr0": 0x10, "pat": vmm.pat, "rdx": rdx, "features": features}
-    return _page(segments, vmm.tr, values, era.fpu)
+    return _page(segments, vmm.tr, values, (MXCSR, FCW) if era.fpu else (0, 0))
 
 
 def svsm_page(entry: int, *, signature: int, features: int) -> bytes:
-    """The VMSA of a processor that starts in an SVSM at `entry`: in protected mode, flat, under QEMU."""
+    """The VMSA of a processor that starts in an SVSM at `entry`: in protected mode, flat, under QEMU.
+
+    The only values published are those of sev-snp-measure, which leaves the FPU's control word at zero; so it is here.
+    """
     segments: dict[str, _Segment] = dict.fromkeys(("es", "ss", "ds", "fs"), (0x10, 0xC93, 0xFFFFFFFF, 0))
     segments |= {"cs": (8, 0xC9B, 0xFFFFFFFF, 0), "gs": (0, 0x93, 0xFFFF, 0)}
     values = {"rip": entry, "cr0": 0x11, "pat": PAT, "rdx": signature, "features": features}
-    return _page(segments, 0x8B, values, True)
+    return _page(segments, 0x8B, values, (MXCSR, 0))
 
 
 _SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr")
@@ -114,7 +117,7 @@ _FIXED = {"efer": 0x1000, "cr4": 0x40, "dr7": 0x400, "dr6": 0xFFFF0FF0, "rflags"
 _MXCSR_AT, _FCW_AT = 0x408, 0x410
 
 
-def _page(segments: dict[str, _Segment], tr: int, values: dict[str, int], fpu: bool) -> bytes:
+def _page(segments: dict[str, _Segment], tr: int, values: dict[str, int], fpu: tuple[int, int]) -> bytes:
     made = bytearray(SIZE)
     segments = segments | {"gdtr": (0, 0, 0xFFFF, 0), "idtr": (0, 0, 0xFFFF, 0)}
     segments |= {"ldtr": (0, 0x82, 0xFFFF, 0), "tr": (0, tr, 0xFFFF, 0)}
@@ -122,7 +125,7 @@ def _page(segments: dict[str, _Segment], tr: int, values: dict[str, int], fpu: b
         struct.pack_into("<HHIQ", made, 16 * i, *segments[name])
     for name, value in (_FIXED | values).items():
         struct.pack_into("<Q", made, _OFFSETS[name], value)
-    if fpu:
-        struct.pack_into("<I", made, _MXCSR_AT, MXCSR)
-        struct.pack_into("<H", made, _FCW_AT, FCW)
+    mxcsr, fcw = fpu
+    struct.pack_into("<I", made, _MXCSR_AT, mxcsr)
+    struct.pack_into("<H", made, _FCW_AT, fcw)
     return bytes(made)
