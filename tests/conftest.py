@@ -35,6 +35,12 @@ def evidence_dir() -> Path:
     return EVIDENCE
 
 
+@pytest.fixture(scope="session")
+def ear_dir(evidence_dir: Path) -> Path:
+    """The examples and the grammar of the EAR draft, and other verifiers' results, beside the evidence."""
+    return evidence_dir.parent / "management" / "ear"
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unix sockets and loopback are all that this process reaches, and names are not looked up elsewhere."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwk, jwt
 
 from enarx.cli.main import main
+from enarx.verify.ear import MAX_LIFETIME
 from tests.forge import arm, tpm
+from tests.verify import ear_form
 
 Captured = pytest.CaptureFixture[str]
 REALM = arm.realm()
@@ -38,6 +42,7 @@ def test_trusted(realm: list[str], capsys: Captured) -> None:
     assert main(realm) == 0
     out, err = capsys.readouterr()
     assert "attestation: trusted (cca)" in err
+    assert "expires: nothing that this rests on has an end" in err
     assert "TRUST ANCHOR: 1 public keys that you gave are believed" in err
     assert "passed" in out
     assert "docs/attestation/cca.md, 1" in out
@@ -73,15 +78,35 @@ def test_bytes_that_are_no_token_are_refused(realm: list[str], capsys: Captured)
 )
 def test_ear(realm: list[str], tmp_path: Path, capsys: Captured, key: Any, algorithm: str) -> None:
     (tmp_path / "signer.pem").write_bytes(private(key))
-    assert main([*realm, "--ear", str(tmp_path / "signer.pem")]) == 0
+    assert main([*realm, "--at", "2026-01-31T12:00:00Z", "--ear", str(tmp_path / "signer.pem")]) == 0
     made = jwk.ECKey if algorithm.startswith("ES") else jwk.OKPKey
     token = jwt.decode(
         capsys.readouterr().out.strip(), made.import_key((tmp_path / "signer.pem").read_bytes()), algorithms=[algorithm]
     )
+    assert ear_form.wrong(token.claims) == []
+    assert token.header == {"alg": algorithm, "typ": "eat+jwt"}
+    assert token.claims["iat"] == 1_769_860_800
+    assert token.claims["exp"] == 1_769_860_800 + MAX_LIFETIME
     appraisal = token.claims["submods"]["cca"]
-    assert appraisal["ear.status"] == "affirming"
-    assert appraisal["ear.trustworthiness-vector"]["executables"] == 2
-    assert token.claims["ear.verifier-id"]["developer"] == "enarx"
+    assert appraisal["ear_status"] == "warning"
+    assert appraisal["ear_trustworthiness_vector"] == {"hardware": -33, "executables": 33, "runtime-opaque": 2}
+    assert token.claims["ear_verifier_id"]["developer"] == "enarx"
+
+
+def test_an_ear_affirms_where_nothing_that_decides_is_left_open(
+    realm: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    """The policy to begin with leaves the realm's registers and the platform's firmware unchecked."""
+    assert main([*realm, "--json"]) == 0
+    claims = json.loads(capsys.readouterr().out)["claims"]
+    policy = tmp_path / "cca.toml"
+    for field in ("rem0", "rem1", "rem2", "rem3", "software_components"):
+        policy.write_text(re.sub(rf"(?m)^{field} = .*$", f"{field} = {json.dumps(claims[field])}", policy.read_text()))
+    (tmp_path / "signer.pem").write_bytes(private(ec.generate_private_key(ec.SECP256R1())))
+    assert main([*realm, "--ear", str(tmp_path / "signer.pem")]) == 0
+    payload = capsys.readouterr().out.strip().split(".")[1]
+    appraisal = json.loads(base64.urlsafe_b64decode(payload + "=="))["submods"]["cca"]
+    assert appraisal["ear_status"] == "affirming"
 
 
 @pytest.mark.parametrize("data", [b"nothing", private(rsa.generate_private_key(65537, 2048))], ids=["none", "rsa"])

@@ -93,7 +93,7 @@ POLICY = SnpPolicy(
 
 
 def examined(said: Claims, *, chain: bool = True, crl: bool | None = True, until: int | None = 100) -> Examination:
-    ledger = Ledger(STEPS, anchor="AMD Milan ARK", where="the vendor's table")
+    ledger = Ledger(STEPS, anchor="AMD Milan ARK", where="the vendor's table", now=50)
     ledger.check("vcek-chain", lambda: chain, wanted="a pinned root", got="one", hint="another product's chain")
     ledger.check("revocation", lambda: crl, wanted="not revoked", got="a list", needs="vcek-chain")
     ledger.check("report-signature", lambda: True, wanted="the VCEK's", got="it", needs="vcek-chain")
@@ -176,7 +176,7 @@ def test_a_hint_is_for_a_failure_only() -> None:
 
 def test_no_known_end_is_no_end() -> None:
     result = appraised(claims(), until=None)
-    assert (result.status, result.expires) == ("trusted", 0)
+    assert (result.status, result.expires) == ("trusted", None)
 
 
 def test_authentic_evidence_can_not_pass_for_unverified() -> None:
@@ -185,7 +185,7 @@ def test_authentic_evidence_can_not_pass_for_unverified() -> None:
 
 
 def test_a_ledger_holds_a_verifier_to_its_list() -> None:
-    ledger = Ledger(STEPS, anchor="", where="")
+    ledger = Ledger(STEPS, anchor="", where="", now=0)
     with pytest.raises(RuntimeError, match="order"):
         ledger.check("report-signature", lambda: True, wanted="", got="")
     ledger.check("vcek-chain", lambda: True, wanted="", got="")
@@ -198,9 +198,11 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=()),
-        lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=()),
-        lambda: AttestationResult(status="trusted", kind="snp", claims=claims(), rows=(), forecast=()),
+        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: AttestationResult(
+            status="trusted", kind="snp", claims=claims(), rows=(), forecast=(), at=0, policy=None
+        ),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),
     ],

@@ -185,18 +185,18 @@ def test_nothing_is_held_against_evidence_that_is_not_authentic() -> None:
 @pytest.mark.parametrize("status", [TRUSTED, REFUSED, UNDECIDED])
 def test_a_log_makes_nothing_better(status: str) -> None:
     good = quoted(extended(LOG))
-    before = result(status, good.kind, good.checks, claims=good.claims)
+    before = result(status, good.kind, good.checks, at=0, claims=good.claims)
     assert appraise_event_log(before, LOG).status == status
     assert appraise_event_log(before, pc([])).status == REFUSED
     other = quoted({16: bytes(32)})
-    before = result(status, other.kind, other.checks, claims=other.claims)
+    before = result(status, other.kind, other.checks, at=0, claims=other.claims)
     assert appraise_event_log(before, LOG).status == (REFUSED if status == REFUSED else UNDECIDED)
 
 
 def test_kinds_without_registers() -> None:
     good = quoted(extended(LOG))
     with pytest.raises(UsageError, match="snp has no registers"):
-        appraise_event_log(result(AUTHENTIC, "snp", good.checks), LOG)
+        appraise_event_log(result(AUTHENTIC, "snp", good.checks, at=0), LOG)
 
 
 def trust_domain(directory: Path, values: dict[int, bytes]) -> AttestationResult:
@@ -206,7 +206,7 @@ def trust_domain(directory: Path, values: dict[int, bytes]) -> AttestationResult
     good = unappraised(examine("tdx", quote, (given,), roots=Roots(), now=1_751_328_000).verified())
     claims: Any = good.claims
     changed = replace(claims, **{f"rtmr{i - 1}": values.get(i, bytes(48)) for i in range(1, 5)})
-    return result(AUTHENTIC, "tdx", good.checks, claims=changed)
+    return result(AUTHENTIC, "tdx", good.checks, at=0, claims=changed)
 
 
 def test_trust_domains(evidence_dir: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -89,20 +90,36 @@ OLDER = GENOA[:7] + b"\x53"
 POLICY, PLATFORM_INFO = 0x30000, 0x25
 
 
+Ends = dict[str, int]
+"""When the things of this name end that evidence is judged by (unix seconds)."""
+
+
+def ending(ends: Ends | None, name: str) -> dict[str, datetime]:
+    """For AMD's forge, which takes dates."""
+    return {"end": datetime.fromtimestamp(ends[name], UTC)} if ends and name in ends else {}
+
+
 @cache
 def amd_issuers(product: str, vlek: bool) -> tuple[bytes, ...]:
     return amd.ark(product), amd.ask(product, vlek=vlek)
 
 
 def snp(
-    report: At | None = None, *, product: str = "Genoa", revoked: tuple[int, ...] | None = (), **vcek: Any
+    report: At | None = None,
+    *,
+    product: str = "Genoa",
+    revoked: tuple[int, ...] | None = (),
+    ends: Ends | None = None,
+    **vcek: Any,
 ) -> Given:
     """`revoked` are serial numbers on the list; None is no list."""
     base = encode(amd.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
     signed = amd.sign(Report.from_bytes(over(base, report)))
     ark, ask = amd_issuers(product, "csp" in vcek)
-    lists = () if revoked is None else (amd.crl(revoked, product=product),)
-    endorsed = (ark, ask, amd.vcek(product, **{"tcb": GENOA, "chip": CHIP, **vcek}), *lists)
+    if ends:
+        ark, ask = amd.ark(product, **ending(ends, "ARK")), amd.ask(product, **ending(ends, "ASK"))
+    lists = () if revoked is None else (amd.crl(revoked, product=product, **ending(ends, "list")),)
+    endorsed = (ark, ask, amd.vcek(product, **{"tcb": GENOA, "chip": CHIP, **ending(ends, "VCEK"), **vcek}), *lists)
     return Given(signed, endorsed, Roots(amd=(hashlib.sha256(ark).digest(),)))
 
 
@@ -181,13 +198,32 @@ def quoted(
     info: dict[str, Any] | None = None,
     level: dict[str, Any] | None = None,
     revoked: tuple[int, ...] = (),
+    ends: Ends | None = None,
 ) -> Given:
-    leaf = intel.certificate(intel.PCK, intel.PLATFORM, extension=intel.machine(**(machine or {})))
+    def ending(name: str) -> dict[str, int]:
+        return {"end": ends[name]} if ends and name in ends else {}
+
+    def updated(name: str) -> dict[str, str]:
+        return {"nextUpdate": intel.date(ends[name])} if ends and name in ends else {}
+
+    leaf = intel.certificate(intel.PCK, intel.PLATFORM, extension=intel.machine(**(machine or {})), **ending("PCK"))
     levels = [intel.platform_level(tdx=(0,) * 16 if tee == intel.TDX else None, **(level or {}))]
-    tcb = intel.info(tee, **{"tcbLevels": levels, **(info or {})})
-    collateral = intel.collateral(tee, tcb=tcb, machines=intel.revoked(intel.PLATFORM, *revoked))
-    chain = (leaf, intel.platform(), intel.root())
-    roots = Roots(intel=(hashlib.sha256(intel.root()).digest(),))
+    tcb = intel.info(tee, **{"tcbLevels": levels, **updated("TCB info"), **(info or {})})
+    platform, root, signing = intel.platform(), intel.root(), None
+    if ends:
+        platform = intel.certificate(intel.PLATFORM, intel.ROOT, authority=True, **ending("Platform CA"))
+        root = intel.certificate(intel.ROOT, intel.ROOT, authority=True, **ending("Root CA"))
+        signing = intel.certificate(intel.SIGNING, intel.ROOT, **ending("TCB Signing"))
+    collateral = intel.collateral(
+        tee,
+        tcb=tcb,
+        qe=intel.identity(tee, **updated("identity")),
+        info_signer=signing,
+        machines=intel.revoked(intel.PLATFORM, *revoked, **ending("list of the machines")),
+        authorities=intel.revoked(intel.ROOT, **ending("list of the root")),
+    )
+    chain = (leaf, platform, root)
+    roots = Roots(intel=(hashlib.sha256(root).digest(),))
     return Given(intel.quote(tee, version=version, body=body, chain=chain), (collateral,), roots)
 
 
@@ -271,11 +307,20 @@ TDX: Rows = OF_VENDOR | {
 # AWS Nitro
 
 
-def nitro(pcrs: dict[int, bytes | None] | None = None, **fields: Any) -> Given:
+def nitro(pcrs: dict[int, bytes | None] | None = None, ends: Ends | None = None, **fields: Any) -> Given:
     """`pcrs` are those that differ; None is one that is not there."""
+    root = aws.root()
+    if ends:
+
+        def ending(name: str) -> dict[str, int]:
+            return {"end": ends[name]} if ends and name in ends else {}
+
+        root = aws.certificate("root", "root", **ending("certificate 0"))
+        fields["cabundle"] = [root, aws.certificate("zone", "root", depth=0, **ending("certificate 1"))]
+        fields["certificate"] = aws.certificate("leaf", "zone", authority=False, **ending("the document's certificate"))
     registers = {**{i: bytes([i + 1]) * 48 for i in range(16)}, **(pcrs or {})}
     document = aws.payload(pcrs={i: value for i, value in registers.items() if value is not None}, **fields)
-    return Given(aws.document(document), (), Roots(aws=(hashlib.sha256(aws.root()).digest(),)))
+    return Given(aws.document(document), (), Roots(aws=(hashlib.sha256(root).digest(),)))
 
 
 def pcr(index: int) -> Varies:
@@ -343,11 +388,26 @@ def ak(name: str) -> bytes:
 
 
 def tpm_quoted(
-    quote: At | None = None, *, pcrs: tuple[bytes, ...] = tpm.PCRS, bank: int = 0x000B, name: str = "ak", **roots: Any
+    quote: At | None = None,
+    *,
+    pcrs: tuple[bytes, ...] = tpm.PCRS,
+    bank: int = 0x000B,
+    name: str = "ak",
+    ends: Ends | None = None,
+    **roots: Any,
 ) -> Given:
     _, issuer, root = tpm.maker()
+    own = ak(name)
+    if ends:
+
+        def ending(name: str) -> dict[str, int]:
+            return {"end": ends[name]} if ends and name in ends else {}
+
+        own = tpm.certificate(name, "issuer", **ending("certificate of the key"))
+        issuer = tpm.certificate("issuer", "root", depth=0, **ending("issuer 1"))
+        root = tpm.certificate("root", "root", depth=1, **ending("issuer 2"))
     message = over(tpm.quote(pcrs, select=tpm.selection(range(24), bank)), quote)
-    evidence = tpm.attestation(message, key=tpm.rsa_key(name), pcrs=pcrs, certificates=(ak(name),))
+    evidence = tpm.attestation(message, key=tpm.rsa_key(name), pcrs=pcrs, certificates=(own,))
     return Given(evidence, (issuer, root), Roots(**{"tpm_makers": (hashlib.sha256(root).digest(),), **roots}))
 
 
@@ -507,9 +567,9 @@ def without(policy: AppraisalPolicy, *together: str) -> AppraisalPolicy:
     return replace(policy, **{name: Unchecked(reason=TOGETHER[name]) for name in together})
 
 
-def judged(kind: str, given: Given, policy: AppraisalPolicy) -> AttestationResult:
+def judged(kind: str, given: Given, policy: AppraisalPolicy, *, now: int = NOW) -> AttestationResult:
     fresh: bytes = RULES[kind]["report_data"].said
-    return judge(kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=NOW)
+    return judge(kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=now)
 
 
 def ids(result: AttestationResult, outcome: str) -> set[str]:
@@ -589,11 +649,12 @@ def test_endorsements_that_have_ended_fail_alone(kind: str) -> None:
     def at_time(now: int) -> AttestationResult:
         return appraise(verified, policy=exact(kind), report_data=RULES[kind]["report_data"].said, now=now)
 
-    assert at_time(until or 1 << 60).status == TRUSTED
-    assert at_time(NOW).expires == (until or 0)
+    assert at_time(NOW).expires == until
+    assert at_time((until or 1 << 60) - 1).status == TRUSTED
     if until is not None:
-        result = at_time(until + 1)
-        assert (result.status, ids(result, FAILED)) == (REFUSED, {"endorsements-current"})
+        for late in (until, until + 1):
+            result = at_time(late)
+            assert (result.status, ids(result, FAILED)) == (REFUSED, {"endorsements-current"})
 
 
 @pytest.mark.parametrize(("kind", "name"), UNKNOWN, ids="-".join)

@@ -77,7 +77,7 @@ def test_a_maker_certifies_the_key() -> None:
     assert set(outcomes(found).values()) == {PASSED}
     claims: Any = found.verified().claims
     assert claims.ak_certified is True
-    assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)]
+    assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)] * 3
     inside = examined(tpm.attestation(certificates=(AK, ISSUER, ROOT)), MAKERS)
     assert set(outcomes(inside).values()) == {PASSED}
 

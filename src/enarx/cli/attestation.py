@@ -111,6 +111,7 @@ class SimulatedJudge:
                 console.say(
                     f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
                 )
+            console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

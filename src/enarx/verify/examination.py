@@ -29,14 +29,15 @@ from enarx.verify.result import (
 class Ledger:
     """The checks of authenticity of one kind, written down as they are made: all of `ids`, in that order.
 
-    `anchor` is that of every check, `where` the numbered list that the rules stand in.
+    `anchor` is that of every check, `where` the numbered list that the rules stand in, `now` the time asked about.
     """
 
-    __slots__ = ("_anchor", "_ids", "_made", "_passed", "_where")
+    __slots__ = ("_anchor", "_ids", "_made", "_now", "_passed", "_where")
 
-    def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str) -> None:
+    def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str, now: int) -> None:
         self._ids = ids
         self._anchor = anchor
+        self._now = now
         self._where = _numbered(where, len(ids))
         self._made: dict[str, Check] = {}
         self._passed: set[str] = set()
@@ -88,7 +89,9 @@ class Ledger:
             raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
         checks = tuple(self._made.values())
         status = _status(outcomes_of(checks))
-        return make(Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast)
+        return make(
+            Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast, at=self._now
+        )
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
         made = len(self._made)
@@ -112,7 +115,8 @@ def _status(outcomes: set[str]) -> str:
 @record()
 class Examination:
     """The checks of authenticity, whatever they came to: `status` is authentic, not authentic, or undecided. What `said` says
-    is proven only if it is authentic. Only a `Ledger` makes it.
+    is proven only if it is authentic. `forecast` has the end of everything that the checks rest on, `at` is the time asked
+    about. Only a `Ledger` makes it.
     """
 
     status: str
@@ -120,6 +124,7 @@ class Examination:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
+    at: int
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
@@ -128,7 +133,14 @@ class Examination:
         """The evidence as verified; VerificationError or UnavailableError if it is not."""
         if self.status != AUTHENTIC:
             raise_for(self.status, self.checks, None)
-        return make(VerifiedEvidence, claims=self.said, checks=self.checks, anchor=self.anchor, forecast=self.forecast)
+        return make(
+            VerifiedEvidence,
+            claims=self.said,
+            checks=self.checks,
+            anchor=self.anchor,
+            forecast=self.forecast,
+            at=self.at,
+        )
 
 
 @record()
@@ -139,6 +151,7 @@ class VerifiedEvidence:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
+    at: int
 
     def __post_init__(self) -> None:
         raise TypeError("VerifiedEvidence is made by verifiers alone")

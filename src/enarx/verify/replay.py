@@ -201,7 +201,15 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
         status = REFUSED
     elif check.outcome == NOT_CHECKED and status != REFUSED:
         status = UNDECIDED
-    return result(status, found.kind, (*found.checks, check), claims=found.claims, forecast=found.forecast)
+    return result(
+        status,
+        found.kind,
+        (*found.checks, check),
+        at=found.at,
+        claims=found.claims,
+        forecast=found.forecast,
+        policy=found.policy,
+    )
 
 
 def require_registers(kind: str) -> None:

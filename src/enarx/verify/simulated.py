@@ -35,10 +35,10 @@ def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roo
     if len(endorsements) > 1:
         raise ParseError("endorsements", f"{len(endorsements)} endorsements, wanted one chip's certificate", what=CHIP)
     if not endorsements:
-        return _undecided(report)
+        return _undecided(report, now)
     chip = ChipCertificate.from_bytes(endorsements[0])
     root = _root(chip, roots)
-    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE)
+    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE, now=now)
     _certificate(ledger, chip)
     _chip_signature(ledger, root, roots)
     _validity(ledger, chip, now)
@@ -48,8 +48,8 @@ def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roo
     return ledger.examination(_claims(report), forecast=(forecast,))
 
 
-def _undecided(report: Evidence) -> Examination:
-    ledger = Ledger(CHECKS, anchor=simulated_anchor(None), where=WHERE)
+def _undecided(report: Evidence, now: int) -> Examination:
+    ledger = Ledger(CHECKS, anchor=simulated_anchor(None), where=WHERE, now=now)
     _certificate(ledger, None)
     ledger.unreached()
     return ledger.examination(_claims(report), forecast=())

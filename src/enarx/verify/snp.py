@@ -75,7 +75,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         amd.revocation(given.crls, root, (issuer, signer), now) if signer and issuer and root else NOTHING_TO_REVOKE
     )
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
-    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     _signer(ledger, report, signer)
     if signer is None:
         ledger.unreached()

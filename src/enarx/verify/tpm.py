@@ -51,7 +51,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     known = public in roots.tpm
     certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
-    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     ledger.check(
         "key",
         lambda: key is not None and found.key.restricted and found.key.signs,
@@ -92,7 +92,12 @@ def _provenance(
         got=now,
         hint="the certificate of the key has ended, or one above it",
     )
-    return (Forecast(id="key-validity", until=end, reason="a certificate of the key ends"),) if links else ()
+    return tuple(
+        Forecast(
+            id="key-validity", until=one.end, reason=f"the certificate of {f'its issuer {i}' if i else 'the key'} ends"
+        )
+        for i, one in enumerate(links)
+    )
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:
