@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,17 @@ def evidence_dir() -> Path:
 def ear_dir(evidence_dir: Path) -> Path:
     """The examples and the grammar of the EAR draft, and other verifiers' results, beside the evidence."""
     return evidence_dir.parent / "management" / "ear"
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_has_a_control(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that sees evidence refused goes through `tests.controls`, or says why no verdict is its subject."""
+    from tests import controls
+
+    with controls.watch() as strays:
+        yield
+    if strays and request.node.get_closest_marker("no_verdict") is None:
+        pytest.fail(f"refused without a control (tests/controls.py): {'; '.join(strays[:3])}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

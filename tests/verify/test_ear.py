@@ -18,7 +18,7 @@ from enarx.verify.policy import AnyOf, AtLeast, NoneOf, Unchecked
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import TIERS, rank
 from tests.verify import ear_form, test_simulated
-from tests.verify.test_rules import FORGES, NOW, RULES, beginning, exact, good, judged, over
+from tests.verify.test_rules import FORGES, NOW, RULES, beginning, control, exact, good, judged, over
 
 Json = dict[str, Any]
 
@@ -52,7 +52,7 @@ def stale() -> AttestationResult:
 
 
 def unread() -> AttestationResult:
-    return judged("tdx", good("tdx"), exact("snp"))
+    return control("tdx").but(policy=exact("snp"))
 
 
 RESULTS: dict[str, tuple[Callable[[], AttestationResult], str, str]] = {

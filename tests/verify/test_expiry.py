@@ -19,10 +19,11 @@ from enarx.verify.ear import MAX_LIFETIME, ear
 from enarx.verify.policy import Exactly, Unchecked
 from enarx.verify.policy_file import policy_type
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, Claims, Unknown
+from tests.controls import Control
 from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.forge.simulated import Forge
 from tests.verify import test_simulated
-from tests.verify.test_rules import FORGES, NOW, Given, exact, good, judged, over
+from tests.verify.test_rules import FORGES, NOW, Given, control, exact, good, judged, over
 
 SOON = NOW + 50
 AMD = ("ARK", "ASK", "VCEK", "list")
@@ -55,16 +56,16 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize(("kind", "thing"), CASES)
 def test_what_ends_first_ends_the_result(kind: str, thing: str) -> None:
-    given = FORGES[kind](ends={thing: SOON})
-    result = judged(kind, given, exact(kind))
+    accepting = control(kind, given=FORGES[kind](ends={thing: SOON}))
+    result = accepting.but()
     assert (result.status, result.expires) == (TRUSTED, SOON)
     assert thing in str(result.ends_first)
     value = result.to_value()
     assert (value["expires"], value["ends_first"], value["at"]) == (SOON, result.ends_first, NOW)
     assert ear(result, build="")["exp"] == SOON
-    assert judged(kind, given, exact(kind), now=SOON - 1).status == TRUSTED
+    assert accepting.but(now=SOON - 1).status == TRUSTED
     for late in (SOON, SOON + 1, SOON + 1000):
-        assert judged(kind, given, exact(kind), now=late).status != TRUSTED
+        assert accepting.but(now=late).status != TRUSTED
 
 
 def test_simulated_evidence_ends_with_its_chip_certificate() -> None:
@@ -98,7 +99,7 @@ def test_what_was_refused_or_not_appraised_ends_as_well() -> None:
     alone = unappraised(examined.verified())
     assert (alone.status, alone.at, alone.expires) == (AUTHENTIC, NOW, SOON)
     other = FORGES["tdx"]({136: b"\7" * 48}, ends={"identity": SOON})
-    refused = judged("tdx", other, exact("tdx"))
+    refused = control("tdx", given=FORGES["tdx"](ends={"identity": SOON})).but(given=other)
     assert (refused.status, refused.expires) == (REFUSED, SOON)
 
 
@@ -140,23 +141,24 @@ def test_real_evidence_is_trusted_until_then_and_not_after(
     verified = examine(kind, case.evidence, case.endorsements, roots=case.roots, now=now).verified()
     fresh = verified.claims.report_data
 
-    def at_time(when: int) -> AttestationResult:
+    def at_time(now: int) -> AttestationResult:
         """The verdict; without fresh data in the evidence there is none, but only whether it is authentic."""
         if len(fresh) < MIN_FRESH:
-            found = examine(kind, case.evidence, case.endorsements, roots=case.roots, now=when)
+            found = examine(kind, case.evidence, case.endorsements, roots=case.roots, now=now)
             return unappraised(found.verified()) if found.status == AUTHENTIC else unverified(found)
         policy = found_exactly(verified.claims)
         return judge(
-            kind, case.evidence, case.endorsements, policy=policy, roots=case.roots, report_data=fresh, now=when
+            kind, case.evidence, case.endorsements, policy=policy, roots=case.roots, report_data=fresh, now=now
         )
 
     accepted = (TRUSTED, AUTHENTIC)[len(fresh) < MIN_FRESH]
-    assert at_time(now).status == accepted
-    until = at_time(now).expires
+    accepting = Control(at_time, now=now)
+    assert accepting.but().status == accepted
+    until = accepting.but().expires
     if until is None:
         assert kind in ("cca", "tpm")
         return
     assert until > now
-    assert at_time(until - 1).status == accepted
-    assert at_time(until).status != TRUSTED
-    assert at_time(until + 1).status == NOT_AUTHENTIC
+    assert accepting.but(now=until - 1).status == accepted
+    assert accepting.but(now=until).status != TRUSTED
+    assert accepting.but(now=until + 1).status == NOT_AUTHENTIC

@@ -8,25 +8,26 @@ import pytest
 
 from enarx.formats.evidence import HARDWARE
 from enarx.record import names, replace
-from enarx.verify import AppraisalPolicy, AttestationResult, appraise, examine
+from enarx.verify import AppraisalPolicy, AttestationResult
 from enarx.verify.ear import status
 from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, Unchecked
 from enarx.verify.replay import appraise_event_log
 from enarx.verify.result import REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import BOOT, INSTANCE, TABLE, VALUES, rank, vector
+from tests.controls import Control
 from tests.forge import eventlog, tpm
 from tests.verify import test_replay, test_simulated
 from tests.verify.test_rules import (
     FORGES,
-    NOW,
     OLDER,
     REGISTERS,
     RULES,
     UNKNOWN,
     Varies,
+    control,
     exact,
-    good,
+    fixed,
     id_of,
     judged,
     without,
@@ -41,9 +42,7 @@ def tier(result: AttestationResult) -> str:
 
 def under(kind: str, policy: AppraisalPolicy, **forged: Any) -> AttestationResult:
     """Evidence that the policy trusts."""
-    result = judged(kind, FORGES[kind](**forged), policy)
-    assert result.status == TRUSTED
-    return result
+    return control(kind, given=FORGES[kind](**forged), policy=policy).but()
 
 
 def rules() -> list[tuple[str, str]]:
@@ -219,14 +218,9 @@ def test_a_tpm_keeps_nobody_out_and_does_not_say_so() -> None:
 
 
 def test_of_stale_evidence_nothing_is_claimed() -> None:
-    given = good("snp")
-    verified = examine("snp", given.evidence, given.endorsements, roots=given.roots, now=NOW).verified()
-    fresh = RULES["snp"]["report_data"].said
-    assert vector(appraise(verified, policy=exact("snp"), report_data=fresh, now=NOW))
-    for result in (
-        appraise(verified, policy=exact("snp"), report_data=b"\7" * 64, now=NOW),
-        appraise(verified, policy=exact("snp"), report_data=fresh, now=1 << 40),
-    ):
+    verified = fixed("snp")
+    assert vector(verified.but())
+    for result in (verified.but(report_data=b"\7" * 64), verified.but(now=1 << 40)):
         assert (vector(result), tier(result)) == ({}, "contraindicated")
 
 
@@ -240,7 +234,8 @@ def test_a_log_that_does_not_lead_to_the_registers_contradicts_them() -> None:
     }
     quoted = under("tpm", replace(exact("tpm"), **changes), pcrs=pcrs)
     assert len(pcrs) == len(tpm.PCRS)
-    good_log, bad_log = appraise_event_log(quoted, log), appraise_event_log(quoted, test_replay.without(0))
+    beside = Control(appraise_event_log, found=quoted, log=log)
+    good_log, bad_log = beside.but(), beside.but(log=test_replay.without(0))
     assert (tier(good_log), vector(good_log)) == ("affirming", vector(quoted))
     assert (tier(bad_log), vector(bad_log)["executables"]) == ("contraindicated", 96)
     unnamed = under("tpm", replace(exact("tpm"), measurement=LEFT, pcrs=LEFT), pcrs=pcrs)

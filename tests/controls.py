@@ -1,0 +1,133 @@
+"""Every refusal of evidence has a control: the same, unchanged, is accepted.
+
+That changed evidence is refused proves nothing where the unchanged would be refused as well: at a time when its certificates have
+not begun yet, say, everything fails. So a test that wants to see a refusal names what is accepted, and what it changes:
+
+    GOOD = Control(examine_snp_of, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=NOW)
+
+    found = GOOD.but(evidence=flipped(REPORT))
+    assert found.status == "not authentic"
+
+`but` first makes sure that GOOD is accepted, then judges with this one change: time, endorsements, roots and policy are the
+same, as nothing else was named. Whether a test keeps to that is not left to its author: `watch`, which `tests/conftest.py` puts
+around every test, fails each that has seen a refusal in another way. `tests/house/test_controls.py` shows that it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Generic, TypeVar, cast
+
+import pytest
+
+from enarx.errors import EnarxError
+from enarx.verify.examination import Ledger, VerifiedEvidence
+from enarx.verify.result import AUTHENTIC, FAILED, REFUSED, TRUSTED, AttestationResult
+
+_T = TypeVar("_T")
+
+ACCEPTED = (AUTHENTIC, TRUSTED)
+
+_under_control = 0
+"""How many controls are at work: a control may judge by another."""
+
+
+def accepted(outcome: object) -> bool:
+    """Is it what is given for good evidence? A result or an examination says so by its status, a command by its exit code."""
+    if isinstance(outcome, VerifiedEvidence):
+        return True
+    if isinstance(outcome, int):
+        return outcome == 0
+    status = getattr(outcome, "status", None)
+    assert isinstance(status, str), f"{outcome!r} is no outcome of a judgement"
+    return status in ACCEPTED
+
+
+class Control(Generic[_T]):
+    """What is accepted: `judge` takes these inputs by name."""
+
+    def __init__(self, judge: Callable[..., _T], **inputs: Any) -> None:
+        self.judge, self.inputs = judge, inputs
+        self._good = False
+
+    def but(self, **changes: Any) -> _T:
+        """The outcome with other inputs. If it is a refusal, exactly one of them is another: more need a control of their own."""
+        assert changes.keys() <= self.inputs.keys(), f"no such input: {', '.join(changes.keys() - self.inputs.keys())}"
+        with _covered():
+            self._require_accepted()
+            try:
+                outcome = self.judge(**{**self.inputs, **changes})
+            except EnarxError:
+                self._require_one(changes)
+                raise
+            if not accepted(outcome):
+                self._require_one(changes)
+            return outcome
+
+    def with_(self, **changes: Any) -> Control[_T]:
+        """Another control, which has to be accepted itself."""
+        return Control(self.judge, **{**self.inputs, **changes})
+
+    def alone(self, check: str) -> _T:
+        """The outcome of evidence that nobody changed, and of which there is none that is accepted: a real machine that is
+        behind. It stands in for the control that all other checks hold, but those that rest on this one.
+        """
+        with _covered():
+            outcome: Any = self.judge(**self.inputs)
+        against = {one.id for one in outcome.checks if one.outcome == FAILED}
+        assert against == {check}, f"refused for {', '.join(sorted(against)) or 'nothing'}, wanted {check} alone"
+        return cast("_T", outcome)
+
+    def _require_accepted(self) -> None:
+        if not self._good:
+            try:
+                outcome: object = self.judge(**self.inputs)
+            except EnarxError as e:
+                raise AssertionError(f"the control is not accepted: {e.code}: {e.message}") from e
+            assert accepted(outcome), f"the control is not accepted: {outcome!r:.2000}"
+            self._good = True
+
+    def _require_one(self, changes: Mapping[str, Any]) -> None:
+        others = [name for name, value in changes.items() if value != self.inputs[name]]
+        assert others, "the control itself was refused"
+        assert len(others) == 1, f"refused, but {' and '.join(others)} are not the control's: one of them is to blame"
+
+
+@contextmanager
+def _covered() -> Iterator[None]:
+    global _under_control
+    _under_control += 1
+    try:
+        yield
+    finally:
+        _under_control -= 1
+
+
+def _of_examination(found: object) -> bool:
+    """Does it only pass on that evidence is not authentic, which its examination has said before?"""
+    return isinstance(found, AttestationResult) and found.claims is None and found.status != REFUSED
+
+
+@contextmanager
+def watch() -> Iterator[list[str]]:
+    """Every refusal that was seen without a control, as text."""
+    strays: list[str] = []
+
+    def watched(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, **kwargs: Any) -> Any:
+            found = make(*args, **kwargs)
+            if not _under_control and not accepted(found) and not _of_examination(found):
+                against = [check.id for check in found.checks if check.outcome not in ("passed", "skipped")]
+                strays.append(f"{found.status} ({', '.join(against[:3])})")
+            return found
+
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "examination", watched(Ledger.examination))
+        for name in ("appraise", "replay"):
+            module = import_module(f"enarx.verify.{name}")  # `enarx.verify.appraise` is also a function of the package
+            patch.setattr(module, "result", watched(module.result))
+        yield strays
