@@ -19,6 +19,10 @@ LOCAL = ("::1", "localhost", None)
 """Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "no_verdict(reason): evidence may be refused without a control, for this reason")
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes do not name a test: those that the forge signs are new in every process, and each worker must see one list."""
     return argname if isinstance(val, bytes) else None

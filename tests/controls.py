@@ -15,13 +15,15 @@ around every test, fails each that has seen a refusal in another way. `tests/hou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pytest
 
+from enarx.cli.main import main
 from enarx.errors import EnarxError
 from enarx.verify.examination import Ledger, VerifiedEvidence
 from enarx.verify.result import AUTHENTIC, FAILED, REFUSED, TRUSTED, AttestationResult
@@ -38,18 +40,43 @@ def accepted(outcome: object) -> bool:
     """Is it what is given for good evidence? A result or an examination says so by its status, a command by its exit code."""
     if isinstance(outcome, VerifiedEvidence):
         return True
-    if isinstance(outcome, int):
-        return outcome == 0
+    if isinstance(outcome, Ran):
+        return outcome.code == 0
     status = getattr(outcome, "status", None)
     assert isinstance(status, str), f"{outcome!r} is no outcome of a judgement"
     return status in ACCEPTED
+
+
+def failed(outcome: Any) -> set[str]:
+    """The checks that failed."""
+    checks = json.loads(outcome.out)["checks"] if isinstance(outcome, Ran) else [c._asdict() for c in outcome.checks]
+    return {check["id"] for check in checks if check["outcome"] == FAILED}
+
+
+class Ran(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(capsys: pytest.CaptureFixture[str], **words: list[str]) -> Control[Ran]:
+    """A command line in parts, each an input."""
+
+    def run(**words: list[str]) -> Ran:
+        capsys.readouterr()
+        code = main([word for part in words.values() for word in part])
+        return Ran(code, *capsys.readouterr())
+
+    return Control(run, **words)
 
 
 class Control(Generic[_T]):
     """What is accepted: `judge` takes these inputs by name."""
 
     def __init__(self, judge: Callable[..., _T], **inputs: Any) -> None:
-        self.judge, self.inputs = judge, inputs
+        self.judge, self.inputs, self.fails = judge, inputs, ""
         self._good = False
 
     def but(self, **changes: Any) -> _T:
@@ -70,29 +97,31 @@ class Control(Generic[_T]):
         """Another control, which has to be accepted itself."""
         return Control(self.judge, **{**self.inputs, **changes})
 
-    def alone(self, check: str) -> _T:
-        """The outcome of evidence that nobody changed, and of which there is none that is accepted: a real machine that is
-        behind. It stands in for the control that all other checks hold, but those that rest on this one.
+    def failing(self, check: str) -> Control[_T]:
+        """A control for evidence of which there is none that is accepted, for nobody made it: a real machine that is behind, a
+        document without a nonce. What stands in for acceptance is that every other check holds, but those that rest on this one.
         """
-        with _covered():
-            outcome: Any = self.judge(**self.inputs)
-        against = {one.id for one in outcome.checks if one.outcome == FAILED}
-        assert against == {check}, f"refused for {', '.join(sorted(against)) or 'nothing'}, wanted {check} alone"
-        return cast("_T", outcome)
+        other = self.with_()
+        other.fails = check
+        return other
 
     def _require_accepted(self) -> None:
-        if not self._good:
-            try:
-                outcome: object = self.judge(**self.inputs)
-            except EnarxError as e:
-                raise AssertionError(f"the control is not accepted: {e.code}: {e.message}") from e
+        if self._good:
+            return
+        try:
+            outcome: object = self.judge(**self.inputs)
+        except EnarxError as e:
+            raise AssertionError(f"the control is not accepted: {e.code}: {e.message}") from e
+        if self.fails:
+            assert failed(outcome) == {self.fails}, f"wanted {self.fails} to fail alone: {outcome!r:.2000}"
+        else:
             assert accepted(outcome), f"the control is not accepted: {outcome!r:.2000}"
-            self._good = True
+        self._good = True
 
     def _require_one(self, changes: Mapping[str, Any]) -> None:
         others = [name for name, value in changes.items() if value != self.inputs[name]]
-        assert others, "the control itself was refused"
-        assert len(others) == 1, f"refused, but {' and '.join(others)} are not the control's: one of them is to blame"
+        assert others or self.fails, "the control itself was refused"
+        assert len(others) <= 1, f"refused, but {' and '.join(others)} are not the control's: one of them is to blame"
 
 
 @contextmanager

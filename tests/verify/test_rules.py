@@ -573,7 +573,9 @@ def judging(given: Given, policy: AppraisalPolicy, *, kind: str, fresh: bytes, n
     return judge(kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=now)
 
 
-def control(kind: str, *, given: Given | None = None, policy: AppraisalPolicy | None = None) -> Control[AttestationResult]:
+def control(
+    kind: str, *, given: Given | None = None, policy: AppraisalPolicy | None = None
+) -> Control[AttestationResult]:
     """Good evidence under a policy that accepts it, and nothing else."""
     return Control(
         judging,
