@@ -1,16 +1,16 @@
-"""Every refusal of evidence has a control: the same, unchanged, is accepted.
+"""Every refusal of evidence has a control: the same input, unchanged, is accepted.
 
-That changed evidence is refused proves nothing where the unchanged would be refused as well: at a time when its certificates have
-not begun yet, say, everything fails. So a test that wants to see a refusal names what is accepted, and what it changes:
+A test that sees changed evidence refused proves nothing if the unchanged evidence is refused as well. Before its certificates
+begin, for example, everything fails. So a test names an input that is accepted, and the one thing that it changes:
 
-    GOOD = Control(examine_snp_of, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=NOW)
+    GOOD = Control(examine_snp, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=NOW)
 
-    found = GOOD.but(evidence=flipped(REPORT))
-    assert found.status == "not authentic"
+    assert GOOD.but(evidence=flipped(REPORT)).status == "not authentic"
 
-`but` first makes sure that GOOD is accepted, then judges with this one change: time, endorsements, roots and policy are the
-same, as nothing else was named. Whether a test keeps to that is not left to its author: `watch`, which `tests/conftest.py` puts
-around every test, fails each that has seen a refusal in another way. `tests/house/test_controls.py` shows that it does.
+`but` first makes sure that GOOD is accepted, and then judges with the change: time, endorsements, roots and policy stay the same.
+`watch`, which `tests/conftest.py` puts around every test, makes sure that no test does without: a test that sees a refusal in
+another way fails. `tests/house/test_controls.py` proves that. Bytes that are no evidence at all end in ParseError, whatever the
+time; tests of parsers need no control.
 """
 
 from __future__ import annotations

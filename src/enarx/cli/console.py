@@ -137,5 +137,5 @@ def utc(seconds: int) -> str:
 
 
 def expiry(expires: int | None, what: str | None) -> str:
-    """Until when a result may be used, and what it is that ends then."""
+    """When a result expires and what ends then, for people."""
     return "nothing that this rests on has an end" if expires is None else f"{utc(expires)}: {what}"

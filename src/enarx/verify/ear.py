@@ -20,7 +20,7 @@ PROFILE = "tag:ietf.org,2026:rats/ear#03"
 DEVELOPER = "enarx"
 
 MAX_LIFETIME = 24 * 3600
-"""Seconds that a result may be used at most, whatever it rests on: revocation and TCB data that came later are not in it."""
+"""Seconds that a result may be used at most: later revocations and TCB data are not in it."""
 
 AFFIRMING, NONE, WARNING, CONTRAINDICATED = TIERS
 STATUSES = {
@@ -30,7 +30,7 @@ STATUSES = {
     REFUSED: CONTRAINDICATED,
     NOT_AUTHENTIC: CONTRAINDICATED,
 }
-"""The best tier that a result of this status can have. Its trustworthiness vector may lower it."""
+"""The best tier for a result of each status; the trustworthiness vector may lower it."""
 
 CRYPTO_FAILED = 99
 """AR4SI 2.3.4: cryptographic validation of the evidence has failed."""
@@ -40,7 +40,7 @@ NONCE_BYTES = range(16, 65)
 
 
 def ear(result: AttestationResult, *, build: str) -> dict[str, Any]:
-    """The claims set, to be signed as a JWT. `build` names the verifier that says this."""
+    """The claims set, to be signed as a JWT. `build` names the verifier."""
     found: dict[str, Any] = {
         "eat_profile": PROFILE,
         "iat": result.at,
@@ -54,13 +54,13 @@ def ear(result: AttestationResult, *, build: str) -> dict[str, Any]:
 
 
 def expiry(result: AttestationResult) -> int:
-    """When it must not be used any more: as the result, and never later than `MAX_LIFETIME` after the time asked about."""
+    """The end of the result: its own expiry, and at most `MAX_LIFETIME` after the time asked about."""
     latest = result.at + MAX_LIFETIME
     return latest if result.expires is None else min(result.expires, latest)
 
 
 def status(result: AttestationResult, claimed: dict[str, int]) -> str:
-    """The tier of the result, or the worst one of its trustworthiness vector if that is worse."""
+    """The tier of the result's status, or the worst tier of its trustworthiness vector if that is worse."""
     return TIERS[max(TIERS.index(STATUSES[result.status]), *map(rank, claimed.values()), 0)]
 
 
@@ -80,7 +80,7 @@ def _appraisal(result: AttestationResult) -> dict[str, Any]:
 
 
 def _nonce(result: AttestationResult) -> str:
-    """The report data that was asked for and is in the evidence; empty if it is not there, or has another size."""
+    """The report data that was asked for, if the evidence carries it and its size fits a nonce; otherwise empty."""
     fresh = next((row[3] for row in result.rows if row[:2] == ("report-data", PASSED)), b"")
     if not isinstance(fresh, bytes) or len(fresh) not in NONCE_BYTES:
         return ""

@@ -98,7 +98,7 @@ class Forecast(NamedTuple):
 
 
 class End(NamedTuple):
-    """The end of something that a result rests on: unix seconds, and what it is that ends."""
+    """The end of something that a result rests on: unix seconds, and its name."""
 
     until: int
     reason: str
@@ -169,15 +169,15 @@ class AttestationResult:
 
     @property
     def expires(self) -> int | None:
-        """The first second (unix time) at which this result must not be used any more: the earliest end of everything that it
-        rests on. None if it rests on nothing that ends, as where nothing is authentic.
+        """The first second (unix time) at which this result must no longer be used: the earliest end of everything that it
+        rests on. None if it rests on nothing that ends, or the evidence is not authentic.
         """
         end = first_end(self.forecast)
         return None if end is None else end.until
 
     @property
     def ends_first(self) -> str | None:
-        """What it is that ends then."""
+        """What ends at `expires`."""
         end = first_end(self.forecast)
         return None if end is None else end.reason
 

@@ -1,9 +1,8 @@
-"""What each rule of a policy says in a trustworthiness vector (draft-ietf-rats-ar4si, 2.3.4), by the table in
-docs/attestation/results.md.
+"""The trustworthiness vector of a result (draft-ietf-rats-ar4si, 2.3.4), by the table in docs/attestation/results.md.
 
-A rule speaks for one claim of the vector. A rule that decides it has to be set, and set so that it leaves nothing open: else
-the claim falls to a warning. Any rule that fails contradicts it. What was accepted may still be worth a warning: the policy says
-what is acceptable to its owner, the vector says to others what it is.
+Each rule of a policy speaks for one claim of the vector. A rule that decides its claim must be set and must leave nothing open:
+otherwise the claim falls to a warning. A rule that fails contradicts its claim. Some claims of evidence lower the vector even if
+the policy accepts them: the policy says what its owner accepts, the vector tells other parties what the machine is.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ INSTANCE, CONFIGURATION, EXECUTABLES, HARDWARE, OPAQUE = (
 
 
 class Values(NamedTuple):
-    """What a claim of the vector is worth where a rule for it passed, where one that decides it leaves it open, and where one
-    failed.
+    """The values of a claim of the vector: after a rule that passed, after a deciding rule that leaves it open, after a rule
+    that failed.
     """
 
     passed: int
@@ -38,7 +37,7 @@ class Values(NamedTuple):
 
 
 LEFT_OPEN = -33
-"""A warning that AR4SI has no number for: the policy does not say what decides this."""
+"""A warning that AR4SI has no number for: the policy leaves open what decides the claim."""
 
 VALUES = {
     INSTANCE: Values(2, 0, 97),
@@ -47,21 +46,21 @@ VALUES = {
     HARDWARE: Values(2, LEFT_OPEN, 96),
     OPAQUE: Values(2, LEFT_OPEN, 96),
 }
-"""0 is no claim: an instance that nobody asked for is not recognized, and nothing is wrong with that."""
+"""0 is no claim: a policy that takes any machine recognizes none, and affirms the rest all the same."""
 
 NO_CLAIM = 0
 VULNERABLE = 32
 """Of configuration or hardware: with known vulnerabilities."""
 
 NOT_ENCRYPTED = 32
-"""Of runtime-opaque: closed to other guests, not to those who run the machine."""
+"""Of runtime-opaque: closed to other guests, not to the machine's operator."""
 
 NOT_RECOGNIZED = 97
 VISIBLE = 96
 
 
 class Says(NamedTuple):
-    """For which claim of the vector a rule speaks ("" is none), and whether it decides it."""
+    """The claim of the vector that a rule speaks for ("" is none), and whether the rule decides it."""
 
     claim: str
     decides: bool = False
@@ -159,19 +158,19 @@ TABLE: Mapping[str, Mapping[str, Says]] = {
         **_rules(CONFIGURATION, "rtmr0", "sept-ve-disable"),
     },
 }
-"""Of each kind every rule. `tests/house/test_results.py` holds it to the policies and to the docs."""
+"""Every rule of every kind. `tests/house/test_results.py` compares it with the policies and the docs."""
 
 LOG = Says(EXECUTABLES)
-"""For what a boot event log speaks that was held against the registers (`enarx.verify.replay`)."""
+"""The claim that the replay of a boot event log speaks for (`enarx.verify.replay`)."""
 
 BOOT = frozenset((0, 2, 4, 8, 9, 11, 12, 13, 14))
-"""The registers of a TPM that say what runs: firmware and its drivers, boot loaders, what GRUB or systemd-stub load (kernel,
-command line, initrd, extensions), and keys that shim believes (TCG PFP 3.3.4; UAPI, Linux TPM PCR Registry)."""
+"""The registers of a TPM that tell what runs: firmware and its drivers, boot loaders, the files that GRUB or systemd-stub load
+(kernel, command line, initrd, extensions), and the keys that shim trusts (TCG PFP 3.3.4; UAPI, Linux TPM PCR Registry)."""
 
 
 def vector(result: AttestationResult) -> dict[str, int]:
-    """The trustworthiness claims that appraisal has led to, by name. None are made of evidence that was held against no policy,
-    or that is not fresh.
+    """The trustworthiness claims of an appraisal, by name. Empty for evidence that was held against no policy, is not fresh, or
+    has endorsements that have ended.
     """
     claims, policy = result.claims, result.policy
     if claims is None or policy is None:
@@ -210,7 +209,7 @@ def rank(value: int) -> int:
 
 
 def _leaves_open(id: str, matcher: Matcher, claims: Claims) -> bool:
-    """Does a rule that passed say only what its claim must not be, or next to nothing?"""
+    """Does a rule that passed only exclude some values, or none?"""
     if id == "pcrs":
         return not registers_named(matcher, getattr(claims, id)) >= BOOT
     match matcher:
@@ -223,7 +222,7 @@ def _leaves_open(id: str, matcher: Matcher, claims: Claims) -> bool:
 
 
 def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:
-    """Of the registers in evidence that a rule accepted those whose value it says."""
+    """The registers whose values a rule names, of those in the evidence that it accepted."""
     match matcher:
         case Exactly() | AnyOf():
             named = pcrs
@@ -233,7 +232,7 @@ def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:
 
 
 def _despite(claims: Claims) -> Iterator[tuple[str, int]]:
-    """What the evidence says that no policy makes good."""
+    """The facts of `FACTS` that this evidence has: claim of the vector and value."""
     for fact in FACTS:
         found = getattr(claims, fact.name, None)
         known = found is not None and type(found) is not Unknown
@@ -242,12 +241,12 @@ def _despite(claims: Claims) -> Iterator[tuple[str, int]]:
 
 
 def _behind(tcb: Any) -> bool:
-    """Is a TCB behind the newest of its product that is known here?"""
+    """Is a TCB behind the newest known for its product?"""
     return not any((parts := getattr(tcb, name)) is not None and parts >= NEWEST[name] for name in PRODUCTS)
 
 
 class Fact(NamedTuple):
-    """A claim of evidence that lowers a claim of the vector to a value, where it is bad."""
+    """A claim of evidence that lowers a claim of the vector to a value, if `bad` says so."""
 
     name: str
     claim: str
@@ -270,7 +269,7 @@ FACTS = (
     Fact("kind", HARDWARE, NOT_RECOGNIZED, lambda kind: kind == SIMULATED),
     Fact("kind", OPAQUE, VISIBLE, lambda kind: kind == SIMULATED),
 )
-"""What no policy makes good, the worst last."""
+"""Whatever the policy accepts; the worst last."""
 
 MEANT = {("az-tdx-vtpm", "sept_ve_disable")}
 """Clear on every Azure machine: the paravisor is in between."""
