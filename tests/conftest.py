@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ settings.load_profile("tests")
 EVIDENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "evidence"
 LOCAL = ("::1", "localhost", None)
 """Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "no_verdict(reason): evidence may be refused without a control, for this reason")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -33,6 +37,23 @@ def evidence_dir() -> Path:
             pytest.fail(said)
         pytest.skip(said)
     return EVIDENCE
+
+
+@pytest.fixture(scope="session")
+def ear_dir(evidence_dir: Path) -> Path:
+    """The examples and the grammar of the EAR draft, and other verifiers' results, beside the evidence."""
+    return evidence_dir.parent / "management" / "ear"
+
+
+@pytest.fixture(autouse=True)
+def every_refusal_has_a_control(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that sees evidence refused goes through `tests.controls`, or says why no verdict is its subject."""
+    from tests import controls
+
+    with controls.watch() as strays:
+        yield
+    if strays and request.node.get_closest_marker("no_verdict") is None:
+        pytest.fail(f"refused without a control (tests/controls.py): {'; '.join(strays[:3])}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,9 @@ from enarx.hardware.keys import Chip, load
 from enarx.tenant import deploy, package
 from enarx.tenant.deploy import Claim, Delivered, Result, Run
 from enarx.tenant.owners import Owners
-from enarx.verify import Roots, evaluate
+from enarx.verify import AttestationResult, Roots, evaluate
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
+from tests.controls import Control
 from tests.exchange import OWNER, Store, frames, public
 from tests.programs import module
 
@@ -206,15 +207,22 @@ class Scene:
             svn=Unchecked(reason="a test"),
             chip_id=Unchecked(reason="a test"),
         )
-        evaluate(
-            claim.kind,
-            claim.evidence,
-            claim.endorsements,
-            policy=policy,
-            roots=Roots(simulated=(self.root,)),
-            report_data=claim.report_data,
-            now=int(time.time()),
-        )
+        fresh, now = claim.report_data, int(time.time())
+        evidence = self.chip.sign(measurement=MEASUREMENT, host_data=bytes(32), report_data=fresh)
+        good = Claim(kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh)
+
+        def judged(claim: Claim) -> AttestationResult:
+            return evaluate(
+                claim.kind,
+                claim.evidence,
+                claim.endorsements,
+                policy=policy,
+                roots=Roots(simulated=(self.root,)),
+                report_data=fresh,
+                now=now,
+            )
+
+        Control(judged, claim=good).but(claim=claim)
 
     def play(self, link: HostileLink, stdin: bytes = b"canary-stdin") -> Result:
         """Admit, deliver, run to the end; whatever happens, the host must have seen no canary."""

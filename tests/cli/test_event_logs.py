@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from enarx.cli.event_logs import text
 from enarx.cli.main import main
 from enarx.formats.evidence.eventlog import ACTION, IPL, SEPARATOR, VARIABLE_BOOT, Event
+from tests.controls import Ran, command
 from tests.forge import eventlog as forge
 from tests.forge import tpm
 from tests.forge.eventlog import event, extended, header, pc, spec, td
@@ -124,28 +125,29 @@ def machine(tmp_path: Path, capsys: Captured) -> list[str]:
     return [*verify, "--policy", policy, "--report-data", tpm.FRESH.hex(), "--event-log", str(tmp_path / "log.bin")]
 
 
-def verdict(capsys: Captured, arguments: list[str]) -> tuple[int, str, dict[str, Any]]:
-    code = main(arguments)
-    value = json.loads(capsys.readouterr().out)
-    return code, value["status"], {check["id"]: check["outcome"] for check in value["checks"]}
+def verdict(ran: Ran) -> tuple[int, str, dict[str, Any]]:
+    value = json.loads(ran.out)
+    return ran.code, value["status"], {check["id"]: check["outcome"] for check in value["checks"]}
 
 
 def test_a_log_beside_a_quote(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
-    code, status, checks = verdict(capsys, machine)
+    good = command(capsys, verify=machine[:-1], log=machine[-1:])
+    code, status, checks = verdict(good.but())
     assert (code, status, checks["event-log"]) == (0, "trusted", "passed")
-    assert verdict(capsys, machine[:-2])[:2] == (0, "trusted")
-    (tmp_path / "log.bin").write_bytes(pc(forge.events()[1:]))
-    code, status, checks = verdict(capsys, machine)
+    assert main(machine[:-2]) == 0
+    (tmp_path / "short.bin").write_bytes(pc(forge.events()[1:]))
+    code, status, checks = verdict(good.but(log=[str(tmp_path / "short.bin")]))
     assert (code, status, checks.pop("event-log")) == (126, "refused", "failed")
     assert set(checks.values()) <= {"passed", "skipped"}
-    (tmp_path / "log.bin").write_bytes(b"")
-    assert verdict(capsys, machine)[:2] == (126, "refused")
+    (tmp_path / "empty.bin").write_bytes(b"")
+    assert verdict(good.but(log=[str(tmp_path / "empty.bin")]))[:2] == (126, "refused")
 
 
 def test_a_log_that_is_about_no_register_quoted(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
-    (tmp_path / "quote.pb").write_bytes(tpm.attestation(pcrs={16: bytes(32)}))
-    arguments = [*machine[:5], "--json", "--authenticity-only", *machine[-2:]]
-    code, status, checks = verdict(capsys, arguments)
+    (tmp_path / "other.pb").write_bytes(tpm.attestation(pcrs={16: bytes(32)}))
+    only = ["--json", "--authenticity-only", *machine[-2:]]
+    good = command(capsys, verify=machine[:2], quote=machine[2:3], anchor=machine[3:5], only=only)
+    code, status, checks = verdict(good.but(quote=[str(tmp_path / "other.pb")]))
     assert (code, status, checks["event-log"]) == (127, "undecided", "not checked")
 
 
@@ -163,5 +165,6 @@ def test_real_evidence_with_anothers_log(evidence_dir: Path, capsys: Captured) -
     log = str(evidence_dir / GO / "cos-113-intel-tdx.bin")
     verify = ["evidence", "verify", str(evidence_dir / "tdx/dcap-qvl/quote.bin"), "--at", "2025-07-01T00:00:00Z"]
     verify += ["--endorsements", str(evidence_dir / "collateral/assembled/own-tdx_dcap-qvl.json")]
-    code, status, checks = verdict(capsys, [*verify, "--authenticity-only", "--json", "--event-log", log])
+    alone = command(capsys, verify=[*verify, "--authenticity-only", "--json"], log=[])
+    code, status, checks = verdict(alone.but(log=["--event-log", log]))
     assert (code, status, checks["event-log"]) == (126, "refused", "failed")

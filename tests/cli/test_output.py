@@ -82,6 +82,7 @@ def test_json_escapes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(out.getvalue())["error"]["message"] == HOSTILE
 
 
+@pytest.mark.no_verdict(reason="how a name is shown, whatever the verdict")
 def test_evidence_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = (narrow(monkeypatch, name, "cp1252") for name in ("stdout", "stderr"))
     (tmp_path / "evidence.json").write_bytes(azure("漢字"))
@@ -100,6 +101,7 @@ def test_evidence_that_would_drive_a_terminal_is_none(tmp_path: Path, capsys: py
     assert "\x1b" not in said.err
 
 
+@pytest.mark.no_verdict(reason="how a name is shown, whatever the verdict")
 def test_a_name_in_a_certificate_drives_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leaf = intel.certificate(CLEAR, intel.PLATFORM, extension=intel.machine())
     (tmp_path / "quote").write_bytes(intel.quote(chain=(leaf, intel.platform(), intel.root())))

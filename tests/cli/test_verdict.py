@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwk, jwt
 
 from enarx.cli.main import main
+from enarx.verify.ear import MAX_LIFETIME
+from tests.controls import command
 from tests.forge import arm, tpm
+from tests.verify import ear_form
 
 Captured = pytest.CaptureFixture[str]
 REALM = arm.realm()
@@ -38,14 +43,16 @@ def test_trusted(realm: list[str], capsys: Captured) -> None:
     assert main(realm) == 0
     out, err = capsys.readouterr()
     assert "attestation: trusted (cca)" in err
+    assert "expires: nothing that this rests on has an end" in err
     assert "TRUST ANCHOR: 1 public keys that you gave are believed" in err
     assert "passed" in out
     assert "docs/attestation/cca.md, 1" in out
 
 
 def test_refused_says_what_and_why(realm: list[str], capsys: Captured) -> None:
-    assert main([*realm[:-1], "00" * 64]) == 126
-    assert "failed: report-data" in capsys.readouterr().err
+    ran = command(capsys, verify=realm[:-1], fresh=realm[-1:]).but(fresh=["00" * 64])
+    assert ran.code == 126
+    assert "failed: report-data" in ran.err
 
 
 def test_json(realm: list[str], capsys: Captured) -> None:
@@ -73,15 +80,35 @@ def test_bytes_that_are_no_token_are_refused(realm: list[str], capsys: Captured)
 )
 def test_ear(realm: list[str], tmp_path: Path, capsys: Captured, key: Any, algorithm: str) -> None:
     (tmp_path / "signer.pem").write_bytes(private(key))
-    assert main([*realm, "--ear", str(tmp_path / "signer.pem")]) == 0
+    assert main([*realm, "--at", "2026-01-31T12:00:00Z", "--ear", str(tmp_path / "signer.pem")]) == 0
     made = jwk.ECKey if algorithm.startswith("ES") else jwk.OKPKey
     token = jwt.decode(
         capsys.readouterr().out.strip(), made.import_key((tmp_path / "signer.pem").read_bytes()), algorithms=[algorithm]
     )
+    assert ear_form.wrong(token.claims) == []
+    assert token.header == {"alg": algorithm, "typ": "eat+jwt"}
+    assert token.claims["iat"] == 1_769_860_800
+    assert token.claims["exp"] == 1_769_860_800 + MAX_LIFETIME
     appraisal = token.claims["submods"]["cca"]
-    assert appraisal["ear.status"] == "affirming"
-    assert appraisal["ear.trustworthiness-vector"]["executables"] == 2
-    assert token.claims["ear.verifier-id"]["developer"] == "enarx"
+    assert appraisal["ear_status"] == "warning"
+    assert appraisal["ear_trustworthiness_vector"] == {"hardware": -33, "executables": 33, "runtime-opaque": 2}
+    assert token.claims["ear_verifier_id"]["developer"] == "enarx"
+
+
+def test_an_ear_affirms_where_nothing_that_decides_is_left_open(
+    realm: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    """The policy to begin with leaves the realm's registers and the platform's firmware unchecked."""
+    assert main([*realm, "--json"]) == 0
+    claims = json.loads(capsys.readouterr().out)["claims"]
+    policy = tmp_path / "cca.toml"
+    for field in ("rem0", "rem1", "rem2", "rem3", "software_components"):
+        policy.write_text(re.sub(rf"(?m)^{field} = .*$", f"{field} = {json.dumps(claims[field])}", policy.read_text()))
+    (tmp_path / "signer.pem").write_bytes(private(ec.generate_private_key(ec.SECP256R1())))
+    assert main([*realm, "--ear", str(tmp_path / "signer.pem")]) == 0
+    payload = capsys.readouterr().out.strip().split(".")[1]
+    appraisal = json.loads(base64.urlsafe_b64decode(payload + "=="))["submods"]["cca"]
+    assert appraisal["ear_status"] == "affirming"
 
 
 @pytest.mark.parametrize("data", [b"nothing", private(rsa.generate_private_key(65537, 2048))], ids=["none", "rsa"])
@@ -95,11 +122,12 @@ def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_pat
     """Whoever hands over evidence would say whom to believe."""
     verify = [part if part != "--trust-anchor" else "--endorsements" for part in realm]
     at = verify.index("--endorsements") + 1
+    good = command(capsys, verify=verify[: at - 1], given=realm[at - 1 : at + 1], policy=verify[at + 1 :])
     for given in (str(tmp_path), verify[at]):
-        assert main([*verify[:at], given, *verify[at + 1 :]]) == 127
-        err = capsys.readouterr().err
-        assert "TRUST ANCHOR" not in err
-        assert f"unused: {tmp_path / 'key.der'}: a public key" in err
+        ran = good.but(given=["--endorsements", given])
+        assert ran.code == 127
+        assert "TRUST ANCHOR" not in ran.err
+        assert f"unused: {tmp_path / 'key.der'}: a public key" in ran.err
 
 
 def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:
@@ -130,6 +158,7 @@ def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Capt
     assert "left aside" in capsys.readouterr().err
 
 
+@pytest.mark.no_verdict(reason="what evidence says is shown, believed or not")
 def test_show(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "token.cbor").write_bytes(arm.token())
     assert main(["evidence", "show", str(tmp_path / "token.cbor")]) == 0

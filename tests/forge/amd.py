@@ -178,8 +178,9 @@ def blank(**changes: Any) -> Report:
     return replace(Report.from_bytes(bytes(base)), **{**values, **changes})
 
 
+@lru_cache(maxsize=256)
 def sign(report: Report, key: ec.EllipticCurvePrivateKey | None = None) -> bytes:
-    """Its bytes, signed."""
+    """Its bytes, signed; kept, so that a report made twice is the same to the byte."""
     signed = encode(report)[:SIGNED_SIZE]
     r, s = decode_dss_signature((key or ec_key("chip")).sign(signed, ec.ECDSA(SHA384())))
     return encode(replace(report, r=r, s=s))

@@ -67,8 +67,14 @@ def platform(rak: bytes = b"", **changes: Any) -> dict[int, Any]:
 def sign(claims: dict[int, Any], by: str, *, protected: bytes = PROTECTED) -> bytes:
     body = cbor2.dumps(claims)
     signed = cbor2.dumps(["Signature1", protected, b"", body])
-    r, s = decode_dss_signature(key(by).sign(signed, ec.ECDSA(SHA384())))
-    return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, body, r.to_bytes(48, "big") + s.to_bytes(48, "big")]))
+    return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, body, _signature(by, signed)]))
+
+
+@lru_cache(maxsize=256)
+def _signature(by: str, message: bytes) -> bytes:
+    """Kept, so that a token made twice is the same to the byte."""
+    r, s = decode_dss_signature(key(by).sign(message, ec.ECDSA(SHA384())))
+    return r.to_bytes(48, "big") + s.to_bytes(48, "big")
 
 
 def token(

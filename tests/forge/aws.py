@@ -96,6 +96,12 @@ def document(fields: dict[str, Any] | None = None, *, by: str = "leaf", tagged: 
 def envelope(body: bytes, *, by: str = "leaf", protected: bytes = PROTECTED, tagged: bool = False) -> bytes:
     """Any body, signed."""
     signed = cbor2.dumps(["Signature1", protected, b"", body])
-    r, s = decode_dss_signature(key(by).sign(signed, ec.ECDSA(SHA384())))
-    value: Any = [protected, {}, body, r.to_bytes(48, "big") + s.to_bytes(48, "big")]
+    value: Any = [protected, {}, body, _signature(by, signed)]
     return cbor2.dumps(cbor2.CBORTag(18, value) if tagged else value)
+
+
+@lru_cache(maxsize=256)
+def _signature(by: str, message: bytes) -> bytes:
+    """Kept, so that a document made twice is the same to the byte."""
+    r, s = decode_dss_signature(key(by).sign(message, ec.ECDSA(SHA384())))
+    return r.to_bytes(48, "big") + s.to_bytes(48, "big")

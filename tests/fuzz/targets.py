@@ -59,7 +59,7 @@ class Target:
 def _judged(kind: str, *given: bytes) -> Callable[[bytes], object]:
     def run(data: bytes) -> object:
         found = judge(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
-        return json.dumps(found.to_value()), ear(found, now=NOW, build="fuzz")
+        return json.dumps(found.to_value()), ear(found, build="fuzz")
 
     return run
 

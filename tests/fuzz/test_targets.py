@@ -22,6 +22,8 @@ WORDS = (
     b"\xd9\x01\x8f",
 )
 
+pytestmark = pytest.mark.no_verdict(reason="that mutations end in errors of ours, whatever the verdict")
+
 
 def mutated(seed: bytes, other: bytes, dice: random.Random) -> bytes:
     """The seed with up to four changes."""

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from enarx.verify import Roots
 from enarx.verify.azure import SNP_CHECKS, TDX_CHECKS, examine_az_snp, examine_az_tdx, verify_az_snp, verify_az_tdx
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from tests.controls import Control
 from tests.forge import amd, intel, tpm
 from tests.verify import test_dcap
 
@@ -26,8 +28,11 @@ ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
 BOUND = hashlib.sha256(tpm.runtime()).digest().ljust(64, b"\0")
 
 
+GOOD = Control(examine_az_snp, evidence=tpm.azure(), endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
+
+
 def examined(evidence: bytes, *given: bytes, now: int = amd.NOW, roots: Roots = ROOTS) -> Examination:
-    return examine_az_snp(evidence, endorsements=given or (ARK, ASK, VCEK, CRL), roots=roots, now=now)
+    return GOOD.but(evidence=evidence, endorsements=given or (ARK, ASK, VCEK, CRL), roots=roots, now=now)
 
 
 def on(report: bytes, *given: bytes) -> Examination:
@@ -61,14 +66,25 @@ ON_SNP: dict[str, Callable[[], Examination]] = {
 }
 
 
-def td_quoted(quote: bytes, given: tuple[bytes, ...], message: bytes | None = None, **changes: Any) -> Examination:
+def td_evidence(quote: bytes, message: bytes | None = None, **changes: Any) -> bytes:
     report = tpm.hcl(tpm.runtime(), bytes(1184), kind=4)
-    evidence = tpm.azure(report, message, td_quote=base64.urlsafe_b64encode(quote).decode(), **changes)
-    return examine_az_tdx(evidence, endorsements=given, roots=test_dcap.roots(), now=amd.NOW)
+    return tpm.azure(report, message, td_quote=base64.urlsafe_b64encode(quote).decode(), **changes)
 
 
 def td_bound(**changes: Any) -> bytes:
     return intel.quote(body=intel.domain(report_data=(520, BOUND), td_attributes=(120, bytes(8)), **changes))
+
+
+@lru_cache
+def td_good() -> Control[Examination]:
+    """With the quote that `td_failed` makes where nothing is to fail."""
+    evidence = td_evidence(intel.quote(body=intel.domain(report_data=(520, BOUND))))
+    given = (intel.collateral(),)
+    return Control(examine_az_tdx, evidence=evidence, endorsements=given, roots=test_dcap.roots(), now=amd.NOW)
+
+
+def td_quoted(quote: bytes, given: tuple[bytes, ...], message: bytes | None = None, **changes: Any) -> Examination:
+    return td_good().but(evidence=td_evidence(quote, message, **changes), endorsements=given)
 
 
 def td_failed(id: str) -> Callable[[], Examination]:
@@ -85,9 +101,7 @@ def td_failed(id: str) -> Callable[[], Examination]:
             )
             test_dcap.ONLY[id]()
         ((quote, given, roots),) = seen
-        report = tpm.hcl(tpm.runtime(), bytes(1184), kind=4)
-        evidence = tpm.azure(report, td_quote=base64.urlsafe_b64encode(quote).decode())
-        return examine_az_tdx(evidence, endorsements=given, roots=roots, now=amd.NOW)
+        return td_good().but(evidence=td_evidence(quote), endorsements=given, roots=roots)
 
     domain = intel.domain
     return examination
@@ -213,10 +227,10 @@ def test_bytes_are_kept_and_verify_raises() -> None:
     data = tpm.azure()
     found = Evidence.from_bytes(data)
     assert (found.to_bytes(), found.signed) == (data, tpm.quote())
-    given = (ARK, ASK, VCEK, CRL)
-    assert verify_az_snp(data, endorsements=given, roots=ROOTS, now=amd.NOW).claims.kind == "az-snp-vtpm"
+    control = Control(verify_az_snp, **GOOD.inputs)
+    assert control.but().claims.kind == "az-snp-vtpm"
     with pytest.raises(VerificationError):
-        verify_az_snp(data, endorsements=given, roots=ROOTS, now=0)
+        control.but(now=0)
 
 
 @given(st.binary(max_size=400))

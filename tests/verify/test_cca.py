@@ -20,13 +20,17 @@ from enarx.verify import Roots, TrustAnchor
 from enarx.verify.cca import CHECKS, examine_cca, verify_cca
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from tests.controls import Control
 from tests.forge import arm
 
 ROOTS = Roots(cca=(TrustAnchor(b"no key"), TrustAnchor(arm.spki("platform"))))
 
 
+GOOD = Control(examine_cca, evidence=arm.token(), endorsements=(), roots=ROOTS, now=0)
+
+
 def examined(evidence: bytes | None = None, roots: Roots = ROOTS) -> Examination:
-    return examine_cca(arm.token() if evidence is None else evidence, endorsements=(), roots=roots, now=0)
+    return GOOD.but(evidence=arm.token() if evidence is None else evidence, roots=roots)
 
 
 def with_key(rak: bytes, **changes: Any) -> Examination:
@@ -124,11 +128,12 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    assert verify_cca(arm.token(), endorsements=(), roots=ROOTS, now=0).claims.kind == "cca"
+    control = Control(verify_cca, **GOOD.inputs)
+    assert control.but().claims.kind == "cca"
     found = examined(roots=Roots())
     assert found.status in ("authentic", "undecided")
     with pytest.raises(UnavailableError):
-        verify_cca(arm.token(), endorsements=(), roots=Roots(), now=0)
+        control.but(roots=Roots())
 
 
 @pytest.mark.parametrize(

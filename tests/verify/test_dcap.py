@@ -26,6 +26,7 @@ from enarx.verify.examination import Examination
 from enarx.verify.intel import machine, point, signed
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
 from enarx.verify.tcb import STATUSES, together
+from tests.controls import Control
 from tests.forge import intel as forge
 from tests.forge.intel import NOW, SGX, TDX
 
@@ -37,9 +38,22 @@ def roots() -> Roots:
     return Roots(intel=(pin(forge.root()),))
 
 
-def examined(data: bytes, *given: bytes, now: int = NOW, trusted: Roots | None = None) -> Examination:
-    examine = examine_sgx if data[4:8] == bytes(4) else examine_tdx
-    return examine(data, endorsements=given, roots=trusted or roots(), now=now)
+@lru_cache
+def good(tee: int = TDX, version: int = 0) -> Control[Examination]:
+    evidence, given = forge.quote(tee, version=version), (forge.collateral(tee),)
+    examine = examine_sgx if tee == SGX else examine_tdx
+    return Control(examine, evidence=evidence, endorsements=given, roots=roots(), now=NOW)
+
+
+def examined(
+    data: bytes,
+    *given: bytes,
+    now: int = NOW,
+    trusted: Roots | None = None,
+    control: Control[Examination] | None = None,
+) -> Examination:
+    control = control or good(SGX if data[4:8] == bytes(4) else TDX)
+    return control.but(evidence=data, endorsements=given, roots=trusted or roots(), now=now)
 
 
 def outcomes(examination: Examination) -> dict[str, str]:
@@ -263,9 +277,10 @@ def test_a_module_with_other_attributes() -> None:
 def test_components_of_the_module_are_its_own() -> None:
     """Of a module with a major version the first two are not compared; of TDX 1.0 they are."""
     tcb = forge.info(tcbLevels=levels(tdx=(9, 9, *(0,) * 14)))
-    assert forged(tcb=tcb).status == "authentic"
-    old = forge.domain(tee_tcb_svn=(0, bytes([5, 0]) + bytes(14)))
-    assert outcomes(forged(tcb=tcb, body=old))["tcb-level"] == FAILED
+    given = forge.collateral(tcb=tcb)
+    old = forge.quote(body=forge.domain(tee_tcb_svn=(0, bytes([5, 0]) + bytes(14))))
+    found = examined(old, given, control=good().with_(endorsements=(given,)))
+    assert outcomes(found)["tcb-level"] == FAILED
 
 
 def test_one_word_for_all() -> None:
@@ -374,8 +389,9 @@ def test_tcb_info_without_modules_of_their_own() -> None:
     """As before TDX 1.5."""
     tcb = {k: v for k, v in forge.info().items() if k != "tdxModuleIdentities"}
     old = forge.domain(tee_tcb_svn=(0, bytes(16)))
-    assert forged(tcb=tcb, body=old).status == "authentic"
-    assert outcomes(forged(tcb=tcb))["tdx-module"] == FAILED
+    given = forge.collateral(tcb=tcb)
+    before = good().with_(evidence=forge.quote(body=old), endorsements=(given,))
+    assert outcomes(examined(forge.quote(), given, control=before))["tdx-module"] == FAILED
 
 
 def renamed(old: bytes, new: bytes) -> bytes:
@@ -434,7 +450,9 @@ def test_certificates_that_name_no_machine(name: str) -> None:
 
 def test_a_root_with_another_curve() -> None:
     assert outcomes(forged(chain=(forge.pck(), forge.platform(), _p384())))["root"] == FAILED
-    found = examined(forge.quote(chain=(forge.pck(), forge.platform(), _p384())), trusted=Roots(intel=(pin(_p384()),)))
+    trusted = Roots(intel=(pin(_p384()), pin(forge.root())))
+    odd = forge.quote(chain=(forge.pck(), forge.platform(), _p384()))
+    found = examined(odd, forge.collateral(), trusted=trusted, control=good().with_(roots=trusted))
     assert outcomes(found)["pck-chain"] == FAILED
 
 
@@ -507,10 +525,7 @@ def peer(data: bytes, given: bytes, *, now: int = NOW, root: bytes | None = None
     return report.status, tuple(sorted(set(report.advisory_ids)))
 
 
-def ours(
-    data: bytes, given: bytes, *, now: int = NOW, trusted: Roots | None = None
-) -> tuple[str, tuple[str, ...]] | None:
-    found = examined(data, given, now=now, trusted=trusted)
+def ours(found: Examination) -> tuple[str, tuple[str, ...]] | None:
     said: Any = found.said
     return (said.tcb_status, said.advisories) if found.status == "authentic" else None
 
@@ -555,7 +570,10 @@ def test_the_peer_finds_the_same_levels() -> None:
             body = forge.domain(648, tee_tcb_svn=(0, launch), tee_tcb_svn_2=(584, current))
         data = forge.quote(kind, version=5 if tdx else 3, body=body, chain=chain)
         given = forge.collateral(kind, tcb=forge.info(kind, tcbLevels=made))
-        assert ours(data, given) == peer(data, given)
+        lowest = forge.platform_level(components=(3,) * 16, pce_svn=10, tdx=(0,) * 16 if tdx else None)
+        below = forge.collateral(kind, tcb=forge.info(kind, tcbLevels=[lowest]))
+        control = good(kind).with_(evidence=data, endorsements=(below,))
+        assert ours(control.but(endorsements=(given,))) == peer(data, given)
 
 
 def _versions(level: Json) -> tuple[list[int], int, list[int]]:
@@ -580,9 +598,15 @@ def test_the_peer_finds_the_same_of_real_ones(evidence_dir: Path, vector: str, n
     given = (evidence_dir / f"collateral/assembled/{name}.json").read_bytes()
     now = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
     root = Quote.from_bytes(data).chain[-1]
-    assert ours(data, given, now=now, trusted=Roots()) == peer(data, given, now=now, root=root)
+    examine = examine_sgx if vector.startswith("sgx") else examine_tdx
+    real = Control(examine, evidence=data, endorsements=(given,), roots=Roots(), now=now)
+    if vector == "tdx/dcap-qvl-outdated":
+        assert ours(real.failing("tcb-level").but()) is None
+        assert peer(data, given, now=now, root=root) is None
+        return
+    assert ours(real.but()) == peer(data, given, now=now, root=root)
     for when in (now - 10**8, now + 10**8):
-        assert ours(data, given, now=when, trusted=Roots()) is None
+        assert ours(real.but(now=when)) is None
         assert peer(data, given, now=when, root=root) is None
 
 
@@ -598,13 +622,14 @@ def test_sgx(evidence_dir: Path) -> None:
 def test_tdx(evidence_dir: Path) -> None:
     data = (evidence_dir / "tdx/dcap-qvl/quote.bin").read_bytes()
     given = (evidence_dir / "collateral/assembled/own-tdx_dcap-qvl.json").read_bytes()
-    claims: Any = verify_tdx(data, endorsements=(given,), roots=Roots(), now=1_751_328_000).claims
+    real = Control(verify_tdx, evidence=data, endorsements=(given,), roots=Roots(), now=1_751_328_000)
+    claims: Any = real.but().claims
     assert (claims.tcb_status, claims.advisories, claims.sept_ve_disable) == ("UpToDate", (), True)
     assert (claims.fmspc.hex(), claims.tcb_date, claims.revoked) == ("b0c06f000000", 1_710_288_000, False)
     assert claims.mr_service_td == bytes(48)
     assert claims.chip_id.hex().startswith("0782847460")
     with pytest.raises(VerificationError):
-        verify_tdx(data, endorsements=(given,), roots=Roots(), now=0)
+        real.but(now=0)
 
 
 def test_out_of_date_is_authentic(evidence_dir: Path) -> None:
@@ -626,8 +651,9 @@ def chain(**changes: Any) -> Examination:
     made: list[bytes] = [forge.pck(), forge.platform(), forge.root()]
     names = ((forge.PCK, forge.PLATFORM), (forge.PLATFORM, forge.ROOT), (forge.ROOT, forge.ROOT))
     made[of] = forge.certificate(*names[of], authority=of > 0, extension=None if of else forge.machine(), **changes)
-    trusted = Roots(intel=(pin(made[2]),))
-    return examined(forge.quote(chain=tuple(made)), forge.collateral(), trusted=trusted)
+    trusted = Roots(intel=(pin(made[2]), pin(forge.root())))
+    changed = forge.quote(chain=tuple(made))
+    return examined(changed, forge.collateral(), trusted=trusted, control=good().with_(roots=trusted))
 
 
 @pytest.mark.parametrize("of", [0, 1, 2])
@@ -898,7 +924,9 @@ def test_any_list_may_revoke() -> None:
 
 def test_two_certificates_are_no_chain_for_two_collaterals() -> None:
     short = forge.quote(chain=(forge.pck(), forge.root()))
-    assert outcomes(examined(short, forge.collateral(), forge.collateral(qe=forge.identity())))["pck-chain"] == FAILED
+    both = (forge.collateral(), forge.collateral(tcb=forge.info(tcbEvaluationDataNumber=1)))
+    found = examined(short, *both, control=good().with_(endorsements=both))
+    assert outcomes(found)["pck-chain"] == FAILED
 
 
 def test_extended_reports() -> None:

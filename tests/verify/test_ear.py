@@ -1,59 +1,199 @@
-"""A result as an EAT attestation result."""
+"""A result as an EAT attestation result: its form is the draft's, and it claims no more than was checked."""
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from enarx.formats.evidence import HARDWARE
-from enarx.verify.appraise import unappraised, unverified
-from enarx.verify.ear import _VECTOR, PROFILE, ear
-from enarx.verify.policy_file import read_policy, template
-from tests.verify.test_kinds import appraised, claims, examined
+from enarx.record import replace
+from enarx.verify import AttestationResult, examine, judge, unappraised
+from enarx.verify.ear import PROFILE, ear
+from enarx.verify.policy import AnyOf, AtLeast, NoneOf, Unchecked
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDECIDED
+from enarx.verify.trust import TIERS, rank
+from tests.verify import ear_form, test_simulated
+from tests.verify.test_rules import FORGES, NOW, RULES, beginning, control, exact, good, judged, over
+
+Json = dict[str, Any]
 
 
-def only(value: dict[str, object]) -> dict[str, object]:
-    submods = value["submods"]
-    assert isinstance(submods, dict)
-    found = submods["snp"]
+def appraisal(value: Json) -> Json:
+    ((_, found),) = value["submods"].items()
     assert isinstance(found, dict)
     return found
 
 
-def test_trusted_is_affirming_until_the_endorsements_end() -> None:
-    value = ear(appraised(claims()), now=50, build="enarx 1")
-    assert (value["eat_profile"], value["iat"], value["exp"]) == (PROFILE, 50, 100)
-    vector = {"executables": 2, "configuration": 2, "hardware": 2, "runtime-opaque": 2}
-    assert (only(value)["ear.status"], only(value)["ear.trustworthiness-vector"]) == ("affirming", vector)
-    assert only(value)["ear.enarx.claims"] == appraised(claims()).to_value()["claims"]
+def not_authentic() -> AttestationResult:
+    given = good("snp")
+    return judged("snp", given._replace(evidence=over(given.evidence, {0x50: b"\1"})), exact("snp"))
 
 
-def test_what_is_not_checked_is_not_in_the_vector() -> None:
-    assert "instance-identity" not in str(ear(appraised(claims()), now=50, build=""))
+def authentic() -> AttestationResult:
+    given = good("snp")
+    return unappraised(examine("snp", given.evidence, given.endorsements, roots=given.roots, now=NOW).verified())
 
 
-def test_refused_says_in_which_respect() -> None:
-    found = only(ear(appraised(claims(debug=True, measurement=b"\0" * 48)), now=50, build=""))
-    assert found["ear.status"] == "contraindicated"
-    assert found["ear.trustworthiness-vector"] == {
-        "executables": 33,
-        "configuration": 2,
-        "hardware": 2,
-        "runtime-opaque": 32,
-    }
+def undecided() -> AttestationResult:
+    return judged("snp", FORGES["snp"](revoked=None), exact("snp"))
 
 
-def test_not_authentic_is_a_failure_of_cryptography() -> None:
-    value = ear(unverified(examined(claims(), chain=False)), now=50, build="")
-    found = only(value)
-    assert found["ear.status"] == "contraindicated"
-    assert set(found["ear.trustworthiness-vector"].values()) == {99}  # type: ignore[attr-defined]
-    assert "exp" not in value
-    assert "ear.enarx.claims" not in found
+def refused() -> AttestationResult:
+    return judged("snp", FORGES["snp"]({0x90: b"\7" * 48}), exact("snp"))
 
 
-def test_authentic_alone_affirms_nothing() -> None:
-    found = only(ear(unappraised(examined(claims()).verified()), now=50, build=""))
-    assert (found["ear.status"], found["ear.trustworthiness-vector"]) == ("none", {})
+def stale() -> AttestationResult:
+    return judged("snp", FORGES["snp"]({0x50: b"\7" * 64}), exact("snp"))
 
 
-def test_every_check_that_the_vector_speaks_of_is_one_of_some_kind() -> None:
-    known = {id for kind in HARDWARE for id in read_policy(template(kind), kind).rules.ids}
-    assert {id for ids, _, _ in _VECTOR.values() for id in ids} <= known
+def unread() -> AttestationResult:
+    return control("tdx").but(policy=exact("snp"))
+
+
+RESULTS: dict[str, tuple[Callable[[], AttestationResult], str, str]] = {
+    **{
+        f"trusted {kind}": (lambda kind=kind: judged(kind, good(kind), exact(kind)), TRUSTED, "affirming")
+        for kind in HARDWARE
+    },  # type: ignore[misc]
+    "simulated": (test_simulated.Vector().judge, TRUSTED, "contraindicated"),
+    "not authentic": (not_authentic, NOT_AUTHENTIC, "contraindicated"),
+    "authentic": (authentic, AUTHENTIC, "none"),
+    "undecided": (undecided, UNDECIDED, "warning"),
+    "refused": (refused, REFUSED, "contraindicated"),
+    "stale": (stale, REFUSED, "contraindicated"),
+    "unread": (unread, REFUSED, "contraindicated"),
+}
+"""A result of every sort, its status, and the tier that it is for others."""
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_form_is_that_of_the_draft(name: str) -> None:
+    make, status, tier = RESULTS[name]
+    result = make()
+    value = json.loads(json.dumps(ear(result, build="enarx 1")))
+    assert (result.status, ear_form.wrong(value)) == (status, [])
+    assert appraisal(value)["ear_status"] == tier
+    assert (value["eat_profile"], value["iat"]) == (PROFILE, result.at) == (ear_form.PROFILE, result.at)
+    assert value["ear_verifier_id"] == {"developer": "enarx", "build": "enarx 1"}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_no_status_is_better_than_the_worst_claim(name: str) -> None:
+    """draft-ietf-rats-ear, 3.1."""
+    found = appraisal(ear(RESULTS[name][0](), build=""))
+    worst = max(map(rank, found.get("ear_trustworthiness_vector", {}).values()), default=0)
+    assert TIERS.index(found["ear_status"]) >= worst
+
+
+def test_the_drafts_examples_have_that_form_and_older_ones_do_not(ear_dir: Path) -> None:
+    """The grammar is right: it accepts what the authors show, and tells what they have left behind."""
+    examples = sorted(ear_dir.glob("draft-*json*.diag"))
+    assert len(examples) == 5
+    for path in examples:
+        assert ear_form.wrong(json.loads(path.read_text())) == [], path
+    older = [*ear_dir.glob("veraison-ear-claims*.json"), ear_dir / "trustee-example.token.json"]
+    assert len(older) >= 6
+    for path in older:
+        assert "no ear_verifier_id" in ear_form.wrong(json.loads(path.read_text())), path
+
+
+BROKEN: dict[str, Callable[[Json], object]] = {
+    "another profile": lambda v: v.update(eat_profile="tag:ietf.org,2026:rats/ear#01"),
+    "no time": lambda v: v.pop("iat"),
+    "a time that is no integer": lambda v: v.update(iat=1.5),
+    "an end that is none": lambda v: v.update(exp=None),
+    "no verifier": lambda v: v.pop("ear_verifier_id"),
+    "half a verifier": lambda v: v["ear_verifier_id"].pop("build"),
+    "no submodule": lambda v: v.update(submods={}),
+    "a short nonce": lambda v: v.update(eat_nonce="1234567"),
+    "a long nonce": lambda v: v.update(eat_nonce="1" * 89),
+    "evidence in base64": lambda v: v.update(ear_raw_evidence="+/=="),
+    "the status of old": lambda v: appraisal(v).update({"ear.status": "affirming"}),
+    "no status": lambda v: appraisal(v).pop("ear_status"),
+    "a status as number": lambda v: appraisal(v).update(ear_status=2),
+    "an empty vector": lambda v: appraisal(v).update(ear_trustworthiness_vector={}),
+    "a claim that is none": lambda v: appraisal(v)["ear_trustworthiness_vector"].update(kernel=2),
+    "a claim out of range": lambda v: appraisal(v)["ear_trustworthiness_vector"].update(hardware=128),
+    "one policy": lambda v: appraisal(v).update(ear_appraisal_policy_ids="urn:1"),
+    "no policies": lambda v: appraisal(v).update(ear_appraisal_policy_ids=[]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_grammar_refuses_what_it_should(name: str) -> None:
+    value = ear(judged("snp", good("snp"), exact("snp")), build="")
+    assert ear_form.wrong(value) == []
+    BROKEN[name](value)
+    assert ear_form.wrong(value)
+    assert ear_form.wrong([])
+
+
+def test_the_nonce_is_the_fresh_data_that_the_evidence_carries() -> None:
+    value = ear(judged("snp", good("snp"), exact("snp")), build="")
+    assert base64.urlsafe_b64decode(value["eat_nonce"] + "==") == RULES["snp"]["report_data"].said
+    for result in (stale(), not_authentic(), authentic(), unread()):
+        assert "eat_nonce" not in ear(result, build="")
+
+
+def test_fresh_data_that_fits_no_nonce_is_left_out() -> None:
+    given = FORGES["nitro"](nonce=bytes(65))
+    result = judge(
+        "nitro", given.evidence, (), policy=exact("nitro"), roots=given.roots, report_data=bytes(65), now=NOW
+    )
+    assert result.status == TRUSTED
+    assert "eat_nonce" not in ear(result, build="")
+
+
+def test_policies_are_named_by_what_they_say() -> None:
+    def named(**changes: Any) -> str:
+        policy = replace(exact("snp"), **changes)
+        result = judged("snp", good("snp"), policy)
+        assert result.to_value()["policy"] == policy.id
+        (found,) = appraisal(ear(result, build=""))["ear_appraisal_policy_ids"]
+        assert isinstance(found, str)
+        return found
+
+    names = [
+        named(),
+        named(svn=AtLeast(0)),
+        named(svn=AnyOf((0,))),
+        named(svn=AnyOf((0, 1))),
+        named(svn=NoneOf((9,))),
+        named(svn=Unchecked(reason="a")),
+        named(svn=Unchecked(reason="b")),
+        named(csp_id=AnyOf(("", "a, b"))),
+        named(csp_id=AnyOf(("", "a", "b"))),
+    ]
+    assert len(set(names)) == len(names)
+    assert named() == names[0]
+    assert names[0].startswith("ni:///sha-256;")
+    assert exact("tdx").id != exact("az-tdx-vtpm").id
+
+
+def test_a_policy_that_is_not_there_is_not_named() -> None:
+    found = appraisal(ear(authentic(), build=""))
+    assert "ear_appraisal_policy_ids" not in found
+    assert authentic().to_value()["policy"] is None
+
+
+def test_what_is_not_authentic_is_a_failure_of_cryptography() -> None:
+    found = appraisal(ear(not_authentic(), build=""))
+    assert set(found["ear_trustworthiness_vector"].values()) == {99}
+    assert "ear_enarx_claims" not in found
+
+
+@pytest.mark.parametrize("make", [authentic, stale, unread])
+def test_nothing_is_claimed_of_what_was_not_appraised_or_is_not_fresh(make: Callable[[], AttestationResult]) -> None:
+    assert "ear_trustworthiness_vector" not in appraisal(ear(make(), build=""))
+
+
+def test_checks_and_claims_come_along() -> None:
+    result = judged("snp", good("snp"), beginning("snp"))
+    found = appraisal(ear(result, build=""))
+    assert found["ear_enarx_claims"] == result.to_value()["claims"]
+    assert [check["id"] for check in found["ear_enarx_checks"]] == [check.id for check in result.checks]

@@ -13,7 +13,7 @@ from enarx.errors import AppraisalError, UnavailableError, UsageError, Verificat
 from enarx.record import as_dict, record, replace
 from enarx.verify.appraise import appraise, check_ids, unappraised, unverified
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.policy import AppraisalPolicy, AtLeast, Exactly, Matcher, Unchecked
+from enarx.verify.policy import AnyOf, AppraisalPolicy, AtLeast, Exactly, Matcher, Unchecked
 from enarx.verify.result import (
     FAILED,
     NOT_CHECKED,
@@ -25,6 +25,7 @@ from enarx.verify.result import (
     Forecast,
     Unknown,
 )
+from tests.controls import Control
 
 FRESH = bytes(range(64))
 STEPS = ("vcek-chain", "revocation", "report-signature")
@@ -92,16 +93,35 @@ POLICY = SnpPolicy(
 )
 
 
-def examined(said: Claims, *, chain: bool = True, crl: bool | None = True, until: int | None = 100) -> Examination:
-    ledger = Ledger(STEPS, anchor="AMD Milan ARK", where="the vendor's table")
+def examining(said: Claims, *, chain: bool, crl: bool | None, until: int | None) -> Examination:
+    ledger = Ledger(STEPS, anchor="AMD Milan ARK", where="the vendor's table", now=50)
     ledger.check("vcek-chain", lambda: chain, wanted="a pinned root", got="one", hint="another product's chain")
     ledger.check("revocation", lambda: crl, wanted="not revoked", got="a list", needs="vcek-chain")
     ledger.check("report-signature", lambda: True, wanted="the VCEK's", got="it", needs="vcek-chain")
     return ledger.examination(said, forecast=(Forecast(id="vcek-chain", until=until, reason="the VCEK ends"),))
 
 
-def appraised(said: Claims, policy: AppraisalPolicy = POLICY, **kw: Any) -> AttestationResult:
-    return appraise(examined(said, **kw).verified(), policy=policy, report_data=FRESH, now=50)
+def appraising(policy: AppraisalPolicy, **examination: Any) -> AttestationResult:
+    return appraise(examining(**examination).verified(), policy=policy, report_data=FRESH, now=50)
+
+
+EXAMINED = Control(examining, said=claims(), chain=True, crl=True, until=100)
+APPRAISED = Control(appraising, policy=POLICY, **EXAMINED.inputs)
+
+
+def examined(said: Claims, **changes: Any) -> Examination:
+    return EXAMINED.but(said=said, **changes)
+
+
+def appraised(said: Claims, policy: AppraisalPolicy = POLICY, **changes: Any) -> AttestationResult:
+    return APPRAISED.but(said=said, policy=policy, **changes)
+
+
+def unknown(**changes: Any) -> Control[AttestationResult]:
+    """Evidence whose revocation is not known, under a policy that does not ask."""
+    said = claims(revoked=Unknown(reason="no revocation list was given"), **changes)
+    unchecked = Unchecked(reason="air-gapped")
+    return APPRAISED.with_(said=said, crl=None, policy=replace(POLICY, revoked=unchecked, debug=AnyOf((False, True))))
 
 
 def test_a_kind_with_claims_of_its_own() -> None:
@@ -131,8 +151,7 @@ def test_nor_is_one_with_a_rule_for_a_claim_that_is_not_there() -> None:
 
 
 def test_what_could_not_be_found_out_is_undecided() -> None:
-    unknown = claims(revoked=Unknown(reason="no revocation list was given"))
-    result = appraised(unknown, crl=None)
+    result = unknown().but(policy=POLICY)
     assert result.status == "undecided"
     assert [(check.id, check.outcome) for check in result.failed] == [
         ("revocation", NOT_CHECKED),
@@ -144,12 +163,11 @@ def test_what_could_not_be_found_out_is_undecided() -> None:
 
 
 def test_unless_the_policy_says_in_words_that_it_does_not_matter() -> None:
-    unknown = claims(revoked=Unknown(reason="no revocation list was given"))
-    assert appraised(unknown, replace(POLICY, revoked=Unchecked(reason="air-gapped")), crl=None).status == "trusted"
+    assert unknown().but().status == "trusted"
 
 
 def test_a_failure_weighs_more_than_what_is_unknown() -> None:
-    result = appraised(claims(revoked=Unknown(reason="none given"), debug=True), crl=None)
+    result = unknown(debug=True).but(policy=POLICY)
     assert (result.status, result.failed[0].id) == ("refused", "debug")
     with pytest.raises(AppraisalError):
         result.require_trusted()
@@ -176,7 +194,7 @@ def test_a_hint_is_for_a_failure_only() -> None:
 
 def test_no_known_end_is_no_end() -> None:
     result = appraised(claims(), until=None)
-    assert (result.status, result.expires) == ("trusted", 0)
+    assert (result.status, result.expires) == ("trusted", None)
 
 
 def test_authentic_evidence_can_not_pass_for_unverified() -> None:
@@ -185,7 +203,7 @@ def test_authentic_evidence_can_not_pass_for_unverified() -> None:
 
 
 def test_a_ledger_holds_a_verifier_to_its_list() -> None:
-    ledger = Ledger(STEPS, anchor="", where="")
+    ledger = Ledger(STEPS, anchor="", where="", now=0)
     with pytest.raises(RuntimeError, match="order"):
         ledger.check("report-signature", lambda: True, wanted="", got="")
     ledger.check("vcek-chain", lambda: True, wanted="", got="")
@@ -198,9 +216,11 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=()),
-        lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=()),
-        lambda: AttestationResult(status="trusted", kind="snp", claims=claims(), rows=(), forecast=()),
+        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: AttestationResult(
+            status="trusted", kind="snp", claims=claims(), rows=(), forecast=(), at=0, policy=None
+        ),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),
     ],

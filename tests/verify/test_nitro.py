@@ -16,13 +16,17 @@ from enarx.verify import Roots
 from enarx.verify.examination import Examination
 from enarx.verify.nitro import CHECKS, examine_nitro, verify_nitro
 from enarx.verify.result import FAILED, NOT_REACHED, PASSED, Unknown
+from tests.controls import Control
 from tests.forge import aws
 
 ROOTS = Roots(aws=(hashlib.sha256(aws.root()).digest(),))
 
 
+GOOD = Control(examine_nitro, evidence=aws.document(), endorsements=(), roots=ROOTS, now=aws.NOW)
+
+
 def examined(evidence: bytes, *, now: int = aws.NOW, roots: Roots = ROOTS) -> Examination:
-    return examine_nitro(evidence, endorsements=(), roots=roots, now=now)
+    return GOOD.but(evidence=evidence, roots=roots, now=now)
 
 
 def with_(**fields: Any) -> Examination:
@@ -123,9 +127,10 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    assert verify_nitro(aws.document(), endorsements=(), roots=ROOTS, now=aws.NOW).claims.kind == "nitro"
+    control = Control(verify_nitro, **GOOD.inputs)
+    assert control.but().claims.kind == "nitro"
     with pytest.raises(VerificationError):
-        verify_nitro(aws.document(), endorsements=(), roots=ROOTS, now=0)
+        control.but(now=0)
 
 
 @given(st.binary(max_size=300))

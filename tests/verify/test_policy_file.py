@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,16 @@ def test_bits_and_sets() -> None:
 
 def test_text_of_what_is_refused() -> None:
     assert NoneOf(("a", "b")).text() == "none of a, b"
+
+
+@pytest.mark.parametrize("kind", ["tpm", "az-snp-vtpm", "az-tdx-vtpm"])
+def test_at_least_these_registers(kind: str) -> None:
+    named = [
+        line if not line.startswith("pcrs = ") else 'pcrs = { at_least = ["4:00", "9:ff"] }'
+        for line in template(kind).splitlines()
+    ]
+    policy: Any = read_policy("\n".join(named), "p")
+    assert policy.pcrs == AtLeast(("4:00", "9:ff"))
 
 
 SNP = template("snp").replace('{ unchecked = "not in every report" }', "{ at_least = 0x1 }")

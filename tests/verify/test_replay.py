@@ -51,27 +51,37 @@ from enarx.verify.result import (
     UNDECIDED,
     result,
 )
+from tests.controls import Control
 from tests.forge import eventlog as forge
 from tests.forge import tpm
 from tests.forge.eventlog import SHA384, event, extended, header, locality, pc, spec, td
+from tests.verify import test_azure
 
 GO = "eventlog/go-eventlog"
 LOG = pc()
 
 
-def quoted(pcrs: dict[int, bytes], **changes: Any) -> AttestationResult:
+def quoted(pcrs: dict[int, bytes], digest: bytes | None = None) -> AttestationResult:
     """Of a TPM whose registers hold this."""
     pcrs = dict(sorted(pcrs.items()))
-    message = tpm.quote(pcrs, **changes)
+    message = tpm.quote(pcrs, **({} if digest is None else {"digest": digest}))
     made = examine(
         "tpm", tpm.attestation(message, pcrs=pcrs), (), roots=Roots(tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())),)), now=0
     )
     return unappraised(made.verified()) if made.status == AUTHENTIC else unverified(made)
 
 
+def appraising(log: bytes, pcrs: dict[int, bytes], digest: bytes | None) -> AttestationResult:
+    return appraise_event_log(quoted(pcrs, digest), log)
+
+
+HELD = {**extended(LOG), 10: bytes(32)}
+GOOD = Control(appraising, log=LOG, pcrs=HELD, digest=None)
+"""A log, beside a quote of registers that hold what it makes of them."""
+
+
 def appraised(log: bytes = LOG, pcrs: dict[int, bytes] | None = None) -> AttestationResult:
-    """A log, beside a quote of registers that by default hold what `LOG` makes of them."""
-    return appraise_event_log(quoted({**extended(LOG), 10: bytes(32)} if pcrs is None else pcrs), log)
+    return GOOD.but(log=log, pcrs=HELD if pcrs is None else pcrs)
 
 
 def outcome(found: AttestationResult) -> str:
@@ -180,25 +190,28 @@ def test_a_log_that_leaves_a_register_of_the_boot_out() -> None:
 
 
 def test_nothing_is_held_against_evidence_that_is_not_authentic() -> None:
-    found = appraise_event_log(quoted(extended(LOG), digest=bytes(32)), LOG)
+    found = GOOD.but(digest=bytes(32))
     assert (outcome(found), found.status) == (NOT_REACHED, NOT_AUTHENTIC)
 
 
 @pytest.mark.parametrize("status", [TRUSTED, REFUSED, UNDECIDED])
 def test_a_log_makes_nothing_better(status: str) -> None:
-    good = quoted(extended(LOG))
-    before = result(status, good.kind, good.checks, claims=good.claims)
-    assert appraise_event_log(before, LOG).status == status
-    assert appraise_event_log(before, pc([])).status == REFUSED
-    other = quoted({16: bytes(32)})
-    before = result(status, other.kind, other.checks, claims=other.claims)
-    assert appraise_event_log(before, LOG).status == (REFUSED if status == REFUSED else UNDECIDED)
+    def appraising(case: tuple[str, AttestationResult, bytes]) -> AttestationResult:
+        status, found, log = case
+        before = result(status, found.kind, found.checks, at=0, claims=found.claims)
+        return appraise_event_log(before, log)
+
+    good, other = quoted(extended(LOG)), quoted({16: bytes(32)})
+    accepted = Control(appraising, case=(TRUSTED, good, LOG))
+    assert accepted.but(case=(status, good, LOG)).status == status
+    assert accepted.but(case=(status, good, pc([]))).status == REFUSED
+    assert accepted.but(case=(status, other, LOG)).status == (REFUSED if status == REFUSED else UNDECIDED)
 
 
 def test_kinds_without_registers() -> None:
     good = quoted(extended(LOG))
     with pytest.raises(UsageError, match="snp has no registers"):
-        appraise_event_log(result(AUTHENTIC, "snp", good.checks), LOG)
+        appraise_event_log(result(AUTHENTIC, "snp", good.checks, at=0), LOG)
 
 
 def trust_domain(directory: Path, values: dict[int, bytes]) -> AttestationResult:
@@ -208,30 +221,30 @@ def trust_domain(directory: Path, values: dict[int, bytes]) -> AttestationResult
     good = unappraised(examine("tdx", quote, (given,), roots=Roots(), now=1_751_328_000).verified())
     claims: Any = good.claims
     changed = replace(claims, **{f"rtmr{i - 1}": values.get(i, bytes(48)) for i in range(1, 5)})
-    return result(AUTHENTIC, "tdx", good.checks, claims=changed)
+    return result(AUTHENTIC, "tdx", good.checks, at=0, claims=changed)
 
 
 def test_trust_domains(evidence_dir: Path) -> None:
     values = extended(td(), "sha384")
-    good = trust_domain(evidence_dir, values)
+    good = Control(appraise_event_log, found=trust_domain(evidence_dir, values), log=td())
     for log in (td(), td(padding=b"\xff" * 99)):
-        assert outcome(appraise_event_log(good, log)) == PASSED
+        assert outcome(good.but(log=log)) == PASSED
     for log in (pc(), td([]), td(forge.events((SHA384,), range(1, 4), 4))):
-        assert outcome(appraise_event_log(good, log)) == FAILED
+        assert outcome(good.but(log=log)) == FAILED
     later = trust_domain(evidence_dir, {**values, 4: b"\1" * 48})
     assert outcome(appraise_event_log(later, td())) == PASSED
 
 
 def test_azure_has_registers() -> None:
-    made = examine("az-snp-vtpm", tpm.azure(), (), roots=Roots(), now=0)
-    layout, bank, given = registers(made.said)
+    layout, bank, given = registers(test_azure.GOOD.but().said)
     assert (layout, bank, given) == (PCRS, "sha256", dict(enumerate(tpm.PCRS)))
 
 
 def test_a_startup_from_another_locality() -> None:
     log = pc([locality(3), *forge.events()])
-    assert outcome(appraised(log, extended(log, first=3))) == PASSED
-    assert outcome(appraised(log, extended(log))) == FAILED
+    started = GOOD.with_(log=log, pcrs=extended(log, first=3))
+    assert outcome(started.but()) == PASSED
+    assert outcome(started.but(pcrs=extended(log))) == FAILED
 
 
 @pytest.mark.parametrize(
@@ -335,9 +348,10 @@ def test_real_trust_domains(evidence_dir: Path, name: str, values: dict[int, str
     assert not any(register.false for register in found.registers)
     assert found.strays == ()
     assert sum(binding(event, "sha384") == TEXT for event in log.events) == 15
-    assert outcome(appraise_event_log(trust_domain(evidence_dir, held), data)) == PASSED
+    real = Control(appraise_event_log, found=trust_domain(evidence_dir, held), log=data)
+    assert outcome(real.but()) == PASSED
     swapped = {**held, 1: held[2], 2: held[1]}
-    assert outcome(appraise_event_log(trust_domain(evidence_dir, swapped), data)) == FAILED
+    assert outcome(real.but(found=trust_domain(evidence_dir, swapped))) == FAILED
 
 
 @pytest.mark.parametrize("name", ["gce-cos-85-nonce9009", "gce-cos-85-no-nonce"])
@@ -347,10 +361,11 @@ def test_real_tpms(evidence_dir: Path, name: str) -> None:
     log: Any = dict(_fields(data))[3]
     assert EventLog.from_bytes(log).to_bytes() == log
     good = unappraised(examine("tpm", data, (), roots=Roots(), now=0).verified())
-    found = appraise_event_log(good, log)
+    beside = Control(appraise_event_log, found=good, log=log)
+    found = beside.but()
     assert (outcome(found), found.status) == (PASSED, AUTHENTIC)
     held = dict(Evidence.from_bytes(data).pcrs)
     by_name = {register.name: register for register in replay(EventLog.from_bytes(log), PCRS, "sha384", held).compared}
     assert set(by_name) == {f"pcr{i}" for i in range(10)}
     quit = log.replace(b"Exit Boot Services Invocation", b"Exit Boot Services invocation")
-    assert outcome(appraise_event_log(good, quit)) == FAILED
+    assert outcome(beside.but(log=quit)) == FAILED

@@ -20,6 +20,7 @@ from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import Bits
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
 from enarx.verify.snp import CHECKS, examine_snp, verify_snp
+from tests.controls import Control
 from tests.forge import amd
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
@@ -27,8 +28,18 @@ ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
 REPORT = amd.sign(amd.blank())
 
 
-def examined(evidence: bytes = REPORT, *endorsements: bytes, now: int = amd.NOW, roots: Roots = ROOTS) -> Examination:
-    return examine_snp(evidence, endorsements=endorsements or (ARK, ASK, VCEK, CRL), roots=roots, now=now)
+GOOD = Control(examine_snp, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
+
+
+def examined(
+    evidence: bytes = REPORT,
+    *endorsements: bytes,
+    now: int = amd.NOW,
+    roots: Roots = ROOTS,
+    control: Control[Examination] = GOOD,
+) -> Examination:
+    given = endorsements or (ARK, ASK, VCEK, CRL)
+    return control.but(evidence=evidence, endorsements=given, roots=roots, now=now)
 
 
 def vlek(csp: str) -> Examination:
@@ -139,9 +150,10 @@ def test_turin_has_a_layout_and_ids_of_its_own() -> None:
         **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb),
     )
     roots = Roots(amd=(hashlib.sha256(ark).digest(),))
-    claims: Any = examined(amd.sign(report), *given, roots=roots).verified().claims
+    turin = GOOD.with_(evidence=amd.sign(report), endorsements=given, roots=roots)
+    claims: Any = turin.but().verified().claims
     assert claims.reported_tcb == Tcb(turin=Parts(fmc=1, bootloader=1, tee=0, snp=2, microcode=71))
-    assert examined(amd.sign(report).replace(chip, b"\6" * 8), *given, roots=roots).status == "not authentic"
+    assert turin.but(evidence=amd.sign(report).replace(chip, b"\6" * 8)).status == "not authentic"
 
 
 def test_version_2_takes_the_product_from_the_certificate() -> None:
@@ -186,9 +198,10 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    assert verify_snp(REPORT, endorsements=(ARK, ASK, VCEK), roots=ROOTS, now=amd.NOW).claims.kind == "snp"
+    control = Control(verify_snp, **GOOD.inputs).with_(endorsements=(ARK, ASK, VCEK))
+    assert control.but().claims.kind == "snp"
     with pytest.raises(VerificationError):
-        verify_snp(REPORT, endorsements=(ARK, ASK, VCEK), roots=ROOTS, now=0)
+        control.but(now=0)
 
 
 BAD_EXTENSION = amd.certificate(
@@ -408,8 +421,8 @@ def test_a_tcb_part_over_255_is_for_nothing() -> None:
 
 def test_a_root_with_a_key_of_another_kind_signs_nothing() -> None:
     ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.ec_key("root"), amd.rsa_key("ARK-Genoa"))
-    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
-    found = outcomes(examined(REPORT, ark, ASK, VCEK, CRL, roots=roots))
+    roots = Roots(amd=(hashlib.sha256(ark).digest(), *ROOTS.amd))
+    found = outcomes(examined(REPORT, ark, ASK, VCEK, CRL, roots=roots, control=GOOD.with_(roots=roots)))
     assert (found["chain"], found["revocation"]) == (FAILED, NOT_REACHED)
 
 

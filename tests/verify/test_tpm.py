@@ -17,6 +17,7 @@ from enarx.verify import Roots, TrustAnchor
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
 from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
+from tests.controls import Control
 from tests.forge import tpm
 
 ROOTS = Roots(tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())), TrustAnchor(tpm.spki(tpm.ec_key()))))
@@ -26,13 +27,30 @@ AK, ISSUER, ROOT = tpm.maker()
 MAKERS = Roots(tpm_makers=(hashlib.sha256(ROOT).digest(),))
 
 
-def examined(evidence: bytes, roots: Roots = ROOTS, *given: bytes, now: int = tpm.NOW) -> Examination:
-    return examine_tpm(evidence, endorsements=given, roots=roots, now=now)
+GOOD = Control(examine_tpm, evidence=tpm.attestation(), endorsements=(), roots=ROOTS, now=tpm.NOW)
+CERTIFIED = Control(
+    examine_tpm,
+    evidence=tpm.attestation(certificates=(AK,)),
+    endorsements=(ISSUER, ROOT),
+    roots=MAKERS,
+    now=tpm.NOW,
+)
+
+
+def examined(
+    evidence: bytes,
+    roots: Roots = ROOTS,
+    *given: bytes,
+    now: int = tpm.NOW,
+    control: Control[Examination] = GOOD,
+) -> Examination:
+    return control.but(evidence=evidence, endorsements=given, roots=roots, now=now)
 
 
 def certified(*certificates: bytes, roots: Roots = MAKERS, now: int = tpm.NOW) -> Examination:
     """Evidence with its key's certificate, the others beside it."""
-    return examined(tpm.attestation(certificates=certificates[:1]), roots, *certificates[1:], now=now)
+    evidence = tpm.attestation(certificates=certificates[:1])
+    return examined(evidence, roots, *certificates[1:], now=now, control=CERTIFIED)
 
 
 def outcomes(examination: Examination) -> dict[str, str]:
@@ -80,7 +98,7 @@ def test_a_maker_certifies_the_key() -> None:
     assert outcomes(found) == dict.fromkeys(CHECKS, PASSED) | {"revocation": NOT_CHECKED}
     claims: Any = found.verified().claims
     assert claims.ak_certified is True
-    assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)]
+    assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)] * 3
     inside = examined(tpm.attestation(certificates=(AK, ISSUER, ROOT)), MAKERS)
     assert outcomes(inside) == outcomes(found)
 
@@ -278,9 +296,10 @@ def test_bytes_are_kept_and_verify_raises() -> None:
     data = tpm.attestation()
     found = Evidence.from_bytes(data)
     assert (found.to_bytes(), found.signed, found.quote.to_bytes()) == (data, MESSAGE, MESSAGE)
-    assert verify_tpm(data, endorsements=(), roots=ROOTS, now=0).claims.kind == "tpm"
+    control = Control(verify_tpm, **GOOD.inputs)
+    assert control.but().claims.kind == "tpm"
     with pytest.raises(VerificationError):
-        verify_tpm(tpm.attestation(attributes=0), endorsements=(), roots=ROOTS, now=0)
+        control.but(evidence=tpm.attestation(attributes=0))
 
 
 @given(st.binary(max_size=400))

@@ -118,7 +118,7 @@ class PolicyJudge:
 
         self._package = package
         self._policy = read_policy(load(policy_file, MAX_POLICY).decode(errors="replace"), policy_file)
-        self._given = endorsements(endorsement_files).endorsements
+        self._given = endorsements(endorsement_files).items
         self._roots = Roots(simulated=(_root_of(root_file),)) if root_file else Roots()
         self._explain = explain
         self._now = now
@@ -182,6 +182,8 @@ def show(result: AttestationResult, package: bytes, *, explain: bool) -> dict[st
         console.say(
             f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
         )
+    if explain:
+        console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
     for endorsement in result.unused if explain else ():
         console.say(f"  unused      endorsement {endorsement.place}: {endorsement.reason}")
     return result.to_value()

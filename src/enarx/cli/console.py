@@ -129,3 +129,13 @@ class Progress:
             filled = 30 * done // max(size, 1)
             text = f"\r{text} [{'#' * filled}{'.' * (30 - filled)}]"
         print(text, file=sys.stderr, end="" if bar and done < size else "\n", flush=True)
+
+
+def utc(seconds: int) -> str:
+    """A time in unix seconds, for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def expiry(expires: int | None, what: str | None) -> str:
+    """When a result expires and what ends then, for people."""
+    return "nothing that this rests on has an end" if expires is None else f"{utc(expires)}: {what}"

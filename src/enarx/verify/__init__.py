@@ -66,7 +66,7 @@ def judge(
     """
     require_usable(policy, report_data)
     if not policy.kind.accepts(kind):
-        return unread(kind, policy=policy)
+        return unread(kind, policy=policy, now=now)
     examination = examine(kind, evidence, endorsements, roots=roots, now=now)
     if examination.status != AUTHENTIC:
         return unverified(examination, policy=policy)

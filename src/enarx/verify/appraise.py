@@ -25,6 +25,7 @@ from enarx.verify.result import (
     Claims,
     Row,
     Unknown,
+    first_end,
     outcomes_of,
     result,
 )
@@ -51,7 +52,7 @@ def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
-    """1. at `now` (unix seconds) the endorsements still hold that the evidence was verified with
+    """1. `now` (unix seconds) is before the first end of anything that the evidence was verified with
     2. freshness: the report data is exactly the bytes given, which nobody could know before this exchange
     3. each field of the policy accepts the claim of its name
 
@@ -65,7 +66,16 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
     made = [_current(evidence, now), _fresh(evidence, report_data), *_fields(claims, policy, evidence.anchor)]
     checks = (*evidence.checks, *made)
-    return result(_status(made), claims.kind, checks, claims=claims, forecast=evidence.forecast, unused=evidence.unused)
+    return result(
+        _status(made),
+        claims.kind,
+        checks,
+        at=now,
+        claims=claims,
+        forecast=evidence.forecast,
+        unused=evidence.unused,
+        policy=policy,
+    )
 
 
 def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
@@ -74,6 +84,7 @@ def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
         AUTHENTIC,
         evidence.claims.kind,
         evidence.checks,
+        at=evidence.at,
         claims=evidence.claims,
         forecast=evidence.forecast,
         unused=evidence.unused,
@@ -89,17 +100,24 @@ def unverified(examination: Examination, *, policy: AppraisalPolicy | None = Non
         raise UsageError("examination", "evidence that is authentic has to be appraised")
     ids = check_ids(policy) if policy is not None else ()
     checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in ids))
-    return result(examination.status, examination.said.kind, checks, unused=examination.unused)
+    return result(
+        examination.status,
+        examination.said.kind,
+        checks,
+        at=examination.at,
+        unused=examination.unused,
+        policy=policy,
+    )
 
 
-def unread(kind: str, *, policy: AppraisalPolicy) -> AttestationResult:
+def unread(kind: str, *, policy: AppraisalPolicy, now: int) -> AttestationResult:
     """The result for evidence of a kind that the policy does not accept: nothing of it is read."""
     known = kind if kind in KINDS else "unknown"
     checks = {id: _unreached(id, "policy") for id in check_ids(policy)}
     checks["kind"] = Check(
         id="kind", outcome=FAILED, wants=policy.kind.text(), found=known, anchor="policy", where="policy, kind"
     )
-    return result(REFUSED, known, tuple(checks.values()))
+    return result(REFUSED, known, tuple(checks.values()), at=now, policy=policy)
 
 
 def require_usable(policy: AppraisalPolicy, report_data: bytes) -> None:
@@ -120,12 +138,12 @@ def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
 
 
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
-    until = min([f.until for f in evidence.forecast if f.until is not None], default=now)
+    end = first_end(evidence.forecast)
     return _check(
         "endorsements-current",
-        PASSED if now <= until else FAILED,
-        wants=Wanted(0, until),
-        found=Asked(now, None if now <= until else Period(0, until, "what ends first of the endorsements")),
+        PASSED if end is None or now < end.until else FAILED,
+        wants="no end" if end is None else Wanted(0, end.until - 1),
+        found=Asked(now, None if end is None or now < end.until else Period(0, end.until - 1, end.reason)),
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )

@@ -48,7 +48,7 @@ def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     found = _read(evidence, SNP)
     beside = (found.vcek,) if found.vcek else ()
     inner = snp.examine_snp(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
-    ledger = Ledger(SNP_CHECKS, anchor=inner.anchor, where="docs/attestation/azure.md")
+    ledger = Ledger(SNP_CHECKS, anchor=inner.anchor, where="docs/attestation/azure.md", now=now)
     _examine(ledger, found, inner, "snp-")
     said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-snp-vtpm"}
     given = tuple([one for one in inner.unused if one.place < len(endorsements)])
@@ -63,7 +63,7 @@ def examine_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     """
     found = _read(evidence, TDX)
     inner = dcap.examine_tdx(found.td_quote, endorsements=endorsements, roots=roots, now=now)
-    ledger = Ledger(TDX_CHECKS, anchor=inner.anchor, where="docs/attestation/azure-tdx.md")
+    ledger = Ledger(TDX_CHECKS, anchor=inner.anchor, where="docs/attestation/azure-tdx.md", now=now)
     _examine(ledger, found, inner, "td-")
     said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-tdx-vtpm"}
     return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)

@@ -41,7 +41,7 @@ def examine_cca(
     *,
     endorsements: Endorsements,
     roots: Roots,
-    now: int,  # noqa: ARG001  # of one shape with its siblings: nothing in a token ends
+    now: int,
 ) -> Examination:
     """1. a key that was given signed the platform token
     2. the platform token's nonce is the hash of the realm's key, as it stands in the realm token
@@ -54,7 +54,7 @@ def examine_cca(
     signer = next((key for key in map(_given, roots.cca) if key and _signed(key, token.platform)), None)
     rak = _realm_key(token.rak)
     anchor = "a key of the caller's" if signer else "none"
-    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     ledger.check(
         "platform-signature",
         lambda: None if not roots.cca else signer is not None,

@@ -55,7 +55,7 @@ def verify_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now
 def examine_sgx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
     """The checks of docs/attestation/sgx.md on a quote of version 3. ParseError if the bytes are not the format."""
     case = case_of(evidence, SGX, endorsements, now)
-    ledger = _ledger(case, SGX_CHECKS, roots, "docs/attestation/sgx.md")
+    ledger = _ledger(case, SGX_CHECKS, roots, "docs/attestation/sgx.md", now)
     _examine(ledger, case, roots, now)
     said = sgx_claims(case, vendor(case, ledger))
     return ledger.examination(said, forecast=forecast(case), unused=unused(case, endorsements, now))
@@ -64,15 +64,15 @@ def examine_sgx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
 def examine_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
     """The checks of docs/attestation/tdx.md on a quote of version 4 or 5. ParseError if the bytes are not the format."""
     case = case_of(evidence, TDX, endorsements, now)
-    ledger = _ledger(case, TDX_CHECKS, roots, "docs/attestation/tdx.md")
+    ledger = _ledger(case, TDX_CHECKS, roots, "docs/attestation/tdx.md", now)
     _examine(ledger, case, roots, now)
     said = tdx_claims(case, vendor(case, ledger))
     return ledger.examination(said, forecast=forecast(case), unused=unused(case, endorsements, now))
 
 
-def _ledger(case: Case, ids: tuple[str, ...], roots: Roots, where: str) -> Ledger:
+def _ledger(case: Case, ids: tuple[str, ...], roots: Roots, where: str, now: int) -> Ledger:
     pinned = pin(case.quote.chain[-1]) in roots.intel
-    return Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where)
+    return Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
 
 
 def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:

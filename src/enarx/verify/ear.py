@@ -1,7 +1,8 @@
-"""A result as an EAT attestation result (draft-ietf-rats-ear), with a trustworthiness vector (draft-ietf-rats-ar4si, 2.3)."""
+"""A result as an EAT attestation result (draft-ietf-rats-ear-03), with a trustworthiness vector (draft-ietf-rats-ar4si, 2.3)."""
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from enarx.verify.result import (
@@ -9,15 +10,19 @@ from enarx.verify.result import (
     NOT_AUTHENTIC,
     PASSED,
     REFUSED,
-    SKIPPED,
     TRUSTED,
     UNDECIDED,
     AttestationResult,
 )
+from enarx.verify.trust import TIERS, VALUES, rank, vector
 
-PROFILE = "tag:ietf.org,2026:rats/ear#01"
+PROFILE = "tag:ietf.org,2026:rats/ear#03"
+DEVELOPER = "enarx"
 
-AFFIRMING, NONE, WARNING, CONTRAINDICATED = "affirming", "none", "warning", "contraindicated"
+MAX_LIFETIME = 24 * 3600
+"""Seconds that a result may be used at most: later revocations and TCB data are not in it."""
+
+AFFIRMING, NONE, WARNING, CONTRAINDICATED = TIERS
 STATUSES = {
     TRUSTED: AFFIRMING,
     AUTHENTIC: NONE,
@@ -25,70 +30,58 @@ STATUSES = {
     REFUSED: CONTRAINDICATED,
     NOT_AUTHENTIC: CONTRAINDICATED,
 }
+"""The best tier for a result of each status; the trustworthiness vector may lower it."""
 
 CRYPTO_FAILED = 99
-"""AR4SI 2.3.2: cryptographic validation of the evidence has failed."""
+"""AR4SI 2.3.4: cryptographic validation of the evidence has failed."""
 
-_VECTOR: dict[str, tuple[tuple[str, ...], int, int]] = {
-    "instance-identity": (("chip-id", "ppid", "csp-id"), 2, 97),
-    "executables": (("measurement", "pcrs", "rtmr1", "rtmr2"), 2, 33),
-    "configuration": (
-        (
-            "host-data",
-            "policy-smt",
-            "policy-migration-agent",
-            "td-attributes",
-            "sept-ve-disable",
-            "rtmr0",
-            "secure-boot",
-        ),
-        2,
-        96,
-    ),
-    "hardware": (
-        (
-            *("svn", "reported-tcb", "committed-tcb", "launch-tcb", "platform-alias-check"),
-            *("tcb-status", "advisories", "revoked", "lifecycle"),
-        ),
-        2,
-        32,
-    ),
-    "runtime-opaque": (("debug",), 2, 32),
-}
-"""Of each claim of the vector the checks that it speaks of, its value where all of them passed, and where one failed."""
+NONCE_BYTES = range(16, 65)
+"""Sizes of report data that fit `eat_nonce`, 8 to 88 characters (RFC 9711, 4.1), in base64url."""
 
 
-def ear(result: AttestationResult, *, now: int, build: str) -> dict[str, Any]:
-    """The claims set, to be signed as a JWT. `now` is unix seconds, `build` names the verifier that says this."""
-    appraisal: dict[str, Any] = {
-        "ear.status": STATUSES[result.status],
-        "ear.trustworthiness-vector": _vector(result),
-        "ear.enarx.checks": [
-            {"id": c.id, "outcome": c.outcome, "got": c.got, "wanted": c.wanted} for c in result.checks
-        ],
-    }
-    if result.claims is not None:
-        appraisal["ear.enarx.claims"] = result.to_value()["claims"]
+def ear(result: AttestationResult, *, build: str) -> dict[str, Any]:
+    """The claims set, to be signed as a JWT. `build` names the verifier."""
     found: dict[str, Any] = {
         "eat_profile": PROFILE,
-        "iat": now,
-        "ear.verifier-id": {"build": build, "developer": "enarx"},
-        "submods": {result.kind: appraisal},
+        "iat": result.at,
+        "exp": expiry(result),
+        "ear_verifier_id": {"developer": DEVELOPER, "build": build},
+        "submods": {result.kind: _appraisal(result)},
     }
-    if result.expires:
-        found["exp"] = result.expires
+    if nonce := _nonce(result):
+        found["eat_nonce"] = nonce
     return found
 
 
-def _vector(result: AttestationResult) -> dict[str, int]:
-    if result.status == NOT_AUTHENTIC:
-        return dict.fromkeys(_VECTOR, CRYPTO_FAILED)
-    outcomes = {check.id: check.outcome for check in result.checks}
-    found = {}
-    for name, (ids, good, bad) in _VECTOR.items():
-        made = [outcomes[id] for id in ids if id in outcomes and outcomes[id] != SKIPPED]
-        if made and all(outcome == PASSED for outcome in made):
-            found[name] = good
-        elif "failed" in made:
-            found[name] = bad
+def expiry(result: AttestationResult) -> int:
+    """The end of the result: its own expiry, and at most `MAX_LIFETIME` after the time asked about."""
+    latest = result.at + MAX_LIFETIME
+    return latest if result.expires is None else min(result.expires, latest)
+
+
+def status(result: AttestationResult, claimed: dict[str, int]) -> str:
+    """The tier of the result's status, or the worst tier of its trustworthiness vector if that is worse."""
+    return TIERS[max(TIERS.index(STATUSES[result.status]), *map(rank, claimed.values()), 0)]
+
+
+def _appraisal(result: AttestationResult) -> dict[str, Any]:
+    claimed = dict.fromkeys(VALUES, CRYPTO_FAILED) if result.status == NOT_AUTHENTIC else vector(result)
+    found: dict[str, Any] = {"ear_status": status(result, claimed)}
+    if claimed:
+        found["ear_trustworthiness_vector"] = claimed
+    if result.policy is not None:
+        found["ear_appraisal_policy_ids"] = [result.policy.id]
+    found["ear_enarx_checks"] = [
+        {"id": check.id, "outcome": check.outcome, "got": check.got, "wanted": check.wanted} for check in result.checks
+    ]
+    if result.claims is not None:
+        found["ear_enarx_claims"] = result.to_value()["claims"]
     return found
+
+
+def _nonce(result: AttestationResult) -> str:
+    """The report data that was asked for, if the evidence carries it and its size fits a nonce; otherwise empty."""
+    fresh = next((row[3] for row in result.rows if row[:2] == ("report-data", PASSED)), b"")
+    if not isinstance(fresh, bytes) or len(fresh) not in NONCE_BYTES:
+        return ""
+    return base64.urlsafe_b64encode(fresh).rstrip(b"=").decode()

@@ -30,14 +30,15 @@ from enarx.verify.result import (
 class Ledger:
     """The checks of authenticity of one kind, written down as they are made: all of `ids`, in that order.
 
-    `anchor` is that of every check, `where` the numbered list that the rules stand in.
+    `anchor` is that of every check, `where` the numbered list that the rules stand in, `now` the time asked about.
     """
 
-    __slots__ = ("_anchor", "_ids", "_made", "_passed", "_where")
+    __slots__ = ("_anchor", "_ids", "_made", "_now", "_passed", "_where")
 
-    def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str) -> None:
+    def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str, now: int) -> None:
         self._ids = ids
         self._anchor = anchor
+        self._now = now
         self._where = _numbered(where, len(ids))
         self._made: dict[str, Check] = {}
         self._passed: set[str] = set()
@@ -99,6 +100,7 @@ class Ledger:
             anchor=self._anchor,
             forecast=forecast,
             unused=unused,
+            at=self._now,
         )
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
@@ -123,7 +125,8 @@ def _status(outcomes: set[str]) -> str:
 @record()
 class Examination:
     """The checks of authenticity, whatever they came to: `status` is authentic, not authentic, or undecided. What `said` says
-    is proven only if it is authentic. Only a `Ledger` makes it.
+    is proven only if it is authentic. `forecast` has the end of everything that the checks rest on, `at` is the time asked
+    about. Only a `Ledger` makes it.
     """
 
     status: str
@@ -131,7 +134,8 @@ class Examination:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...] = ()
+    unused: tuple[Unused, ...]
+    at: int
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
@@ -147,6 +151,7 @@ class Examination:
             anchor=self.anchor,
             forecast=self.forecast,
             unused=self.unused,
+            at=self.at,
         )
 
 
@@ -158,7 +163,8 @@ class VerifiedEvidence:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...] = ()
+    unused: tuple[Unused, ...]
+    at: int
 
     def __post_init__(self) -> None:
         raise TypeError("VerifiedEvidence is made by verifiers alone")

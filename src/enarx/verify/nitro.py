@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -50,7 +51,7 @@ def examine_nitro(
     chain = (*document.cabundle, document.certificate)
     links = [link(der) for der in chain]
     pinned = hashlib.sha256(chain[0]).digest() in roots.aws
-    ledger = Ledger(CHECKS, anchor="AWS Nitro Enclaves root G1" if pinned else "none", where=WHERE)
+    ledger = Ledger(CHECKS, anchor="AWS Nitro Enclaves root G1" if pinned else "none", where=WHERE, now=now)
     ledger.check(
         "root",
         lambda: pinned,
@@ -75,11 +76,17 @@ def examine_nitro(
         needs="chain",
         hint="the document was changed on its way",
     )
-    until = min((one.end for one in links if one), default=0)
-    forecast = Forecast(
-        id="validity", until=until, reason="the document's certificate ends, three hours after it was made"
+    return ledger.examination(
+        _claims(document), forecast=tuple(_ends(links)), unused=unused(endorsements, set(), generally)
     )
-    return ledger.examination(_claims(document), forecast=(forecast,), unused=unused(endorsements, set(), generally))
+
+
+def _ends(links: list[Link | None]) -> Iterator[Forecast]:
+    """When each certificate ends; that of the document lives for three hours."""
+    for i, one in enumerate(links):
+        named = "the document's certificate" if i == len(links) - 1 else f"certificate {i} of the document's bundle"
+        if one is not None:
+            yield Forecast(id="validity", until=one.end, reason=f"{named} ends")
 
 
 def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> None:

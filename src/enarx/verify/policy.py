@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
-from enarx.verify.result import SHOWN, show
+from enarx.verify.result import SHOWN, plain, show
 
 UNORDERED = (bool, bytes, str)
 """Types whose order, if they have one, says nothing about what is newer or safer."""
@@ -185,6 +187,17 @@ class Rules(NamedTuple):
     checked: tuple[tuple[int, Matcher], ...]
 
 
+def _as_json(matcher: Matcher) -> dict[str, Any]:
+    """A rule as a policy file has it, but that `exactly` is written out."""
+    match matcher:
+        case Unchecked():
+            return {"unchecked": matcher.reason}
+        case Exactly() | AtLeast():
+            return {"exactly" if isinstance(matcher, Exactly) else "at_least": plain(matcher.value)}
+        case AnyOf() | NoneOf():
+            return {"any_of" if isinstance(matcher, AnyOf) else "none_of": plain(matcher.values)}
+
+
 @record()
 class AppraisalPolicy:
     """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
@@ -228,6 +241,16 @@ class AppraisalPolicy:
         found: Rules = object.__getattribute__(self, "_rules")
         return found
 
+    @property
+    def id(self) -> str:
+        """The policy's name (RFC 6920): SHA-256 over its rules as canonical JSON, kind and reasons included."""
+        import json  # of all that uses policies few ask
+
+        rules = {name: _as_json(getattr(self, name)) for name in self._types}
+        text = json.dumps(rules, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).digest()
+        return "ni:///sha-256;" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
     def _require_matcher(self, name: str, matcher: object) -> None:
         if type(matcher) not in MATCHERS:
             raise UsageError(
@@ -237,7 +260,7 @@ class AppraisalPolicy:
             )
         wanted = self._types[name]
         assert isinstance(matcher, MATCHERS)  # just seen
-        one = str if wanted is tuple and not isinstance(matcher, Exactly) else wanted
+        one = str if wanted is tuple and not isinstance(matcher, (Exactly, AtLeast)) else wanted
         wrong = [type(value).__name__ for value in matcher.values if type(value) is not one]
         if wrong:
             raise UsageError("policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names {wrong[0]}")

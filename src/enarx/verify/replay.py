@@ -205,9 +205,11 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
         status,
         found.kind,
         (*found.checks, check),
+        at=found.at,
         claims=found.claims,
         forecast=found.forecast,
         unused=found.unused,
+        policy=found.policy,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
 from enarx.record import as_dict, record
+
+if TYPE_CHECKING:
+    from enarx.verify.policy import AppraisalPolicy
 
 _T = TypeVar("_T")
 
@@ -106,6 +109,18 @@ class Unused(NamedTuple):
     reason: str
 
 
+class End(NamedTuple):
+    """The end of something that a result rests on: unix seconds, and its name."""
+
+    until: int
+    reason: str
+
+
+def first_end(forecast: tuple[Forecast, ...]) -> End | None:
+    """The end that comes first; None if nothing ends at a known time."""
+    return min([End(f.until, f.reason) for f in forecast if f.until is not None], default=None)
+
+
 @record()
 class Claims:
     """What evidence says, in the same words for every kind of TEE; a kind that says more has a subclass.
@@ -134,8 +149,9 @@ class Claims:
 class AttestationResult:
     """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
 
-    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such; `unused` are
-    the endorsements that were given for nothing. It is neither true nor false: ask `require_trusted`.
+    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such.
+    `unused` are the endorsements that were given for nothing. `at` is the time asked about (unix seconds), `policy` what the
+    claims were held against, or would have been. It is neither true nor false: ask `require_trusted`.
     """
 
     status: str
@@ -143,7 +159,9 @@ class AttestationResult:
     claims: Claims | None
     rows: tuple[Row, ...]
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...] = ()
+    unused: tuple[Unused, ...]
+    at: int
+    policy: AppraisalPolicy | None
 
     def __post_init__(self) -> None:
         raise TypeError("AttestationResult is made by appraisal alone")
@@ -163,9 +181,18 @@ class AttestationResult:
         return tuple(sorted(against, key=lambda check: _AGAINST.index(check.outcome)))
 
     @property
-    def expires(self) -> int:
-        """The last second (unix time) at which its endorsements still hold; 0 if nothing was read."""
-        return min((f.until for f in self.forecast if f.until is not None), default=0)
+    def expires(self) -> int | None:
+        """The first second (unix time) at which this result must no longer be used: the earliest end of everything that it
+        rests on. None if it rests on nothing that ends, or the evidence is not authentic.
+        """
+        end = first_end(self.forecast)
+        return None if end is None else end.until
+
+    @property
+    def ends_first(self) -> str | None:
+        """What ends at `expires`."""
+        end = first_end(self.forecast)
+        return None if end is None else end.reason
 
     def require_trusted(self) -> None:
         """Return if it is trusted; else AppraisalError (with this result), VerificationError or UnavailableError."""
@@ -174,8 +201,9 @@ class AttestationResult:
 
     def to_value(self) -> dict[str, Any]:
         """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
-        shown = ("status", "kind", "claims", "checks", "forecast", "expires", "unused")
-        return {name: plain(getattr(self, name)) for name in shown}
+        shown = ("status", "kind", "at", "claims", "checks", "forecast", "expires", "ends_first", "unused")
+        policy = None if self.policy is None else self.policy.id
+        return {name: plain(getattr(self, name)) for name in shown} | {"policy": policy}
 
 
 _AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
@@ -186,12 +214,24 @@ def result(
     kind: str,
     rows: tuple[Row, ...],
     *,
+    at: int,
     claims: Claims | None = None,
     forecast: tuple[Forecast, ...] = (),
     unused: tuple[Unused, ...] = (),
+    policy: AppraisalPolicy | None = None,
 ) -> AttestationResult:
     """For `enarx.verify` and its `appraise`."""
-    return make(AttestationResult, status=status, kind=kind, claims=claims, rows=rows, forecast=forecast, unused=unused)
+    return make(
+        AttestationResult,
+        status=status,
+        kind=kind,
+        claims=claims,
+        rows=rows,
+        forecast=forecast,
+        unused=unused,
+        at=at,
+        policy=policy,
+    )
 
 
 def make(made_of: type[_T], **values: object) -> _T:

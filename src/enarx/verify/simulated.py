@@ -37,7 +37,7 @@ def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roo
     chips = [chip for chip in read if isinstance(chip, ChipCertificate)]
     chip = max(chips, key=lambda one: _fit(one, report, roots)) if len(chips) > 1 else chips[0] if chips else None
     root = _root(chip, roots) if chip else None
-    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE)
+    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE, now=now)
     left = tuple([Unused(i, _why(one)) for i, one in enumerate(read) if one is not chip])
     _certificate(ledger, chip, read)
     if chip is None:

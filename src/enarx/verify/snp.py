@@ -77,7 +77,7 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     authority = amd.authority(root, (issuer, signer)) if signer and issuer and root else None
     revoked = amd.revocation(given.lists, authority, now) if authority else NOTHING_TO_REVOKE
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
-    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     _signer(ledger, report, signer)
     if signer is None:
         ledger.unreached()

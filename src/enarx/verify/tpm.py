@@ -55,7 +55,7 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     known = bool(public) and TrustAnchor(public) in roots.tpm
     certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
-    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE)
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     ledger.check(
         "key",
         lambda: key is not None and found.key.restricted and found.key.signs,
@@ -133,11 +133,10 @@ def _provenance(
             got="a key that was given" if known else "neither",
         )
         return ()
-    names = ("the certificate of the key", *["a certificate above that of the key"] * len(links))
-    periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=False)])
+    names = ("the certificate of the key", *[f"the certificate of its issuer {i}" for i in range(1, len(links))])
+    periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=True)])
     check_times(ledger, "key-validity", periods, now, hint="evidence under a key whose certificate does not hold")
-    end = min([one.end for one in links])
-    return (Forecast(id="key-validity", until=end, reason="a certificate of the key ends"),)
+    return tuple([Forecast(id="key-validity", until=one.end, reason=f"{one.name} ends") for one in periods])
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:

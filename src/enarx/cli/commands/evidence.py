@@ -22,6 +22,9 @@ MAX_EVIDENCE = 16 << 20
 MAX_POLICY = 1 << 20
 EXITS = {TRUSTED: 0, AUTHENTIC: 0, UNDECIDED: console.EXIT_UNDECIDED}
 ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
+EAR_TYPE = "eat+jwt"
+"""The media type without `application/` (RFC 9782), so that no other JWT passes for a result (RFC 8725, 3.11)."""
+
 LOUD = "NOT APPRAISED: that it is authentic says who signed it, not that it is acceptable"
 
 
@@ -157,6 +160,8 @@ def _finish(options: argparse.Namespace, result: AttestationResult, left: list[d
         _table(result)
     good = code == 0
     console.say(f"attestation: {result.status} ({result.kind})", colour="32;1" if good else "31;1")
+    if good:
+        console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
     for check in result.failed:
         if check.outcome != "not reached":
             code_of = "" if check.code == check.id else f" ({check.code})"
@@ -171,9 +176,7 @@ def _table(result: AttestationResult) -> None:
     rows = [[c.outcome, c.id, c.got[:72], c.wanted[:72], c.anchor, c.where] for c in result.checks]
     console.table(rows, ["outcome", "check", "got", "wanted", "anchor", "rule"])
     for entry in result.forecast:
-        until = (
-            "no date known" if entry.until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.until))
-        )
+        until = "no date known" if entry.until is None else console.utc(entry.until)
         console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
@@ -195,7 +198,8 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: lis
             "claims": None,
             "checks": [check | {"hint": e.hint}],
         }
-        console.show_json(value | {"advisories": [], "expires": 0, "forecast": [], "unused": left})
+        value |= {"expires": None, "ends_first": None, "forecast": [], "unused": left}
+        console.show_json(value | {"advisories": []})
     return console.report(e)
 
 
@@ -206,12 +210,12 @@ def _ear(path: str, result: AttestationResult) -> str:
     from enarx import VERSION
     from enarx.verify.ear import ear
 
-    claims = ear(result, now=int(time.time()), build=f"enarx {VERSION}")
+    claims = ear(result, build=f"enarx {VERSION}")
     for made in (jwk.ECKey, jwk.OKPKey):
         try:
             key = made.import_key(load(path))
             name = ALGORITHMS[key.curve_name]
-            return jwt.encode({"alg": name}, claims, key, algorithms=[name])
+            return jwt.encode({"alg": name, "typ": EAR_TYPE}, claims, key, algorithms=[name])
         except (ValueError, TypeError, KeyError, JoseError):
             continue
     raise UsageError(

@@ -77,7 +77,8 @@ class AzTdxPolicy(TdxPolicy):
 
 _GUEST = """
 # THE GUEST ITSELF IS IN THE VIRTUAL TPM'S REGISTERS, not in the measurement: until you name them, this policy takes any guest of
-# anybody on Azure. At least these: pcrs = { at_least = ["4:00ff...", "9:00ff...", "11:00ff..."] }
+# anybody on Azure. At least these: pcrs = { at_least = ["4:00ff...", "9:00ff...", "11:00ff..."] }; all that say what runs are
+# 0, 2, 4, 8, 9, 11, 12, 13, 14.
 pcrs = { unchecked = "ANY GUEST: name what firmware, boot loader and kernel it runs" }
 secure_boot = true
 vm_id = { unchecked = "any VM" }

@@ -62,7 +62,8 @@ kind = "tpm"
 
 # The digest of the quoted registers. Put yours here: zeros match nothing.
 measurement = "0000000000000000000000000000000000000000000000000000000000000000"
-pcrs = { unchecked = "the measurement covers them" }
+# It says what they hold, not which they are: name those that matter, as { at_least = ["4:00ff...", "9:00ff..."] }.
+pcrs = { unchecked = "ANY REGISTERS with these values: name them" }
 pcr_bank = { any_of = ["sha256", "sha384"] }
 
 # The key has to be known as a TPM's: give it with --trust-anchor. Else a quote proves nothing.

@@ -1,0 +1,148 @@
+"""Every test that sees evidence refused has a control that is accepted: `tests/controls.py` says why, and this that it is so."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enarx.errors import VerificationError
+from enarx.verify.result import TRUSTED
+from tests.controls import Control, accepted, watch
+from tests.forge import amd
+from tests.house.test_invariants import ROOT
+from tests.verify import test_kinds, test_rules, test_snp
+
+TESTS = ROOT / "tests"
+BEFORE_IT_BEGINS = 0
+
+NO_VERDICT = {
+    "cli/test_output.py",
+    "cli/test_verdict.py",
+    "fuzz/test_targets.py",
+    "house/test_controls.py",
+}
+"""Where evidence may be refused without a control, as no verdict is the subject. Not for tests of verifiers and policies."""
+
+OWN = {"controls.py", "conftest.py", "house/test_controls.py"}
+
+REFUSING = """
+from enarx.verify.snp import examine_snp
+from tests.conftest import every_refusal_has_a_control
+from tests.verify.test_snp import GOOD, REPORT
+
+def test_without_a_control():
+    assert examine_snp(**{**GOOD.inputs, "now": 0}).status == "not authentic"
+
+def test_with_one():
+    assert GOOD.but(now=0).status == "not authentic"
+"""
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(TESTS.rglob("*.py")):
+        yield str(path.relative_to(TESTS)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_a_test_that_sees_a_refusal_without_a_control_fails(tmp_path: Path) -> None:
+    (tmp_path / "test_refusing.py").write_text(REFUSING)
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    found = subprocess.run(run, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert found.returncode == 1, found.stdout
+    assert "refused without a control (tests/controls.py): not authentic (validity, revocation)" in found.stdout
+    assert "test_without_a_control" in found.stdout.splitlines()[-2]
+    assert "2 passed, 1 error" in found.stdout
+
+
+def test_every_test_is_watched(request: pytest.FixtureRequest) -> None:
+    assert "every_refusal_has_a_control" in request.fixturenames
+
+
+@pytest.mark.no_verdict(reason="the watch itself is the subject")
+def test_every_way_to_a_refusal_is_watched() -> None:
+    """Examinations and appraisals, of whatever kind, through whatever function."""
+    with watch() as strays:
+        test_snp.examine_snp(**{**test_snp.GOOD.inputs, "now": BEFORE_IT_BEGINS})
+        test_kinds.appraising(**{**test_kinds.APPRAISED.inputs, "said": test_kinds.claims(debug=True)})
+        given, policy = test_rules.good("snp"), test_rules.exact("tdx")
+        test_rules.judging(given, policy, kind="snp", fresh=bytes(64), now=test_rules.NOW)
+    assert strays == [
+        "not authentic (validity, revocation)",
+        "refused (debug)",
+        "refused (endorsements-current, report-data, kind)",
+    ]
+
+
+def test_under_control_nothing_is_amiss() -> None:
+    with watch() as strays:
+        assert test_snp.GOOD.but(now=BEFORE_IT_BEGINS).status == "not authentic"
+        assert test_rules.control("snp").but().status == TRUSTED
+    assert strays == []
+
+
+def test_a_control_has_to_be_accepted() -> None:
+    """What this is for: at a time before the certificate begins everything is refused, and so proves nothing."""
+    flipped = bytes([*test_snp.REPORT[:80], test_snp.REPORT[80] ^ 1, *test_snp.REPORT[81:]])
+    with pytest.raises(AssertionError, match="the control is not accepted"):
+        test_snp.GOOD.with_(now=BEFORE_IT_BEGINS).but(evidence=flipped)
+    assert test_snp.GOOD.but(evidence=flipped).status == "not authentic"
+
+
+def test_of_a_control_one_thing_is_changed() -> None:
+    other = amd.sign(amd.blank(report_data=b"\7" * 64), amd.ec_key("another chip"))
+    with pytest.raises(AssertionError, match="evidence and now are not the control's"):
+        test_snp.GOOD.but(evidence=other, now=BEFORE_IT_BEGINS)
+    with pytest.raises(AssertionError, match="no such input: when"):
+        test_snp.GOOD.but(when=0)
+    with pytest.raises(AssertionError, match="evidence and roots"):
+        test_snp.GOOD.but(evidence=b"no report", roots=test_snp.Roots())
+
+
+def test_what_fails_alone_stands_in_where_nothing_is_accepted() -> None:
+    late = test_snp.GOOD.with_(now=BEFORE_IT_BEGINS)
+    assert late.failing("validity").but().status == "not authentic"
+    with pytest.raises(AssertionError, match="wanted revocation to fail alone"):
+        late.failing("revocation").but()
+
+
+def test_what_is_accepted() -> None:
+    assert accepted(test_snp.GOOD.but())
+    assert accepted(test_snp.GOOD.but().verified())
+    with pytest.raises(AssertionError, match="no outcome of a judgement"):
+        accepted("trusted")
+    with pytest.raises(AssertionError, match="the control is not accepted: no: not so"):
+        Control(refusing).but()
+
+
+def refusing() -> object:
+    raise VerificationError("no", "not so")
+
+
+def test_who_may_do_without() -> None:
+    marked = set()
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == "no_verdict":
+                marked.add(name)
+    assert marked == NO_VERDICT
+
+
+def test_and_says_why() -> None:
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "no_verdict":
+                (reason,) = node.keywords
+                assert isinstance(reason.value, ast.Constant), name
+                assert len(str(reason.value.value).split()) >= 4, name
+
+
+def test_nobody_gets_around_it() -> None:
+    for name, tree in sources():
+        if name not in OWN:
+            said = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | said
+            assert not named & {"_covered", "_under_control", "_good", "every_refusal_has_a_control"}, name
