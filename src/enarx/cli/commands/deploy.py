@@ -40,35 +40,36 @@ def deploy(options: argparse.Namespace) -> int:
     link = client.link(keep)
     try:
         opened = admit(link, package, owners, judge, progress=console.Progress("delivering"))
+        saved = _saved(options, client, keep, opened)
+        path = saved.save()
     except (EnarxError, KeyboardInterrupt):
         _remove(client, keep)
         raise
-    saved = _saved(options, client, keep, opened)
-    path = saved.save()
     if options.detach:
         session.settle(link, opened)
         console.say(f"session: {path}")
         print(keep, flush=True)
         return 0
-    return _attached(options, client, keep, Run(link=link, session=opened, write=session.write, stdin=0), judge)
+    return _attached(options, client, saved, Run(link=link, session=opened, write=session.write, stdin=0), judge)
 
 
 def _attached(
-    options: argparse.Namespace, client: HostClient, keep: str, run: Run, judge: attestation.SimulatedJudge
+    options: argparse.Namespace, client: HostClient, saved: Saved, run: Run, judge: attestation.SimulatedJudge
 ) -> int:
     """Until the end; then nothing is left behind. Ctrl-C stops the workload."""
     try:
         result = session.serve(run)
     except KeyboardInterrupt:
-        _remove(client, keep)
+        _remove(client, saved.keep, saved)
         raise
-    _remove(client, keep)
+    _remove(client, saved.keep, saved)
     return session.conclude(result, options, attestation=judge.summary)
 
 
-def _remove(client: HostClient, keep: str) -> None:
-    """The Keep has no more use: a host that fails at removing it has its own prune."""
-    forget(keep)
+def _remove(client: HostClient, keep: str, saved: Saved | None = None) -> None:
+    """The Keep has no more use, nor has its session: a host that fails at removing it has its own prune."""
+    if saved is not None:
+        forget(saved)
     try:
         client.call("DELETE", f"/v1/keeps/{keep}?force=true")
     except EnarxError as e:
