@@ -213,7 +213,7 @@ def test_two_hosts_with_one_id(home: Path) -> None:
     here, there = saved("abc", "http://a:1"), saved("abc", "http://b:1", 5)
     for one in (here, there):
         one.save()
-    with pytest.raises(UsageError, match="http://a:1.*http://b:1"):
+    with pytest.raises(UsageError, match=r"http://a:1.*http://b:1"):
         found("abc")
     assert (found("abc", "http://a:1"), found("a", "http://b:1")) == (here, there)
     assert found("05" * 32) == there

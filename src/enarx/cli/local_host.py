@@ -24,6 +24,7 @@ class LocalHost:
         self.path = f"{self.directory}/sock"
         listener = _socket.socket(_socket.AF_UNIX)
         listener.bind(self.path)
+        os.chmod(self.path, 0o600)
         listener.listen(16)
         order, self._order = os.pipe()
         try:
@@ -77,6 +78,7 @@ def _private_directory() -> str:
             os.mkdir(path, 0o700)
         except FileExistsError:
             continue
+        os.chmod(path, 0o700)  # whatever the umask has taken away
         return path
 
 

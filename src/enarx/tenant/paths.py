@@ -42,6 +42,12 @@ def own_dirs() -> tuple[str, ...]:
     return (config_dir(), state_dir(), cache_dir(), *runtime_dirs())
 
 
+def _user(found: os.stat_result) -> int:
+    """Who we are, as `stat` tells owners; on a system without users the owner."""
+    ask = getattr(os, "geteuid", None)
+    return found.st_uid if ask is None else int(ask())
+
+
 def private_dir(path: str) -> str:
     """Make `path` and what is missing above it, for this user alone whatever the umask.
 
@@ -50,7 +56,7 @@ def private_dir(path: str) -> str:
     try:
         _make(path)
         found = os.stat(path)
-        if os.name == "posix" and found.st_uid != os.geteuid():
+        if found.st_uid != _user(found):
             hint = "remove it, or let XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME name another place"
             raise UsageError("private-owner", f"{path}: the directory is another user's ({found.st_uid})", hint=hint)
         if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o700:
@@ -121,11 +127,11 @@ def open_regular(path: str, *, dir_fd: int | None = None, follow: bool = True) -
     return fd
 
 
-def read_file(path: str, most: int) -> bytes:
+def read_file(path: str, most: int, *, code: str = "file", hint: str = "") -> bytes:
     """Up to `most` bytes of a regular file. UsageError, also for what one would wait for: a pipe, a device."""
     try:
         with open(open_regular(path), "rb") as file:
             return file.read(most)
     except (OSError, ValueError) as e:  # ValueError: a NUL in the path
         why = e.strerror if isinstance(e, OSError) and e.strerror else "no path of a file"
-        raise UsageError("file", f"{path}: {why}") from e
+        raise UsageError(code, f"{path}: {why}", hint=hint) from e
