@@ -96,6 +96,10 @@ class HostClient:
             connection.close()  # it may have gone stale, and what is sent on it may be lost
         return connection
 
+    def close(self) -> None:
+        """Let go of this thread's connection."""
+        self._connection().close()
+
     def connect(self) -> Connection:
         """A connection of the caller's own."""
         return self._place.connection(TIMEOUT)
