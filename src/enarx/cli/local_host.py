@@ -12,7 +12,10 @@ import sys
 
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
-BOOT = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
+BOOT = (
+    "import gc; gc.disable(); import os, sys; os.umask(0o77); sys.path[:0] = sys.argv[1].split(':'); "
+    "from enarx.host.local import main; main()"
+)
 SOCKET_FD, ORDER_FD = 3, 4
 
 

@@ -58,10 +58,10 @@ def read_token(path: str) -> str:
     if not path:
         return ""
     try:
-        token = read_file(path, MAX_TOKEN).decode("ascii").strip()
+        token = read_file(path, MAX_TOKEN + 1).decode("ascii").strip()
     except (UsageError, UnicodeDecodeError) as e:
         raise UsageError("token-file", f"{path}: cannot be read as a token") from e
-    if not token or any(c.isspace() or not c.isprintable() for c in token):
+    if not 0 < len(token) <= MAX_TOKEN or any(c.isspace() or not c.isprintable() for c in token):
         raise UsageError("token-file", f"{path}: wanted one token in one line")
     return token
 

@@ -172,6 +172,9 @@ def _failed(what: str, e: Exception) -> UnavailableError:
     """What http.client raised, as ours."""
     if isinstance(e, TimeoutError):
         return UnavailableError("host-slow", f"{what}: the host does not answer in time", hint="try again")
+    if isinstance(e, (ConnectionRefusedError, FileNotFoundError)):
+        said = f"{what}: the host cannot be reached: {e.strerror}"
+        return UnavailableError("host-down", said, hint="is it running, and is this its address?")
     if isinstance(e, (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)):
         return lost(f"{what}: the host closed the connection")
     if isinstance(e, OSError):
