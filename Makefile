@@ -1,7 +1,6 @@
 # make demo | test | check | cover | bench | fuzz | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
 PYTHON ?= python3
 SECONDS ?= 600
-UV := 0.13.9
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
@@ -43,12 +42,13 @@ examples: $(VENV)
 
 .venv: $(VENV)
 
-$(VENV): pyproject.toml uv.lock
+# Everything is pinned by hash: uv and the build backend in bootstrap.txt, all else in uv.lock. No build fetches anything.
+$(VENV): pyproject.toml uv.lock bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is missing or older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
 	  echo "error: $(PYTHON) can not make virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.txt
 	.venv/bin/uv sync --locked --quiet --extra host --inexact --python .venv/bin/python
 	@touch $@
 

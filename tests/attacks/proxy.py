@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             super().handle()
         finally:
-            self.server.client._connection().close()  # this thread's
+            self.server.client.close()  # this thread's
 
     def do_GET(self) -> None:
         where = urlsplit(self.path)

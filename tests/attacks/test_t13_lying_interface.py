@@ -50,7 +50,7 @@ def liar() -> Iterator[HostClient]:
     thread.start()
     client = HostClient(Endpoint(url=f"http://127.0.0.1:{server.server_port}"))
     yield client
-    client._connection().close()
+    client.close()
     server.shutdown()
     thread.join()
     server.server_close()

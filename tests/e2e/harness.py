@@ -52,6 +52,13 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
+def session_file(home: Path, keep: str) -> Path:
+    """The saved session with a Keep."""
+    files = (home / "state" / "enarx" / "sessions").iterdir()
+    (found,) = (path for path in files if json.loads(path.read_text())["keep"] == keep)
+    return found
+
+
 class Daemon:
     """`enarx host serve` with a state directory and (without `--port`) a socket of its own.
 

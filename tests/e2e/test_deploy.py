@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from enarx.tenant.http import Endpoint, HostClient
-from tests.e2e.harness import ENARX, Daemon, enarx, environment, until
+from tests.e2e.harness import ENARX, Daemon, enarx, environment, session_file, until
 from tests.programs import module
 
 Wasm = Callable[[str], Path]
@@ -75,7 +75,7 @@ def test_detached_job_finishes_alone_and_is_verified_later(daemon: Daemon, wasm:
 
 def test_without_the_session_nothing_can_be_read(daemon: Daemon, wasm: Wasm, home: Path) -> None:
     keep = _detached(daemon, wasm("hello"))
-    (home / "state" / "enarx" / "sessions" / f"{keep}.json").unlink()
+    session_file(home, keep).unlink()
     found = daemon.keep("logs", keep)
     assert found.returncode == 125
     assert b"no session of ours" in found.stderr
@@ -83,7 +83,7 @@ def test_without_the_session_nothing_can_be_read(daemon: Daemon, wasm: Wasm, hom
 
 def test_session_file_is_private(daemon: Daemon, wasm: Wasm, home: Path) -> None:
     keep = _detached(daemon, wasm("hello"))
-    assert (home / "state" / "enarx" / "sessions" / f"{keep}.json").stat().st_mode & 0o777 == 0o600
+    assert session_file(home, keep).stat().st_mode & 0o777 == 0o600
 
 
 def test_stop_is_proven(daemon: Daemon, wasm: Wasm) -> None:
@@ -125,7 +125,7 @@ def test_daemon_killed_under_an_attached_tenant(daemon: Daemon, wasm: Wasm) -> N
         assert b"attach again" in process.stderr.read()
     daemon.start()
     (keep,) = daemon.keeps()
-    path = daemon.home / "state" / "enarx" / "sessions" / f"{keep}.json"
+    path = session_file(daemon.home, keep)
     path.write_text(json.dumps({**json.loads(path.read_text()), "url": daemon.url}))
     found = daemon.keep("attach", keep)
     assert (found.returncode, found.stdout) == (0, b"tick\n" * 10)

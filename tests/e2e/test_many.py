@@ -32,5 +32,5 @@ def test_a_hundred(home: Path) -> None:
     finally:
         for keep in keeps:
             tenant.remove(keep)
-        tenant.client._connection().close()
+        tenant.client.close()
         daemon.end()

@@ -115,6 +115,7 @@ NAMES = {
 
 LOCAL = {
     "cli/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
+    "tenant/connection.py": "a connection to a Unix socket says that there are none where that is so",
     "tenant/link.py": "LocalLink speaks to that Keep's socket",
 }
 """Modules that may use such a name inside a function, and why."""

@@ -30,6 +30,7 @@ PURE_STDLIB = {
         "hmac",
     ),
     *(
+        "io",
         "ipaddress",
         "itertools",
         "json",
@@ -43,7 +44,8 @@ PURE_STDLIB = {
         "warnings",
     ),
 }
-"""All of the standard library that may stand in a pure zone: it computes, and that is all that it can do."""
+"""All of the standard library that may stand in a pure zone: it computes, and that is all that it can do. Of `io` that is
+what keeps bytes in memory: `open` may not be called."""
 
 FOREIGN = {
     "formats": {"cbor2", "cryptography"},

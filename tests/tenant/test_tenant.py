@@ -160,22 +160,67 @@ def test_keys_as_other_programs_write_them(home: Path) -> None:
 SESSION = session()
 
 
+def saved(keep: str, url: str = "http://h:1", number: int = 2) -> Saved:
+    session = Session(package=b"\1" * 32, transcript=bytes([number]) * 32, secret=b"\3" * 32, identity=b"\4" * 32)
+    return Saved(keep=keep, url=url, token_file="", ca="", certificate="", key="", session=session)
+
+
+def found(beginning: str, url: str = "") -> Saved | None:
+    return sessions.find(beginning, sessions.known()[0], url=url)
+
+
 def test_sessions_are_kept_and_found(home: Path) -> None:
-    saved = Saved(keep="abc123", url="http://h:1", token_file="", ca="", certificate="", key="", session=SESSION)
-    path = saved.save()
+    one, other = saved("abc123"), saved("abc999", number=5)
+    path = one.save()
+    assert Path(path).name == "02" * 32 + ".json"
     assert Path(path).stat().st_mode & 0o777 == 0o600
-    assert sessions.find("abc") == saved
-    assert sessions.find("x") is None
-    Saved(keep="abc999", url="", token_file="", ca="", certificate="", key="", session=SESSION).save()
+    assert found("abc") == one
+    assert found("x") is None
+    other.save()
     with pytest.raises(UsageError, check=lambda e: e.code == "keep-ambiguous"):
-        sessions.find("abc")
-    assert sessions.find("abc123") == saved
-    sessions.forget("abc123")
-    sessions.forget("abc123")
-    assert sessions.known() == ["abc999"]
-    Path(path).write_text("{}")
+        found("abc")
+    assert found("abc123") == one
+    sessions.forget(one)
+    sessions.forget(one)
+    assert sessions.known() == ([other], [])
+
+
+def test_a_session_is_never_written_over(home: Path) -> None:
+    path = Path(saved("abc").save())
+    before = path.read_bytes()
     with pytest.raises(UsageError, check=lambda e: e.code == "session-file"):
-        sessions.find("abc123")
+        saved("other").save()
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "", "[" * 5000, '{"session": 5}', '{"session": "00"}', "9" * 5000])
+def test_a_bad_file_is_named_and_passed_over(home: Path, text: str) -> None:
+    one = saved("abc")
+    bad = Path(one.save()).parent / "bad.json"
+    bad.write_text(text)
+    good, errors = sessions.known()
+    assert good == [one]
+    assert [str(bad) in e.message for e in errors] == [True]
+
+
+def test_a_file_under_another_name_is_not_taken(home: Path) -> None:
+    path = Path(saved("abc").save())
+    path.rename(path.parent / ("09" * 32 + ".json"))
+    os.mkfifo(path.parent / "fifo.json")
+    assert (sessions.known()[0], len(sessions.known()[1])) == ([], 2)
+
+
+def test_two_hosts_with_one_id(home: Path) -> None:
+    here, there = saved("abc", "http://a:1"), saved("abc", "http://b:1", 5)
+    for one in (here, there):
+        one.save()
+    with pytest.raises(UsageError, match=r"http://a:1.*http://b:1"):
+        found("abc")
+    assert (found("abc", "http://a:1"), found("a", "http://b:1")) == (here, there)
+    assert found("05" * 32) == there
+    sessions.forget(there)
+    assert sessions.known()[0] == [here]
 
 
 def test_a_session_is_read_strictly() -> None:
@@ -200,6 +245,41 @@ def test_a_session_of_version_1_is_named_as_such(home: Path) -> None:
 def test_urls(url: str) -> None:
     with pytest.raises(UsageError):
         HostClient(Endpoint(url=url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h:99999",
+        "http://h:0",
+        "http://[::1",
+        "http://u:p@h",
+        "http://h?q",
+        "unix://h/x",
+        "unix:///",
+        "http://h\n",
+        "http:// h",
+    ],
+)
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "host-url"):
+        HostClient(Endpoint(url=url))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1:1", "http://example.org", "http://127.0.0.1.example.org", "http://[::2]:80"]
+)
+def test_a_token_does_not_go_in_clear(url: str) -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "token-clear"):
+        HostClient(Endpoint(url=url, token="secret"))
+    HostClient(Endpoint(url=url))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:80", "http://localhost", "https://h", "unix:///s"]
+)
+def test_a_token_goes_where_nobody_listens(url: str) -> None:
+    HostClient(Endpoint(url=url, token="secret"))
 
 
 def test_a_token_is_not_shown() -> None:

@@ -12,7 +12,10 @@ import sys
 
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
-BOOT = "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.local import main; main()"
+BOOT = (
+    "import gc; gc.disable(); import os, sys; os.umask(0o77); sys.path[:0] = sys.argv[1].split(':'); "
+    "from enarx.host.local import main; main()"
+)
 SOCKET_FD, ORDER_FD = 3, 4
 
 
@@ -24,6 +27,7 @@ class LocalHost:
         self.path = f"{self.directory}/sock"
         listener = _socket.socket(_socket.AF_UNIX)
         listener.bind(self.path)
+        os.chmod(self.path, 0o600)
         listener.listen(16)
         order, self._order = os.pipe()
         try:
@@ -83,6 +87,7 @@ def _private_directory() -> str:
             os.mkdir(path, 0o700)
         except FileExistsError:
             continue
+        os.chmod(path, 0o700)  # whatever the umask has taken away
         return path
 
 

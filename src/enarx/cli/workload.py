@@ -9,7 +9,7 @@ from enarx.errors import UsageError
 from enarx.formats.config import Config, Dir, parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
 from enarx.tenant import owners, package
-from enarx.tenant.paths import write_private
+from enarx.tenant.paths import read_file, write_private
 
 CONFIG = "Enarx.toml"
 MAX_CONFIG = 1 << 20
@@ -39,17 +39,25 @@ def _file(options: argparse.Namespace) -> tuple[Config, str]:
     path = options.config or (beside if os.path.exists(beside) else "")
     if not path:
         return Config(), "."
+    data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_CONFIG + 1)
         text = data.decode()
-    except OSError as e:
-        raise UsageError("config-file", f"{path}: {e.strerror}", hint="write one with: enarx init") from e
     except UnicodeDecodeError as e:
         raise UsageError("config-encoding", f"{path}: not UTF-8 at byte {e.start}") from e
     if len(data) > MAX_CONFIG:
         raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
-    return Config.from_toml(text, source=path), os.path.dirname(path)
+    found = Config.from_toml(text, source=path)
+    for directory in found.dirs:
+        _require_below(directory, path)
+    return found, os.path.dirname(path)
+
+
+def _require_below(directory: Dir, path: str) -> None:
+    """A file may come from anybody: only the command line names directories beyond the one that the file is in."""
+    host = directory.host or "."
+    if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
+        hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
+        raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
 
 
 def build(
@@ -73,9 +81,8 @@ def _salt(path: str | None) -> bytes:
         write_private(os.path.abspath(path), salt.hex().encode() + b"\n")
         return salt
     try:
-        with open(path, encoding="ascii") as file:
-            salt = bytes.fromhex(file.read(256).strip())
-    except (OSError, ValueError) as e:
+        salt = bytes.fromhex(read_file(path, 256, code="salt-file").decode("ascii").strip())
+    except ValueError as e:
         raise UsageError("salt-file", f"{path}: not a file with {2 * SALT_SIZE} hexadecimal digits") from e
     if len(salt) != SALT_SIZE:
         raise UsageError("salt-file", f"{path}: {len(salt)} bytes, wanted {SALT_SIZE}")
@@ -95,11 +102,7 @@ def secrets(options: argparse.Namespace) -> dict[str, bytes]:
 
 def _value(name: str, source: str) -> bytes:
     if source.startswith("@"):
-        try:
-            with open(source[1:], "rb") as file:
-                value = file.read(MAX_SECRET + 1)
-        except OSError as e:
-            raise UsageError("secret-file", f"secret {name}: {source[1:]}: {e.strerror}") from e
+        value = read_file(source[1:], MAX_SECRET + 1, code="secret-file", hint=f"wanted a file for secret {name}")
         if len(value) > MAX_SECRET:
             raise UsageError("secret-size", f"secret {name}: over {MAX_SECRET >> 20} MiB")
         return value

@@ -8,8 +8,8 @@ bytes. The constants are in docs/spec/bounds.md.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import cbor2
@@ -63,7 +63,7 @@ def each(data: bytes, what: str, form: Form) -> Iterator[Any]:
     low = data[0] & 31
     width = 1 << (low - 24) if low > 23 else 0
     count = int.from_bytes(data[1 : 1 + width], "big") if width else low
-    source = io.BytesIO(data)
+    source = BytesIO(data)
     source.seek(1 + width)
     decoder = cbor2.CBORDecoder(source)
     for _ in range(count):

@@ -1,151 +1,187 @@
-"""A client of the host daemon's HTTP API (docs/spec/host.md): for management, and as the `Link` to one Keep."""
+"""A client of the host daemon's HTTP API (docs/spec/host.md): for management, and as the `Link` to one Keep.
+
+The daemon is the host's, so its answers are bounded: bytes, time between two of them, time in all. An answer that breaks a
+bound, or is no HTTP, is an UnavailableError, as is a connection that breaks.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
-import socket
-import ssl
+import os
+import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from enarx.errors import EnarxError, UsageError
+from enarx.errors import EnarxError, ParseError, UnavailableError
+from enarx.formats import plain_json
 from enarx.formats.bounds import COMPILE
-from enarx.record import record
+from enarx.tenant.connection import MAX_ANSWER, TIMEOUT, Answer, Connection, Endpoint, Place
 from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
-TIMEOUT = 30.0
-MAX_ANSWER = 16 << 20
+PAGE = 1000
+"""Keeps in each page of a list, at most."""
+IDLE = 2.0
+"""Seconds that a kept connection may be idle: a daemon closes one after five."""
 
-
-@record(hidden=("token",))
-class Endpoint:
-    """Where a daemon is and how it knows us: an http(s) URL, a bearer token, or a client certificate (PEM files)."""
-
-    url: str
-    token: str = ""
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over the Unix socket at `path`."""
-
-    def __init__(self, path: str, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """As HTTPConnection."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_BROKEN = (OSError, http.client.HTTPException, ValueError)
+"""What http.client raises where the other side does not keep to HTTP, or goes away."""
 
 
 class HostClient:
-    """One daemon. Each thread gets a connection of its own; connections are kept open and made again when they break."""
+    """One daemon. Each thread gets a connection of its own; connections are kept open and made again when they break.
+
+    A request that has failed is only repeated where that can do nothing twice: if it reads, or is a launch, which has a key.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        parts = urlsplit(endpoint.url)
-        self._local = threading.local()
         self.endpoint = endpoint
-        self._socket = parts.path if parts.scheme == "unix" and not parts.netloc else ""
-        self._tls = None
-        if self._socket:
-            return
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-            raise UsageError("host-url", f"{endpoint.url}: wanted unix:///PATH, http://HOST:PORT or https://HOST:PORT")
-        self._secure = parts.scheme == "https"
-        self._address = (parts.hostname, parts.port or (443 if self._secure else 80))
-        self._tls = self._context() if self._secure else None
+        self._place = Place(endpoint)
+        self._local = threading.local()
 
     def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
         """A new Keep's id; from the daemon's pool where `package` is None and the sizes (bytes) fit."""
         sizes = {"memory": memory, "compile": compile, "disk": disk}
         body = {"kind": kind, "package_digest": package.hex() if package else None, **sizes}
-        answer = self.call("POST", "/v1/keeps", body)
-        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
-            raise lost("the host answered a launch without an id")
-        return str(answer["id"])
+        answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
+        found: Any = answer.get("id") if isinstance(answer, dict) else None
+        if not _is_id(found):
+            raise unclear("POST /v1/keeps: the host answered without the id of a Keep")
+        return str(found)
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """One JSON request; the decoded answer."""
+    def call(self, method: str, path: str, body: object = None, *, key: str = "") -> Any:
+        """One JSON request; the decoded answer. With a `key` the host does the same request once only."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
-        answer = self._request(self._connection(), method, path, data, headers)
+        if key:
+            headers["Idempotency-Key"] = key
+        with self.request(self._connection(), method, path, data, headers) as answer:
+            text = whole(answer, f"{method} {path}")
+        if not text:
+            return None
         try:
-            text = answer.read(MAX_ANSWER)
-            return json.loads(text) if text else None
-        except (OSError, ValueError, http.client.HTTPException) as e:
-            raise lost(f"{method} {path}: the host's answer is no JSON") from e
+            return plain_json.decode(text, f"{method} {path}: the host's answer")
+        except ParseError as e:
+            raise unclear(e.message) from e
 
     def keeps(self) -> list[dict[str, Any]]:
-        """All of our Keeps there, page by page."""
-        found: list[dict[str, Any]] = []
-        path = "/v1/keeps"
+        """What the host lists, page by page: each with an id."""
+        found: dict[str, dict[str, Any]] = {}
+        after: Any = ""
         while True:
-            page = self.call("GET", path)
-            if not isinstance(page, dict) or not isinstance(page.get("keeps"), list):
-                raise lost("the host answered with no list of Keeps")
-            found += page["keeps"]
-            if not page.get("next") or not page["keeps"]:
-                return found
-            path = f"/v1/keeps?after={quote(str(page['next']), safe='')}"
+            answer = self.call("GET", f"/v1/keeps?limit={PAGE}" + (f"&after={after}" if after else ""))
+            keeps = answer.get("keeps") if isinstance(answer, dict) else None
+            if not isinstance(keeps, list) or not all(isinstance(k, dict) and _is_id(k.get("id")) for k in keeps):
+                raise unclear("GET /v1/keeps: the host's answer is no list of Keeps")
+            before = len(found)
+            found |= {k["id"]: k for k in keeps}
+            after = answer.get("next")
+            if not _is_id(after) or len(found) == before:
+                return list(found.values())
 
     def link(self, keep: str) -> HttpLink:
         """The way to one Keep."""
         return HttpLink(self, keep)
 
-    def _context(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self.endpoint.ca or None)
-            if self.endpoint.certificate:
-                context.load_cert_chain(self.endpoint.certificate, self.endpoint.key or None)
-        except (OSError, ssl.SSLError) as e:
-            raise UsageError("host-tls", f"TLS files for the host: {e}") from e
-        return context
-
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self) -> Connection:
         """This thread's kept connection."""
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self.connect(TIMEOUT)
+            connection = self._local.connection = self.connect()
+        if time.monotonic() - connection.used > IDLE:
+            connection.close()  # it may have gone stale, and what is sent on it may be lost
         return connection
 
-    def connect(self, timeout: float | None) -> http.client.HTTPConnection:
-        """A connection of the caller's own."""
-        if self._socket:
-            return UnixConnection(self._socket, timeout)
-        if self._tls is not None:
-            return http.client.HTTPSConnection(*self._address, timeout=timeout, context=self._tls)
-        return http.client.HTTPConnection(*self._address, timeout=timeout)
+    def close(self) -> None:
+        """Let go of this thread's connection."""
+        self._connection().close()
 
-    def _request(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
-    ) -> http.client.HTTPResponse:
+    def connect(self) -> Connection:
+        """A connection of the caller's own."""
+        return self._place.connection(TIMEOUT)
+
+    @contextlib.contextmanager
+    def request(
+        self, connection: Connection, method: str, path: str, body: Any, headers: dict[str, str]
+    ) -> Iterator[Answer]:
+        """The answer to one request, if it says that all is well. A connection with which anything fails is closed."""
         if self.endpoint.token:
             headers = {**headers, "Authorization": f"Bearer {self.endpoint.token}"}
-        again = connection.sock is not None and (body is None or isinstance(body, bytes))
+        try:
+            with self._answer(connection, method, path, body, headers) as answer:
+                if not 200 <= answer.status < 300:
+                    raise _error(answer, f"{method} {path}")
+                yield answer
+            connection.used = time.monotonic()
+        except BaseException:
+            connection.close()
+            raise
+
+    def _answer(self, connection: Connection, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
+        again = method == "GET" or "Idempotency-Key" in headers
         while True:
             try:
                 connection.request(method, path, body, headers, encode_chunked="Transfer-Encoding" in headers)
                 answer = connection.getresponse()
-                break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as e:
+            except _BROKEN as e:
                 connection.close()
-                if not again:
-                    raise lost(f"{method} {path}: the host closed the connection") from e
-                again = False  # a kept connection had gone stale
-            except (OSError, http.client.HTTPException) as e:
-                connection.close()
-                raise lost(f"{self.endpoint.url}: {e}") from e
-        if answer.status >= 300:
-            raise _error(answer)
-        return answer
+                if not again or not isinstance(e, ConnectionError):
+                    raise _failed(f"{method} {path}", e) from e
+                again = False
+            else:
+                assert isinstance(answer, Answer)  # every connection of ours answers so
+                return answer
+
+
+def _is_id(value: object) -> bool:
+    """Can this be the id of a Keep?"""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def ids(answer: object, name: str) -> list[str]:
+    """The ids that an answer names; UnavailableError if it names anything else."""
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, list) or not all(map(_is_id, value)):
+        raise unclear(f"the host's answer has no ids of Keeps as {name}")
+    return value
+
+
+def whole(answer: http.client.HTTPResponse, what: str) -> bytes:
+    """All of an answer's body, of at most MAX_ANSWER bytes."""
+    try:
+        text = answer.read(MAX_ANSWER + 1)
+    except _BROKEN as e:
+        raise _failed(what, e) from e
+    if len(text) > MAX_ANSWER:
+        raise unclear(f"{what}: the host's answer is over {MAX_ANSWER >> 20} MiB")
+    if answer.length:
+        raise lost(f"{what}: the host's answer breaks off")
+    return text
+
+
+def unclear(message: str) -> UnavailableError:
+    """The host answered with what is no answer: whether it did what it was asked is not known."""
+    return UnavailableError("host-answer", message, hint="is this the address of an Enarx host?")
+
+
+def _failed(what: str, e: Exception) -> UnavailableError:
+    """What http.client raised, as ours."""
+    if isinstance(e, TimeoutError):
+        return UnavailableError("host-slow", f"{what}: the host does not answer in time", hint="try again")
+    if isinstance(e, (ConnectionRefusedError, FileNotFoundError)):
+        said = f"{what}: the host cannot be reached: {e.strerror}"
+        return UnavailableError("host-down", said, hint="is it running, and is this its address?")
+    if isinstance(e, (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)):
+        return lost(f"{what}: the host closed the connection")
+    if isinstance(e, OSError):
+        return lost(f"{what}: {e.strerror or e}")
+    return unclear(f"{what}: the host's answer is no HTTP ({type(e).__name__})")
 
 
 class HttpLink:
@@ -154,7 +190,7 @@ class HttpLink:
     def __init__(self, client: HostClient, keep: str) -> None:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
-        self._streams: list[http.client.HTTPConnection] = []
+        self._streams: list[Connection] = []
         self._output = Stream(self.entries)
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
@@ -163,14 +199,14 @@ class HttpLink:
         headers = {"Content-Type": FRAMES}
         if not isinstance(body, bytes):
             headers |= {"Transfer-Encoding": "chunked"} if size is None else {"Content-Length": str(size)}
-        whole = isinstance(body, bytes)
-        connection = self._client._connection() if whole else self._client.connect(TIMEOUT)
+        path = f"{self._path}/input"
+        streamed = not isinstance(body, bytes)
+        connection = self._client.connect() if streamed else self._client._connection()
         try:
-            self._client._request(connection, "POST", f"{self._path}/input", body, headers).read(MAX_ANSWER)
-        except (OSError, http.client.HTTPException) as e:
-            raise lost("the host's answer to input breaks off") from e
+            with self._client.request(connection, "POST", path, body, headers) as answer:
+                whole(answer, f"POST {path}")
         finally:
-            if not whole:
+            if streamed:
                 connection.close()  # what is streamed comes from a thread of its own, which ends with it
 
     def receive(self, start: int) -> Iterator[Frame]:
@@ -179,14 +215,14 @@ class HttpLink:
 
     def entries(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
         """The same, or only what is there now."""
-        connection = self._client.connect(None)
+        connection = self._client.connect()
         self._streams.append(connection)
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"
         try:
-            with self._client._request(connection, "GET", path, None, {}) as answer:
-                yield from read_entries(answer)
-        except (OSError, http.client.HTTPException) as e:
-            raise lost("the host's output breaks off") from e
+            with self._client.request(connection, "GET", path, None, {}) as answer:
+                yield from read_entries(answer.frames(follow=follow))
+        except _BROKEN as e:
+            raise _failed(f"GET {path}", e) from e
         finally:
             connection.close()
 
@@ -200,9 +236,14 @@ class HttpLink:
             connection.close()
 
 
-def _error(answer: http.client.HTTPResponse) -> EnarxError:
+def _error(answer: http.client.HTTPResponse, what: str) -> EnarxError:
+    """The host's word for what went wrong; where it has none, its status."""
     try:
-        value = json.loads(answer.read(MAX_ANSWER))
-    except (OSError, ValueError, http.client.HTTPException):
-        return lost(f"the host answered {answer.status}")
-    return host_error(value.get("error") if isinstance(value, dict) else None)
+        value = plain_json.decode(whole(answer, what), what)
+        error = value.get("error") if isinstance(value, dict) else None
+    except (ParseError, UnavailableError):
+        error = None
+    return host_error(error) if isinstance(error, dict) else unclear(f"{what}: the host answered {answer.status}")
+
+
+__all__ = ["Endpoint", "HostClient", "HttpLink", "ids"]

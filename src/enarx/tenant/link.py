@@ -12,11 +12,14 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Protocol
 
-from enarx.errors import BackendError, EnarxError, UnavailableError, UsageError
+from enarx.errors import BackendError, EnarxError, ParseError, UnavailableError, UsageError
+from enarx.formats import plain_json
 from enarx.formats.wire import HEADER, FrameType, frame_header
 
 ENTRY = struct.Struct(">Q")
 MAX_LINE = 64 << 10
+PATIENCE = 120.0
+"""Seconds for the host side of this machine to answer."""
 Frame = tuple[int, FrameType, bytes]
 
 
@@ -37,7 +40,15 @@ class Link(Protocol):
         """Let go of every connection."""
 
 
-def read_entries(source: BinaryIO) -> Iterator[Frame]:
+class Source(Protocol):
+    """What frames are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes; fewer at the end alone."""
+        ...
+
+
+def read_entries(source: Source) -> Iterator[Frame]:
     """The numbered frames of a host's output stream."""
     size = ENTRY.size + HEADER.size
     while head := source.read(size):
@@ -80,12 +91,13 @@ def lost(message: str) -> UnavailableError:
 
 def host_error(error: Any) -> EnarxError:
     """The error that a host reports about itself, as ours. It is the host's word and no more."""
-    if not isinstance(error, dict):
-        error = {}
-    code, message, hint = (str(error.get(k, ""))[:2000] for k in ("code", "message", "hint"))
+    given = error if isinstance(error, dict) else {}
+    code, message, hint = (
+        text[:2000] if isinstance(text := given.get(k), str) else "" for k in ("code", "message", "hint")
+    )
     message = f"the host says: {message or 'an error without a text'}"
     if code in ("layers-missing", "no-hardware"):
-        return BackendError(code, message, hint=hint, checks=_checks(error.get("checks")))
+        return BackendError(code, message, hint=hint, checks=_checks(given.get("checks")))
     if code in ("usage", "unauthorized", "not-found", "not-ended"):
         return UsageError(code, message, hint=hint)
     return UnavailableError(code or "host", message, hint=hint)
@@ -150,15 +162,17 @@ class LocalLink:
         self._open.append(connection)
         try:
             connection.connect(self._path)
+            connection.settimeout(PATIENCE)
             connection.sendall(json.dumps(request).encode() + b"\n")
             rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
             line = rest.readline(MAX_LINE)
+            connection.settimeout(None)
         except OSError as e:
             raise lost("the host side does not answer") from e
         try:
-            answer = json.loads(line)
-        except ValueError:
+            answer = plain_json.decode(line, "the answer of the host side")
+        except ParseError:
             raise lost("the host side ended without an answer") from None
-        if not answer.get("ok"):
+        if not isinstance(answer, dict) or answer.get("ok") is not True:
             raise host_error(answer)
         return connection, rest

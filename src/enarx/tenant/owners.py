@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import stat
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from enarx.errors import UsageError
 from enarx.record import record
-from enarx.tenant.paths import config_dir, write_private
+from enarx.tenant.paths import config_dir, open_regular, private_dir, write_private
 
 MAX_FILE = 16 << 10
 PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
@@ -32,12 +33,19 @@ def default_path() -> str:
 
 def create(path: str) -> bytes:
     """A new key in a new file of mode 0600; returns the raw public key. UsageError if the file is there."""
-    if os.path.lexists(path):
-        raise UsageError("owner-exists", f"{path}: is there already", hint="an owner key is never overwritten")
+    try:
+        return _create(path)
+    except FileExistsError as e:
+        raise UsageError("owner-exists", f"{path}: is there already", hint="an owner key is never overwritten") from e
+
+
+def _create(path: str) -> bytes:
     key = Ed25519PrivateKey.generate()
     body = base64.b64encode(PKCS8_ED25519 + key.private_bytes_raw())
     try:
-        write_private(path, b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n")
+        write_private(path, b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n", new=True)
+    except FileExistsError:
+        raise
     except OSError as e:
         raise UsageError("owner-file", f"{path}: {e.strerror}") from e
     return key.public_key().public_bytes_raw()
@@ -48,7 +56,9 @@ def load(paths: tuple[str, ...] = ()) -> Owners:
     if not paths:
         path = default_path()
         if not os.path.lexists(path):
-            create(path)
+            private_dir(os.path.dirname(path))
+            with contextlib.suppress(FileExistsError):  # another command has just made it
+                _create(path)
         paths = (path,)
     seeds, public = [], []
     for path in paths:
@@ -82,7 +92,7 @@ def read_public(path: str) -> bytes:
 
 def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             data, mode = file.read(MAX_FILE), os.fstat(file.fileno()).st_mode
     except OSError as e:
         raise UsageError("owner-file", f"{path}: {e.strerror}", hint="make one with: enarx owner new") from e

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Iterator
 
 from enarx.delivery.content import sealed_size
@@ -13,10 +12,11 @@ from enarx.errors import UsageError
 from enarx.formats.bounds import compile_allowance
 from enarx.formats.config import Config, Dir
 from enarx.formats.package import (
+    MAX_ENTRIES,
+    MAX_INDEX,
     MAX_WASM,
     Head,
     Manifest,
-    Node,
     commit_args,
     commit_dir,
     commit_env,
@@ -24,6 +24,9 @@ from enarx.formats.package import (
 )
 from enarx.formats.wire import CHUNK
 from enarx.record import record
+from enarx.tenant import tree
+from enarx.tenant.paths import read_file
+from enarx.tenant.tree import Tree
 
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
@@ -31,18 +34,18 @@ COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 @record()
 class Package:
-    """What goes to a Keep. `files` are the tenant's paths of each directory's files, in the order of its index."""
+    """What goes to a Keep. `trees` are its directories on the tenant's machine, in the order of `indexes`."""
 
     manifest: Manifest
     head: bytes
     wasm: bytes
     indexes: tuple[bytes, ...]
-    trees: tuple[tuple[tuple[str, Node], ...], ...]
+    trees: tuple[Tree, ...]
 
     @property
     def size(self) -> int:
         """Bytes of plaintext that a delivery seals."""
-        return sealed_size(self.head, len(self.wasm), list(self.indexes), [[n for _, n in t] for t in self.trees])
+        return sealed_size(self.head, len(self.wasm), list(self.indexes), [list(t.nodes) for t in self.trees])
 
     @property
     def compile(self) -> int:
@@ -52,35 +55,30 @@ class Package:
     @property
     def disk(self) -> int:
         """Bytes of files that the host must let the Keep hold, a page for what it keeps of each entry among them."""
-        pages = sum(4096 - (-node.size // 4096) * 4096 for tree in self.trees for _, node in tree)
+        pages = sum(4096 - (-node.size // 4096) * 4096 for each in self.trees for node in each.nodes)
         return pages + self.manifest.config.limits.disk + (2 << 20)
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:
         """The plaintext in chunks of CHUNK bytes, the last marked; each is valid until the next is asked for."""
         buffer = memoryview(bytearray(CHUNK))
         have, left = 0, self.size
-        for source in self._pieces():
-            while True:
-                count = source.readinto(buffer[have : have + min(CHUNK - have, left)])
-                if not count:
-                    break
-                have, left = have + count, left - count
+        for source, size, path in self._pieces():
+            rest = size
+            while rest and (count := source.readinto(buffer[have : have + min(CHUNK - have, rest)])):
+                have, left, rest = have + count, left - count, rest - count
                 if have == CHUNK and left:
                     yield buffer, False
                     have = 0
-        if left:
-            raise UsageError("files-changed", "a file became shorter while it was delivered", hint="deploy again")
+            if isinstance(source, io.FileIO):
+                tree.require_end(source, rest, path)
         yield buffer[:have], True
 
-    def _pieces(self) -> Iterator[_Source | io.FileIO]:
-        yield _Source(len(self.head).to_bytes(4, "big"))
-        for piece in (self.head, self.wasm, *self.indexes):
-            yield _Source(piece)
-        for tree in self.trees:
-            for path, node in tree:
-                if node.kind == "f":
-                    with _open(path) as file:
-                        yield file
+    def _pieces(self) -> Iterator[tuple[_Source | io.FileIO, int, str]]:
+        for piece in (len(self.head).to_bytes(4, "big"), self.head, self.wasm, *self.indexes):
+            yield _Source(piece), len(piece), ""
+        for each in self.trees:
+            for node, file in each.files():
+                yield file, node.size, node.path
 
 
 class _Source:
@@ -96,14 +94,6 @@ class _Source:
         return count
 
 
-def _open(path: str) -> io.FileIO:
-    """A file of the tenant's, never through a link, without a buffer."""
-    try:
-        return io.FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NOFOLLOW", 0)))
-    except OSError as e:
-        raise UsageError("dir-file", f"{path}: {e.strerror}") from e
-
-
 def build(
     wasm: str, config: Config, *, owners: tuple[bytes, ...], salt: bytes, secrets: dict[str, bytes], base: str = "."
 ) -> Package:
@@ -115,7 +105,8 @@ def build(
     _check_secrets(config, secrets)
     module = read_module(wasm)
     trees = [_tree(directory, base) for directory in config.dirs]
-    indexes = tuple(encode_index([node for _, node in tree]) for tree in trees)
+    indexes = tuple(encode_index(list(each.nodes)) for each in trees)
+    _require_few(indexes, trees)
     manifest = Manifest.make(
         owners=owners,
         wasm=hashlib.sha256(module).digest(),
@@ -132,18 +123,12 @@ def build(
         wasm_size=len(module),
         index_sizes=tuple(map(len, indexes)),
     )
-    return Package(
-        manifest=manifest, head=head.to_bytes(), wasm=module, indexes=indexes, trees=tuple(map(tuple, trees))
-    )
+    return Package(manifest=manifest, head=head.to_bytes(), wasm=module, indexes=indexes, trees=tuple(trees))
 
 
 def read_module(path: str) -> bytes:
     """A core WebAssembly module; UsageError with the reason for anything else."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_WASM + 1)
-    except OSError as e:
-        raise UsageError("wasm-file", f"{path}: {e.strerror}") from e
+    data = read_file(path, MAX_WASM + 1, code="wasm-file")
     if data.startswith(COMPONENT_MAGIC):
         raise UsageError(
             "wasm-component",
@@ -169,48 +154,25 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
         )
 
 
-def _tree(directory: Dir, base: str) -> list[tuple[str, Node]]:
-    """All entries of a directory with the tenant's paths, in the order of the index."""
+def _tree(directory: Dir, base: str) -> Tree:
+    """All entries of a directory. A path that is not absolute is a file's, and has to stay below `base`."""
     if directory.host is None:
-        return []
-    root = os.path.join(base, directory.host)
-    if not os.path.isdir(root):
-        raise UsageError("dir-missing", f"{root}: no such directory, wanted for {directory.guest}")
-    found = [(path, _node(path, os.path.relpath(path, root).replace(os.sep, "/"))) for path in _walk(root)]
-    return sorted(found, key=lambda item: item[1].path.split("/"))
+        return Tree(start=base, below=(), nodes=(), identities=())
+    path = os.path.join(base, directory.host)
+    if not os.path.isdir(path):
+        raise UsageError("dir-missing", f"{path}: no such directory, wanted for {directory.guest}")
+    if os.path.isabs(directory.host):
+        return tree.read(path)
+    start, real = os.path.realpath(base), os.path.realpath(path)
+    if real != start and not real.startswith(start.rstrip(os.sep) + os.sep):
+        hint = f"if you mean it, name it on the command line: --dir {path}::{directory.guest}"
+        raise UsageError("dir-outside", f"{path}: leads out of {start}", hint=hint)
+    return tree.read(start, () if real == start else tuple(os.path.relpath(real, start).split(os.sep)))
 
 
-def _walk(root: str) -> Iterator[str]:
-    try:
-        entries = list(os.scandir(root))
-    except OSError as e:
-        raise UsageError("dir-read", f"{root}: {e.strerror}") from e
-    for entry in entries:
-        yield entry.path
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-
-
-def _node(path: str, name: str) -> Node:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise UsageError("dir-name", f"{path!r}: a file name that is not UTF-8") from None
-    mode = os.lstat(path).st_mode
-    if stat.S_ISDIR(mode):
-        return Node(name, "d")
-    if stat.S_ISLNK(mode):
-        return Node(name, "l", target=os.readlink(path))
-    if stat.S_ISREG(mode):
-        size, digest = _hash(path)
-        return Node(name, "f", size=size, digest=digest)
-    raise UsageError("dir-kind", f"{path}: neither file, directory nor link", hint="take it out of the directory")
-
-
-def _hash(path: str) -> tuple[int, bytes]:
-    sha, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(CHUNK))
-    with _open(path) as file:
-        while count := file.readinto(buffer):
-            sha.update(buffer[:count])
-            size += count
-    return size, sha.digest()
+def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:
+    """The indexes of all directories are bounded together."""
+    size, entries = sum(map(len, indexes)), sum(len(each.nodes) for each in trees)
+    if size > MAX_INDEX or entries > MAX_ENTRIES:
+        said = f"{entries} entries in {size >> 20} MiB of indexes, at most {MAX_ENTRIES} in {MAX_INDEX >> 20} MiB"
+        raise UsageError("dir-size", f"the directories have {said}", hint="package less, or archives")

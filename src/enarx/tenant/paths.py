@@ -1,11 +1,15 @@
-"""Where a user's files are, by the XDG base directory specification; every directory is made with mode 0700."""
+"""Where a user's files are, by the XDG base directory specification; every directory of ours has mode 0700."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
-SYSTEM_SOCKET = "/run/enarx/host.sock"
-"""Where root's daemon listens."""
+from enarx.errors import UsageError
+
+SOCKET = "host.sock"
+SYSTEM_RUNTIME = "/run/enarx"
 
 
 def _base(variable: str, *default: str) -> str:
@@ -30,29 +34,107 @@ def cache_dir() -> str:
     return _base("XDG_CACHE_HOME", ".cache")
 
 
-def user_socket() -> str:
-    """Where this user's daemon listens; empty where the user has no runtime directory."""
-    base = os.environ.get("XDG_RUNTIME_DIR", "")
-    return os.path.join(base, "enarx", "host.sock") if os.path.isabs(base) else ""
+def runtime_dirs() -> tuple[str, ...]:
+    """Where host daemons have their sockets (SOCKET): the user's own, if there is one, and the system's."""
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    return (*((os.path.join(own, "enarx"),) if os.path.isabs(own) else ()), SYSTEM_RUNTIME)
+
+
+def own_dirs() -> tuple[str, ...]:
+    """All directories of ours: what is in them goes to nobody."""
+    return (config_dir(), state_dir(), cache_dir(), *runtime_dirs())
+
+
+def _user(found: os.stat_result) -> int:
+    """Who we are, as `stat` tells owners; on a system without users the owner."""
+    ask = getattr(os, "geteuid", None)
+    return found.st_uid if ask is None else int(ask())
 
 
 def private_dir(path: str) -> str:
-    """Make `path` and what is above it, for this user alone."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    """Make `path` and what is missing above it, for this user alone whatever the umask.
+
+    A directory that is there already is closed to others. UsageError if it is another user's, or cannot be made.
+    """
+    try:
+        _make(path)
+        found = os.stat(path)
+        if found.st_uid != _user(found):
+            hint = "remove it, or let XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME name another place"
+            raise UsageError("private-owner", f"{path}: the directory is another user's ({found.st_uid})", hint=hint)
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o700:
+            os.chmod(path, 0o700)
+    except OSError as e:
+        raise UsageError("private-directory", f"{path}: {e.strerror}", hint="it has to be a directory of yours") from e
     return path
 
 
-def write_private(path: str, data: bytes) -> None:
-    """A file of mode 0600 that is there whole or not at all."""
-    private_dir(os.path.dirname(path))
+def _make(path: str) -> None:
+    """The directory and its parents; those that are made have mode 0700, which a umask takes from `mkdir`."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path) or "."
+    for each in reversed(missing):
+        try:
+            os.mkdir(each, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(each):
+                raise
+        else:
+            os.chmod(each, 0o700)
+
+
+def write_private(path: str, data: bytes, *, new: bool = False) -> None:
+    """A file of mode 0600 that is there whole or not at all. With `new` FileExistsError if there is one already."""
+    _make(os.path.dirname(path) or ".")
     temporary = f"{path}.{os.getpid()}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(fd, "wb") as file:
+            if os.name == "posix":
+                os.chmod(temporary, 0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if new:
+            _name(temporary, path)
+        else:
+            os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _name(temporary: str, path: str) -> None:
+    """Give a file its name, which nothing may have yet."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as e:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from e
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
+
+
+def open_regular(path: str, *, dir_fd: int | None = None, follow: bool = True) -> int:
+    """A descriptor to read a regular file; OSError for anything else, which is not waited for either."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)), dir_fd=dir_fd)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(0, "not a regular file")
+    return fd
+
+
+def read_file(path: str, most: int, *, code: str = "file", hint: str = "") -> bytes:
+    """Up to `most` bytes of a regular file. UsageError, also for what one would wait for: a pipe, a device."""
+    try:
+        with open(open_regular(path), "rb") as file:
+            return file.read(most)
+    except (OSError, ValueError) as e:  # ValueError: a NUL in the path
+        why = e.strerror if isinstance(e, OSError) and e.strerror else "no path of a file"
+        raise UsageError(code, f"{path}: {why}", hint=hint) from e

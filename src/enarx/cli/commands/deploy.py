@@ -40,7 +40,7 @@ def deploy(options: argparse.Namespace) -> int:
         disk=package.disk,
     )
     link = client.link(keep)
-    paths: list[str] = []
+    kept: list[Saved] = []
     try:
         delivered = admit(
             link,
@@ -48,48 +48,50 @@ def deploy(options: argparse.Namespace) -> int:
             owners,
             judge,
             progress=console.Progress("delivering"),
-            opened=lambda opened: paths.append(_saved(options, client, keep, opened).save()),
+            opened=lambda opened: kept.append(_kept(options, client, keep, opened)),
         )
     except (EnarxError, KeyboardInterrupt) as e:
-        if options.detach and paths and isinstance(e, UnavailableError):
-            console.say(f"note: whether Keep {keep} runs the job is not known; the session is kept: {paths[0]}")
+        if options.detach and kept and isinstance(e, UnavailableError):
+            console.say(f"note: whether Keep {keep} runs the job is not known; the session is kept: {kept[0].path}")
         else:
-            _remove(client, keep)
+            _remove(client, keep, *kept)
         raise
     if options.detach and delivered.accepted:
         session.settle(link, delivered)
-        console.say(f"session: {paths[0]}")
+        console.say(f"session: {kept[0].path}")
         print(keep, flush=True)
         return 0
-    return _attached(options, client, keep, session.attached(link, delivered), judge)
+    return _attached(options, client, kept[0], session.attached(link, delivered), judge)
 
 
 def _attached(
-    options: argparse.Namespace, client: HostClient, keep: str, run: Run, judge: attestation.SimulatedJudge
+    options: argparse.Namespace, client: HostClient, saved: Saved, run: Run, judge: attestation.SimulatedJudge
 ) -> int:
     """Until the end; then nothing is left behind. Ctrl-C stops the workload."""
     try:
         result = session.serve(run)
     except KeyboardInterrupt:
-        _remove(client, keep)
+        _remove(client, saved.keep, saved)
         raise
-    _remove(client, keep)
+    _remove(client, saved.keep, saved)
     return session.conclude(result, options, attestation=judge.summary)
 
 
-def _remove(client: HostClient, keep: str) -> None:
-    """The Keep has no more use: a host that fails at removing it has its own prune."""
-    forget(keep)
+def _remove(client: HostClient, keep: str, saved: Saved | None = None) -> None:
+    """The Keep has no more use, nor has its session: a host that fails at removing it has its own prune."""
+    if saved is not None:
+        forget(saved)
     try:
         client.call("DELETE", f"/v1/keeps/{keep}?force=true")
     except EnarxError as e:
         console.say(f"note: Keep {keep} was not removed: {e.message}")
 
 
-def _saved(options: argparse.Namespace, client: HostClient, keep: str, opened: Session) -> Saved:
+def _kept(options: argparse.Namespace, client: HostClient, keep: str, opened: Session) -> Saved:
+    """The session, on disk before anything that it is needed for is sent."""
     where = client.endpoint
     token_file = remote.token_file(options)
-    return Saved(
+    saved = Saved(
         keep=keep,
         url=where.url,
         token_file=os.path.abspath(token_file) if token_file else "",
@@ -98,3 +100,5 @@ def _saved(options: argparse.Namespace, client: HostClient, keep: str, opened: S
         key=os.path.abspath(where.key) if where.key else "",
         session=opened,
     )
+    saved.save()
+    return saved

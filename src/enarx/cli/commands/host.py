@@ -9,7 +9,7 @@ import sys
 from enarx.cli.local_host import code_paths
 from enarx.errors import UsageError
 from enarx.formats.quantities import parse_size
-from enarx.tenant.paths import SYSTEM_SOCKET, cache_dir, private_dir, state_dir, user_socket
+from enarx.tenant.paths import SOCKET, SYSTEM_RUNTIME, cache_dir, private_dir, runtime_dirs, state_dir
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
@@ -59,9 +59,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def _default_socket() -> str:
     """Where clients look first: the system's for root, else this user's."""
-    if os.geteuid() == 0:
-        return SYSTEM_SOCKET
-    found = user_socket()
-    if not found:
+    own = SYSTEM_RUNTIME if os.geteuid() == 0 else runtime_dirs()[0]
+    if own == SYSTEM_RUNTIME and os.geteuid() != 0:
         raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
-    return found
+    return os.path.join(own, SOCKET)

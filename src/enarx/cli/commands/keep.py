@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from enarx.cli import attestation, console, remote, session
@@ -15,7 +16,7 @@ from enarx.errors import UsageError
 from enarx.tenant import sessions
 from enarx.tenant.deploy import Result, Run
 from enarx.tenant.deploy import attest as attest_session
-from enarx.tenant.http import HostClient
+from enarx.tenant.http import HostClient, ids
 from enarx.tenant.sessions import Saved
 
 SETTLED = 10.0
@@ -24,13 +25,20 @@ SETTLED = 10.0
 
 def list(options: argparse.Namespace) -> int:
     """All Keeps of a host; `ours` marks those that we have a session with."""
-    keeps = remote.client(options).keeps()
-    ours = set(sessions.known())
+    client = remote.client(options)
+    keeps = client.keeps()
+    ours = {saved.keep for saved in _sessions() if saved.url == client.endpoint.url}
     if options.json:
         console.show_json([{**keep, "ours": keep["id"] in ours} for keep in keeps])
         return 0
     rows = [
-        [k["id"], str(k.get("kind", "")), k["state"], _ago(k.get("started")), "yes" if k["id"] in ours else ""]
+        [
+            k["id"],
+            str(k.get("kind", "")),
+            str(k.get("state", "")),
+            _ago(k.get("started")),
+            "yes" if k["id"] in ours else "",
+        ]
         for k in keeps
     ]
     console.table(rows, ["KEEP", "KIND", "STATE", "STARTED", "OURS"])
@@ -104,18 +112,21 @@ def stop(options: argparse.Namespace) -> int:
 
 def rm(options: argparse.Namespace) -> int:
     """Remove a Keep, its stored output and our session with it."""
-    client, keep, _ = _resolve(options)
+    client, keep, saved = _resolve(options)
     client.call("DELETE", f"/v1/keeps/{keep}" + ("?force=true" if options.force else ""))
-    sessions.forget(keep)
+    if saved is not None:
+        sessions.forget(saved)
     return 0
 
 
 def prune(options: argparse.Namespace) -> int:
     """Remove every ended Keep of a host."""
-    removed: Any = remote.client(options).call("POST", "/v1/prune")
-    names = removed.get("removed", [])
-    for keep in names:
-        sessions.forget(keep)
+    client = remote.client(options)
+    removed: Any = client.call("POST", "/v1/prune")
+    names = ids(removed, "removed")
+    for saved in _sessions():
+        if saved.url == client.endpoint.url and saved.keep in names:
+            sessions.forget(saved)
     if options.json:
         print(json.dumps(removed))
     else:
@@ -125,17 +136,22 @@ def prune(options: argparse.Namespace) -> int:
 
 def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None]:
     """The Keep that is meant: by our sessions first, which also know its host."""
-    saved = sessions.find(options.keep)
+    saved = sessions.find(options.keep, _sessions(), url=options.host.rstrip("/"))
     if saved is not None:
-        if options.host and options.host != saved.url:
-            raise UsageError("keep-host", f"Keep {saved.keep} is at {saved.url}, not {options.host}")
-        token = remote.read_token(saved.token_file or remote.token_file(options))
-        return HostClient(sessions.endpoint_of(saved, token)), saved.keep, saved
+        return remote.client_of(saved, options), saved.keep, saved
     client = remote.client(options)
     matches = [k["id"] for k in client.keeps() if k["id"].startswith(options.keep)]
     if len(matches) != 1:
         raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
     return client, matches[0], None
+
+
+def _sessions() -> Sequence[Saved]:
+    """All saved sessions; a file that is none is named and passed over."""
+    saved, bad = sessions.known()
+    for e in bad:
+        console.say(f"note: {e.message}; passed over")
+    return saved
 
 
 def _ours(saved: Saved | None, keep: str) -> Saved:
@@ -149,7 +165,7 @@ def _ours(saved: Saved | None, keep: str) -> Saved:
 
 
 def _ago(started: object) -> str:
-    if not isinstance(started, (int, float)):
+    if not isinstance(started, (int, float)) or not 0 <= started < 1 << 40:
         return ""
     seconds = max(0, int(time.time() - started))
     return f"{seconds} s ago" if seconds < 120 else f"{seconds // 60} min ago"

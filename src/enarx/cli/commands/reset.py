@@ -23,7 +23,10 @@ def reset(options: argparse.Namespace) -> int:
     if not options.yes and not _agreed():
         raise UsageError("not-agreed", "nothing was removed", hint="answer yes, or give --yes")
     for path in found:
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except OSError as e:
+            raise UsageError("reset", f"{e.filename or path}: {e.strerror}", hint="a link is not followed") from e
     console.say("removed")
     return 0
 
