@@ -176,3 +176,12 @@ def test_a_receipt_that_cannot_be_written_is_said_before_anything_runs(home: Pat
     (home / "both.wasm").write_bytes(module("both"))
     found = run(home, "--receipt", home, home / "both.wasm")
     assert (found.returncode, found.stdout) == (125, b"")
+
+
+def test_a_detached_deployment_has_no_result_to_give_a_receipt_of(home: Path) -> None:
+    (home / "both.wasm").write_bytes(module("both"))
+    (home / "root.pub").write_text("00" * 32)
+    options = ("--simulated-root", home / "root.pub", "--detach", "--receipt", home / "r")
+    found = enarx(home, "deploy", "--host", "http://127.0.0.1:1", *options, home / "both.wasm")
+    assert found.returncode == 125
+    assert b"keep attach KEEP --receipt" in found.stderr

@@ -20,6 +20,9 @@ def deploy(options: argparse.Namespace) -> int:
         raise no_hardware(options.backend)
     if options.backend not in ("auto", "process"):
         raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
+    if options.detach and options.receipt:
+        hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
+        raise UsageError("receipt", "--detach leaves before there is a result to give a receipt of", hint=hint)
     session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     judge = attestation.SimulatedJudge(

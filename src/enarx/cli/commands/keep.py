@@ -13,7 +13,9 @@ from enarx.cli import attestation, console, remote, session
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.tenant import Attachment
 from enarx.errors import UsageError
+from enarx.formats.wire import FrameType
 from enarx.tenant import sessions
+from enarx.tenant.delivering import refused
 from enarx.tenant.deploy import Result, Run
 from enarx.tenant.deploy import attest as attest_session
 from enarx.tenant.http import HostClient, ids
@@ -60,6 +62,8 @@ def logs(options: argparse.Namespace) -> int:
     reader = Attachment(known.session, nonce=bytes(32))
     result = None
     for _, kind, payload in client.link(keep).entries(1, follow=False):
+        if kind is FrameType.REFUSAL:
+            raise refused(payload)
         record = reader.receive(kind, payload)
         if record is None:
             continue
