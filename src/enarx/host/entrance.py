@@ -83,7 +83,7 @@ class Entrance:
         except (HostError, OSError) as e:
             self._turn_away(door, accepted, e if isinstance(e, HostError) else CROWDED)
             return
-        connection = Connection(self, door, key, tenant)
+        connection = Connection(self, door, accepted, key, tenant)
         self._connections[connection] = self._waiting[connection] = None
         self._peers.setdefault(key, {})[connection] = None
         connection.entering = self._track(self._enter(door, accepted, connection))
