@@ -281,10 +281,11 @@ class Daemon:
         if self.options["socket"]:
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(20)
+            self.sockets.append(connection)
             connection.connect(str(self.options["socket"]))
         else:
             connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        self.sockets.append(connection)
+            self.sockets.append(connection)
         connection.sendall(data)
         return connection
 

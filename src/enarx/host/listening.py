@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from enarx.errors import UsageError
 from enarx.host.doors import TcpDoor, UnixDoor
 
-BACKLOG = 256
+BACKLOG = 1024
 LONGEST = 107
 """Bytes of a Unix socket's path."""
 
