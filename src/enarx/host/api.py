@@ -89,8 +89,8 @@ class Api:
 
     async def launch(self, request: Request) -> Response:
         """A Keep."""
-        key = request.headers.get("idempotency-key", "")
-        if key and not re.fullmatch(KEY, key):
+        key = request.headers.get("idempotency-key")
+        if key is not None and not re.fullmatch(KEY, key):
             raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - or _")
         body = await read_json(Timed(request.stream(), self.limits))
         kind, package = body.get("kind", "process"), body.get("package_digest")
@@ -106,7 +106,7 @@ class Api:
                 memory=memory,
                 compile=compiling,
                 disk=disk,
-                key=key,
+                key=key or "",
             )
         return JSONResponse({"id": record.id}, 201)
 
