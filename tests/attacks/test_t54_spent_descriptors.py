@@ -33,7 +33,7 @@ def limit(d: Daemon, count: int) -> None:
 
 
 @pytest.mark.parametrize("when", ["at the start", "later"])
-def test_health_and_stop_answer_with_few_descriptors_left(daemon, root: Path, when: str) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_health_and_stop_answer_with_few_descriptors_left(daemon, root: Path, when: str) -> None:  # type: ignore[no-untyped-def]
     d: Daemon = daemon(descriptors=LEFT + 24) if when == "at the start" else daemon()
     keep = d.launch()
     if when == "later":
@@ -51,7 +51,7 @@ def test_health_and_stop_answer_with_few_descriptors_left(daemon, root: Path, wh
     assert d.call("DELETE", f"/v1/keeps/{keep}")[0] == 204
 
 
-def test_an_empty_table_is_waited_out_without_spinning(daemon) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_an_empty_table_is_waited_out_without_spinning(daemon) -> None:  # type: ignore[no-untyped-def]
     d: Daemon = daemon()
     keep = d.launch()
     limit(d, used(d))

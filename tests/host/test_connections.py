@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .harness import DISK, MEMORY, Daemon, eventually, frame, produce, readable
+from .harness import DISK, MEMORY, Daemon, end_all, eventually, frame, produce, readable
 
 Make = Callable[..., Daemon]
 QUICK = {"head_seconds": 1.0, "idle_seconds": 1.0, "body_seconds": 1.0, "stall_seconds": 1.0, "linger_seconds": 0.5}
@@ -290,7 +291,7 @@ def test_a_follower_without_anything_to_read_lives(daemon: Make) -> None:
 def test_a_follower_that_reads_nothing_gives_way_only_where_it_costs_others(daemon: Make) -> None:
     d = daemon(limits={**QUICK, "connections": 8, "peer": 8}, stored_output=256 << 20)
     keep = d.launch()
-    stalled = d.raw(get(f"/v1/keeps/{keep}/output"))
+    d.raw(get(f"/v1/keeps/{keep}/output"))
     d.give(keep, produce(8, MIB))
     time.sleep(4)
     assert d.call("GET", "/healthz")[0] == 200
@@ -337,3 +338,34 @@ def test_those_who_go_leave_their_place_at_once(daemon: Make) -> None:
         d.raw(get(f"/v1/keeps/{keep}/wait?timeout=300")).close()
         d.raw(get(f"/v1/keeps/{keep}/output")).close()
     assert eventually(lambda: d.call("GET", f"/v1/keeps/{keep}/wait?timeout=0")[0] == 200)
+
+
+# What the system refuses
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_and_a_read_only_disk_are_named(daemon: Make, root: Path) -> None:
+    state = root / "keeps"
+    state.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "enarx-test", str(state)]).returncode:
+        pytest.skip("no file systems may be mounted here")
+    try:
+        d = daemon()
+        d.launch()
+        with contextlib.suppress(OSError):
+            for number in range(100):
+                (state / f"full.{number}").mkdir()
+        launch = ("POST", "/v1/keeps", {"memory": MEMORY, "disk": DISK})
+        status, value = d.call(*launch)
+        assert (status, value["error"]["code"]) == (507, "disk-full")
+        for path in state.glob("full.*"):
+            path.rmdir()
+        subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
+        status, value = d.call(*launch)
+        assert (status, value["error"]["code"]) == (503, "read-only")
+        subprocess.run(["mount", "-o", "remount,rw", str(state)], check=True)
+        assert d.call(*launch)[0] == 201
+        d.close()
+        end_all(str(root))
+    finally:
+        subprocess.run(["umount", "-l", str(state)], check=True)

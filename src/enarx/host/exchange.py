@@ -65,7 +65,7 @@ class Exchange:
 
     @property
     def scope(self) -> dict[str, Any]:
-        """As ASGI. `state` has the tenant as far as the connection says, the door that it came in by, and an event that it is `gone`."""
+        """As ASGI. `state` has the tenant as far as the connection says, its door, and an event that it is `gone`."""
         head, connection = self._head, self._connection
         return {
             "type": "http",
@@ -128,7 +128,12 @@ class Exchange:
 
     async def receive(self) -> Message:
         """As ASGI. HostError where the body turns out to be none."""
-        if self._waits and not self._started and not self._connection.gone.is_set() and self._connection.transport is not None:
+        if (
+            self._waits
+            and not self._started
+            and not self._connection.gone.is_set()
+            and self._connection.transport is not None
+        ):
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._waits = False
         while True:

@@ -28,6 +28,15 @@ OPTIONS = (
 """Nothing waits for more to send; a client that has gone without saying so is given up (seconds; milliseconds)."""
 
 
+def default_socket(system: str, user: str) -> str:
+    """Where clients look: `system` for root, else `user`, which is empty for none. UsageError."""
+    if os.geteuid() == 0:
+        return system
+    if not user:
+        raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
+    return user
+
+
 @contextlib.contextmanager
 def unix_door(path: str, group: str) -> Iterator[UnixDoor]:
     """Listen at `path`, for this user or also for the members of `group`; nothing is left there in the end. UsageError."""

@@ -40,7 +40,10 @@ class UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """As HTTPConnection."""
-        self.sock = socket.socket(socket.AF_UNIX)
+        family = getattr(socket, "AF_UNIX", None)
+        if family is None:
+            raise UsageError("host-url", "this system has no Unix sockets", hint="--host https://HOST:PORT")
+        self.sock = socket.socket(family)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 

@@ -20,7 +20,7 @@ def serve(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
-        from enarx.host import daemon, keeps
+        from enarx.host import daemon, keeps, listening
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
@@ -42,7 +42,7 @@ def serve(options: argparse.Namespace) -> int:
             hardware=private_dir(os.path.join(state, "hardware")),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
-            socket=options.socket or ("" if address else _default_socket()),
+            socket=options.socket or ("" if address else listening.default_socket(SYSTEM_SOCKET, user_socket())),
             socket_group=options.socket_group,
             address=address,
             port=PORT if options.port is None else options.port,
@@ -55,13 +55,3 @@ def serve(options: argparse.Namespace) -> int:
         )
     )
     return 0
-
-
-def _default_socket() -> str:
-    """Where clients look first: the system's for root, else this user's."""
-    if os.geteuid() == 0:
-        return SYSTEM_SOCKET
-    found = user_socket()
-    if not found:
-        raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
-    return found
