@@ -38,5 +38,7 @@ def daemon(root: Path) -> Iterator[Callable[..., Daemon]]:
 
     yield make
     for one in made:
+        for connection in one.sockets:
+            connection.close()
         if one.process.poll() is None:
             one.kill()

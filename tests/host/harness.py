@@ -244,7 +244,7 @@ class Daemon:
             **options,
             "bounds": bounds,
         }
-        self.events: list[dict[str, Any]] = []
+        self.sockets: list[socket.socket] = []
         self.start()
 
     def start(self) -> None:
@@ -277,13 +277,15 @@ class Daemon:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def raw(self, data: bytes = b"") -> socket.socket:
-        """A connection on which `data` has been sent as it is."""
+        """A connection on which `data` has been sent as it is; the test need not close it."""
         if self.options["socket"]:
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(20)
+            self.sockets.append(connection)
             connection.connect(str(self.options["socket"]))
         else:
             connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            self.sockets.append(connection)
         connection.sendall(data)
         return connection
 

@@ -214,7 +214,7 @@ def test_what_the_end_of_the_machine_left_is_removed(daemon: Make, root: Path) -
 
 
 def test_a_state_directory_with_a_long_path(root: Path) -> None:
-    d = Daemon(root / ("s" * 100) / ("t" * 100))
+    d = Daemon(root / ("s" * 100) / ("t" * 100), socket=str(root / "host.sock"))
     try:
         keep = d.launch()
         d.give(keep, frame(b"E", b"x"))

@@ -89,8 +89,8 @@ class Api:
 
     async def launch(self, request: Request) -> Response:
         """A Keep."""
-        key = request.headers.get("idempotency-key", "")
-        if key and not re.fullmatch(KEY, key):
+        key = request.headers.get("idempotency-key")
+        if key is not None and not re.fullmatch(KEY, key):
             raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - or _")
         body = await read_json(Timed(request.stream(), self.limits))
         kind, package = body.get("kind", "process"), body.get("package_digest")
@@ -106,7 +106,7 @@ class Api:
                 memory=memory,
                 compile=compiling,
                 disk=disk,
-                key=key,
+                key=key or "",
             )
         return JSONResponse({"id": record.id}, 201)
 
@@ -139,12 +139,13 @@ class Api:
         """Wait for the end of one."""
         seconds = _seconds(request.query_params.get("timeout", "30"))
         waiting = self._keeps.wait(_id(request), seconds, tenant=_tenant(request))
-        return JSONResponse({"ended": await unless_gone(request.receive, waiting)})
+        return JSONResponse({"ended": await unless_gone(request.scope["state"]["gone"], waiting)})
 
     async def input(self, request: Request) -> Response:
         """Frames to a Keep."""
         pieces = self._counted(Timed(request.stream(), self.limits), self._metrics.bytes_in.inc)
-        frames = await self._keeps.input(_id(request), pieces, tenant=_tenant(request))
+        giving = self._keeps.input(_id(request), pieces, tenant=_tenant(request))
+        frames = await unless_gone(request.scope["state"]["gone"], giving)
         self._metrics.frames.inc(frames)
         return JSONResponse({"frames": frames})
 

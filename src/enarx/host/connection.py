@@ -6,6 +6,8 @@ Everything here is bounded by `Limits`, and by who else wants to come in: see `e
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 from typing import TYPE_CHECKING, cast
 
 from enarx.host.doors import Door
@@ -23,13 +25,14 @@ MAX_HELD = 64 << 10
 class Connection(asyncio.Protocol):
     """Made when a client has been accepted. `key` counts it with others of the same peer, `tenant` may become known late."""
 
-    def __init__(self, entrance: Entrance, door: Door, key: str, tenant: str) -> None:
+    def __init__(self, entrance: Entrance, door: Door, accepted: socket.socket, key: str, tenant: str) -> None:
         self.entrance, self.door, self.key, self.tenant = entrance, door, key, tenant
+        self._accepted = accepted
         self.transport: asyncio.Transport | None = None
         self.exchange: Exchange | None = None
         self.entering: asyncio.Task[None] | None = None
         self.rest = bytearray()
-        self.lost = False
+        self.gone = asyncio.Event()
         self.stalled: float | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -44,6 +47,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Its handshake, if any, is over."""
         self.transport = cast(asyncio.Transport, transport)  # the loop's own do not derive from it
+        if self.gone.is_set():
+            self.transport.abort()  # it had to give way before it had come in
         self.tenant = self.tenant or self.door.tenant(self.transport)
         self._since = self.entrance.now()
 
@@ -74,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone, or has been sent away."""
-        self.lost = True
+        self.gone.set()
         self._drop()
         self._writable.set()
         if self.exchange is not None:
@@ -186,7 +191,9 @@ class Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
         elif self.entering is not None:
+            self.gone.set()
             self.entering.cancel()
+            self._accepted.close()  # of a task that has not begun nothing runs, not even its end
 
     def sweep(self, now: float) -> None:
         """Once a second: give up a client that has had its time."""
@@ -207,10 +214,19 @@ class Connection(asyncio.Protocol):
 
     def _sweep_exchange(self, exchange: Exchange, now: float) -> None:
         limits = self.entrance.limits
+        if not self._reading and self._hung_up():
+            self.abort()  # nobody else notices while nothing is read
+            return
         stalls = self.stalled is not None and not exchange.endless and now - self.stalled > limits.stall_seconds
         waits = exchange.received and not self._reading and now - self._since > limits.head_seconds
         if stalls or waits:
             self.abort()
+
+    def _hung_up(self) -> bool:
+        assert self.transport is not None
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     @property
     def gives_way(self) -> bool:

@@ -25,7 +25,7 @@ from enarx.host.doors import Door
 from enarx.host.entrance import Entrance
 from enarx.host.keeps import Keeps
 from enarx.host.launching import Launcher
-from enarx.host.limits import Limits, fitted
+from enarx.host.limits import USUAL, Limits, fitted
 from enarx.host.listening import tcp_door, tls_context, unix_door
 from enarx.host.store import Store
 
@@ -53,7 +53,7 @@ class Options:
     client_ca: str
     bounds: Bounds
     skip_layers: tuple[str, ...]
-    limits: Limits = Limits()
+    limits: Limits = USUAL
 
 
 def serve(options: Options) -> None:

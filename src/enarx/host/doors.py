@@ -15,7 +15,9 @@ from enarx.host.errors import HostError
 
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
 CREDENTIALS = struct.Struct("iII")
-MAX_GROUPS = 65536
+MAX_GROUPS = 256
+"""All that Python asks the kernel for; a member of more is not let in by a group."""
+
 NAME = 16
 """Hexadecimal digits that a tenant of a token or a certificate is told by."""
 

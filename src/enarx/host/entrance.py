@@ -61,13 +61,17 @@ class Entrance:
             except OSError as e:
                 self._rest(door, e)
                 return
+            fd = accepted.fileno()
             self._admit(door, accepted)
+            if _is_spent(fd):
+                return  # whoever has made room does so when this turn is over
 
     def _rest(self, door: Door, e: OSError) -> None:
-        """Whoever waits the longest makes room; until then asking again would only spin."""
+        """Those that wait the longest make room; until then asking again would only spin."""
         if e.errno not in SPENT:
             events.log("accept", level="error", message=str(e.strerror))
-        self._make_room(self._waiting)
+        for _ in range(TURN):
+            self._make_room(self._waiting)
         self._loop.remove_reader(door.socket)
         self._loop.call_later(REST, self._reopen, door)
 
@@ -83,19 +87,18 @@ class Entrance:
         except (HostError, OSError) as e:
             self._turn_away(door, accepted, e if isinstance(e, HostError) else CROWDED)
             return
-        connection = Connection(self, door, key, tenant)
+        connection = Connection(self, door, accepted, key, tenant)
         self._connections[connection] = self._waiting[connection] = None
         self._peers.setdefault(key, {})[connection] = None
         connection.entering = self._track(self._enter(door, accepted, connection))
 
     def _require_room(self, key: str, fd: int) -> None:
-        """HostError crowded where none can be made. The number of a descriptor says how many are in use."""
+        """HostError crowded where none can be made."""
         peers = self._peers.get(key, {})
         if len(peers) >= self.limits.peer and not self._make_room(peers):
             raise CROWDED
-        spent = fd >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVE
         full = len(self._connections) >= self.limits.connections
-        if (spent or full) and not self._make_room(self._waiting) and not self._make_room(self._connections):
+        if (_is_spent(fd) or full) and not self._make_room(self._waiting) and not self._make_room(self._connections):
             raise CROWDED
 
     def _make_room(self, among: dict[Connection, None]) -> bool:
@@ -199,3 +202,8 @@ class Entrance:
         self._sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._sweeper
+
+
+def _is_spent(fd: int) -> bool:
+    """Are so many descriptors in use that this one, which has the lowest free number, is of the reserve?"""
+    return fd >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVE

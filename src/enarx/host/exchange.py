@@ -65,7 +65,7 @@ class Exchange:
 
     @property
     def scope(self) -> dict[str, Any]:
-        """As ASGI. `state` has the tenant as far as the connection says, and the door that it came in by."""
+        """As ASGI. `state` has the tenant as far as the connection says, its door, and an event that it is `gone`."""
         head, connection = self._head, self._connection
         return {
             "type": "http",
@@ -80,7 +80,7 @@ class Exchange:
             "headers": head.headers,
             "server": None,
             "client": None,
-            "state": {"tenant": connection.tenant, "door": connection.door},
+            "state": {"tenant": connection.tenant, "door": connection.door, "gone": connection.gone},
         }
 
     async def run(self, application: ASGIApp) -> None:
@@ -128,11 +128,16 @@ class Exchange:
 
     async def receive(self) -> Message:
         """As ASGI. HostError where the body turns out to be none."""
-        if self._waits and not self._started and not self._connection.lost and self._connection.transport is not None:
+        if (
+            self._waits
+            and not self._started
+            and not self._connection.gone.is_set()
+            and self._connection.transport is not None
+        ):
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._waits = False
         while True:
-            if self._connection.lost or self._over:
+            if self._connection.gone.is_set() or self._over:
                 return {"type": "http.disconnect"}
             if self._failure is not None:
                 raise self._failure
@@ -155,10 +160,12 @@ class Exchange:
         """As ASGI. Waits for a client that reads slowly; to one that has gone it says nothing."""
         await self._connection.writable()
         transport = self._connection.transport
-        if self._connection.lost or transport is None or transport.is_closing():
+        if self._over or self._connection.gone.is_set() or transport is None or transport.is_closing():
             return
         if message["type"] == "http.response.start":
             transport.write(self._start(message["status"], list(message["headers"])))
+            if self._head.method == "HEAD":
+                self._end()
         else:
             self._write(transport, message.get("body", b""), more=message.get("more_body", False))
 
@@ -173,17 +180,18 @@ class Exchange:
         return _beginning(status, headers)
 
     def _write(self, transport: asyncio.Transport, body: bytes, *, more: bool) -> None:
-        if self._head.method == "HEAD":
-            body = b""
-        elif self.endless and body:
+        if self.endless and body:
             transport.writelines([b"%x\r\n" % len(body), body, b"\r\n"])
         elif body:
             transport.write(body)
         if not more:
-            if self.endless and self._head.method != "HEAD":
+            if self.endless:
                 transport.write(b"0\r\n\r\n")
-            self._over = True
-            self._pieces.clear()
-            self.held = 0
-            self._event.set()
-            self._connection.answered(keeps=self._keeps)
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._pieces.clear()
+        self.held = 0
+        self._event.set()
+        self._connection.answered(keeps=self._keeps)

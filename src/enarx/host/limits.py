@@ -56,6 +56,9 @@ class Limits:
         return self.peer * 3 // 4
 
 
+USUAL = Limits()
+
+
 def fitted(limits: Limits) -> Limits:
     """The same with no more connections than the descriptors left are enough for: most requests take two of them."""
     connections = max(8, min(limits.connections, (descriptors_left() - LONG_RESERVE) // 2))

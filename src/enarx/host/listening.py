@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from enarx.errors import UsageError
 from enarx.host.doors import TcpDoor, UnixDoor
 
-BACKLOG = 256
+BACKLOG = 1024
 LONGEST = 107
 """Bytes of a Unix socket's path."""
 
@@ -26,6 +26,15 @@ OPTIONS = (
     (socket.TCP_USER_TIMEOUT, 60_000),
 )
 """Nothing waits for more to send; a client that has gone without saying so is given up (seconds; milliseconds)."""
+
+
+def default_socket(system: str, user: str) -> str:
+    """Where clients look: `system` for root, else `user`, which is empty for none. UsageError."""
+    if os.geteuid() == 0:
+        return system
+    if not user:
+        raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
+    return user
 
 
 @contextlib.contextmanager
@@ -81,7 +90,7 @@ def _directory(path: str, gid: int) -> str:
         return path
     if gid >= 0:
         os.chown(path, -1, gid)
-        os.chmod(path, 0o710)
+        os.chmod(path, 0o710)  # noqa: S103  # its members pass through, and list nothing
     return path
 
 

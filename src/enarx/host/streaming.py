@@ -45,18 +45,18 @@ class Stream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+async def unless_gone(gone: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` comes to; ClientDisconnect, and the end of it, if the client goes first."""
-    tasks = [asyncio.create_task(work), asyncio.create_task(_until_gone(receive))]
+    working, going = asyncio.create_task(work), asyncio.create_task(gone.wait())
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0] not in done:
+        await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
             raise ClientDisconnect
-        return tasks[0].result()  # type: ignore[return-value]
+        return working.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        working.cancel()
+        going.cancel()
+        await asyncio.gather(working, going, return_exceptions=True)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 
 from enarx.cli.local_host import code_paths
 from enarx.errors import UsageError
 from enarx.formats.quantities import parse_size
-from enarx.tenant.paths import SOCKET, SYSTEM_RUNTIME, cache_dir, private_dir, runtime_dirs, state_dir
+from enarx.tenant.paths import SOCKET, cache_dir, private_dir, runtime_dirs, state_dir
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
@@ -20,7 +21,7 @@ def serve(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
-        from enarx.host import daemon, keeps
+        from enarx.host import daemon, keeps, listening
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
@@ -42,7 +43,7 @@ def serve(options: argparse.Namespace) -> int:
             hardware=private_dir(os.path.join(state, "hardware")),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
-            socket=options.socket or ("" if address else _default_socket()),
+            socket=options.socket or ("" if address else _default_socket(listening.default_socket)),
             socket_group=options.socket_group,
             address=address,
             port=PORT if options.port is None else options.port,
@@ -57,9 +58,7 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _default_socket() -> str:
-    """Where clients look first: the system's for root, else this user's."""
-    own = SYSTEM_RUNTIME if os.geteuid() == 0 else runtime_dirs()[0]
-    if own == SYSTEM_RUNTIME and os.geteuid() != 0:
-        raise UsageError("runtime-directory", "XDG_RUNTIME_DIR is not set", hint="--socket PATH")
-    return os.path.join(own, SOCKET)
+def _default_socket(choose: Callable[[str, str], str]) -> str:
+    """Where clients look first: the system's directory for root, else this user's."""
+    *own, system = [os.path.join(directory, SOCKET) for directory in runtime_dirs()]
+    return choose(system, own[0] if own else "")
