@@ -8,6 +8,7 @@ from typing import Any
 
 KINDS = ("snp", "sev", "sev-es", "tdx", "nitro", "sgx", "tpm")
 EXPLAINED = ("snp", "tdx", "nitro", "sgx", "tpm")
+KIND_TEXT = f"its kind, one of {', '.join(EXPLAINED)} (default: by how it begins)"
 
 
 def add_image(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -34,7 +35,7 @@ def add_image(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
         "enarx image explain-mismatch report.bin --firmware OVMF.amdsev.fd --kernel vmlinuz --initrd initrd --append quiet",
     )
     explain.add_argument("evidence", metavar="EVIDENCE", help="the evidence, as it came; it is not verified here")
-    explain.add_argument("--kind", default="", choices=("", *EXPLAINED), help="its kind (default: by how it begins)")
+    explain.add_argument("--kind", default="", choices=("", *EXPLAINED), metavar="KIND", help=KIND_TEXT)
     for parser in (measure, explain):
         parser.add_argument("--json", action="store_true", help="JSON on stdout")
         _boot(parser, many=parser is explain)
@@ -42,6 +43,7 @@ def add_image(commands: Any, command: Callable[..., argparse.ArgumentParser]) ->
         _tdx(parser)
         _others(parser)
     _id_block(measure)
+    _once(measure)
     measure.add_argument(
         "-o", "--output", default="", metavar="FILE", help="nitro: write the image made of the parts here"
     )
@@ -80,10 +82,6 @@ def _sev(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--kernel-hash", default="", metavar="HEX", help="SHA-256 of the kernel, in place of the file")
     group.add_argument("--initrd-hash", default="", metavar="HEX", help="SHA-256 of the initrd, in place of the file")
     group.add_argument("--published", default="", metavar="FILE", help="snp: a firmware's published metadata, JSON")
-    group.add_argument("--svsm", default="", metavar="FILE", help="snp: an SVSM below the firmware")
-    group.add_argument(
-        "--variables", default="0", metavar="SIZE", help="snp: of the variables between SVSM and firmware"
-    )
 
 
 def _tdx(parser: argparse.ArgumentParser) -> None:
@@ -98,24 +96,14 @@ def _tdx(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--memory", default="2GiB", metavar="SIZE", help="of the machine, for a patched kernel")
     group.add_argument("--separators", type=int, default=1, metavar="N", help="tdx: in RTMR1 (default: 1)")
     group.add_argument("--event-log", default="", metavar="FILE", help="the boot event log, for RTMR0 and each event")
-    group.add_argument("--bank", default="sha384", metavar="NAME", help="tpm: sha1, sha256, sha384 or sha512")
-    group.add_argument(
-        "--phase", action="append", default=[], metavar="NAME", help="tpm: a phase of the boot, in PCR 11"
-    )
     group.add_argument(
         "--passed", action="append", default=[], metavar="TEXT", help="tpm: a command line beside the UKI's own"
-    )
-    group.add_argument(
-        "--no-inner-kernel", action="store_true", help="tpm: the UKI's stub does not have its kernel measured"
     )
 
 
 def _others(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("nitro")
     group.add_argument("--certificate", default="", metavar="FILE", help="the signer's certificate, PEM")
-    group.add_argument(
-        "--signing-key", default="", metavar="FILE", help="its key, PEM: sign the image made of the parts"
-    )
 
 
 def _id_block(parser: argparse.ArgumentParser) -> None:
@@ -128,3 +116,21 @@ def _id_block(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image-id", default="", metavar="HEX", help="16 bytes")
     group.add_argument("--check-id-block", default="", metavar="FILE", help="verify this ID block against the launch")
     group.add_argument("--check-id-auth", default="", metavar="FILE", help="with this authentication")
+
+
+def _once(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("more of one launch")
+    group.add_argument("--svsm", default="", metavar="FILE", help="snp: an SVSM below the firmware")
+    group.add_argument(
+        "--variables", default="0", metavar="SIZE", help="snp: of the variables between SVSM and firmware"
+    )
+    group.add_argument("--bank", default="sha384", metavar="NAME", help="tpm: sha1, sha256, sha384 or sha512")
+    group.add_argument(
+        "--phase", action="append", default=[], metavar="NAME", help="tpm: a phase of the boot, in PCR 11"
+    )
+    group.add_argument(
+        "--no-inner-kernel", action="store_true", help="tpm: the UKI's stub does not have its kernel measured"
+    )
+    group.add_argument(
+        "--signing-key", default="", metavar="FILE", help="its key, PEM: sign the image made of the parts"
+    )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Self
 
 from enarx.errors import ParseError
@@ -52,6 +53,7 @@ class Enclave:
     def from_json(cls, text: bytes, load: Callable[[str], bytes]) -> Self:
         """The layout that a description gives; `load` gives the bytes that it names. ParseError."""
         value: Any = None
+        load = cache(load)  # a name may stand in many pages
         try:
             value = json.loads(text, object_pairs_hook=_once) if len(text) <= MAX_TEXT else None
         except (ValueError, RecursionError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import TypeVar
 
 from enarx.formats.launch.eif import Eif
 from enarx.formats.launch.enclave import Enclave
@@ -13,6 +14,7 @@ from enarx.image.launch.search import NONE, Candidate
 from enarx.record import record
 
 Part = tuple[str, bytes]
+Content = TypeVar("Content", bytes, tuple[bytes, ...])
 
 
 @record(hidden=("kernels", "cmdlines", "ramdisks", "certificates"))
@@ -44,11 +46,19 @@ def parts_of(images: tuple[tuple[str, Eif], ...], certificates: tuple[Part, ...]
     """The parts of these images, and the certificates of signed ones before those given."""
     signed = [(name, pem) for name, image in images for pem in nitro.certificates(image)[:1]]
     return Parts(
-        kernels=tuple((name, image.kernel) for name, image in images),
-        cmdlines=tuple((name, image.cmdline) for name, image in images),
-        ramdisks=tuple((name, image.ramdisks) for name, image in images),
-        certificates=(*signed, *certificates),
+        kernels=_distinct((name, image.kernel) for name, image in images),
+        cmdlines=_distinct((name, image.cmdline) for name, image in images),
+        ramdisks=_distinct((name, image.ramdisks) for name, image in images),
+        certificates=_distinct((*signed, *certificates)),
     )
+
+
+def _distinct(parts: Iterable[tuple[str, Content]]) -> tuple[tuple[str, Content], ...]:
+    """Each content once, under its first name: images often share parts, and hashing them takes time."""
+    found: dict[Content, str] = {}
+    for name, content in parts:
+        found.setdefault(content, name)
+    return tuple((name, content) for content, name in found.items())
 
 
 def enclave_launches(

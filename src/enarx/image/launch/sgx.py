@@ -68,7 +68,7 @@ def verify(sigstruct: SigStruct) -> None:
 
 def _page(page: Page, i: int) -> bytes:
     offset = page.offset + i * PAGE
-    content = page.content[i * PAGE :][:PAGE].ljust(PAGE, b"\0") if page.measured else b""
+    content = page.content[i * PAGE : (i + 1) * PAGE].ljust(PAGE, b"\0") if page.measured else b""
     chunks = (eextend(offset + at, content[at : at + CHUNK]) for at in range(0, len(content), CHUNK))
     return eadd(offset, page.flags) + b"".join(chunks)
 
