@@ -83,7 +83,7 @@ def test_supervisors_and_keeps_outlive_the_launcher(launcher: Launcher, root: Pa
     eventually(lambda: launcher.pid not in processes(str(root)))
     keep.give(frame(b"E", b"still here"))
     assert keep.take(1) == [(0, b"\x01Estill here")]
-    assert keep.ask("remove", force=True)["ok"]
+    assert keep.ask("stop")["ok"]
     eventually(lambda: [p for p in processes(str(root)) if p != launcher.pid] == [])
 
 

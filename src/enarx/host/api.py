@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -25,6 +27,9 @@ FRAMES = "application/vnd.enarx.frames"
 MAX_BODY = 64 << 10
 MAX_WAIT = 300.0
 MAX_NUMBER = 1 << 62
+MAX_PAGE = 1000
+COMPILE = 256 << 20
+KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -91,25 +96,44 @@ class Api:
             raise HostError("usage", "wanted kind, a text, and package_digest, 64 hexadecimal digits or null")
         memory, disk = (_number(body.get(name), name) for name in ("memory", "disk"))
         with self._metrics.launches.time():
-            record = await self._keeps.launch(kind=kind, package=package, memory=memory, disk=disk)
+            record = await self._keeps.launch(
+                tenant=_tenant(request),
+                kind=kind,
+                package=package,
+                memory=memory,
+                compile=_number(body.get("compile", COMPILE), "compile"),
+                disk=disk,
+                key=_key(request),
+            )
         return JSONResponse({"id": record.id}, 201)
 
-    async def list(self, _: Request) -> Response:
-        """All Keeps."""
-        return JSONResponse({"keeps": await self._keeps.infos()})
+    async def list(self, request: Request) -> Response:
+        """A page of Keeps."""
+        asked = request.query_params
+        limit = asked.get("limit", "100")
+        if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:5]) <= MAX_PAGE):
+            raise HostError("usage", f"limit: wanted 1 to {MAX_PAGE}")
+        return JSONResponse(
+            await self._keeps.page(
+                tenant=_tenant(request),
+                after=asked.get("after", ""),
+                limit=int(limit),
+                state=asked.get("state", ""),
+            )
+        )
 
     async def inspect(self, request: Request) -> Response:
         """One Keep."""
-        return JSONResponse(await self._keeps.info(_id(request)))
+        return JSONResponse(await self._keeps.info(_id(request), tenant=_tenant(request)))
 
     async def remove(self, request: Request) -> Response:
         """Erase one."""
-        await self._keeps.remove(_id(request), force=_flag(request, "force", default=False))
+        await self._keeps.remove(_id(request), tenant=_tenant(request), force=_flag(request, "force", default=False))
         return Response(status_code=204)
 
     async def stop(self, request: Request) -> Response:
         """Kill one."""
-        await self._keeps.stop(_id(request))
+        await self._keeps.stop(_id(request), tenant=_tenant(request))
         return Response(status_code=204)
 
     async def wait(self, request: Request) -> Response:
@@ -118,11 +142,12 @@ class Api:
             seconds = min(MAX_WAIT, max(0.0, float(request.query_params.get("timeout", "30"))))
         except ValueError:
             raise HostError("usage", "timeout: wanted seconds") from None
-        return JSONResponse({"ended": await self._keeps.wait(_id(request), seconds)})
+        return JSONResponse({"ended": await self._keeps.wait(_id(request), seconds, tenant=_tenant(request))})
 
     async def input(self, request: Request) -> Response:
         """Frames to a Keep."""
-        frames = await self._keeps.input(_id(request), self._counted(request.stream(), self._metrics.bytes_in.inc))
+        body = self._counted(request.stream(), self._metrics.bytes_in.inc)
+        frames = await self._keeps.input(_id(request), body, tenant=_tenant(request))
         self._metrics.frames.inc(frames)
         return JSONResponse({"frames": frames})
 
@@ -131,7 +156,8 @@ class Api:
         text = request.query_params.get("from", "0")
         if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > MAX_NUMBER:
             raise HostError("usage", "from: wanted the number of a frame")
-        first, pieces = await self._keeps.output(_id(request), int(text), follow=_flag(request, "follow", default=True))
+        follow = _flag(request, "follow", default=True)
+        first, pieces = await self._keeps.output(_id(request), int(text), tenant=_tenant(request), follow=follow)
         counted = self._counted(pieces, self._metrics.bytes_out.inc)
         return Stream(counted, media_type=FRAMES, headers={"Enarx-First": str(first)})
 
@@ -140,9 +166,9 @@ class Api:
             count(len(piece))
             yield piece
 
-    async def prune(self, _: Request) -> Response:
+    async def prune(self, request: Request) -> Response:
         """Erase all that have ended."""
-        return JSONResponse({"removed": await self._keeps.prune()})
+        return JSONResponse({"removed": await self._keeps.prune(tenant=_tenant(request))})
 
     async def openapi(self, _: Request) -> Response:
         """This interface's description."""
@@ -180,6 +206,17 @@ def _number(value: object, name: str) -> int:
 
 def _is_digest(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _tenant(request: Request) -> str:
+    return str(request.scope.get("state", {}).get("tenant", f"uid:{os.getuid()}"))
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if key and not KEY.fullmatch(key):
+        raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - and _")
+    return key
 
 
 def _id(request: Request) -> str:

@@ -27,7 +27,7 @@ from enarx.host.backends.process import LOUD
 from enarx.host.bounds import Bounds
 from enarx.host.keeps import Keeps
 from enarx.host.launching import Launcher
-from enarx.host.store import Store
+from enarx.host.store import Store, open_state
 
 GRACE = 2
 BACKLOG = 256
@@ -187,11 +187,13 @@ def _is_loopback(address: str) -> bool:
 @contextlib.contextmanager
 def _locked(state: str) -> Iterator[None]:
     """One daemon for one state directory."""
+    directory = open_state(state)
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        fd = os.open(os.path.join(state, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except OSError as e:
-        raise UsageError("state", f"{state}: {e.strerror}") from e
+        raise UsageError("state", f"{state}: lock: {e.strerror}") from e
+    finally:
+        os.close(directory)
     try:
         _lock(fd, state)
         yield

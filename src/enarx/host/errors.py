@@ -16,10 +16,18 @@ STATUS = {
     "not-ended": 409,
     "ended": 409,
     "cut": 400,
+    "frame-type": 400,
+    "slow": 408,
     "no-hardware": 422,
     "layers-missing": 422,
     "host-full": 503,
     "crowded": 503,
+    "not-gone": 503,
+    "not-removed": 503,
+    "descriptors": 503,
+    "host-memory": 503,
+    "state-read-only": 503,
+    "disk-full": 507,
     "internal": 500,
 }
 OTHER = 502

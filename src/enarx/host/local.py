@@ -29,7 +29,7 @@ def main() -> None:
     import json
     import signal
 
-    from enarx.host.files import erase
+    from enarx.host.files import erase_path
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
@@ -37,7 +37,7 @@ def main() -> None:
         if order:
             _serve(hardware, json.loads(order), options["--directory"])
     finally:
-        erase(options["--directory"])
+        erase_path(options["--directory"])
         os._exit(0)  # the command waits for this: nothing is left that taking down in order would be for
 
 
@@ -55,6 +55,7 @@ def _read_order() -> bytes:
 def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
     import socket
 
+    from enarx.host.files import open_directory
     from enarx.host.supervisor import Supervisor
 
     listener = socket.socket(fileno=LISTENER)
@@ -81,12 +82,13 @@ def _serve(hardware: Hardware, order: dict[str, Any], directory: str) -> None:
         keep=ours,
         pidfd=pidfd,
         listener=listener,
-        directory=directory,
+        directory=open_directory(directory),
         stored_output=STORED_OUTPUT,
         info=info,
         scratch=answer.get("scratch", ""),
+        until=ORDER,
     )
-    supervisor.serve(until=ORDER)
+    supervisor.serve()
 
 
 def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:

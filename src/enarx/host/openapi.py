@@ -73,6 +73,8 @@ _KEEP = {
         "first": {"type": "integer"},
         "stored": {"type": "integer"},
         "dropped": {"type": "integer"},
+        "compile": {"type": "integer", "description": "bytes of memory that the compiler may take"},
+        "reason": {"type": "string", "description": "why the host ended it; empty where it did not"},
     },
 }
 _ERROR_SCHEMA = {
