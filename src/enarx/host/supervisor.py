@@ -1,7 +1,7 @@
 """One Keep's supervisor: a process that holds the Keep's control socket, keeps its output, and answers on a Unix socket.
 
-It goes on when the daemon ends, and ends with its Keep, once those who read its output have it; the output stays on
-disk. One thread, one loop, no frame looked into. The protocol is in docs/spec/host.md, "Supervisor".
+It outlives the daemon, and ends with its Keep once those who read its output have it; the output stays on disk.
+One thread, one loop, no frame looked into. The protocol is in docs/spec/host.md, "Supervisor".
 """
 
 from __future__ import annotations
