@@ -13,7 +13,7 @@ from typing import Any
 
 from enarx.formats.wire import HEADER
 from enarx.tenant.http import Endpoint, HostClient
-from tests.e2e.harness import Daemon, until
+from tests.e2e.harness import Daemon
 
 SIZE = 1 << 20
 ENTRY = struct.Struct(">QIB")

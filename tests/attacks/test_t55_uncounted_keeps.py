@@ -93,9 +93,7 @@ def frozen() -> Iterator[Callable[[int], None]]:
     group.rmdir()
 
 
-def test_what_cannot_be_removed_counts_is_listed_and_is_tried_again(
-    host: Make, frozen: Callable[[int], None]
-) -> None:
+def test_what_cannot_be_removed_counts_is_listed_and_is_tried_again(host: Make, frozen: Callable[[int], None]) -> None:
     one = host("--max-keeps", "1")
     keep = one.launch()
     _, inner = one.processes(keep)

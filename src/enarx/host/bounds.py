@@ -21,7 +21,7 @@ class Bounds:
     """`keeps` at once, `memory` and `disk` of them together, `stored_output` of each, `pool` of them empty and ready.
 
     `tenant_keeps` and `tenant_memory` are what each tenant may have of that. Of Keeps that have ended, `finished` are
-    kept, with at most `stored_total` of output together with what those that run may still bring. A Keep that nobody
+    kept, and no Keep is launched that could bring their output over `stored_total`. A Keep that nobody
     gives a frame within `unused` seconds ends. Sizes in bytes; 0 is no bound, and no pool.
     """
 
@@ -54,7 +54,7 @@ class Bounds:
 
     def lack_of_store(self, *, live: int, finished: int, stored: int) -> str:
         """The same for what is kept of Keeps that have ended: so many of them, with so many bytes of output."""
-        if finished + live >= self.finished + self.keeps:
+        if self.finished and finished >= self.finished:
             return f"{finished} ended Keeps are kept, and no more"
         return _lack("stored output", stored + live * self.stored_output, self.stored_output, self.stored_total)
 

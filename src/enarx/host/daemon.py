@@ -189,7 +189,7 @@ def _locked(state: str) -> Iterator[None]:
     """One daemon for one state directory."""
     directory = open_state(state)
     try:
-        fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        fd = os.open("lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except OSError as e:
         raise UsageError("state", f"{state}: lock: {e.strerror}") from e
     finally:

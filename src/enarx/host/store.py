@@ -10,6 +10,7 @@ Everything is reached by descriptors from the state directory down, and no link 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -107,6 +108,10 @@ class Store:
                 return Words.of(read_json(directory, META))
         except (FileNotFoundError, ValueError):
             return None
+        except OSError as e:
+            if e.errno == errno.ELOOP:  # a link, which no supervisor leaves
+                return None
+            raise
 
     def stored(self, keep: str) -> int:
         """Bytes of its output."""

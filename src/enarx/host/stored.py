@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterator
 
@@ -19,7 +20,8 @@ def segments(directory: int) -> list[int]:
     for name in os.listdir(directory):
         digits = name.removeprefix(PREFIX)
         if len(digits) == 16 and digits != name and set(digits) <= set("0123456789abcdef"):
-            found.append(int(digits, 16))
+            if stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                found.append(int(digits, 16))
     return sorted(found)
 
 

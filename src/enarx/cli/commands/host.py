@@ -35,7 +35,7 @@ def serve(options: argparse.Namespace) -> int:
     daemon.serve(
         daemon.Options(
             state=state,
-            hardware=private_dir(os.path.join(state, "hardware")),
+            hardware=private_dir(os.path.join(private_dir(state), "hardware")),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
             address=options.address,
