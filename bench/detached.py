@@ -21,7 +21,7 @@ WARM = 100
 """Deploys before anything is measured: what is loaded once is loaded then."""
 
 
-def run(runs: int, directory: Path) -> list[Finding]:
+def run(_: int, directory: Path) -> list[Finding]:
     arguments = sys.argv[1:]
     count = int(arguments[arguments.index("--deploys") + 1]) if "--deploys" in arguments else DEPLOYS
     with daemon(directory, "--max-keeps", "20") as host:

@@ -20,14 +20,17 @@ def segments(directory: int) -> list[int]:
     for name in os.listdir(directory):
         digits = name.removeprefix(PREFIX)
         if len(digits) == 16 and digits != name and set(digits) <= set("0123456789abcdef"):
-            if stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                found.append(int(digits, 16))
-    return sorted(found)
+            found.append(int(digits, 16))
+    return sorted(first for first in found if stat.S_ISREG(_status(directory, first).st_mode))
 
 
 def size(directory: int) -> int:
     """Bytes in all segments."""
-    return sum(os.stat(segment_name(s), dir_fd=directory, follow_symlinks=False).st_size for s in segments(directory))
+    return sum(_status(directory, first).st_size for first in segments(directory))
+
+
+def _status(directory: int, first: int) -> os.stat_result:
+    return os.stat(segment_name(first), dir_fd=directory, follow_symlinks=False)
 
 
 def pieces(directory: int, found: list[int], start: int) -> Iterator[bytes]:

@@ -37,6 +37,7 @@ TURN = 16
 LOOK = 1.0
 """Seconds between looks at what has a deadline."""
 
+ENDED = ("ended", "the Keep has ended")
 LINGER = 600.0
 """Seconds after the Keep's end by which its readers must have its output; who is later reads it from disk."""
 
@@ -81,9 +82,8 @@ class Supervisor:
         self._clients: dict[int, Client] = {}
         self._intake = Intake(patient=until >= 0)
         self._out = Frame()
-        self._is_abandoned = False
+        self._is_abandoned = self._is_deaf = False
         self._claimed = self._ended = 0.0
-        self._is_deaf = False
         for end in (keep, listener):
             end.setblocking(False)
         widen(keep)
@@ -242,7 +242,7 @@ class Supervisor:
 
     def _tell_the_end(self) -> None:
         if self._intake.holder is not None:
-            self._refuse(self._intake.holder, "ended", "the Keep has ended")
+            self._refuse(self._intake.holder, *ENDED)
         for client in list(self._clients.values()):
             if client.op == "stop":
                 self._answer(client, {})
@@ -255,8 +255,8 @@ class Supervisor:
 
     def _note(self, write: Callable[[int, str, dict[str, Any]], None]) -> None:
         """What a daemon reads once this process is gone."""
-        found = {**self._info, **self._log.numbers(), "scratch": self._scratch, "processes": self.processes}
-        write(self._directory, META, found)
+        more = {"scratch": self._scratch, "processes": self.processes}
+        write(self._directory, META, {**self._info, **self._log.numbers(), **more})
 
     # Clients
 
@@ -271,8 +271,7 @@ class Supervisor:
         except OSError:  # no descriptors, say: others are served meanwhile
             self._is_deaf = True
             return
-        client = Client(connection)
-        self._clients[client.fd] = client
+        client = self._clients[connection.fileno()] = Client(connection)
         self._client_ready(client)
 
     def _client_ready(self, client: Client) -> None:
@@ -346,7 +345,7 @@ class Supervisor:
     def _begin_input(self, client: Client) -> None:
         self._end_slow_input(wanted=True)
         if self._keep is None:
-            self._refuse(client, "ended", "the Keep has ended")
+            self._refuse(client, *ENDED)
         elif self._intake.holder is not None:
             self._refuse(client, "busy", "another connection is giving this Keep input", "try again later")
         else:
