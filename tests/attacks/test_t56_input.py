@@ -63,7 +63,7 @@ def test_a_body_that_trickles_gives_way(host: Make) -> None:
 
 STRANGE = {
     "type 0": (raw(0), "frame-type"),
-    "type 6 of the future": (raw(99, b"x"), "frame-type"),
+    "a type of the future": (raw(99, b"x"), "frame-type"),
     "type 255": (raw(255), "frame-type"),
     "a Keep's": (raw(67, b"x" * 100), "frame-type"),
     "empty": (raw(INPUT, length=0), "frame-size"),

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from enarx.formats.wire import FrameType
+from enarx.host import frames
+
 from .harness import MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
 
 
@@ -322,3 +325,35 @@ def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: P
     assert list(numbers) == [0, 1, 2, 7, 8]
     assert numbers[8] == b"\x01Elast"
     assert info["dropped"] == 4
+
+
+def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
+    assert {kind.value for kind in FrameType if kind < 64} == frames.FROM_TENANT
+
+
+def test_input_that_the_keep_holds_back_keeps_its_place(launcher: Launcher) -> None:
+    """However long the Keep takes: it is not the connection that is slow."""
+    keep = launcher.keep("k")
+    sender = keep.open("input")
+    sender.socket.sendall(frame(b"Z", struct.pack(">d", 8.0)))
+    sender.socket.setblocking(False)
+    block, sent = frame(b"N", bytes(1 << 20)), 0
+    while readable_for_writing(sender.socket):
+        sent += sender.socket.send(block[sent % len(block) :])
+    end = time.monotonic() + 6.5
+    while time.monotonic() < end:
+        assert keep.ask("input")["code"] == "busy"
+        time.sleep(0.5)
+    sender.close()
+
+
+@pytest.mark.parametrize("kind", [0, 63, 64, 67, 255])
+def test_a_frame_that_no_tenant_sends_is_refused_before_it_is_there(launcher: Launcher, kind: int) -> None:
+    keep = launcher.keep("k")
+    connection = keep.open("input")
+    connection.socket.sendall(frame(b"E", b"x") + (1 << 20).to_bytes(4, "big") + bytes([kind]))
+    assert connection.answer()["code"] == "frame-type"
+    connection.close()
+    assert keep.take(1) == [(0, b"\x01Ex")]
+    keep.give(frame(b"E", b"y"))
+    assert keep.take(1, start=1) == [(1, b"\x01Ey")]
