@@ -1,6 +1,6 @@
 """The benchmarks: each prints what was measured beside a peer or a limit measured in the same run, and their ratio.
 
-    python bench/run.py [NAME ...] [--runs N]
+    python bench/run.py [NAME ...] [--runs N] [--deploys N]
 
 Medians of N (20). A module that no cache has seen is made for each run by appending a custom section of its own.
 """
@@ -61,7 +61,7 @@ def paired(runs: int, ours: Callable[[int], float], peer: Callable[[int], float]
 
 def main() -> int:
     """Run what is named, or all."""
-    from bench import attestation, bombs, cold, memory, sealing, steady, warm
+    from bench import attestation, bombs, cold, detached, memory, sealing, steady, warm
 
     benches: dict[str, Callable[[int, Path], list[Finding]]] = {
         "cold": cold.run,
@@ -70,6 +70,7 @@ def main() -> int:
         "sealing": sealing.run,
         "memory": memory.run,
         "bombs": bombs.run,
+        "detached": detached.run,
         "attestation": attestation.run,
     }
     arguments = sys.argv[1:]

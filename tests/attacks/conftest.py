@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from enarx.tenant import delivering
+from tests.attacks.abuse import Host
 from tests.attacks.handed import Party
 from tests.attacks.hostile import Scene
 from tests.attacks.hostile import scene as make
 from tests.attacks.proxy import Proxy
 from tests.attacks.real import Machine
-from tests.e2e.conftest import home  # noqa: F401  # a fixture
+from tests.e2e.conftest import home, wasm
 from tests.e2e.harness import Daemon
+
+__all__ = ["home", "wasm"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +50,17 @@ def host(home: Path) -> Iterator[Proxy]:
 @pytest.fixture
 def party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Party:
     return Party(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def hosts(home: Path) -> Iterator[Callable[..., Host]]:
+    """Makes hosts with options of `enarx host serve`."""
+    made: list[Daemon] = []
+
+    def start(*options: str) -> Host:
+        made.append(Daemon(home, *options))
+        return Host(made[-1].start())
+
+    yield start
+    for daemon in made:
+        daemon.clean()

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import enarx
+from enarx.host import stored
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 PATHS = f"{Path(__file__).parent / 'fake'}:{SOURCE}"
 REFUSES, DIES, HANGS, SLOW = 1001, 1002, 1003, 1004
-MEMORY, DISK = 64 << 20, 16 << 20
+MEMORY, COMPILE, DISK = 64 << 20, 64 << 20, 16 << 20
 MAX_FRAME = (1 << 20) + (64 << 10)
 ZEROS = "0" * 64
 
@@ -151,6 +152,36 @@ def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2) -
             os.close(fd)
 
 
+class Stored:
+    """What a supervisor that has gone has left on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def words(self) -> dict[str, Any]:
+        """The last ones of it; waits for them."""
+
+        def told() -> dict[str, Any] | None:
+            value: dict[str, Any] = json.loads((self.directory / "meta.json").read_text())
+            return value if value["state"] == "ended" and not (self.directory / "sock").exists() else None
+
+        found: dict[str, Any] = eventually(told)
+        return found
+
+    def entries(self, start: int = 0) -> list[tuple[int, bytes]]:
+        directory = os.open(self.directory, os.O_RDONLY)
+        try:
+            data = b"".join(stored.pieces(directory, stored.segments(directory), start))
+        finally:
+            os.close(directory)
+        found = []
+        while data:
+            number, length = struct.unpack_from(">QI", data)
+            found.append((number, data[12 : 12 + length]))
+            data = data[12 + length :]
+        return found
+
+
 class Launcher:
     """A launcher process, spoken to as the daemon does."""
 
@@ -173,7 +204,9 @@ class Launcher:
             "memory": MEMORY,
             "disk": DISK,
             "skip_layers": [],
+            "compile": COMPILE,
             "stored_output": 64 << 20,
+            "unused": 0.0,
         }
         self.link.send(json.dumps({**order, **more}).encode())
         value: dict[str, Any] = json.loads(self.link.recv(65536))
@@ -213,13 +246,28 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def launch_body(memory: int = MEMORY, package: str | None = None) -> dict[str, Any]:
+    return {"package_digest": package, "memory": memory, "compile": COMPILE, "disk": DISK}
+
+
 class Daemon:
     """A daemon process, on a Unix socket or, with an `address`, on TCP. Options by name, those of its bounds too.
 
     `limits` are those of its connections that are not as usual; `descriptors`, if given, all that it may have.
     """
 
-    BOUNDS = {"keeps": 100, "memory": 0, "disk": 0, "stored_output": 64 << 20, "pool": 0}
+    BOUNDS = {
+        "keeps": 100,
+        "memory": 0,
+        "disk": 0,
+        "stored_output": 64 << 20,
+        "pool": 0,
+        "tenant_keeps": 0,
+        "tenant_memory": 0,
+        "finished": 10_000,
+        "stored_total": 0,
+        "unused": 300.0,
+    }
 
     def __init__(self, state: Path, *, descriptors: int = 0, **options: Any) -> None:
         self.state = state
@@ -304,7 +352,7 @@ class Daemon:
         return answer.status, json.loads(text) if is_json else text
 
     def launch(self, memory: int = MEMORY, package: str | None = None) -> str:
-        status, value = self.call("POST", "/v1/keeps", {"package_digest": package, "memory": memory, "disk": DISK})
+        status, value = self.call("POST", "/v1/keeps", launch_body(memory, package))
         assert status == 201, value
         return str(value["id"])
 

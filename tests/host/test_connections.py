@@ -362,7 +362,7 @@ def test_a_full_and_a_read_only_disk_are_named(daemon: Make, root: Path) -> None
             path.rmdir()
         subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
         status, value = d.call(*launch)
-        assert (status, value["error"]["code"]) == (503, "read-only")
+        assert (status, value["error"]["code"]) == (503, "state-read-only")
         subprocess.run(["mount", "-o", "remount,rw", str(state)], check=True)
         assert d.call(*launch)[0] == 201
         d.close()

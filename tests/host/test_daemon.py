@@ -15,7 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
+from enarx.host.bounds import bound
+
 from .harness import (
+    COMPILE,
     DIES,
     DISK,
     MAX_FRAME,
@@ -298,7 +301,7 @@ def test_full_is_said_clearly_and_room_comes_back(daemon: Make) -> None:
 
 @pytest.mark.parametrize("what", ["memory", "disk"])
 def test_sums_are_bounded(daemon: Make, what: str) -> None:
-    size = {"memory": MEMORY, "disk": DISK}[what]
+    size = {"memory": bound(memory=MEMORY, compile=COMPILE, disk=DISK), "disk": DISK}[what]
     d = daemon(**{what: 2 * size + 1})
     keeps = [d.launch(), d.launch()]
     status, value = d.call("POST", "/v1/keeps", GOOD)
@@ -340,7 +343,7 @@ def test_a_supervisor_that_dies_shows_as_lost_at_once(daemon: Make) -> None:
     info = d.info(keep)
     assert info["state"] == "lost"
     assert info["layers"]
-    assert d.give(keep, frame(b"N"))[0] == 502
+    assert d.give(keep, frame(b"N"))[0] == 409
     assert d.call("DELETE", f"/v1/keeps/{keep}")[0] == 204
     assert d.keeps() == {}
 

@@ -83,7 +83,7 @@ def test_supervisors_and_keeps_outlive_the_launcher(launcher: Launcher, root: Pa
     eventually(lambda: launcher.pid not in processes(str(root)))
     keep.give(frame(b"E", b"still here"))
     assert keep.take(1) == [(0, b"\x01Estill here")]
-    assert keep.ask("remove", force=True)["ok"]
+    assert keep.ask("stop")["ok"]
     eventually(lambda: [p for p in processes(str(root)) if p != launcher.pid] == [])
 
 
@@ -123,3 +123,44 @@ def test_a_launch_is_not_lost_where_many_are_asked_for(launcher: Launcher) -> No
     launcher.link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     keeps = [launcher.keep(f"k{i}") for i in range(20)]
     assert [keep.ask("info")["state"] for keep in keeps] == ["running"] * 20
+
+
+IGNORED, CAUGHT = "SigIgn", "SigCgt"
+
+
+def has_sigchld(pid: int, how: str) -> bool:
+    (line,) = (x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith(how))
+    return bool(int(line.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
+
+
+def test_nobody_is_made_to_ignore_the_end_of_a_child(root: Path) -> None:
+    """The hardware waits for its zygote: where it ignored SIGCHLD, the number could be another process's by then."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as a careless parent of the daemon may have left it
+    try:
+        launcher = Launcher(root)
+        info = launcher.keep("k").ask("info")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    found = json.loads((root / "hardware" / "signals.json").read_text())
+    assert not found["ignored"] >> (signal.SIGCHLD - 1) & 1
+    for how in (IGNORED, CAUGHT):
+        assert not has_sigchld(info["pid"], how)
+    launcher.close()
+
+
+def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) -> None:
+    keeps = [launcher.keep(f"k{i}") for i in range(5)]
+    pids = [keep.ask("info")["pid"] for keep in keeps]
+    for keep in keeps:
+        keep.ask("stop")
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+
+
+def test_a_launch_that_finds_no_room_says_so(launcher: Launcher, root: Path) -> None:
+    """The supervisor's first word cannot be written: the Keep is ended, and the error is named."""
+    (root / "k").mkdir()
+    (root / "k" / "meta.json").mkdir()
+    answer = launcher.order("k")
+    assert (answer["ok"], answer["code"]) == (False, "launch")
+    eventually(lambda: len(processes(f"--state {root}/hardware")) == 1)
+    assert launcher.keep("other").ask("info")["ok"]

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from .harness import MAX_FRAME, Connection, Launcher, eventually, frame, processes, produce, readable
+from enarx.formats.wire import FrameType
+from enarx.host import frames
+
+from .harness import MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
 
 
 def cpu_seconds(pid: int) -> float:
@@ -111,35 +114,33 @@ def test_output_without_following_ends_with_what_there_is(launcher: Launcher) ->
         connection.close()
 
 
-def test_output_ends_after_the_keep_has_and_is_there_later(launcher: Launcher) -> None:
+def test_output_ends_after_the_keep_has_and_is_there_later(launcher: Launcher, root: Path) -> None:
     keep = launcher.keep("k")
     early = keep.open("output", **{"from": 0, "follow": True})
     keep.give(produce(10, 100_000), frame(b"X"))
     assert len(list(early.entries())) == 10
     early.close()
-    late = keep.open("output", **{"from": 0, "follow": True})
-    assert len(list(late.entries())) == 10
-    late.close()
-    info = keep.ask("info")
-    assert (info["state"], info["frames"]) == ("ended", 10)
-    assert info["ended"] >= info["started"]
-    assert keep.ask("input")["code"] == "ended"
+    words = Stored(root / "k").words()
+    assert (words["state"], words["frames"], words["reason"]) == ("ended", 10, "")
+    assert words["ended"] >= words["started"]
+    assert len(Stored(root / "k").entries()) == 10
+    eventually(lambda: words["pid"] not in processes(str(root)))
+    with pytest.raises(OSError):
+        keep.ask("info")
 
 
 def test_without_a_reader_the_oldest_is_dropped_and_the_gap_shows(launcher: Launcher, root: Path) -> None:
     keep = launcher.keep("k", stored_output=2 << 20)
     keep.give(produce(80, 100_000), frame(b"X"))
-    info = eventually(lambda: (i := keep.ask("info"))["state"] == "ended" and i)
+    info = Stored(root / "k").words()
     assert info["frames"] == 80
     assert info["dropped"] == info["first"] > 0
     assert info["stored"] <= (2 << 20) + MAX_FRAME
     assert sum(p.stat().st_size for p in (root / "k").glob("output.*")) == info["stored"]
-    reader = keep.open("output", **{"from": 0, "follow": True})
-    assert [n for n, _ in reader.entries()] == list(range(info["first"], 80))
-    reader.close()
+    assert [n for n, _ in Stored(root / "k").entries()] == list(range(info["first"], 80))
 
 
-def test_a_reader_holds_the_keep_back_rather_than_lose_anything(launcher: Launcher) -> None:
+def test_a_reader_holds_the_keep_back_rather_than_lose_anything(launcher: Launcher, root: Path) -> None:
     keep = launcher.keep("k", stored_output=2 << 20)
     reader = keep.open("output", **{"from": 0, "follow": True})
     keep.give(produce(400, 100_000), frame(b"X"))
@@ -147,7 +148,7 @@ def test_a_reader_holds_the_keep_back_rather_than_lose_anything(launcher: Launch
     assert keep.ask("info")["frames"] < 400
     assert [n for n, _ in reader.entries()] == list(range(400))
     reader.close()
-    assert keep.ask("info")["first"] > 300
+    assert Stored(root / "k").words()["first"] > 300
 
 
 def test_a_slow_reader_blocks_nobody_else(launcher: Launcher) -> None:
@@ -220,7 +221,7 @@ def test_idle_clients_of_every_sort_cost_no_time(launcher: Launcher) -> None:
     half.sendall(b'{"op":')
     talking = keep.open("output", **{"from": 0, "follow": True})  # takes nothing, and says what a reader never says
     talking.socket.sendall(b"hello")
-    idle = [keep.open("input"), keep.open("output", **{"from": 0, "follow": True}), Connection(keep.path, "wait")]
+    idle = [keep.open("input"), keep.open("output", **{"from": 0, "follow": True})]
     idle[0].socket.sendall(frame(b"D", bytes(100))[:50])
     before = cpu_seconds(pid)
     time.sleep(1)
@@ -249,72 +250,55 @@ def test_a_request_in_two_pieces_with_its_input_behind_it(launcher: Launcher) ->
 def test_a_crowd_is_turned_away_and_room_comes_back(launcher: Launcher) -> None:
     keep = launcher.keep("k")
     crowd = [keep.open("output", **{"from": 0, "follow": True}) for _ in range(64)]
-    assert keep.ask("info")["code"] == "crowded"
+    assert keep.ask("output")["code"] == "crowded"
+    assert keep.ask("input")["code"] == "crowded"
+    assert keep.ask("info")["ok"]
     for connection in crowd:
         connection.close()
-    assert eventually(lambda: keep.ask("info")["ok"])
+    assert eventually(lambda: keep.ask("output")["ok"])
 
 
-def test_stop_kills_and_the_output_stays(launcher: Launcher) -> None:
+def test_a_crowd_of_any_sort_takes_nothing_from_management(launcher: Launcher) -> None:
+    """Readers, those that say nothing, and those that say half of it."""
+    keep = launcher.keep("k")
+    crowd = [keep.open("output", **{"from": 0, "follow": True}) for _ in range(64)]
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    for i, connection in enumerate(silent):
+        connection.connect(keep.path)
+        connection.send(b'{"op":'[: i % 6 + 1])
+    for _ in range(3):
+        assert keep.ask("info")["state"] == "running"
+    assert keep.ask("stop")["ok"]
+    for one in (*crowd, *silent):
+        one.close()
+
+
+def test_stop_kills_and_the_output_stays(launcher: Launcher, root: Path) -> None:
     keep = launcher.keep("k")
     keep.give(produce(3, 100))
     keep.take(3)
     assert keep.ask("stop")["ok"]
-    assert keep.ask("info")["state"] == "ended"
-    assert [n for n, _ in keep.take(3)] == [0, 1, 2]
-    assert keep.ask("stop")["ok"]
-
-
-def test_wait_answers_at_the_end_and_not_at_output(launcher: Launcher) -> None:
-    keep = launcher.keep("k")
-    waiting = Connection(keep.path, "wait")
-    keep.give(produce(3, 100))
-    assert not readable(waiting.socket.fileno(), 0.3)
-    keep.give(frame(b"X"))
-    assert waiting.answer() == {"ok": True, "state": "ended"}
-    waiting.close()
-    assert keep.ask("wait")["state"] == "ended"
+    assert Stored(root / "k").words()["state"] == "ended"
+    assert [n for n, _ in Stored(root / "k").entries()] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("order", [b"B", b"H"])
-def test_a_keep_that_breaks_the_framing_is_ended(launcher: Launcher, order: bytes) -> None:
+def test_a_keep_that_breaks_the_framing_is_ended(launcher: Launcher, root: Path, order: bytes) -> None:
     keep = launcher.keep("k")
     keep.give(produce(2, 100), frame(order))
-    eventually(lambda: keep.ask("info")["state"] == "ended")
-    reader = keep.open("output", **{"from": 0, "follow": True})
-    assert [n for n, _ in reader.entries()] == [0, 1]
-    reader.close()
+    assert Stored(root / "k").words()["frames"] == 2
+    assert [n for n, _ in Stored(root / "k").entries()] == [0, 1]
 
 
-def test_remove_wants_the_end_or_force_and_leaves_nothing(launcher: Launcher, root: Path) -> None:
-    keep = launcher.keep("k")
-    info = keep.ask("info")
-    assert keep.ask("remove")["code"] == "not-ended"
-    keep.give(produce(3, 100))
-    assert keep.ask("remove", force=True)["ok"]
-    assert not (root / "k").exists()
-    eventually(lambda: info["pid"] not in processes(str(root)) and info["keep_pid"] not in processes(str(root)))
-
-
-def test_remove_after_the_end(launcher: Launcher, root: Path) -> None:
-    keep = launcher.keep("k")
-    keep.give(frame(b"X"))
-    eventually(lambda: keep.ask("remove")["ok"])
-    assert not (root / "k").exists()
-
-
-@pytest.mark.parametrize("ended", [False, True])
-def test_sigterm_ends_keep_and_supervisor_and_erases_nothing(launcher: Launcher, root: Path, ended: bool) -> None:
+def test_sigterm_ends_keep_and_supervisor_and_erases_nothing(launcher: Launcher, root: Path) -> None:
     keep = launcher.keep("k")
     info = keep.ask("info")
     keep.give(produce(3, 100))
     keep.take(3)
-    if ended:
-        keep.ask("stop")
     os.kill(info["pid"], signal.SIGTERM)
     eventually(lambda: info["pid"] not in processes(str(root)) and info["keep_pid"] not in processes(str(root)))
     assert list((root / "k").glob("output.*"))
-    assert json.loads((root / "k" / "meta.json").read_text())["state"] == "ended"
+    assert Stored(root / "k").words()["frames"] == 3
 
 
 def test_the_keep_ends_with_its_supervisor(launcher: Launcher, root: Path) -> None:
@@ -341,3 +325,35 @@ def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: P
     assert list(numbers) == [0, 1, 2, 7, 8]
     assert numbers[8] == b"\x01Elast"
     assert info["dropped"] == 4
+
+
+def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
+    assert {kind.value for kind in FrameType if kind < 64} == frames.FROM_TENANT
+
+
+def test_input_that_the_keep_holds_back_keeps_its_place(launcher: Launcher) -> None:
+    """However long the Keep takes: it is not the connection that is slow."""
+    keep = launcher.keep("k")
+    sender = keep.open("input")
+    sender.socket.sendall(frame(b"Z", struct.pack(">d", 8.0)))
+    sender.socket.setblocking(False)
+    block, sent = frame(b"N", bytes(1 << 20)), 0
+    while readable_for_writing(sender.socket):
+        sent += sender.socket.send(block[sent % len(block) :])
+    end = time.monotonic() + 6.5
+    while time.monotonic() < end:
+        assert keep.ask("input")["code"] == "busy"
+        time.sleep(0.5)
+    sender.close()
+
+
+@pytest.mark.parametrize("kind", [0, 63, 64, 67, 255])
+def test_a_frame_that_no_tenant_sends_is_refused_before_it_is_there(launcher: Launcher, kind: int) -> None:
+    keep = launcher.keep("k")
+    connection = keep.open("input")
+    connection.socket.sendall(frame(b"E", b"x") + (1 << 20).to_bytes(4, "big") + bytes([kind]))
+    assert connection.answer()["code"] == "frame-type"
+    connection.close()
+    assert keep.take(1) == [(0, b"\x01Ex")]
+    keep.give(frame(b"E", b"y"))
+    assert keep.take(1, start=1) == [(1, b"\x01Ey")]

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from enarx.formats.bounds import COMPILE
 from enarx.host import events
 from enarx.host.access import Access
 from enarx.host.bodies import Timed, read_json
@@ -97,7 +98,7 @@ class Api:
         if not isinstance(kind, str) or not (package is None or _is_digest(package)):
             raise HostError("usage", "wanted kind, a text, and package_digest, 64 hexadecimal digits or null")
         memory, disk = (_size(body.get(name), name) for name in ("memory", "disk"))
-        compiling = _size(body["compile"], "compile") if body.get("compile") is not None else 0
+        compiling = _size(body["compile"], "compile") if body.get("compile") is not None else COMPILE
         with self._metrics.launches.time():
             record = await self._keeps.launch(
                 tenant=_tenant(request),

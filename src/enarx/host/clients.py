@@ -45,10 +45,11 @@ class Client:
         """Is there something that it has still to be told?"""
         return bool(self._out)
 
-    def read_request(self) -> dict[str, Any]:
-        """The request; what follows it stays in the socket.
+    def read_request(self) -> tuple[int, bool]:
+        """From which number on, and whether to follow, where output is wanted; what is wanted is `op` from now on.
 
-        BlockingIOError as long as it is not all there, EOFError at the end or if it is too long, ValueError if it is none.
+        BlockingIOError as long as the request is not all there, EOFError at the end or if it is too long, ValueError if it
+        is none. What follows it stays in the socket.
         """
         while True:
             peeked = self.connection.recv(MAX_REQUEST - len(self._request), socket.MSG_PEEK)
@@ -59,10 +60,12 @@ class Client:
             self._request += line
             if found:
                 break
-        value = json.loads(self._request)
-        if not isinstance(value, dict):
-            raise ValueError("wanted an object")  # one error for all that is no request
-        return value
+        try:
+            request = json.loads(self._request)
+            self.op = str(request["op"]) or "none"
+            return int(request.get("from", 0)), bool(request.get("follow", True))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as e:
+            raise ValueError("not a request") from e
 
     def say(self, value: dict[str, Any], *, last: bool = False) -> None:
         """One line of answer, the `last` one perhaps; it goes out with `tell`."""

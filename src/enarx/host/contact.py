@@ -10,6 +10,7 @@ from typing import Any
 
 from enarx.host.clients import widen
 from enarx.host.errors import HostError
+from enarx.host.faults import refusal
 
 MAX_LINE = 64 << 10
 PIECE = 256 << 10
@@ -18,11 +19,14 @@ PATIENCE = 20.0
 
 
 class Contact:
-    """One connection to the supervisor whose socket is at `path`."""
+    """One connection to the supervisor whose socket is at `path`. HostError where there are no descriptors for it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as e:
+            raise HostError.of(refusal(e)) from e
         self._rest = b""
 
     async def ask(self, op: str, *, patience: float | None = PATIENCE, **more: object) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from enarx.host.keeps import Keeps
 from enarx.host.launching import Launcher
 from enarx.host.limits import USUAL, Limits, fitted
 from enarx.host.listening import tcp_door, tls_context, unix_door
-from enarx.host.store import Store
+from enarx.host.store import Store, open_state
 
 GRACE = 2.0
 
@@ -141,11 +141,13 @@ def _warn(options: Options) -> None:
 @contextlib.contextmanager
 def _locked(state: str) -> Iterator[None]:
     """One daemon for one state directory."""
+    directory = open_state(state)
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        fd = os.open(os.path.join(state, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open("lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except OSError as e:
-        raise UsageError("state", f"{state}: {e.strerror}") from e
+        raise UsageError("state", f"{state}: lock: {e.strerror}") from e
+    finally:
+        os.close(directory)
     try:
         _lock(fd, state)
         yield

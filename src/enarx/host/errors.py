@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
+
+from enarx.host.faults import KINDS
 
 STATUS = {
     "usage": 400,
@@ -19,6 +20,7 @@ STATUS = {
     "not-ended": 409,
     "ended": 409,
     "cut": 400,
+    "frame-type": 400,
     "no-hardware": 422,
     "layers-missing": 422,
     "target": 414,
@@ -27,21 +29,14 @@ STATUS = {
     "host-full": 503,
     "crowded": 503,
     "descriptors": 503,
-    "read-only": 503,
+    "host-memory": 503,
+    "not-gone": 503,
+    "not-removed": 503,
+    "state-read-only": 503,
     "http-version": 505,
     "disk-full": 507,
 }
 OTHER = 502
-SYSTEM = {
-    errno.ENOSPC: ("disk-full", "the host's disk is full"),
-    errno.EDQUOT: ("disk-full", "the host has used up its quota of disk"),
-    errno.EROFS: ("read-only", "the host's state is on a disk that is read-only"),
-    errno.EACCES: ("read-only", "the host may not write its state"),
-    errno.EPERM: ("read-only", "the host may not write its state"),
-    errno.EMFILE: ("descriptors", "the host has no descriptors left for this"),
-    errno.ENFILE: ("descriptors", "the host's machine has no descriptors left for this"),
-}
-"""What the system refuses the daemon, as code and message."""
 
 
 class HostError(Exception):
@@ -64,7 +59,8 @@ class HostError(Exception):
     @classmethod
     def of_system(cls, e: OSError) -> HostError | None:
         """What the system's error is to a client; None if it is a fault of the program."""
-        return cls(*SYSTEM[e.errno], hint="try again later") if e.errno in SYSTEM else None
+        fault = KINDS.get(e.errno or 0)
+        return cls(fault[0], fault[1], hint=fault[2]) if fault is not None else None
 
     def value(self) -> dict[str, Any]:
         """The body."""

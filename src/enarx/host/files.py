@@ -1,4 +1,4 @@
-"""What is done to files of Keeps on the host: written whole or not at all, and erased."""
+"""Files of Keeps on the host: written whole or not at all, read within bounds, erased by descriptors that follow no link."""
 
 from __future__ import annotations
 
@@ -9,43 +9,162 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-RECORD, POOLED = "record.json", "pooled.json"
-"""The daemon's record of a Keep, or of one in its pool; a directory without either is not a Keep's any more."""
+RECORD, POOLED, META, SOCKET = "record.json", "pooled.json", "meta.json", "sock"
+"""The daemon's record of a Keep, or of one in its pool; what the supervisor says of itself; the supervisor's socket."""
 
 SCRATCH = "enarx-keep-"
+SCRATCH_PARENT = "/dev/shm"  # noqa: S108  # only directories of our own name are touched
+MAX_JSON = 64 << 10
+BLOCK = 4096
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_json(path: str, value: dict[str, Any]) -> None:
-    """A file that is there whole or not at all, whenever this process ends.
+def open_directory(name: str, parent: int | None = None) -> int:
+    """A descriptor of the directory `name` below the descriptor `parent`; OSError where it is a link or anything else."""
+    return os.open(name, DIRECTORY, dir_fd=parent)
 
-    Not synchronised to the disk: no Keep outlives the machine, and what its end leaves half written is no Keep's record.
+
+def write_json(directory: int, name: str, value: dict[str, Any]) -> None:
+    """Write a file that is there whole or not at all, whenever this process ends.
+
+    It is padded to whole blocks, so that `rewrite_json` finds room in it on a full disk. It is not synchronised to the
+    disk: no Keep outlives the machine, and what the machine's end leaves half written is no Keep's record.
     """
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(f"{path}.new", path)
-
-
-def erase(directory: str) -> None:
-    """Remove a Keep's directory: it has files and no directories. The daemon's record of it goes first."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        for name in sorted(os.listdir(directory), key=lambda name: name not in (RECORD, POOLED)):
-            os.unlink(f"{directory}/{name}")
-        os.rmdir(directory)
+        fd = os.open(f"{name}.new", flags, 0o600, dir_fd=directory)
+        with open(fd, "wb", buffering=0) as file:
+            os.fchmod(fd, 0o600)
+            data = _padded(value)
+            if file.write(data) < len(data):
+                file.write(data[:1])  # the disk is full: this raises the error that says so
+        os.replace(f"{name}.new", name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        discard(directory, f"{name}.new")
+        raise
+
+
+def rewrite_json(directory: int, name: str, value: dict[str, Any]) -> None:
+    """As `write_json`, and where that finds no room, over the file that is there."""
+    try:
+        write_json(directory, name, value)
+    except OSError:
+        fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.pwrite(fd, _padded(value), 0)
+        finally:
+            os.close(fd)
+
+
+def _padded(value: dict[str, Any]) -> bytes:
+    data = json.dumps(value).encode()
+    return data.ljust(-(-(len(data) + 512) // BLOCK) * BLOCK)
+
+
+def read_json(directory: int, name: str) -> dict[str, Any]:
+    """The object in a regular file of bounded size; OSError, ValueError where it is none."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        data = os.read(fd, MAX_JSON + 1)
+    finally:
+        os.close(fd)
+    if len(data) > MAX_JSON:
+        raise ValueError(f"more than {MAX_JSON} bytes")
+    try:
+        value = json.loads(data, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # one error for all that is not the file it should be
+    return value
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def discard(directory: int, name: str) -> None:
+    """Unlink a file if it is there."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        return
+
+
+def erase(parent: int, name: str) -> None:
+    """Remove the directory of a Keep, in which there are files and no directories. The daemon's record goes first.
+
+    OSError where something in it is not a file: that is nothing that the host has put there.
+    """
+    try:
+        directory = open_directory(name, parent)
+    except FileNotFoundError:
+        return
+    try:
+        for entry in sorted(os.listdir(directory), key=lambda entry: entry not in (RECORD, POOLED)):
+            _unlink(entry, directory)
+    finally:
+        os.close(directory)
+    try:
+        os.rmdir(name, dir_fd=parent)
     except FileNotFoundError:
         return  # another has been here
 
 
-def erase_scratch(path: str) -> None:
-    """Remove the directory in memory that a Keep without a mount namespace of its own has worked in."""
-    if os.path.dirname(path) != "/dev/shm" or not os.path.basename(path).startswith(SCRATCH):  # noqa: S108  # looked at
-        return
-    for where, directories, files in os.walk(path, topdown=False):
-        for name in files:
-            os.unlink(f"{where}/{name}")
-        for name in directories:
-            found = f"{where}/{name}"
-            (os.unlink if os.path.islink(found) else os.rmdir)(found)
+def _unlink(name: str, directory: int) -> None:
     try:
-        os.rmdir(path)
+        os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         return
+
+
+def erase_path(path: str) -> None:
+    """`erase` for a directory by its path."""
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        erase(parent, os.path.basename(path))
+    finally:
+        os.close(parent)
+
+
+def erase_scratch(path: str) -> None:
+    """Remove the directory in memory that a Keep without a mount namespace of its own has worked in.
+
+    The Keep is dead by now, but may have left anything: nothing is followed, and however deep its directories go, no
+    more than two of them are open.
+    """
+    parent, name = os.path.split(path)
+    if parent != SCRATCH_PARENT or not name.startswith(SCRATCH):
+        return
+    try:
+        top = open_directory(path)
+    except OSError:
+        return
+    try:
+        names = os.listdir(top)
+        while names:
+            names += _dissolve(top, names.pop())
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _dissolve(top: int, name: str) -> list[str]:
+    """Remove a file, or a directory whose own directories go to `top` first; the names that these have there."""
+    try:
+        os.unlink(name, dir_fd=top)
+        return []
+    except IsADirectoryError:
+        os.chmod(name, 0o700, dir_fd=top)
+    directory, lifted = open_directory(name, top), []
+    try:
+        for inner in os.listdir(directory):
+            try:
+                os.unlink(inner, dir_fd=directory)
+            except IsADirectoryError:
+                lifted.append(f".{os.urandom(8).hex()}")
+                os.rename(inner, lifted[-1], src_dir_fd=directory, dst_dir_fd=top)
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=top)
+    return lifted

@@ -12,6 +12,7 @@ from typing import Any
 
 from enarx.host import events
 from enarx.host.hardware import keep_descriptors
+from enarx.host.processes import send
 
 BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.launcher import main; main()"
 LINK = 3
@@ -25,22 +26,44 @@ class Launcher:
     def __init__(self, paths: str, *, hardware: str, cache: str) -> None:
         self._arguments = [sys.executable, "-I", "-S", "-c", BOOT, paths, "--hardware", hardware, "--cache", cache]
         self._link: socket.socket | None = None
-        self._pid = 0
+        self._pid, self._pidfd = 0, -1
         self._one = asyncio.Lock()
 
     def start(self) -> None:
         """Start it now, so that the first launch does not have to wait."""
         keep_descriptors()
-        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._link.setblocking(False)
-        target = os.dup(theirs.fileno())  # never the descriptor that it is to become
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
-        actions += [(os.POSIX_SPAWN_DUP2, target, LINK)]
-        self._pid = os.posix_spawn(
-            sys.executable, self._arguments, {"LANG": "C.UTF-8"}, file_actions=actions, setsid=True
-        )
-        os.close(target)
-        theirs.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else it would be reaped before we are done with its number
+        link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._spawn(theirs.fileno())
+        except OSError:
+            link.close()
+            raise
+        link.setblocking(False)
+        self._link = link
+
+    def _spawn(self, theirs: int) -> None:
+        target = os.dup(theirs)  # never the descriptor that it is to become
+        try:
+            actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
+            actions += [(os.POSIX_SPAWN_DUP2, target, LINK)]
+            self._pid = os.posix_spawn(
+                sys.executable,
+                self._arguments,
+                {"LANG": "C.UTF-8"},
+                file_actions=actions,
+                setsid=True,
+                setsigdef=[signal.SIGCHLD],
+            )
+        finally:
+            os.close(target)
+        try:
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError:
+            os.kill(self._pid, signal.SIGKILL)  # a child not waited for yet: no other process has its number
+            os.waitpid(self._pid, 0)
+            raise
 
     async def launch(self, order: dict[str, Any]) -> dict[str, Any]:
         """One launch; an answer that is not ok if it did not come to one, or nobody knows."""
@@ -76,8 +99,9 @@ class Launcher:
             return
         self._link.close()
         self._link = None
-        os.kill(self._pid, signal.SIGKILL)  # our child, not waited for yet: nobody else can have its number
+        send(self._pidfd)
         os.waitpid(self._pid, 0)
+        os.close(self._pidfd)
 
 
 def _is_at_end(link: socket.socket) -> bool:

@@ -31,7 +31,7 @@ def main() -> None:
     import json
     import signal
 
-    from enarx.host.files import erase
+    from enarx.host.files import erase_path
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
@@ -40,7 +40,7 @@ def main() -> None:
             place.clear(lambda name: os.path.exists(f"/proc/{name.partition('-')[0]}"))
             _bounded(hardware, place, json.loads(order), options["--directory"])
     finally:
-        erase(options["--directory"])
+        erase_path(options["--directory"])
         os._exit(0)  # the command waits for this: nothing is left that taking down in order would be for
 
 
@@ -87,6 +87,7 @@ def _serve(
 ) -> None:
     import socket
 
+    from enarx.host.files import open_directory
     from enarx.host.supervisor import Supervisor
 
     ours, theirs = socket.socketpair()
@@ -108,12 +109,13 @@ def _serve(
         keep=ours,
         pidfd=pidfd,
         listener=listener,
-        directory=directory,
+        directory=open_directory(directory),
         stored_output=STORED_OUTPUT,
         info=info,
         scratch=answer.get("scratch", ""),
+        until=ORDER,
     )
-    supervisor.serve(until=ORDER)
+    supervisor.serve()
 
 
 def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:

@@ -17,12 +17,19 @@ HEAD = NUMBER + LENGTH
 MIN_SEGMENT = 256 << 10
 SEGMENTS = 8
 WALK = 64 << 10
+PREFIX = "output."
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def segment_name(first: int) -> str:
+    """The name of the segment that begins with frame `first`."""
+    return f"{PREFIX}{first:016x}"
 
 
 class Log:
-    """Append, and read from any number on. `limit` is the bytes to keep."""
+    """Append, and read from any number on. `directory` is a descriptor, `limit` the bytes to keep."""
 
-    def __init__(self, directory: str, limit: int) -> None:
+    def __init__(self, directory: int, limit: int) -> None:
         self._directory = directory
         self._limit = limit
         self._segment = max(MIN_SEGMENT, limit // SEGMENTS)
@@ -47,12 +54,16 @@ class Log:
         """Must the oldest segment go before more is added?"""
         return self.stored >= self._limit and len(self._sizes) > 1
 
-    def path(self, first: int) -> str:
-        """The file of the segment that begins with frame `first`."""
-        return f"{self._directory}/output.{first:016x}"
+    def numbers(self) -> dict[str, int]:
+        """What there is of it, for whoever asks."""
+        return {"frames": self.next, "first": self.first, "stored": self.stored, "dropped": self.dropped}
+
+    def open(self, first: int) -> int:
+        """A descriptor of the segment that begins with frame `first`."""
+        return os.open(segment_name(first), READ, dir_fd=self._directory)
 
     def append(self, frame: memoryview) -> None:
-        """Add one whole frame. One that can not be written (no room, say) is dropped, and its number with it."""
+        """Add one whole frame. One that cannot be written (no room, say) is dropped, and its number with it."""
         try:
             self._write(frame)
         except OSError:
@@ -82,7 +93,7 @@ class Log:
     def _roll(self) -> None:
         """Begin another segment."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        fd = os.open(self.path(self.next), flags, 0o600)
+        fd = os.open(segment_name(self.next), flags, 0o600, dir_fd=self._directory)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
@@ -94,9 +105,9 @@ class Log:
         self.stored -= self._sizes.pop(first)
         del self._counts[first]
         try:
-            os.unlink(self.path(first))
+            os.unlink(segment_name(first), dir_fd=self._directory)
         except OSError:
-            pass  # whoever has removed it has done the same
+            pass  # gone already, or a disk that takes no changes: its numbers are forgotten all the same
 
     def segment(self, number: int) -> int:
         """The first frame of the segment that frame `number` is in, or was nearest to."""
@@ -112,13 +123,14 @@ class Log:
 
 
 class Cursor:
-    """One reader's place in a log: before the first entry there is whose number is at least `number`."""
+    """One reader's place in a log: before the first entry whose number is at least `number`."""
 
     def __init__(self, log: Log, number: int) -> None:
         self._log = log
         self._number = number
         self._segment = self._fd = -1
         self._offset = 0
+        self._found = False
 
     @property
     def done(self) -> bool:
@@ -131,34 +143,37 @@ class Cursor:
         return self._stand() and self._segment == self._log.first
 
     def send(self, target: int) -> bool:
-        """Copy some of what there is to a non-blocking socket; False if there is nothing.
+        """Copy some of the log to a non-blocking socket; False if there is nothing to copy.
 
-        BlockingIOError if the socket takes no more.
+        BlockingIOError if the socket takes no more; OSError, EOFError if the segment cannot be read.
         """
-        if not self._stand():
-            return False
-        self._offset += os.sendfile(target, self._fd, self._offset, self._log.size(self._segment) - self._offset)
-        return True
+        while self._stand():
+            if self._fd < 0:
+                self._fd = self._log.open(self._segment)
+            if not self._found:
+                self._offset, self._found = self._skip(), True
+                continue
+            sent = os.sendfile(target, self._fd, self._offset, self._log.size(self._segment) - self._offset)
+            if not sent:
+                raise EOFError
+            self._offset += sent
+            return True
+        return False
 
     def _stand(self) -> bool:
-        """Stand where there is something to send, if there is anywhere."""
+        """Stand in a segment of which something is to be sent, if there is one. Touches no file."""
         log = self._log
         if self._segment < 0:
             if log.next <= self._number or log.first == log.next:
                 return False
-            self._enter(log.segment(self._number))
-            self._offset = self._skip()
+            self._segment = log.segment(self._number)
         while self._offset >= log.size(self._segment):
             following = log.following(self._segment)
             if following is None:
                 return False
-            self._enter(following)
+            self.close()
+            self._segment, self._offset, self._found = following, 0, True
         return True
-
-    def _enter(self, first: int) -> None:
-        self.close()
-        self._fd = os.open(self._log.path(first), os.O_RDONLY | os.O_CLOEXEC)
-        self._segment, self._offset = first, 0
 
     def _skip(self) -> int:
         """Where the first entry with a number of at least ours begins in this segment, or the segment's size."""

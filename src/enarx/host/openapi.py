@@ -124,6 +124,7 @@ _KEEP = {
         "first": _COUNT,
         "stored": _COUNT,
         "dropped": _COUNT,
+        "reason": {**_TEXT, "description": "why the host ended it; empty where it did not"},
     },
 }
 _ERROR = _object(

@@ -7,6 +7,28 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from enarx.host.contact import Contact
+from enarx.host.errors import HostError
+
+ANSWER = 5.0
+"""Seconds for a supervisor to answer a question; one that takes longer is stopped, say, and not waited for."""
+
+
+async def ask(path: str, op: str) -> dict[str, Any]:
+    """The answer of the supervisor whose socket is at `path`. HostError."""
+    contact = Contact(path)
+    try:
+        return await contact.ask(op, patience=ANSWER)
+    finally:
+        contact.close()
+
+
+async def is_there(path: str) -> bool:
+    """Is there a supervisor, whether it answers or not? True also where that cannot be told."""
+    try:
+        await ask(path, "info")
+    except HostError as e:
+        return e.code != "gone"
+    return True
 
 
 async def give(path: str, body: AsyncIterator[bytes]) -> int:

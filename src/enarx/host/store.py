@@ -2,137 +2,193 @@
 
 A Keep is a directory `keeps/<id>` with `record.json` (the daemon's; `pooled.json` as long as nobody has claimed the Keep),
 `meta.json`, `sock` and `output.*` (its supervisor's). The record comes last when a Keep is made and goes first when it is
-removed: a directory without one is rubbish, though perhaps with a supervisor in it that is still to be told so.
+removed: a directory without one is rubbish, though perhaps with a supervisor in it that is still to be ended.
+
+Everything is reached by descriptors from the state directory down, and no link below it is followed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
 import secrets
-import socket
-from dataclasses import asdict, dataclass, replace
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from enarx.host import events
-from enarx.host.files import POOLED, RECORD, erase, write_json
+from enarx.errors import UsageError
+from enarx.host import stored
+from enarx.host.files import (
+    META,
+    POOLED,
+    RECORD,
+    SOCKET,
+    discard,
+    erase,
+    open_directory,
+    read_json,
+    write_json,
+)
+from enarx.host.records import ID, Record, Words
 
-GONE = ".gone"
-PATIENCE = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What the daemon knows of a Keep; memory and disk are what it was launched with, in bytes."""
-
-    id: str
-    kind: str
-    package_digest: str
-    memory: int
-    disk: int
-    created: float
-    pooled: bool
-    tenant: str = ""
+KEEPS, ASIDE = "keeps", "aside"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Store:
-    """The directory `keeps` below a daemon's state directory."""
+    """The directories `keeps`, and `aside` for what cannot be read, below a daemon's state directory. UsageError."""
 
     def __init__(self, state: str) -> None:
-        self._root = os.path.join(state, "keeps")
-        os.makedirs(self._root, mode=0o700, exist_ok=True)
-        self._fd = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._state = open_state(state)
+        self._path = os.path.join(state, KEEPS)
+        self._root = _private(self._state, KEEPS, state)
+        self._aside = _private(self._state, ASIDE, state)
 
     def directory(self, keep: str) -> str:
-        """Of that Keep."""
-        return os.path.join(self._root, keep)
+        """The path of that Keep's."""
+        return os.path.join(self._path, keep)
 
     def socket(self, keep: str) -> str:
         """Its supervisor's, by a path that is short enough for a socket's wherever the state is."""
-        return f"/proc/self/fd/{self._fd}/{keep}/sock"
+        return f"/proc/self/fd/{self._root}/{keep}/{SOCKET}"
+
+    @contextlib.contextmanager
+    def opened(self, keep: str) -> Iterator[int]:
+        """A descriptor of that Keep's directory; OSError."""
+        fd = open_directory(keep, self._root)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def make(self) -> str:
         """A new Keep's name; its directory is there, and as yet rubbish."""
         keep = secrets.token_hex(8)
-        os.mkdir(self.directory(keep), 0o700)
+        os.mkdir(keep, 0o700, dir_fd=self._root)
         return keep
 
     def write(self, record: Record) -> None:
         """From now on it is a Keep."""
-        write_json(os.path.join(self.directory(record.id), POOLED if record.pooled else RECORD), asdict(record))
+        with self.opened(record.id) as directory:
+            write_json(directory, POOLED if record.pooled else RECORD, record.value())
 
-    def claim(self, record: Record, tenant: str) -> Record:
-        """From now on it is the tenant's, and not in the pool."""
-        record = replace(record, tenant=tenant)
-        directory = self.directory(record.id)
-        write_json(os.path.join(directory, POOLED), asdict(record))
-        os.rename(os.path.join(directory, POOLED), os.path.join(directory, RECORD))
-        return replace(record, pooled=False)
+    def claim(self, record: Record, **more: Any) -> Record:
+        """From now on it is not in the pool: a record with `more` of the tenant takes the place of the pool's."""
+        claimed = replace(record, pooled=False, **more)
+        self.write(claimed)
+        with self.opened(record.id) as directory:
+            discard(directory, POOLED)
+        return claimed
 
-    def forget(self, keep: str) -> None:
-        """From now on it is rubbish."""
-        for name in (RECORD, POOLED):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.directory(keep), name))
+    def names(self) -> list[str]:
+        """What there is below `keeps`, Keeps or not."""
+        return sorted(os.listdir(self._root))
+
+    def is_directory(self, name: str) -> bool:
+        """Is it a directory with a name that we give, and not a link to one?"""
+        mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
+        return stat.S_ISDIR(mode) and ID.fullmatch(name) is not None
+
+    def read(self, keep: str) -> Record:
+        """The record of a Keep; FileNotFoundError for rubbish, ValueError for a record that is none, OSError."""
+        with self.opened(keep) as directory:
+            try:
+                record = Record.of(read_json(directory, RECORD), keep=keep, pooled=False)
+            except FileNotFoundError:
+                return Record.of(read_json(directory, POOLED), keep=keep, pooled=True)
+            discard(directory, POOLED)  # where a claim was interrupted
+            return record
+
+    def words(self, keep: str) -> Words | None:
+        """What its supervisor has written of it, if that can be read."""
+        try:
+            with self.opened(keep) as directory:
+                return Words.of(read_json(directory, META))
+        except (FileNotFoundError, ValueError):
+            return None
+        except OSError as e:
+            if e.errno == errno.ELOOP:  # a link, which no supervisor leaves
+                return None
+            raise
+
+    def stored(self, keep: str) -> int:
+        """Bytes of its output."""
+        try:
+            with self.opened(keep) as directory:
+                return stored.size(directory)
+        except OSError:
+            return 0  # whatever is wrong there shows where it is read or removed
+
+    def output(self, keep: str, start: int) -> tuple[int, Iterator[bytes]]:
+        """The number of the first frame that is there, and the entries from `start` on in small pieces. OSError."""
+        directory = open_directory(keep, self._root)
+        try:
+            found = stored.segments(directory)
+            words = self.words(keep)
+        except BaseException:
+            os.close(directory)
+            raise
+        first = found[0] if found else words.shown["frames"] if words is not None else 0
+        return first, _closing(directory, stored.pieces(directory, found, start))
 
     def erase(self, keep: str) -> None:
         """Remove what is left of it; nobody may be in it any more."""
-        erase(self.directory(keep))
+        erase(self._root, keep)
 
-    def found(self) -> list[Record]:
-        """All that are there; what is only half made, or half removed, is discarded."""
-        records = []
-        for name in sorted(os.listdir(self._root)):
-            try:
-                records.append(self._read(name))
-            except FileNotFoundError:
-                self.discard(name)
-            except (OSError, ValueError, TypeError) as e:
-                events.log("record-unreadable", level="error", keep=name, message=type(e).__name__)
-                if isinstance(e, ValueError) and not self._is_supervised(name):
-                    self.discard(name)  # left so by the end of the machine; else it is not ours to throw away
-        return records
-
-    def _read(self, keep: str) -> Record:
-        pooled = os.path.exists(os.path.join(self.directory(keep), POOLED))
-        with open(os.path.join(self.directory(keep), POOLED if pooled else RECORD), encoding="utf-8") as file:
-            return Record(**{**json.load(file), "pooled": pooled})
-
-    def _is_supervised(self, keep: str) -> bool:
-        with socket.socket(socket.AF_UNIX) as connection:
-            return connection.connect_ex(self.socket(keep)) == 0
-
-    def last_words(self, keep: str) -> dict[str, Any]:
-        """What its supervisor has written of it, for when there is none to ask."""
-        try:
-            with open(os.path.join(self.directory(keep), "meta.json"), encoding="utf-8") as file:
-                return dict(json.load(file))
-        except (OSError, ValueError):
-            return {}
-
-    def discard(self, keep: str) -> None:
-        """Remove a directory whose launch came to nothing, or nobody knows to what.
-
-        It gets another name first: a launcher that is still at it can not put a supervisor there then, and a supervisor
-        that is there already, or was just about to be, is found in it or ends by itself.
-        """
-        name = keep if keep.endswith(GONE) else keep + GONE
-        try:
-            os.rename(self.directory(keep), self.directory(name))
-            _end_supervisor(self.socket(name))
-            erase(self.directory(name))
-        except OSError as e:
-            events.log("discard", level="error", keep=keep, message=str(e.strerror))
+    def set_aside(self, keep: str) -> str:
+        """Move a Keep's directory out of the way, as it is; where to."""
+        name = f"{keep}.{secrets.token_hex(4)}"
+        os.rename(keep, name, src_dir_fd=self._root, dst_dir_fd=self._aside)
+        return f"{ASIDE}/{name}"
 
 
-def _end_supervisor(path: str) -> None:
-    """If there is one."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
-        try:
-            connection.connect(path)
-            connection.sendall(b'{"op":"remove","force":true}\n')
-            connection.recv(1)
-        except (FileNotFoundError, ConnectionError):
-            return
+def _closing(directory: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    finally:
+        os.close(directory)
+
+
+def open_state(path: str) -> int:
+    """A descriptor of the state directory, which is made if need be, and is this user's alone. UsageError."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as e:
+        raise UsageError("state", f"{path}: {e.strerror}", hint="--state DIR") from e
+    return _own(fd, path)
+
+
+def _private(parent: int, name: str, state: str) -> int:
+    path = os.path.join(state, name)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+        fd = open_directory(name, parent)
+    except NotADirectoryError:  # what opening a link without following it gives too
+        raise UsageError("state", f"{path}: not a directory but a link or a file", hint="remove it") from None
+    except OSError as e:
+        raise UsageError("state", f"{path}: {e.strerror}", hint="--state DIR") from e
+    return _own(fd, path)
+
+
+def _own(fd: int, path: str) -> int:
+    """Give the directory its mode; UsageError where another user owns it, or may have changed what is in it."""
+    found = os.fstat(fd)
+    problem = ""
+    if found.st_uid != os.geteuid():
+        problem = f"belongs to user {found.st_uid}, not to {os.geteuid()}, who runs this host"
+    elif found.st_mode & OTHERS_WRITE:
+        problem = f"others can write to it (mode {stat.S_IMODE(found.st_mode):04o})"
+    if problem:
+        os.close(fd)
+        raise UsageError("state-unsafe", f"{path}: {problem}", hint=f"a directory of your own: chmod 700 {path}")
+    try:
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            os.fchmod(fd, 0o700)
+    except OSError as e:
+        os.close(fd)
+        raise UsageError("state", f"{path}: {e.strerror}", hint="--state DIR") from e
+    return fd

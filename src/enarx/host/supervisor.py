@@ -1,7 +1,7 @@
 """One Keep's supervisor: a process that holds the Keep's control socket, keeps its output, and answers on a Unix socket.
 
-It goes on when the daemon ends, and ends with its Keep's removal. One thread, one loop, no frame looked into. The
-protocol on its socket is in docs/spec/host.md, "Supervisor".
+It outlives the daemon, and ends with its Keep once those who read its output have it; the output stays on disk.
+One thread, one loop, no frame looked into. The protocol is in docs/spec/host.md, "Supervisor".
 """
 
 from __future__ import annotations
@@ -14,25 +14,40 @@ import sys
 import time
 
 from enarx.host.clients import Client, widen
-from enarx.host.files import erase, erase_scratch, write_json
-from enarx.host.frames import MAX_FRAME, Frame, FrameSizeError
+from enarx.host.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
+from enarx.host.frames import Frame, FrameError
+from enarx.host.intake import Intake
 from enarx.host.log import Cursor, Log
+from enarx.host.processes import identities, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-MAX_CLIENTS = 64
+MAX_STREAMS = 64
+"""Connections that read output or give input. Those of management are beside them."""
+
+MAX_SILENT = 32
+"""Connections that have not said yet what they want; a further one takes the place of the oldest."""
+
 TURN = 16
 """Frames that one end may bring before the others have their turn."""
 
-LOOK = 1000
-"""Milliseconds between looks at clients that somebody waits for."""
+LOOK = 1.0
+"""Seconds between looks at what has a deadline."""
+
+ENDED = ("ended", "the Keep has ended")
+LINGER = 600.0
+"""Seconds after the Keep's end by which its readers must have its output; who is later reads it from disk."""
 
 
 class Supervisor:
-    """Everything about one Keep. `info` is what is known of its launch; `scratch` a directory to remove with it."""
+    """Everything about one Keep. `info` is what is known of its launch; `scratch` a directory to remove with it.
+
+    `directory` is a descriptor. A Keep that nobody has sent a frame to within `unused` seconds of its claim ends; 0 lets
+    it wait for ever. With `until` it goes on until that descriptor is at its end, whatever becomes of the Keep.
+    """
 
     def __init__(
         self,
@@ -40,73 +55,87 @@ class Supervisor:
         keep: socket.socket,
         pidfd: int,
         listener: socket.socket,
-        directory: str,
+        directory: int,
         stored_output: int,
         info: dict[str, Any],
         scratch: str = "",
+        unused: float = 0.0,
+        until: int = -1,
     ) -> None:
         self._scratch = scratch
         self._keep: socket.socket | None = keep
         self._pidfd = pidfd
         self._listener = listener
         self._directory = directory
+        self._unused = unused
+        self._until = until
         self._log = Log(directory, stored_output)
-        self._info = {**info, "state": "running", "started": time.time(), "ended": None}
+        self._info = {
+            **info,
+            "state": "running",
+            "started": time.time(),
+            "ended": None,
+            "reason": "",
+            "pid": os.getpid(),
+        }
+        self.processes = identities(supervisor=os.getpid(), keep=info["keep_pid"])
         self._clients: dict[int, Client] = {}
-        self._input: Client | None = None
-        self._in, self._out = Frame(), Frame()
-        self._removed = False
+        self._intake = Intake(patient=until >= 0)
+        self._out = Frame()
+        self._is_abandoned = self._is_deaf = False
+        self._claimed = self._ended = 0.0
         for end in (keep, listener):
             end.setblocking(False)
         widen(keep)
-        self._note()
+        self._note(write_json)
 
-    def serve(self, *, until: int = -1) -> None:
-        """Until the Keep is removed, or descriptor `until` is at its end, or SIGTERM. The Keep does not outlive it."""
+    def serve(self) -> None:
+        """Until the Keep has ended and nobody reads, or `until` is at its end, or SIGTERM. No Keep outlives it."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         try:
-            while not self._removed:
-                self._turn(until)
+            while not self._is_over():
+                self._turn()
         except SystemExit:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._end()
         finally:
-            self._kill()
+            send(self._pidfd)
             erase_scratch(self._scratch)
 
-    def _turn(self, until: int) -> None:
-        poll = select.poll()
-        handlers = self._register(poll, until)
-        waited_for = [client for client in self._clients.values() if self._is_waited_for(client)]
-        for fd, _ in poll.poll(LOOK if waited_for else None):
-            handler = handlers.get(fd)
-            if handler is not None and not self._removed:
-                handler()
-        now = time.monotonic()
-        for client in waited_for:
-            if client.idle(now) and self._is_waited_for(client):
-                self._close(client)
+    def _is_over(self) -> bool:
+        return self._is_abandoned or (self._until < 0 and self._keep is None and not self._clients)
 
-    def _register(self, poll: select.poll, until: int) -> dict[int, Callable[[], None]]:
+    def _turn(self) -> None:
+        poll = select.poll()
+        handlers = self._register(poll)
+        pause = self._pause()
+        for fd, _ in poll.poll(None if pause is None else pause * 1000):
+            handler = handlers.get(fd)
+            if handler is not None and not self._is_abandoned:
+                handler()
+        if pause is not None:
+            self._look(time.monotonic())
+
+    def _register(self, poll: select.poll) -> dict[int, Callable[[], None]]:
         handlers: dict[int, Callable[[], None]] = {}
 
         def watch(fd: int, events: int, handler: Callable[[], None]) -> None:
             poll.register(fd, events)
             handlers[fd] = handler
 
-        if until >= 0:
-            watch(until, select.POLLIN, lambda: self._tenant_gone(until))
-        watch(self._listener.fileno(), select.POLLIN, self._accept)
+        if self._until >= 0:
+            watch(self._until, select.POLLIN, self._tenant_gone)
+        if self._listener.fileno() >= 0 and not self._is_deaf:
+            watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
-            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._in.whole else 0)
+            watch(self._pidfd, select.POLLIN, self._died)
+            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
             if events:  # else its end would wake us for nothing
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
             events = self._events(client)
             if events:
                 watch(client.fd, events, lambda c=client: self._client_ready(c))  # type: ignore[misc]
-            if client.op == "stop":
-                watch(self._pidfd, select.POLLIN, self._killed)
         return handlers
 
     def _events(self, client: Client) -> int:
@@ -114,13 +143,48 @@ class Supervisor:
             return select.POLLOUT
         if client.cursor is not None and not client.cursor.done:
             return select.POLLIN | select.POLLOUT
-        return 0 if client is self._input and self._in.whole else select.POLLIN
+        return 0 if client is self._intake.holder and self._intake.frame.whole else select.POLLIN
+
+    # Deadlines
+
+    def _pause(self) -> float | None:
+        """Seconds until the next look at what has a deadline; None where nothing has."""
+        if self._is_deaf or self._intake.holder is not None or any(map(self._is_waited_for, self._clients.values())):
+            return LOOK
+        return min(30.0, self._unused / 4) if self._is_unused() else None
+
+    def _look(self, now: float) -> None:
+        self._is_deaf = False
+        if self._is_unused():
+            self._look_at_claim(now)
+        late = self._ended and now - self._ended > LINGER
+        for client in [c for c in self._clients.values() if self._is_waited_for(c)]:
+            if late or client.idle(now):
+                self._close(client)
+        self._end_slow_input(wanted=False)
 
     def _is_waited_for(self, client: Client) -> bool:
         """Is it this client's turn, and does its silence cost anything?"""
-        if client is self._input:
-            return self._in.begun and not self._in.whole
-        return client.telling or not client.op or (client.cursor is not None and self._log.full and client.cursor.holds)
+        if client is self._intake.holder:
+            return False  # the intake knows
+        if client.telling or not client.op or self._keep is None:
+            return True
+        return client.cursor is not None and self._log.full and client.cursor.holds
+
+    def _is_unused(self) -> bool:
+        return self._unused > 0 and self._keep is not None and not self._intake.taken and not self._log.next
+
+    def _look_at_claim(self, now: float) -> None:
+        """Only a Keep that somebody has claimed has to be used: one in the pool waits."""
+        if not self._claimed:
+            try:
+                os.stat(RECORD, dir_fd=self._directory, follow_symlinks=False)
+            except OSError:
+                return
+            self._claimed = now
+        elif now - self._claimed > self._unused:
+            self._info["reason"] = "unused"
+            self._end()
 
     # The Keep
 
@@ -129,8 +193,8 @@ class Supervisor:
         return self._log.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
 
     def _keep_ready(self) -> None:
-        if self._in.whole:
-            self._pass_on()
+        if self._keep is not None and self._intake.frame.whole:
+            self._intake.pass_on(self._keep)
         for _ in range(TURN):
             if self._keep is None or self._held() or not self._receive(self._keep):
                 break
@@ -142,7 +206,7 @@ class Supervisor:
             self._out.read(keep)
         except BlockingIOError:
             return False
-        except (EOFError, OSError, FrameSizeError):
+        except (EOFError, OSError, FrameError):
             self._end()
             return False
         while self._log.full and not self._held():
@@ -151,63 +215,64 @@ class Supervisor:
         self._out.clear()
         return True
 
-    def _end(self) -> None:
-        """The Keep has ended, or is ended now."""
-        self._kill()
-        if self._keep is None:
-            return
-        self._keep.close()
-        self._keep = None
-        self._info |= {"state": "ended", "ended": time.time()}
-        try:
-            self._note()
-        except OSError:
-            pass  # a full disk; whoever asks is still told
-        erase_scratch(self._scratch)
-        if self._input is not None:
-            self._refuse(self._input, "ended", "the Keep has ended")
-        for client in list(self._clients.values()):
-            if client.op == "wait":
-                self._answer(client, {"state": "ended"})
-        self._feed_readers()
-
-    def _kill(self) -> None:
-        try:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it has ended by itself
-
-    def _killed(self) -> None:
+    def _died(self) -> None:
         """Its process is gone. What it has sent before, which is no more than a socket holds, is kept over the limit."""
         while self._keep is not None and self._receive(self._keep):
             continue
         self._end()
+
+    def _end(self) -> None:
+        """The Keep has ended, or is ended now: say the last word of it, and let nobody in any more."""
+        send(self._pidfd)
+        if self._keep is None:
+            return
+        self._keep.close()
+        self._keep = None
+        self._ended = time.monotonic()
+        self._info |= {"state": "ended", "ended": time.time()}
+        try:
+            self._note(rewrite_json)
+        except OSError:
+            pass  # a disk that takes no changes: the daemon tells the end from the processes
+        erase_scratch(self._scratch)
+        if self._until < 0:
+            self._listener.close()
+            discard(self._directory, SOCKET)
+        self._tell_the_end()
+
+    def _tell_the_end(self) -> None:
+        if self._intake.holder is not None:
+            self._refuse(self._intake.holder, *ENDED)
         for client in list(self._clients.values()):
             if client.op == "stop":
                 self._answer(client, {})
+            elif not client.op and self._until < 0:
+                self._close(client)
         self._feed_readers()
 
-    def _tenant_gone(self, until: int) -> None:
-        self._removed = not os.read(until, 1)
+    def _tenant_gone(self) -> None:
+        self._is_abandoned = not os.read(self._until, 1)
 
-    def _note(self) -> None:
-        """What a daemon finds when this process is gone."""
-        write_json(f"{self._directory}/meta.json", {**self._info, "supervisor": os.getpid()})
+    def _note(self, write: Callable[[int, str, dict[str, Any]], None]) -> None:
+        """What a daemon reads once this process is gone."""
+        more = {"scratch": self._scratch, "processes": self.processes}
+        write(self._directory, META, {**self._info, **self._log.numbers(), **more})
 
     # Clients
 
     def _accept(self) -> None:
+        silent = [client for client in self._clients.values() if not client.op]
+        if len(silent) >= MAX_SILENT:
+            self._close(silent[0])
         try:
             connection, _ = self._listener.accept()
-        except OSError:
+        except BlockingIOError:
             return
-        client = Client(connection)
-        self._clients[client.fd] = client
-        if len(self._clients) > MAX_CLIENTS:
-            self._refuse(client, "crowded", f"{MAX_CLIENTS} connections are open to this Keep", "try again later")
-            self._close(client)
-        else:
-            self._client_ready(client)
+        except OSError:  # no descriptors, say: others are served meanwhile
+            self._is_deaf = True
+            return
+        client = self._clients[connection.fileno()] = Client(connection)
+        self._client_ready(client)
 
     def _client_ready(self, client: Client) -> None:
         try:
@@ -225,60 +290,40 @@ class Supervisor:
             self._read_request(client)
         elif client.cursor is not None:
             self._feed(client, client.cursor)
-        elif client is self._input:
+        elif client is self._intake.holder:
             self._take(client)
         elif not client.connection.recv(1 << 16):  # it has nothing more to say: its end is all there is to read
             self._close(client)
 
     def _read_request(self, client: Client) -> None:
         try:
-            request = client.read_request()
-            client.op = str(request["op"])
-            start, follow = int(request.get("from", 0)), bool(request.get("follow", True))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            client.op = "none"
+            start, follow = client.read_request()
+        except ValueError:
             self._refuse(client, "usage", "not a request")
             return
-        self._begin(client, start, follow=follow, force=request.get("force") is True)
+        self._begin(client, start, follow=follow)
 
-    def _begin(self, client: Client, start: int, *, follow: bool, force: bool) -> None:
-        op, running = client.op, self._keep is not None
+    def _begin(self, client: Client, start: int, *, follow: bool) -> None:
+        op = client.op
         if op == "info":
-            self._answer(client, {**self._info, **self._numbers()})
+            self._answer(client, {**self._info, **self._log.numbers()})
+        elif op in ("output", "input") and self._is_crowded():
+            self._refuse(client, "crowded", f"{MAX_STREAMS} connections are open to this Keep", "try again later")
         elif op == "output":
             client.cursor, client.follow = Cursor(self._log, max(0, start)), follow
             client.say({"ok": True, "first": self._log.first})
         elif op == "input":
             self._begin_input(client)
-        elif op in ("stop", "wait") and not running:
-            self._answer(client, {"state": "ended"})
+        elif op == "stop" and self._keep is None:
+            self._answer(client, {})
         elif op == "stop":
-            self._kill()
-        elif op == "remove" and running and not force:
-            self._refuse(client, "not-ended", "the Keep is running", "stop it first, or force")
-        elif op == "remove":
-            self._remove(client)
-        elif op != "wait":
+            send(self._pidfd)
+        else:
             self._refuse(client, "usage", "an operation that is not known")
         self._client_ready(client)
 
-    def _remove(self, client: Client) -> None:
-        """Kill, erase, say so, end."""
-        self._end()
-        self._listener.close()
-        erase(self._directory)
-        self._answer(client, {})
-        self._removed = True
-
-    def _numbers(self) -> dict[str, Any]:
-        log = self._log
-        return {
-            "frames": log.next,
-            "first": log.first,
-            "stored": log.stored,
-            "dropped": log.dropped,
-            "pid": os.getpid(),
-        }
+    def _is_crowded(self) -> bool:
+        return sum(client.op in ("output", "input") for client in self._clients.values()) > MAX_STREAMS
 
     def _answer(self, client: Client, value: dict[str, Any]) -> None:
         client.say({"ok": True, **value}, last=True)
@@ -286,6 +331,7 @@ class Supervisor:
 
     def _refuse(self, client: Client, code: str, message: str, hint: str = "") -> None:
         self._release(client)
+        client.op = "none"
         client.say({"ok": False, "code": code, "message": message, "hint": hint}, last=True)
         self._client_ready(client)
 
@@ -297,52 +343,42 @@ class Supervisor:
     # Input: whole frames, one connection at a time
 
     def _begin_input(self, client: Client) -> None:
+        self._end_slow_input(wanted=True)
         if self._keep is None:
-            self._refuse(client, "ended", "the Keep has ended")
-        elif self._input is not None:
-            self._refuse(client, "busy", "another connection is giving this Keep input")
+            self._refuse(client, *ENDED)
+        elif self._intake.holder is not None:
+            self._refuse(client, "busy", "another connection is giving this Keep input", "try again later")
         else:
-            self._input = client
+            self._intake.take(client)
             client.say({"ok": True})
 
+    def _end_slow_input(self, *, wanted: bool) -> None:
+        if self._intake.holder is not None and self._intake.is_slow(wanted=wanted):
+            self._refuse(self._intake.holder, "slow", "the next frame took too long to come")
+
     def _release(self, client: Client) -> None:
-        """It gives no more input; part of a frame goes with the connection that brought it."""
-        if client is self._input:
-            self._input = None
-            if not self._in.whole:
-                self._in.clear()
+        if client is self._intake.holder:
+            self._intake.release()
 
     def _take(self, client: Client) -> None:
         """Frames from this client, each to the Keep once it is whole."""
-        client.touch()
         try:
             for _ in range(TURN):
-                if self._in.whole:  # the Keep has not taken all of it yet
+                if self._keep is None or self._intake.frame.whole:  # the Keep has not taken all of it yet
                     return
-                self._in.read(client.connection)
-                client.frames += 1
-                self._pass_on()
-        except FrameSizeError:
-            self._refuse(client, "frame-size", f"a frame of no size that there is: wanted 1 to {MAX_FRAME} bytes")
+                self._intake.read(client)
+                self._intake.pass_on(self._keep)
+        except FrameError as e:
+            self._refuse(client, e.code, str(e))
         except EOFError:
             self._finish_input(client)
 
     def _finish_input(self, client: Client) -> None:
-        if self._in.begun:
+        if self._intake.frame.begun:
             self._refuse(client, "cut", "the input ended within a frame, which was not given to the Keep")
         else:
             self._release(client)
             self._answer(client, {"frames": client.frames})
-
-    def _pass_on(self) -> None:
-        if self._keep is None:
-            return
-        try:
-            self._in.write(self._keep)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._in.clear()  # its end is seen where it is read
 
     # Output
 

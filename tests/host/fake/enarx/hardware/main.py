@@ -21,6 +21,7 @@ LAYERS = [{"name": "seccomp", "on": True, "detail": "allow-list", "remedy": ""}]
 
 
 def main() -> None:
+    note_signals(dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))["--state"])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     link: socket.socket | None = socket.socket(fileno=3)
     note_surroundings(dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))["--state"])
@@ -39,6 +40,14 @@ def main() -> None:
             else:
                 keeps.remove(fd)
                 os.close(fd)
+
+
+def note_signals(state: str) -> None:
+    """What this process was made to ignore."""
+    with open("/proc/self/status") as status:
+        (line,) = (text for text in status if text.startswith("SigIgn"))
+    with open(f"{state}/signals.json", "w") as file:
+        json.dump({"ignored": int(line.split()[1], 16)}, file)
 
 
 def note_surroundings(state: str) -> None:

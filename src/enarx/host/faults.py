@@ -1,0 +1,32 @@
+"""Which error a failure of the operating system is: the answer says what has run out, and what mends that."""
+
+from __future__ import annotations
+
+import errno
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FULL = ("disk-full", "the host's disk is full", "enarx keep prune, or room on the disk of its state directory")
+READ_ONLY = ("state-read-only", "the host cannot write to its state directory", "its operator can make it writable")
+DESCRIPTORS = ("descriptors", "the host has no file descriptors left", "try again later")
+MEMORY = ("host-memory", "the host has no memory or processes left", "try again later")
+KINDS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: READ_ONLY,
+    errno.EACCES: READ_ONLY,
+    errno.EPERM: READ_ONLY,
+    errno.EMFILE: DESCRIPTORS,
+    errno.ENFILE: DESCRIPTORS,
+    errno.ENOMEM: MEMORY,
+    errno.EAGAIN: MEMORY,
+}
+
+
+def refusal(e: OSError) -> dict[str, Any]:
+    """The answer that says it, as supervisors and launchers answer."""
+    other = ("launch", f"the host failed: {e.strerror}", "its log may say why")
+    code, message, hint = KINDS.get(e.errno or 0, other)
+    return {"ok": False, "code": code, "message": message, "hint": hint}

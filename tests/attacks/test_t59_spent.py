@@ -1,0 +1,169 @@
+"""T59: a disk that is full or read-only, and a table of descriptors that is spent, on the host's own machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.abuse import Host, descriptors, is_gone, raw
+from tests.e2e.harness import Daemon, until
+
+BODY = {"memory": 1 << 20, "disk": 1 << 20}
+
+
+def mount(*arguments: str) -> None:
+    found = subprocess.run(["mount", *arguments], capture_output=True)
+    if found.returncode:
+        pytest.skip(f"nothing can be mounted here: {found.stderr.decode().strip()}")
+
+
+@pytest.fixture
+def small() -> Iterator[Host]:
+    """A host whose state is on a disk of two megabytes."""
+    with tempfile.TemporaryDirectory(prefix="enarx-") as home:
+        disk = Path(home) / "host"
+        disk.mkdir(mode=0o700)
+        mount("-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(disk))
+        daemon = Daemon(Path(home))
+        try:
+            yield Host(daemon.start())
+            daemon.clean()
+        finally:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(path: Path) -> None:
+    with (path / "filler").open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+
+
+def living(one: Host) -> list[int]:
+    """Supervisors and Keeps below this daemon."""
+    found = subprocess.run(["pgrep", "-f", str(one.daemon.state)], capture_output=True, text=True).stdout
+    return [pid for pid in map(int, found.split()) if not is_gone(pid)]
+
+
+def test_a_full_disk(small: Host) -> None:
+    keep = small.launch()
+    before = len(living(small))
+    fill(small.daemon.state)
+    for _ in range(3):
+        assert small.error("POST", "keeps", BODY) == "disk-full"
+    assert small.states() == {keep: "running"}
+    assert os.listdir(small.keeps) == [keep]
+    assert small.error("POST", f"keeps/{keep}/input", raw(1, b"no challenge")) == ""
+    assert small.error("POST", f"keeps/{keep}/stop") == ""
+    until(lambda: not (small.keeps / keep / "sock").exists(), "the supervisor to say its last word")
+    assert small.states() == {keep: "ended"}
+    small.restart()
+    assert small.states() == {keep: "ended"}
+    assert small.error("DELETE", f"keeps/{keep}") == ""
+    (small.daemon.state / "filler").unlink()
+    assert small.launch()
+    until(lambda: len(living(small)) == before, "nothing to be left of what was refused")
+
+
+def test_a_state_directory_that_is_read_only(hosts: Callable[..., Host]) -> None:
+    one = hosts()
+    one.daemon.end()
+    state = str(one.daemon.state)
+    mount("--bind", state, state)
+    try:
+        one.daemon.start()
+        keep, other = one.launch(), one.launch()
+        mount("-o", "remount,ro,bind", state)
+        assert one.error("POST", "keeps", BODY) == "state-read-only"
+        assert one.error("POST", f"keeps/{other}/stop") == ""
+        assert one.error("DELETE", f"keeps/{keep}?force=true") == "state-read-only"
+        assert set(one.states()) == {keep, other}
+        mount("-o", "remount,rw,bind", state)
+        until(lambda: set(one.states()) == {other}, "the removal to be tried again", 20)
+    finally:
+        one.daemon.end()
+        subprocess.run(["umount", "-l", state], check=True)
+    one.daemon.start()
+    assert one.error("DELETE", f"keeps/{other}?force=true") == ""
+    assert os.listdir(one.keeps) == []
+
+
+def test_a_daemon_without_descriptors(hosts: Callable[..., Host]) -> None:
+    one = hosts()
+    keep = one.launch()
+    assert one.daemon.process is not None
+    pid = one.daemon.process.pid
+    time.sleep(0.5)  # connections that have ended are closed by then
+    used = max(map(int, descriptors(pid))) + 1
+    idle = [one.client.connect(30) for _ in range(used - len(descriptors(pid)))]
+    for connection in idle:
+        connection.connect()
+    until(lambda: len(descriptors(pid)) >= used, "the gaps to be filled")
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 1, hard))  # room for the connection that asks
+    try:
+        assert accepted(lambda: one.error("POST", "keeps", BODY)) == "descriptors"
+        assert accepted(lambda: one.error("POST", f"keeps/{keep}/input", b"")) == "descriptors"
+        assert accepted(one.states) == {keep: "running"}
+        assert accepted(lambda: one.error("POST", f"keeps/{keep}/stop")) == ""
+        assert accepted(lambda: one.error("GET", f"keeps/{keep}/wait?timeout=5")) == ""
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        for connection in idle:
+            connection.close()
+    until(lambda: one.states() == {keep: "ended"}, "the end to be seen")
+    assert one.launch()
+    assert one.error("DELETE", f"keeps/{keep}") == ""
+
+
+def accepted(call: Callable[[], object]) -> object:
+    """What is answered once there is a descriptor for the connection."""
+    found: list[object] = []
+
+    def tried() -> bool:
+        try:
+            found.append(call())
+        except ConnectionError:
+            return False
+        return True
+
+    until(tried, "the connection to be accepted", 10)
+    return found[0]
+
+
+def test_a_supervisor_without_descriptors(hosts: Callable[..., Host]) -> None:
+    """It neither ends nor spins, and serves again as soon as it has some."""
+    one = hosts()
+    keep = one.launch()
+    pid, _ = one.processes(keep)
+    used = max(map(int, descriptors(pid))) + 1
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, hard))
+    path = f"/proc/{os.getpid()}/fd"
+    directory = os.open(one.keeps / keep, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(f"{path}/{directory}/sock")
+        until(lambda: cpu(pid) >= 0, "it to be there")
+        before = cpu(pid)
+        until(lambda: one.error("GET", f"keeps/{keep}") == "", "what is known of the Keep")
+        assert cpu(pid) - before < 0.5
+    os.close(directory)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert until(lambda: "frames" in one.call("GET", f"keeps/{keep}"), "the supervisor to answer")
+    assert one.states() == {keep: "running"}
+
+
+def cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
