@@ -11,7 +11,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["enarx.formats", "enarx.verify"]):
+with atheris.instrument_imports(include=["enarx.formats", "enarx.verify", "enarx.delivery"]):
     from tests.fuzz import targets
 
     for name, target in targets.TARGETS.items():

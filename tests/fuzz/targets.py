@@ -11,17 +11,24 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
+from enarx.delivery.messages import Attach, Attached, Attestation, Challenge, Delivery
+from enarx.delivery.session import Status
 from enarx.errors import EnarxError
-from enarx.formats import bundle, endorsements
+from enarx.formats import bundle, endorsements, plain_json, wire
+from enarx.formats.config import Config
+from enarx.formats.evidence import cose, simulated
 from enarx.formats.evidence.detect import detect
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.snp import split
+from enarx.formats.package import Head, Manifest, decode_index, encode_index
 from enarx.verify import Roots, examine, judge
 from enarx.verify.ear import ear
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
+from tests import exchange
 from tests.forge import amd, arm, aws, eventlog, intel, tpm
 
 ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
@@ -101,6 +108,32 @@ def _is_json(data: bytes) -> bool:
         return False
 
 
+def _one_encoding(data: bytes) -> object:
+    value = wire.decode(data, "fuzz")
+    assert wire.encode(value) == data
+    return value
+
+
+def _indexed(data: bytes) -> object:
+    nodes = decode_index(data)
+    assert encode_index(nodes) == data
+    return nodes
+
+
+def _message(data: bytes) -> None:
+    for kind in (Challenge, Attestation, Delivery, Attach, Attached):
+        with contextlib.suppress(EnarxError):
+            assert kind.from_bytes(data).to_bytes() == data
+
+
+SIMULATED: dict[str, Any] = {
+    "chip_id": bytes(32),
+    "measurement": bytes(48),
+    "host_data": bytes(32),
+    "report_data": bytes(64),
+    "svn": 1,
+    "debug": False,
+}
 BUNDLE = bundle.Bundle(items=(bundle.Item(what="w", source="s", until=1, data=VCEK),)).to_bytes()
 TARGETS = {
     "snp": Target(_judged("snp", *AMD), (REPORT, REPORT + TABLE)),
@@ -122,6 +155,23 @@ TARGETS = {
     ),
     "bundle": Target(_bundled, (BUNDLE,)),
     "detect": Target(detect, (REPORT, TDX)),
+    "wire": Target(_one_encoding, (exchange.manifest().raw, exchange.Content().index)),
+    "cose": Target(
+        lambda data: cose.decode(data, "fuzz", tags=frozenset((18,))), (aws.document(), aws.document(tagged=True))
+    ),
+    "manifest": Target(Manifest.from_bytes, (exchange.manifest().raw,)),
+    "head": Target(lambda data: Head.from_bytes(data, exchange.manifest()), (exchange.Content().plaintext()[4:],)),
+    "index": Target(_indexed, (exchange.Content().index,)),
+    "messages": Target(_message, (Challenge(nonce=bytes(32), verifier=bytes(32), package=bytes(32)).to_bytes(),)),
+    "status": Target(Status.from_bytes, (Status(cause="exit").to_bytes(),)),
+    "simulated": Target(
+        simulated.Evidence.from_bytes, (simulated.signed(simulated.evidence_body(**SIMULATED), bytes(64)),)
+    ),
+    "configuration": Target(
+        lambda data: Config.from_toml(data.decode(errors="replace")),
+        (b'args = ["x"]\n[[dirs]]\nguest = "/d"\nhost = "d"\n',),
+    ),
+    "json": Target(lambda data: json.dumps(plain_json.decode(data, "fuzz")), (BUNDLE, b'{"keeps": [{"id": "abc"}]}')),
 }
 
 

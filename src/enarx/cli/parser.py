@@ -98,7 +98,9 @@ def _secrets(parser: Parser) -> None:
 
 def _endpoint(parser: Parser) -> None:
     parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: ENARX_HOST, or this machine's)")
-    parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token (default: ENARX_TOKEN_FILE)")
+    parser.add_argument(
+        "--token-file", metavar="FILE", default="", help="its token (default: ENARX_TOKEN_FILE, for ENARX_HOST)"
+    )
     parser.add_argument("--ca", metavar="FILE", default="", help="certificate authorities of the daemon, PEM")
     parser.add_argument("--client-cert", metavar="FILE", default="", help="our certificate, PEM")
     parser.add_argument("--client-key", metavar="FILE", default="", help="its key, PEM")
