@@ -1,4 +1,4 @@
-# make demo | test | check | cover | bench | fuzz | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
+# make demo | test | check | cover | bench | fuzz | chaos | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
 PYTHON ?= python3
 SECONDS ?= 600
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check cover bench fuzz examples clean .venv
+.PHONY: demo test check cover bench fuzz chaos examples clean .venv
 
 demo: $(VENV)
 	.venv/bin/python examples/demo.py
@@ -34,6 +34,10 @@ cover: $(VENV)
 fuzz: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group fuzz --inexact
 	.venv/bin/python -m tests.fuzz $(SECONDS)
+
+# Random kills, broken connections, a small disk and few descriptors with Keeps running; SEED repeats a run's choices.
+chaos: $(VENV)
+	.venv/bin/python -m tests.chaos $(SECONDS) $(SEED)
 
 # Rebuilds every committed .wasm and compares. Needs a compiler of 400 MB, which is why nothing else does this.
 examples: $(VENV)

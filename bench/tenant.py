@@ -75,12 +75,21 @@ class Tenant:
 
     def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
         """Launch and deliver; the run is ready to be served."""
+        keep = self.launch(built)
+        return keep, self.deliver(keep, built, write)
+
+    def launch(self, built: package.Package) -> str:
+        """A Keep for this package, from the pool if it fits."""
         memory = built.manifest.config.limits.memory
-        keep = self.client.launch(kind="process", package=None, memory=memory, disk=built.disk)
+        return self.client.launch(
+            kind="process", package=None, memory=memory, compile=built.compile, disk=built.disk
+        )
+
+    def deliver(self, keep: str, built: package.Package, write: Callable[[int, bytes], None]) -> Run:
+        """Attest and deliver to a Keep that has been launched; the run is ready to be served."""
         link = self.client.link(keep)
         delivered = admit(link, built, self.who, self.judge(built))
-        run = Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, write=write)
-        return keep, run
+        return Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, write=write)
 
     def remove(self, keep: str) -> None:
         self.client.call("DELETE", f"/v1/keeps/{keep}?force=true")

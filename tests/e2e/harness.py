@@ -94,7 +94,7 @@ class Daemon:
             return False
 
     def _ask(self, method: str, path: str) -> int:
-        connection = HostClient(Endpoint(url=self.url)).connect(PATIENCE)
+        connection = HostClient(Endpoint(url=self.url)).connect()
         try:
             connection.request(method, path)
             return connection.getresponse().status

@@ -1,0 +1,25 @@
+"""Chaos for as long as is wanted: python -m tests.chaos SECONDS [SEED]."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.run import run
+
+
+def main() -> int:
+    """1 where something went wrong, which is printed."""
+    seconds = float(sys.argv[1])
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int.from_bytes(Path("/dev/urandom").open("rb").read(4), "big")
+    with tempfile.TemporaryDirectory(prefix="enarx-", ignore_cleanup_errors=True) as directory:
+        wrong = run(Path(directory), seconds, seed)
+    for line in wrong:
+        print(f"chaos: WRONG: {line}")
+    print("chaos: nothing went wrong" if not wrong else f"chaos: {len(wrong)} findings")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
