@@ -81,9 +81,7 @@ class Tenant:
     def launch(self, built: package.Package) -> str:
         """A Keep for this package, from the pool if it fits."""
         memory = built.manifest.config.limits.memory
-        return self.client.launch(
-            kind="process", package=None, memory=memory, compile=built.compile, disk=built.disk
-        )
+        return self.client.launch(kind="process", package=None, memory=memory, compile=built.compile, disk=built.disk)
 
     def deliver(self, keep: str, built: package.Package, write: Callable[[int, bytes], None]) -> Run:
         """Attest and deliver to a Keep that has been launched; the run is ready to be served."""

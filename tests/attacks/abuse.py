@@ -33,7 +33,7 @@ class Host:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and answer; a body that is neither bytes nor an iterator is sent as JSON."""
         data = json.dumps(body).encode() if isinstance(body, dict) else body
-        with contextlib.closing(self.client.connect(30)) as connection:
+        with contextlib.closing(self.client.connect()) as connection:
             connection.request(method, f"/v1/{path}", data, headers, encode_chunked=True)
             answer = connection.getresponse()
             text = answer.read()
@@ -79,7 +79,7 @@ class Host:
     @contextlib.contextmanager
     def readers(self, keep: str, count: int) -> Iterator[None]:
         """So many that follow the Keep's output and never take any of it."""
-        connections = [self.client.connect(20) for _ in range(count)]
+        connections = [self.client.connect() for _ in range(count)]
         for connection in connections:
             connection.request("GET", f"/v1/keeps/{keep}/output")
             assert connection.getresponse().status == 200

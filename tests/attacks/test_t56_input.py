@@ -21,7 +21,7 @@ MAX_FRAME = (1 << 20) + (64 << 10)
 @contextlib.contextmanager
 def body_that_comes(host: Host, keep: str, pieces: Iterator[bytes]) -> Iterator[Callable[[], tuple[int, bytes]]]:
     """A request whose body never ends, of which there is only what `pieces` has so far; its answer."""
-    with contextlib.closing(host.client.connect(60)) as connection:
+    with contextlib.closing(host.client.connect()) as connection:
         connection.putrequest("POST", f"/v1/keeps/{keep}/input")
         connection.putheader("Content-Length", str(1 << 30))
         connection.endheaders()

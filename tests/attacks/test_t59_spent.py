@@ -106,7 +106,7 @@ def test_a_daemon_without_descriptors(hosts: Callable[..., Host]) -> None:
     pid = one.daemon.process.pid
     time.sleep(0.5)  # connections that have ended are closed by then
     used = max(map(int, descriptors(pid))) + 1
-    idle = [one.client.connect(30) for _ in range(used - len(descriptors(pid)))]
+    idle = [one.client.connect() for _ in range(used - len(descriptors(pid)))]
     for connection in idle:
         connection.connect()
     until(lambda: len(descriptors(pid)) >= used, "the gaps to be filled")

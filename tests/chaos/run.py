@@ -62,7 +62,9 @@ def _counted(machine: Machine, wanted: set[str]) -> list[str]:
     pooled = _metric(client, "pooled")
     keepers = {pid for pid, role in machine.processes().items() if role == "keeper"}
     if len(keepers) > len(running) + pooled:
-        wrong.append(f"{len(keepers)} Keeps are running, {len(running)} are listed and {pooled} are in the pool: {pids}")
+        wrong.append(
+            f"{len(keepers)} Keeps are running, {len(running)} are listed and {pooled} are in the pool: {pids}"
+        )
     return wrong
 
 

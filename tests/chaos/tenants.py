@@ -93,7 +93,9 @@ class Tenants:
             except DeliveryError as e:
                 outcome = f"refused: {e.code}" if e.state == "refused" else self._wrong(f"{job.guest}: {e!r}")
             except EnarxError as e:
-                outcome = f"{type(e).__name__}: {e.code}" if e.code == "not-found" else self._wrong(f"{job.guest}: {e!r}")
+                outcome = (
+                    f"{type(e).__name__}: {e.code}" if e.code == "not-found" else self._wrong(f"{job.guest}: {e!r}")
+                )
             except Exception as e:  # what is none of ours is what this looks for
                 outcome = self._wrong(f"{job.guest}: {type(e).__name__}: {e}")
             with self._lock:

@@ -161,7 +161,7 @@ def test_pool_and_bound(pooled: Daemon, wasm: Wasm) -> None:
 
 
 def _metric(daemon: Daemon, name: str) -> float | None:
-    connection = HostClient(Endpoint(url=daemon.url)).connect(10)
+    connection = HostClient(Endpoint(url=daemon.url)).connect()
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()

@@ -195,7 +195,12 @@ def _host(commands: Sub) -> None:
     parser.add_argument("--client-ca", metavar="FILE", default="", help="only clients with a certificate from here")
     parser.add_argument("--pool", type=int, default=0, metavar="N", help="keep N empty Keeps ready")
     parser.add_argument("--max-keeps", type=int, default=100, metavar="N", help="default: 100")
-    parser.add_argument("--max-memory", default="", metavar="SIZE", help="of all Keeps together")
+    parser.add_argument(
+        "--max-memory",
+        default="",
+        metavar="SIZE",
+        help="all that Keeps may take together (default: 80 %% of this machine's)",
+    )
     parser.add_argument("--max-disk", default="", metavar="SIZE", help="of all Keeps' files together")
     parser.add_argument("--tenant-keeps", type=int, default=0, metavar="N", help="of each tenant at once")
     parser.add_argument("--tenant-memory", default="", metavar="SIZE", help="of each tenant's Keeps together")

@@ -233,8 +233,9 @@ def _be_supervisor(
         telling.close()
         supervisor.serve()
     except OSError as e:
-        events.log("supervisor-died", level="error", message=str(e))
-        if not telling.closed:
+        if telling.closed:
+            events.log("supervisor-died", level="error", message=str(e))
+        else:
             telling.write(json.dumps(refusal(e)).encode())
             telling.close()
     except Exception as e:  # noqa: BLE001  # whatever it is, it is logged once and ends this Keep alone
