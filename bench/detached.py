@@ -16,7 +16,7 @@ from bench.tenant import Tenant, daemon
 from tests.e2e.harness import Daemon, until
 
 DEPLOYS = 5000
-PAGE = 1000
+PAGE = 100
 WARM = 100
 """Deploys before anything is measured: what is loaded once is loaded then."""
 

@@ -68,8 +68,11 @@ class Keeping:
     async def close(self) -> None:
         """Let go of all of them: they go on, but for the pool, which nobody has claimed and now nobody will."""
         pooled = [keep for keep in self.index.live() if keep.record.pooled and self._loaded.is_set()]
-        rubbish = [keep.removal for keep in self.index if keep.removal is not None and not keep.removal.done()]
-        await asyncio.gather(*map(self.erase, pooled), *rubbish, return_exceptions=True)
+        unwanted = [keep for keep in self.index if keep.removal is not None]
+        for keep in unwanted:
+            if keep.removal is not None and keep.removal.done():  # it failed: once more, now
+                keep.removal = None
+        await asyncio.gather(*map(self.erase, {*pooled, *unwanted}), return_exceptions=True)
         await relay.cancel(*self._tasks)
         for keep in self.index:
             if keep.life is not None:
