@@ -47,6 +47,7 @@ def main() -> None:
         if _ended(hardware):
             hardware.close()
             hardware = Hardware(paths, state=options["--hardware"], cache=options["--cache"])
+        place.clear()  # no other launch is under way, so what is empty is left from a Keep whose supervisor was killed
         answer = _launch(link, hardware, place, json.loads(order))
         if answer is DIED:  # or it hangs: then it is of no more use either, and closed it ends after its Keeps
             hardware.close()
