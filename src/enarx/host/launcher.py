@@ -54,6 +54,7 @@ def main() -> None:
         try:
             if _ended(hardware):
                 hardware = _renewed(hardware, start, children)
+            place.clear()  # no other launch is under way, so what is empty is left from a Keep whose supervisor was killed
             answer = _launch(link, hardware, place, json.loads(order), children)
             if answer is DIED:  # or it hangs: then it is of no more use either, and closed it ends after its Keeps
                 hardware = _renewed(hardware, start, children)
