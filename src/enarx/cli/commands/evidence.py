@@ -77,7 +77,7 @@ def verify(options: argparse.Namespace) -> int:
         else:
             result = _verdict(options, kind, data, endorsed, roots, now)
     except ParseError as e:
-        return _unreadable(options, kind, e)
+        return _unreadable(options, kind, e, now)
     if options.event_log:
         from enarx.verify.replay import appraise_event_log
 
@@ -177,7 +177,7 @@ def _table(result: AttestationResult) -> None:
         console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
-def _unreadable(options: argparse.Namespace, kind: str, e: ParseError) -> int:
+def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, now: int) -> int:
     """Bytes that are not the format are not authentic; machines get a result of the usual form."""
     if options.json:
         check = {
@@ -191,6 +191,8 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError) -> int:
         value: dict[str, Any] = {
             "status": NOT_AUTHENTIC,
             "kind": kind,
+            "at": now,
+            "policy": None,
             "claims": None,
             "checks": [check | {"hint": e.hint}],
         }
