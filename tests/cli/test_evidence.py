@@ -104,7 +104,8 @@ def arguments(directory: Path, vector: str, given: list[str], at: str) -> list[s
     found = ["evidence", "verify", str(evidence_file(directory, vector))]
     for name in given:
         near = directory / vector / name
-        found += ["--endorsements", *map(str, [near] if near.exists() else sorted(directory.glob(name)))]
+        option = "--trust-anchor" if vector.startswith("cca/") else "--endorsements"
+        found += [option, *map(str, [near] if near.exists() else sorted(directory.glob(name)))]
     return [*found, "--at", at if at == "evidence" else f"{at}T00:00:00Z"]
 
 
@@ -164,7 +165,7 @@ def test_a_machine_below_every_level(evidence_dir: Path) -> None:
     quote = evidence_file(evidence_dir, "tdx/dcap-qvl-outdated").read_bytes()
     given = (evidence_dir / "collateral/assembled/own-tdx_dcap-qvl-outdated.json").read_bytes()
     real = Control(examine_tdx, evidence=quote, endorsements=(given,), roots=Roots(), now=1_772_323_200)
-    assert real.failing("tcb-level").but().status == "not authentic"
+    assert real.failing("tcb-level", "current-tcb-level").but().status == "not authentic"
 
 
 @pytest.mark.parametrize(

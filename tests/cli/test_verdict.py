@@ -59,7 +59,7 @@ def test_json(realm: list[str], capsys: Captured) -> None:
     assert main([*realm, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert (value["status"], value["kind"], value["advisories"]) == ("trusted", "cca", [])
-    assert {"id", "outcome", "wanted", "got", "anchor", "where", "hint"} == set(value["checks"][0])
+    assert {"id", "outcome", "code", "wanted", "got", "anchor", "where", "hint"} == set(value["checks"][0])
 
 
 def test_bytes_that_are_no_token_are_refused(realm: list[str], capsys: Captured) -> None:
@@ -118,16 +118,16 @@ def test_a_key_that_signs_no_result(realm: list[str], tmp_path: Path, capsys: Ca
     assert "wanted a private key" in capsys.readouterr().err
 
 
-def test_keys_in_a_directory_are_nobody_to_believe(realm: list[str], tmp_path: Path, capsys: Captured) -> None:
-    """Whoever hands over a directory with evidence in it would say whom to believe."""
+def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_path: Path, capsys: Captured) -> None:
+    """Whoever hands over evidence would say whom to believe."""
     verify = [part if part != "--trust-anchor" else "--endorsements" for part in realm]
     at = verify.index("--endorsements") + 1
     good = command(capsys, verify=verify[: at - 1], given=realm[at - 1 : at + 1], policy=verify[at + 1 :])
-    ran = good.but(given=["--endorsements", str(tmp_path)])
-    assert ran.code == 127
-    assert "TRUST ANCHOR" not in ran.err
-    assert main(verify) == 0  # named by itself it is one, and that is said
-    assert "TRUST ANCHOR" in capsys.readouterr().err
+    for given in (str(tmp_path), verify[at]):
+        ran = good.but(given=["--endorsements", given])
+        assert ran.code == 127
+        assert "TRUST ANCHOR" not in ran.err
+        assert f"unused: {tmp_path / 'key.der'}: a public key" in ran.err
 
 
 def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:

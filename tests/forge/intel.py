@@ -118,7 +118,8 @@ def signing() -> bytes:
 def tlv(tag: int, inside: bytes) -> bytes:
     """An element of DER, of less than 64 KiB."""
     size = len(inside)
-    head = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    wide = (size.bit_length() + 7) // 8
+    head = bytes([size]) if size < 128 else bytes([0x80 + wide]) + size.to_bytes(wide, "big")
     return bytes([tag]) + head + inside
 
 
@@ -204,6 +205,8 @@ def domain(size: int = 584, **fields: tuple[int, bytes]) -> bytes:
         "rtmr0": (328, b"\4" * 48),
         "report_data": (520, b"\3" * 64),
     }
+    if size > 584:
+        usual["tee_tcb_svn_2"] = (584, MODULE)
     return put(size, **{**usual, **fields})
 
 
@@ -330,6 +333,11 @@ def revoked(
     for extension in more:
         builder = builder.add_extension(extension, critical=True)
     return builder.sign(key(signer or by), SHA256())
+
+
+def der(one: x509.CertificateRevocationList) -> bytes:
+    """A list as it stands in a file."""
+    return one.public_bytes(Encoding.DER)
 
 
 def collateral(

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from tests.forge import amd
+from tests.forge.intel import usage
 
 FRESH = bytes(range(32))
 PCRS = tuple(bytes([i]) * 32 for i in range(24))
@@ -150,6 +151,7 @@ def certificate(
     hashed: Any = SHA256,
     odd: bool = False,
     use: str = "2.23.133.8.3",
+    lists: bool = True,
 ) -> bytes:
     """DER of a certificate of `name`'s key, signed with `by`'s; of an authority if it has a depth, with an unknown critical
     extension if it is `odd`."""
@@ -165,6 +167,8 @@ def certificate(
     )
     if depth is None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(use)]), critical=False)
+    if not lists:
+        builder = builder.add_extension(usage(certificates=True), critical=True)
     if odd:
         extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")
         builder = builder.add_extension(extension, critical=True)
@@ -173,6 +177,22 @@ def certificate(
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def revoked(
+    by: str, *serials: int, signer: Any = None, start: int = NOW - 1000, end: int = NOW + 1000, hashed: Any = SHA256
+) -> bytes:
+    """DER of a revocation list of `by`'s."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(_named(by))
+        .last_update(datetime.fromtimestamp(start, UTC))
+        .next_update(datetime.fromtimestamp(end, UTC))
+    )
+    for serial in serials:
+        one = x509.RevokedCertificateBuilder().serial_number(serial)
+        builder = builder.add_revoked_certificate(one.revocation_date(datetime.fromtimestamp(NOW - 2000, UTC)).build())
+    return builder.sign(signer or rsa_key(by), hashed()).public_bytes(Encoding.DER)
 
 
 @lru_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.endorsements import MAX_SIZE, Given, read
+from enarx.formats.bundle import Bundle, Item
+from enarx.formats.endorsements import MAX_SIZE, Given, read, read_anchors
 from tests.forge import amd, arm
 
 CERTIFICATE, VCEK, LIST, KEY = amd.ark(), amd.vcek(), amd.crl(), arm.spki("platform")
@@ -73,7 +75,7 @@ def test_a_long_private_key_is_not_even_tried() -> None:
 
 def test_a_long_text_takes_no_time() -> None:
     """Time that grows with the square of the size would be minutes."""
-    with pytest.raises(ParseError, match="without a whole block"):
+    with pytest.raises(ParseError, match="not whole"):
         read(b"-----BEGIN CERTIFICATE-----\n" + b"\n" * 1_000_000)
 
 
@@ -106,6 +108,57 @@ def test_a_table() -> None:
 def test_what_holds_nothing(data: bytes) -> None:
     with pytest.raises(ParseError):
         read(data)
+
+
+def test_what_is_malformed_hides_nothing_beside_it() -> None:
+    good = pem("CERTIFICATE", CERTIFICATE) + pem("PUBLIC KEY", KEY)
+    for bad, said in (
+        (pem("CERTIFICATE REQUEST", b"x"), "a PEM block CERTIFICATE REQUEST"),
+        (b"-----BEGIN X509 CRL-----\nAAA\n-----END X509 CRL-----\n", "not base64"),
+        (pem("X509 CRL", LIST)[:-9], "1 PEM blocks that are not whole"),
+        (pem("PRIVATE KEY", b"x"), "a private key"),
+        (pem("PUBLIC KEY", b"x"), "a public key that is none"),
+    ):
+        for data in (good + bad, *([bad + good] if bad.endswith(b"-----\n") else [])):
+            found = read(data)
+            assert (found.endorsements, found.keys, len(found.malformed)) == ((CERTIFICATE,), (KEY,), 1)
+            assert said in found.malformed[0]
+
+
+def test_an_item_of_a_bundle_that_is_malformed_hides_no_other() -> None:
+    made = json.loads(Bundle(items=(Item(what="w", source="s", until=None, data=LIST),)).to_bytes())
+    for bad in ({}, 7, made["items"][0] | {"data": "!"}):
+        found = read(json.dumps(made | {"items": [bad, *made["items"]]}).encode())
+        assert (found.endorsements, len(found.malformed)) == ((LIST,), 1)
+        with pytest.raises(ParseError):
+            read(json.dumps(made | {"items": [bad]}).encode())
+        with pytest.raises(ParseError):
+            Bundle.from_value(made | {"items": [bad, *made["items"]]})
+
+
+@pytest.mark.parametrize("key", [jwk, lambda: KEY, lambda: pem("PUBLIC KEY", KEY), lambda: base64.b64encode(jwk())])
+def test_anchors_are_keys(key: Callable[[], bytes]) -> None:
+    assert read_anchors(key()) == Given(keys=(KEY,))
+
+
+def test_anchors_are_certificates() -> None:
+    for data in (CERTIFICATE, base64.b64encode(CERTIFICATE), pem("CERTIFICATE", CERTIFICATE)):
+        assert read_anchors(data) == Given(endorsements=(CERTIFICATE,))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"text", b"{", b"{}", b"[1]", b"[" * 100_000, b'{"tcb_info": ""}', b'{"kty": "EC"}', jwk(x="AA")),
+        Bundle(items=(Item(what="w", source="s", until=None, data=CERTIFICATE),)).to_bytes(),
+        json.dumps({"vcekCert": "-----BEGIN CERTIFICATE-----"}).encode(),
+        bytes(MAX_SIZE + 1),
+    ],
+    ids=range(12),
+)
+def test_nothing_else_is_an_anchor(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        read_anchors(data)
 
 
 def test_size() -> None:

@@ -18,7 +18,7 @@ from enarx.formats import bundle, endorsements
 from enarx.formats.evidence.detect import detect
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.snp import split
-from enarx.verify import Roots, examine, judge
+from enarx.verify import Roots, TrustAnchor, examine, judge
 from enarx.verify.ear import ear
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
@@ -29,8 +29,8 @@ ROOTS = Roots(
     amd=(hashlib.sha256(ARK).digest(),),
     intel=(hashlib.sha256(intel.root()).digest(),),
     aws=(hashlib.sha256(aws.root()).digest(),),
-    cca=(arm.spki("platform"),),
-    tpm=(tpm.spki(tpm.rsa_key()),),
+    cca=(TrustAnchor(arm.spki("platform")),),
+    tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())),),
 )
 NOW = intel.NOW
 FRESH = bytes(64)
@@ -73,7 +73,11 @@ def _endorsed(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], ob
     def run(data: bytes) -> object:
         found = endorsements.read(data)
         return examine(
-            kind, evidence, (*found.endorsements, *given), roots=Roots(amd=ROOTS.amd, cca=found.keys), now=NOW
+            kind,
+            evidence,
+            (*found.endorsements, *given),
+            roots=Roots(amd=ROOTS.amd, cca=tuple(map(TrustAnchor, found.keys))),
+            now=NOW,
         )
 
     return run
@@ -115,6 +119,8 @@ TARGETS = {
     "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),
     "amd-endorsement": Target(_single("snp", REPORT, ASK, ARK), AMD),
     "collateral": Target(_single("tdx", TDX), (TDX_COLLATERAL,)),
+    "list": Target(_single("tdx", TDX, TDX_COLLATERAL), (intel.der(intel.revoked(intel.PLATFORM)), intel.pck())),
+    "trust-anchor": Target(endorsements.read_anchors, (arm.spki("platform"), intel.pem(intel.root()).encode())),
     "event-log": Target(_replayed, (eventlog.pc(), eventlog.td())),
     "ccel": Target(Table.from_bytes, (eventlog.table(),)),
     "policy": Target(

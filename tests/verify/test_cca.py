@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.errors import ParseError, UnavailableError
+from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.evidence.cca import Evidence
 from enarx.formats.evidence.detect import detect
-from enarx.verify import Roots
+from enarx.verify import Roots, TrustAnchor
 from enarx.verify.cca import CHECKS, examine_cca, verify_cca
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from tests.controls import Control
 from tests.forge import arm
 
-ROOTS = Roots(cca=(b"no key", arm.spki("platform")))
+ROOTS = Roots(cca=(TrustAnchor(b"no key"), TrustAnchor(arm.spki("platform"))))
 
 
 GOOD = Control(examine_cca, evidence=arm.token(), endorsements=(), roots=ROOTS, now=0)
@@ -101,7 +101,7 @@ def test_the_hash_is_the_one_that_is_named() -> None:
 def test_a_platform_key_of_another_kind_signs_nothing() -> None:
     key = rsa.generate_private_key(65537, 2048).public_key()
     other = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert outcomes(examined(roots=Roots(cca=(other,))))["platform-signature"] == FAILED
+    assert outcomes(examined(roots=Roots(cca=(TrustAnchor(other),))))["platform-signature"] == FAILED
 
 
 def test_a_signature_of_another_curve_is_none() -> None:
@@ -218,3 +218,22 @@ def test_other_headers_are_not(protected: dict[int, Any], unprotected: dict[int,
 def test_a_platform_has_software() -> None:
     with pytest.raises(ParseError, match="2399"):
         examined(arm.token(arm.platform(c2399=[])))
+
+
+@pytest.mark.parametrize("field", ["cca", "tpm"])
+@pytest.mark.parametrize("wrong", [arm.spki("platform"), "key", None])
+def test_only_a_trust_anchor_is_one(field: str, wrong: Any) -> None:
+    fields: Any = {field: (wrong,)}
+    with pytest.raises(UsageError, match="TrustAnchor"):
+        Roots(**fields)
+
+
+@pytest.mark.parametrize("wrong", [b"", "key", bytearray(b"key"), TrustAnchor(b"key")])
+def test_a_trust_anchor_is_of_bytes(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="a public key"):
+        TrustAnchor(wrong)
+
+
+def test_endorsements_are_not_needed_and_named() -> None:
+    found = GOOD.with_(endorsements=(arm.spki("platform"), b"{}")).but(roots=Roots())
+    assert (found.status, [one.place for one in found.unused]) == ("undecided", [0, 1])

@@ -23,7 +23,7 @@ from enarx.formats.evidence.eventlog import (
 )
 from enarx.formats.evidence.tpm import Evidence, _fields
 from enarx.record import replace
-from enarx.verify import AttestationResult, Roots, examine, unappraised
+from enarx.verify import AttestationResult, Roots, TrustAnchor, examine, unappraised
 from enarx.verify.appraise import unverified
 from enarx.verify.replay import (
     CHECKS,
@@ -65,7 +65,9 @@ def quoted(pcrs: dict[int, bytes], digest: bytes | None = None) -> AttestationRe
     """Of a TPM whose registers hold this."""
     pcrs = dict(sorted(pcrs.items()))
     message = tpm.quote(pcrs, **({} if digest is None else {"digest": digest}))
-    made = examine("tpm", tpm.attestation(message, pcrs=pcrs), (), roots=Roots(tpm=(tpm.spki(tpm.rsa_key()),)), now=0)
+    made = examine(
+        "tpm", tpm.attestation(message, pcrs=pcrs), (), roots=Roots(tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())),)), now=0
+    )
     return unappraised(made.verified()) if made.status == AUTHENTIC else unverified(made)
 
 

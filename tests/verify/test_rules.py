@@ -19,7 +19,7 @@ import pytest
 
 from enarx.formats.evidence.snp import Report, encode
 from enarx.record import names, replace
-from enarx.verify import AppraisalPolicy, AttestationResult, Roots, appraise, examine, judge
+from enarx.verify import AppraisalPolicy, AttestationResult, Roots, TrustAnchor, appraise, examine, judge
 from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import AnyOf, Bits, Exactly, Unchecked
 from enarx.verify.policy_file import read_policy, template
@@ -220,8 +220,8 @@ def quoted(
         tcb=tcb,
         qe=intel.identity(tee, **updated("identity")),
         info_signer=signing,
-        machines=intel.revoked(intel.PLATFORM, *revoked, **ending("list of the machines")),
-        authorities=intel.revoked(intel.ROOT, **ending("list of the root")),
+        machines=intel.revoked(intel.PLATFORM, *revoked, **ending("list of Intel SGX PCK Platform CA")),
+        authorities=intel.revoked(intel.ROOT, **ending("list of Intel SGX Root CA")),
     )
     chain = (leaf, platform, root)
     roots = Roots(intel=(hashlib.sha256(root).digest(),))
@@ -280,7 +280,46 @@ def module(identity: dict[str, str]) -> dict[str, Any]:
     return {"tdxModuleIdentities": [{"id": "TDX_01", **identity, "tcbLevels": [intel.level(svn=5)]}]}
 
 
+def older(status: str, **more: Any) -> dict[str, Any]:
+    """TCB info that says this of version 4 of the module."""
+    known = module({"mrsigner": "00" * 48, "attributes": "00" * 8, "attributesMask": "ff" * 8})
+    known["tdxModuleIdentities"][0]["tcbLevels"].append(intel.level(status, svn=4, **more))
+    return known
+
+
+NOW_OLDER = {584: b"\4"}
+"""TEE_TCB_SVN_2: the machine has version 4 of the module now."""
+
+LOWER = [
+    intel.platform_level(tdx=(0, 0, 3, *(0,) * 13)),
+    intel.platform_level(date="2025-01-01"),
+]
+"""Of platforms, by the third TDX component."""
+
 TDX: Rows = OF_VENDOR | {
+    "tcb_status": Varies("UpToDate", {"level": {"status": "ConfigurationNeeded"}}, ("current_tcb_status",)),
+    "tcb_date": Varies(1_767_225_600, {"level": {"date": "2025-01-01"}}, ("current_tcb_date",)),
+    "advisories": Varies((), {"level": {"advisories": ("INTEL-SA-00837",)}}, ("current_advisories",)),
+    "current_tcb_status": Varies(
+        "UpToDate",
+        {"report": NOW_OLDER, "info": older("OutOfDate")},
+        ("tee_tcb_svn_2", "current_module_status"),
+    ),
+    "current_tcb_date": Varies(
+        1_767_225_600, {"report": {586: b"\2"}, "info": {"tcbLevels": LOWER}}, ("tee_tcb_svn_2",)
+    ),
+    "current_advisories": Varies(
+        (), {"report": NOW_OLDER, "info": older("UpToDate", advisories=("INTEL-SA-00837",))}, ("tee_tcb_svn_2",)
+    ),
+    "module_status": Varies(
+        "UpToDate", {"report": {0: b"\4"}, "info": older("OutOfDate")}, ("svn", "tee_tcb_svn", "tcb_status")
+    ),
+    "current_module_status": Varies(
+        "UpToDate",
+        {"report": NOW_OLDER, "info": older("OutOfDate")},
+        ("tee_tcb_svn_2", "current_tcb_status"),
+    ),
+    "tee_tcb_svn_2": at(599, b"\4", said=MODULE),
     "report_data": at(520, b"\7" * 64, said=b"\3" * 64),
     "measurement": at(136, b"\7" * 48, said=b"\1" * 48),
     "host_data": at(184, b"\7" * 32),
@@ -348,7 +387,7 @@ NITRO: Rows = {
 
 def cca(platform: dict[str, Any] | None = None, realm: dict[str, Any] | None = None) -> Given:
     token = arm.token(arm.platform(**(platform or {})), arm.realm(**(realm or {})))
-    return Given(token, (), Roots(cca=(arm.spki("platform"),)))
+    return Given(token, (), Roots(cca=(TrustAnchor(arm.spki("platform")),)))
 
 
 def rem(index: int) -> Varies:
@@ -409,7 +448,11 @@ def tpm_quoted(
         root = tpm.certificate("root", "root", depth=1, **ending("issuer 2"))
     message = over(tpm.quote(pcrs, select=tpm.selection(range(24), bank)), quote)
     evidence = tpm.attestation(message, key=tpm.rsa_key(name), pcrs=pcrs, certificates=(own,))
-    return Given(evidence, (issuer, root), Roots(**{"tpm_makers": (hashlib.sha256(root).digest(),), **roots}))
+    return Given(
+        evidence,
+        (issuer, root, tpm.revoked("issuer", **(ending("list") if ends else {}))),
+        Roots(**{"tpm_makers": (hashlib.sha256(root).digest(),), **roots}),
+    )
 
 
 def in_quote(offset: int, value: bytes, said: Any) -> Varies:
@@ -499,6 +542,13 @@ TOGETHER = {
     "attributes": "it has the bit DEBUG",
     "td_attributes": "it has a bit for each of these",
     "tee_tcb_svn": "its first byte is the module's version",
+    "tee_tcb_svn_2": "the machine's levels go by it",
+    "svn": "it is the module's version at launch",
+    "tcb_status": "it is no better than the module's",
+    "current_tcb_status": "the platform is the same at launch and now, and it is no better than the module's",
+    "current_module_status": "the status of the machine is no better",
+    "current_tcb_date": "the platform is the same at launch and now",
+    "current_advisories": "the platform is the same at launch and now",
     "module_id": "it begins with the parent instance's id",
     "lifecycle": "debug is every one but secured",
     "measurement": "it is zeros in debug mode (Nitro), or the digest of all registers (TPM)",
@@ -517,7 +567,15 @@ WIDE = {
 
 OF_SNP = {"debug", "vmpl", "policy_migration_agent", "platform_alias_check", *TCBS[:3], "revoked", *WIDE}
 OF_SGX = {"debug", "tcb_status", "revoked"}
-OF_TDX = OF_SGX | {"version", "migratable", "td_attributes", "mr_signer_seam", "seam_attributes", *SERVICES}
+OF_TDX = OF_SGX | {
+    "current_tcb_status",
+    "version",
+    "migratable",
+    "td_attributes",
+    "mr_signer_seam",
+    "seam_attributes",
+    *SERVICES,
+}
 BEGINNINGS = {
     "snp": OF_SNP,
     "sgx": OF_SGX | {"attributes"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
 from enarx.formats.evidence.snp import REPORT_SIZE, SIGNED_SIZE
-from enarx.verify import Roots
+from enarx.verify import Roots, unappraised
 from enarx.verify.examination import Examination
 from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import Bits
@@ -98,7 +99,8 @@ def test_without_a_certificate_nothing_is_decided(missing: bytes) -> None:
         (b"", "no revocation list"),
         (amd.crl(product="Milan"), "no revocation list of this root"),
         (amd.crl(by=amd.rsa_key("nobody")), "not signed"),
-        (amd.crl(end=amd.earlier(1), start=amd.earlier(2)), "does not hold"),
+        (amd.crl(end=amd.earlier(1), start=amd.earlier(2)), "expired: the revocation list ended"),
+        (amd.crl(start=amd.END, end=amd.END), "not yet valid: the revocation list begins"),
     ],
 )
 def test_without_a_list_that_holds_revocation_is_unknown(crl: bytes, said: str) -> None:
@@ -223,6 +225,158 @@ def test_a_list_of_changes_is_none() -> None:
 def test_any_list_may_revoke() -> None:
     for lists in ((CRL, amd.crl([7])), (amd.crl([7]), CRL)):
         assert outcomes(examined(REPORT, ARK, ASK, VCEK, *lists))["revocation"] == FAILED
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        amd.crl([7], end=amd.earlier(1), start=amd.earlier(2)),
+        amd.crl([7], start=amd.END, end=amd.END),
+        amd.crl([7], by=amd.rsa_key("nobody")),
+        amd.crl([7], product="Milan"),
+        amd.crl([7], more=(x509.DeltaCRLIndicator(1),)),
+    ],
+    ids=["ended", "not yet", "not signed", "of another root", "of changes"],
+)
+def test_lists_that_say_nothing_hide_no_list_that_does(one: bytes) -> None:
+    assert outcomes(examined(REPORT, ARK, ASK, VCEK, one, CRL))["revocation"] == PASSED
+    for lists in ((one, CRL, amd.crl([7])), (amd.crl([7]), CRL, one)):
+        assert outcomes(examined(REPORT, ARK, ASK, VCEK, *lists))["revocation"] == FAILED
+
+
+def test_the_newest_list_that_holds_is_the_one_that_counts_for_time() -> None:
+    old = amd.crl(start=amd.earlier(5), end=amd.END - timedelta(days=200))
+    ends = [f.until for f in examined(REPORT, ARK, ASK, VCEK, old, CRL).forecast if f.id == "revocation"]
+    assert ends == [int(amd.END.timestamp())]
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (amd.vcek(chip=b"\7" * 64), "the chain does not need: vcek genoa"),
+        (amd.certificate("Somebody", "Somebody", amd.rsa_key("x"), amd.rsa_key("x")), "none of the vendor"),
+        (amd.crl(product="Milan"), "of nobody in the chain"),
+        (amd.crl(end=amd.earlier(1), start=amd.earlier(2)), "expired: the revocation list ended"),
+        (amd.crl(by=amd.rsa_key("nobody")), "not signed by the root"),
+        (amd.crl(more=(x509.DeltaCRLIndicator(1),)), "malformed"),
+        (amd.vcek(critical={"1.2.3": b""}), "a certificate that the chain does not need"),
+        (b"{}", "JSON"),
+        (b"", "malformed"),
+        (bytes(2 << 20), "malformed"),
+    ],
+    ids=range(10),
+)
+def test_what_is_not_used_is_named(one: bytes, reason: str) -> None:
+    (left,) = examined(REPORT, ARK, ASK, one, VCEK, CRL).unused
+    assert (left.place, reason in left.reason) == (2, True)
+    result = unappraised(examined(REPORT, ARK, ASK, one, VCEK, CRL).verified())
+    assert result.to_value()["unused"] == [{"place": 2, "reason": left.reason}]
+
+
+def test_without_a_chain_no_list_is_used() -> None:
+    assert [one.place for one in examined(REPORT, VCEK, CRL).unused] == [1]
+
+
+@pytest.mark.parametrize(
+    ("now", "code", "said"),
+    [
+        (int(amd.START.timestamp()) - 1, "not-yet-valid", "not yet valid: the ARK's certificate begins 2026-05-27T"),
+        (int(amd.END.timestamp()) + 1, "expired", "expired: the ARK's certificate ended 2027-03-24T"),
+    ],
+)
+def test_expired_and_not_yet_valid_are_told_apart(now: int, code: str, said: str) -> None:
+    found = examined(now=now)
+    (check,) = [one for one in found.checks if one.outcome == FAILED]
+    assert (check.id, check.code, f": {said}" in check.got) == ("validity", code, True)
+    assert check.wanted == "2026-05-27T20:26:40Z to 2027-03-24T20:26:40Z"
+
+
+def genoa(**extensions: bytes) -> Examination:
+    """With other extensions in the VCEK."""
+    return examined(REPORT, ARK, ASK, amd.vcek(extensions_over={k.strip("_"): v for k, v in extensions.items()}), CRL)
+
+
+@pytest.mark.parametrize("product", ["Milan", "Genoa"])
+@pytest.mark.parametrize("chip", [b"\5" * 8, b"\5" * 8 + bytes(56)], ids=["a chip that ends in zeros", "masked"])
+def test_only_turin_has_ids_of_8_bytes(product: str, chip: bytes) -> None:
+    """Of others such an id would be that of any chip that begins so, and goes on with zeros."""
+    ark = amd.ark(product)
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    given = (ark, amd.ask(product), amd.vcek(product, chip=b"\5" * 8), amd.crl(product=product))
+    shown = chip.ljust(64, b"\0") if len(chip) == 8 else bytes(64)
+    report = amd.sign(amd.blank(cpuid=amd.CPUID[product.lower()], chip_id=shown))
+    whole = (*given[:2], amd.vcek(product, chip=shown if any(shown) else amd.CHIP), given[3])
+    control = GOOD.with_(evidence=report, endorsements=whole, roots=roots)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
+
+
+def test_turin_has_no_ids_of_64_bytes() -> None:
+    tcb, ark = amd.TCB["turin"], amd.ark("Turin")
+    given = (ark, amd.ask("Turin"), amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8 + bytes(56)), amd.crl(product="Turin"))
+    tcbs = dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb)
+    report = amd.blank(cpuid=amd.CPUID["turin"], chip_id=(b"\5" * 8).ljust(64, b"\0"), **tcbs)
+    short = (*given[:2], amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8), given[3])
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    control = GOOD.with_(evidence=amd.sign(report), endorsements=short, roots=roots)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\2\2\0\x0a",
+        b"\2\3\0\0\x0a",
+        b"\2\x81\1\x0a",
+        b"\2\1\x8a",
+        b"\2\0",
+        b"\2\1\x0a\0",
+        b"\x0a\1\x0a",
+        b"\4\1\x0a",
+        b"",
+        b"\x0a",
+    ],
+    ids=[
+        "a zero before it",
+        "two",
+        "a long length",
+        "negative",
+        "none",
+        "more",
+        "ENUMERATED",
+        "octets",
+        "empty",
+        "bare",
+    ],
+)
+def test_an_integer_that_is_not_der(value: bytes) -> None:
+    assert outcomes(genoa(**{"3.1": value}))["certificate-tcb"] == FAILED
+
+
+@pytest.mark.parametrize("part", range(256))
+def test_every_part_of_a_tcb_is_read(part: int) -> None:
+    tcb = bytes([part, 0, 0, 0, 0, 0, 25, 84])
+    report = amd.sign(amd.blank(reported_tcb=tcb))
+    assert outcomes(examined(report, ARK, ASK, amd.vcek(tcb=tcb), CRL))["certificate-tcb"] == PASSED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"\x0c\x08Genoa-B1", b"\x16\x81\x08Genoa-B1", b"\x16\x07Genoa-B1", b"\x16\x09Genoa-B1", b"Genoa-B1", b""],
+    ids=["UTF8String", "a long length", "short", "cut", "bare", "empty"],
+)
+def test_a_product_that_is_not_der(value: bytes) -> None:
+    assert outcomes(genoa(**{"2": value}))["product"] == FAILED
+
+
+@pytest.mark.parametrize("name", ["CN=\x1b[2J", "CN=caf\u00e9"], ids=["control", "not ASCII"])
+def test_a_provider_that_can_not_be_printed(name: str) -> None:
+    value = name.encode("latin-1")
+    csp = bytes([0x16, len(value)]) + value
+    report = amd.sign(amd.blank(flags=1 << 2, chip_id=bytes(64)))
+    given = (ARK, amd.ask(vlek=True), amd.vcek(csp="x", extensions_over={"5": csp}), CRL)
+    printable = (ARK, given[1], amd.vcek(csp="CN=cc.example"), CRL)
+    control = GOOD.with_(evidence=report, endorsements=printable)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
 
 
 def test_false_issuers_do_no_harm() -> None:

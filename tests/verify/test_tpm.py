@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
 from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature, encode
-from enarx.verify import Roots
+from enarx.verify import Roots, TrustAnchor
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
 from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
 from tests.controls import Control
 from tests.forge import tpm
 
-ROOTS = Roots(tpm=(tpm.spki(tpm.rsa_key()), tpm.spki(tpm.ec_key())))
+ROOTS = Roots(tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())), TrustAnchor(tpm.spki(tpm.ec_key()))))
 
 
 AK, ISSUER, ROOT = tpm.maker()
@@ -61,6 +61,7 @@ ONLY: dict[str, Callable[[], Examination]] = {
     "key": lambda: examined(tpm.attestation(attributes=0x00040072)),
     "key-provenance": lambda: examined(tpm.attestation(key=tpm.rsa_key("unknown"))),
     "key-validity": lambda: certified(AK, ISSUER, ROOT, now=tpm.NOW + 2000),
+    "revocation": lambda: certified(AK, ISSUER, ROOT, tpm.revoked("issuer", 7)),
     "pcr-selection": lambda: examined(tpm.attestation(tpm.quote(select=tpm.selection(range(8))))),
     "pcr-digest": lambda: examined(tpm.attestation(tpm.quote(digest=bytes(32)))),
     "quote-signature": lambda: examined(tpm.attestation(by=tpm.rsa_key("nobody"))),
@@ -83,6 +84,8 @@ def test_each_check_fails_alone(id: str) -> None:
     assert found[id] == FAILED
     if id == "key-provenance":
         assert found.pop("key-validity") == NOT_CHECKED  # of what certificate
+    if id in ("key-provenance", "key-validity"):
+        assert found.pop("revocation") == NOT_CHECKED  # no list
     assert {outcome for name, outcome in found.items() if name != id} <= {PASSED, NOT_REACHED}
 
 
@@ -92,12 +95,57 @@ def test_the_table_is_complete() -> None:
 
 def test_a_maker_certifies_the_key() -> None:
     found = certified(AK, ISSUER, ROOT)
-    assert set(outcomes(found).values()) == {PASSED}
+    assert outcomes(found) == dict.fromkeys(CHECKS, PASSED) | {"revocation": NOT_CHECKED}
     claims: Any = found.verified().claims
     assert claims.ak_certified is True
     assert [(f.id, f.until) for f in found.forecast] == [("key-validity", tpm.NOW + 1000)] * 3
     inside = examined(tpm.attestation(certificates=(AK, ISSUER, ROOT)), MAKERS)
-    assert set(outcomes(inside).values()) == {PASSED}
+    assert outcomes(inside) == outcomes(found)
+
+
+RSA_SHA256 = bytes.fromhex("2a864886f70d01010b")
+
+
+@pytest.mark.parametrize(
+    ("lists", "outcome"),
+    [
+        ((tpm.revoked("issuer", 8),), PASSED),
+        ((tpm.revoked("root", 7),), FAILED),
+        ((tpm.revoked("issuer", 8), tpm.revoked("issuer", 7, start=tpm.NOW - 900)), FAILED),
+        ((tpm.revoked("issuer", 7, start=tpm.NOW - 900), tpm.revoked("issuer", 8)), FAILED),
+        ((tpm.revoked("issuer", 7, end=tpm.NOW - 1), tpm.revoked("issuer", 8)), PASSED),
+        ((tpm.revoked("issuer", 7, end=tpm.NOW - 1),), NOT_CHECKED),
+        ((tpm.revoked("issuer", 7, signer=tpm.rsa_key("nobody")),), NOT_CHECKED),
+        ((tpm.revoked("issuer", 7, signer=tpm.ec_key("nobody")),), NOT_CHECKED),
+        ((tpm.revoked("nobody", 7),), NOT_CHECKED),
+        ((tpm.revoked("issuer", 7).replace(RSA_SHA256, RSA_SHA256[:-1] + b"\x7f"),), NOT_CHECKED),
+    ],
+    ids=range(10),
+)
+def test_any_list_of_an_issuer_revokes(lists: tuple[bytes, ...], outcome: str) -> None:
+    assert outcomes(certified(AK, ISSUER, ROOT, *lists))["revocation"] == outcome
+
+
+def test_an_issuer_that_may_sign_no_lists() -> None:
+    strict = tpm.certificate("issuer", "root", depth=0, lists=False)
+    found = outcomes(certified(AK, strict, ROOT, tpm.revoked("issuer", 7)))
+    assert (found["key-provenance"], found["revocation"]) == (PASSED, NOT_CHECKED)
+
+
+def test_what_was_not_needed_is_named() -> None:
+    others = (
+        tpm.certificate("other", "root"),
+        tpm.revoked("issuer", 8),
+        tpm.revoked("issuer", 7, end=tpm.NOW - 1),
+        b"0",
+    )
+    found = certified(AK, ISSUER, ROOT, *others).unused
+    assert [one.place for one in found] == [2, 4, 5]
+    assert [one.reason.partition(":")[0] for one in found] == [
+        "a certificate that the chain does not need",
+        "expired",
+        "malformed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -310,3 +358,9 @@ def test_no_more_certificates_than_a_chain_may_have() -> None:
     with pytest.raises(ParseError, match="17 certificates, at most 16"):
         Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 17))
     assert Evidence.from_bytes(tpm.attestation(certificates=(AK,) * 16)).certificates == (AK,) * 16
+
+
+def test_a_time_that_has_no_date() -> None:
+    for now, code in ((-1, "not-yet-valid"), (1 << 40, "expired")):
+        (check,) = [one for one in certified(AK, ISSUER, ROOT, now=now).checks if one.id == "key-validity"]
+        assert (check.code, check.got.startswith(f"{now}: ")) == (code, True)

@@ -112,6 +112,8 @@ class SimulatedJudge:
                     f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
                 )
             console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
+            for one in result.unused:
+                console.say(f"  unused      endorsement {one.place}: {one.reason}")
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from enarx.cli import console
 from enarx.errors import ParseError, UsageError
-from enarx.formats.endorsements import MAX_SIZE, Given, read
+from enarx.formats.endorsements import MAX_SIZE, read, read_anchors
+from enarx.record import record
+from enarx.verify import TrustAnchor
+from enarx.verify.result import AttestationResult
 from enarx.verify.roots import MICROSOFT
 
 KEYED = {"cca": "cca", "tpm": "tpm"}
-"""Kinds without a public root: keys that the user gives are whom to believe."""
+"""Kinds without a public root, and the field of `Roots` for each: the keys that the user names are whom to believe."""
+
+MALFORMED = "malformed"
+KEY = "a public key: only --trust-anchor says whom to believe"
+POINTLESS = "a trust anchor that evidence of this kind has no use for"
+SHOWN_UNUSED = 20
+"""Lines on stderr about endorsements that were not used; the JSON has all."""
 
 
 def load(path: str, limit: int = MAX_SIZE) -> bytes:
@@ -27,24 +37,33 @@ def load(path: str, limit: int = MAX_SIZE) -> bytes:
     return data
 
 
-def endorsements(paths: list[str]) -> Given:
-    """All that the files, and the files directly in the directories, hold. In a directory other files are passed over, and so
-    are keys: whom to believe is named, file by file.
+@record()
+class Gathered:
+    """Endorsements from files: `items` as the verifier takes them, `sources` the file of each, and `unused` what is no endorsement,
+    by file and reason. It carries no key: none that comes so is believed.
     """
-    found: list[bytes] = []
-    keys: list[bytes] = []
+
+    items: tuple[bytes, ...] = ()
+    sources: tuple[str, ...] = ()
+    unused: tuple[tuple[str, str], ...] = ()
+
+
+def endorsements(paths: list[str]) -> Gathered:
+    """All that the files, and the files directly in the directories, hold; what is malformed is passed over, and said to be."""
+    found: dict[bytes, str] = {}
+    unused: list[tuple[str, str]] = []
     for path in paths:
         for name in _below(path) if os.path.isdir(path) else (path,):
             try:
                 given = read(load(name))
             except ParseError as e:
-                if name == path:
-                    raise UsageError("endorsements", f"{name}: {e.message}") from e
-                continue  # a directory holds other things as well, evidence for one
-            found += given.endorsements
-            if name == path:
-                keys += given.keys
-    return Given(endorsements=tuple(dict.fromkeys(found)), keys=tuple(dict.fromkeys(keys)))
+                unused.append((name, f"{MALFORMED}: {e.message}"))
+                continue
+            for der in given.endorsements:
+                found.setdefault(der, name)
+            unused += [(name, KEY)] * len(given.keys)
+            unused += [(name, f"{MALFORMED}: {reason}") for reason in given.malformed]
+    return Gathered(items=tuple(found), sources=tuple(found.values()), unused=tuple(unused))
 
 
 def _below(directory: str) -> Iterator[str]:
@@ -58,14 +77,66 @@ def _below(directory: str) -> Iterator[str]:
             yield path
 
 
-def anchors(kind: str, given: Given, trusted: Given) -> dict[str, tuple[bytes, ...]]:
-    """The keys among endorsements and trust anchors as roots, for kinds that have no public one, and for TPMs the certificates
-    among the anchors; said aloud.
+@record()
+class Anchors:
+    """Whom the user names to be believed: `keys`, and root `certificates` (DER), each with its file."""
+
+    keys: tuple[tuple[str, bytes], ...] = ()
+    certificates: tuple[tuple[str, bytes], ...] = ()
+
+
+def trust_anchors(paths: list[str]) -> Anchors:
+    """What these files name. UsageError for anything but keys and certificates, and for a directory: whom to believe is named file
+    by file, for whoever hands over a directory would say it else.
     """
-    keys = tuple(dict.fromkeys((*given.keys, *trusted.keys)))
-    pins = tuple(hashlib.sha256(der).digest() for der in trusted.endorsements) if kind == "tpm" else ()
-    if kind not in KEYED or not (keys or pins):
+    from enarx.verify.certificates import load as certificate
+
+    keys: list[tuple[str, bytes]] = []
+    certificates: list[tuple[str, bytes]] = []
+    for path in paths:
+        if os.path.isdir(path):
+            raise UsageError("trust-anchor", f"{path}: a directory: name each file that holds whom to believe")
+        try:
+            given = read_anchors(load(path))
+        except ParseError as e:
+            raise UsageError("trust-anchor", f"{path}: {e.message}") from e
+        if given.malformed or not all(map(certificate, given.endorsements)):
+            raise UsageError("trust-anchor", f"{path}: wanted public keys and certificates, and nothing else")
+        keys += [(path, key) for key in given.keys]
+        certificates += [(path, der) for der in given.endorsements]
+    return Anchors(keys=tuple(keys), certificates=tuple(certificates))
+
+
+def believed(kind: str, named: Anchors) -> dict[str, Any]:
+    """What the user names, as the fields of `Roots`: keys for kinds that have no public root, and for TPMs the certificates of
+    makers. Said aloud.
+    """
+    keys = tuple(dict.fromkeys(key for _, key in named.keys)) if kind in KEYED else ()
+    pins = tuple(hashlib.sha256(der).digest() for _, der in named.certificates) if kind == "tpm" else ()
+    if not (keys or pins):
         return {}
     what = [f"{len(keys)} public keys"] * bool(keys) + [f"{len(pins)} root certificates"] * bool(pins)
     console.warn(f"TRUST ANCHOR: {' and '.join(what)} that you gave are believed")
-    return {KEYED[kind]: keys} | ({"tpm_makers": (*MICROSOFT, *pins)} if pins else {})
+    found: dict[str, Any] = {KEYED[kind]: tuple(map(TrustAnchor, keys))}
+    return found | ({"tpm_makers": (*MICROSOFT, *pins)} if pins else {})
+
+
+def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult | None) -> list[dict[str, str]]:
+    """What of these files was not used, each with its file and the reason; for JSON. Without a result nothing was read."""
+    found = list(given.unused)
+    if kind not in KEYED:
+        found += [(path, POINTLESS) for path, _ in named.keys]
+    if kind != "tpm":
+        found += [(path, POINTLESS) for path, _ in named.certificates]
+    sources = (*given.sources, *(path for path, _ in named.certificates))
+    if result is not None:
+        found += [(sources[one.place], one.reason) for one in result.unused]
+    return [{"source": source, "reason": reason} for source, reason in found]
+
+
+def show_unused(found: list[dict[str, Any]]) -> None:
+    """On stderr, some of them."""
+    for one in found[:SHOWN_UNUSED]:
+        console.say(f"  unused: {one['source']}: {one['reason'][:200]}")
+    if len(found) > SHOWN_UNUSED:
+        console.say(f"  unused: {len(found) - SHOWN_UNUSED} more")

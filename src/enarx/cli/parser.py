@@ -292,7 +292,7 @@ def _evidence(commands: Sub) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a public key to believe, for kinds without a public root (cca, tpm)",
+        help="a public key to believe (cca, tpm), or a root certificate (tpm); nothing among endorsements is believed",
     )
     verify.add_argument("--policy", metavar="FILE", default="", help="what is acceptable (enarx policy init)")
     verify.add_argument(

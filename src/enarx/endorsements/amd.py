@@ -9,6 +9,7 @@ from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Web
 from enarx.errors import UnavailableError
 from enarx.verify import amd
+from enarx.verify.revocation import revocation_list
 
 URL = "https://kdsintf.amd.com"
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
@@ -59,7 +60,7 @@ class Kds:
             issuer, root = found
             if not amd.chain_holds(root.der, root.der, issuer.der):
                 raise _wrong(path, "signed by the ARK in it")
-            return text, min(c.end for c in found)
+            return text, min(c.period.end for c in found)
 
         issuer, root = _chain(path, self._cache.get(self._web.base + path, make))
         return issuer, root
@@ -70,7 +71,7 @@ class Kds:
 
         def make() -> tuple[bytes, int]:
             der = self._web.get(path).body
-            found = amd.revocation_list(der)
+            found = revocation_list(der)
             if found is None:
                 raise _wrong(path, "a revocation list")
             if not amd.list_signed(self.issuers(product, role)[1], der):

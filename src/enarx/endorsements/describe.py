@@ -6,6 +6,7 @@ from enarx.errors import ParseError
 from enarx.formats.bundle import Item
 from enarx.verify import amd, intel
 from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.revocation import revocation_list
 
 
 def described(data: bytes, source: str) -> Item:
@@ -24,7 +25,7 @@ def _collateral(data: bytes) -> tuple[str, int | None] | None:
     found = intel.collateral(data)
     if found is None:
         return None
-    ends = (found.info.end, found.identity.end, found.machines.end, found.authorities.end)
+    ends = (found.info.end, found.identity.end, *(one.end for one in found.lists))
     tee = "SGX" if found.info.tee == 0 else "TDX"
     return f"collateral {tee}, FMSPC {found.info.fmspc.hex()}, evaluation {found.info.evaluation}", min(ends)
 
@@ -35,7 +36,7 @@ def _amd(data: bytes) -> tuple[str, int | None] | None:
         return None
     one = found[0]
     whom = f", chip {one.hwid.hex()[:16]}..., TCB {one.parts}" if one.hwid else f", {one.csp_id}" if one.csp_id else ""
-    return f"{one.role.upper()} {one.product}{whom}", one.end
+    return f"{one.role.upper()} {one.product}{whom}", one.period.end
 
 
 def _certificate(data: bytes) -> tuple[str, int | None] | None:
@@ -46,7 +47,7 @@ def _certificate(data: bytes) -> tuple[str, int | None] | None:
 
 
 def _list(data: bytes) -> tuple[str, int | None] | None:
-    found = amd.revocation_list(data)
+    found = revocation_list(data)
     if found is None:
         return None
     return f"revocation list of {found.crl.issuer.rfc4514_string()}, {len(found.crl)} revoked", found.end

@@ -11,6 +11,7 @@ from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Answer, Web
 from enarx.errors import ParseError, UnavailableError
 from enarx.verify import intel
+from enarx.verify.revocation import revocation_list
 from enarx.verify.tcb import date
 
 URL = "https://api.trustedservices.intel.com"
@@ -73,7 +74,10 @@ class Pcs:
         def make() -> tuple[bytes, int]:
             body = web.get(path).body
             text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS writes it so
-            return text, intel.revocation_list(text).end
+            found = revocation_list(text)
+            if found is None:
+                raise _wrong(path, "a revocation list")
+            return text, found.end
 
         return self._cache.get(web.base + path, _careful(path, make))
 

@@ -34,16 +34,30 @@ class Bundle:
 
     @classmethod
     def from_value(cls, value: dict[str, Any]) -> Self:
-        """Of the JSON object. ParseError."""
-        items = value.get("items")
-        if value.get("version") != VERSION or not isinstance(items, list) or len(items) > MAX_ITEMS:
-            raise ParseError("bundle-form", f"wanted version {VERSION} and at most {MAX_ITEMS} items", what=WHAT)
-        return cls(items=tuple(map(_item, items)))
+        """Of the JSON object. ParseError, also for one item that is malformed."""
+        found, wrong = items_of(value)
+        if wrong:
+            raise ParseError("bundle-item", wrong[0], what=WHAT)
+        return cls(items=tuple(found))
 
     def to_bytes(self) -> bytes:
         """As a file."""
         items = [{**as_dict(item), "data": base64.b64encode(item.data).decode()} for item in self.items]
         return json.dumps({"enarx": FORM, "version": VERSION, "items": items}, indent=1).encode() + b"\n"
+
+
+def items_of(value: dict[str, Any]) -> tuple[list[Item], list[str]]:
+    """The items of a bundle's JSON object that can be read, and what is wrong with the others. ParseError if it is no bundle."""
+    items = value.get("items")
+    if value.get("version") != VERSION or not isinstance(items, list) or len(items) > MAX_ITEMS:
+        raise ParseError("bundle-form", f"wanted version {VERSION} and at most {MAX_ITEMS} items", what=WHAT)
+    found, wrong = list[Item](), list[str]()
+    for one in items:
+        try:
+            found.append(_item(one))
+        except ParseError as e:
+            wrong.append(e.message)
+    return found, wrong
 
 
 def _item(value: object) -> Item:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from enarx.errors import ParseError
-from enarx.formats.bundle import FORM, Bundle
+from enarx.formats.bundle import FORM, items_of
 from enarx.formats.evidence.snp import certificate_table
 from enarx.record import record
 
@@ -27,6 +27,9 @@ MAX_SIZE = 16 << 20
 MAX_PRIVATE = 1 << 10
 """Bytes of a private key: of an elliptic curve it has some hundred, and checking a long one of RSA takes for ever."""
 WHAT = "endorsements"
+COLLATERAL = {"tcb_info", "pck_crl", "root_ca_crl"}
+"""What tells JSON collateral: a list in it counts whatever else is missing."""
+
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _BLOCKS = {
     b"CERTIFICATE": "endorsement",
@@ -42,14 +45,21 @@ _DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a
 
 @record()
 class Given:
-    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER)."""
+    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER); `malformed` is what is
+    wrong with the parts that cannot be read.
+
+    All of it is data. No key is believed because it stands in a file: whom to believe the caller says.
+    """
 
     endorsements: tuple[bytes, ...] = ()
     keys: tuple[bytes, ...] = ()
+    malformed: tuple[str, ...] = ()
 
 
 def read(data: bytes) -> Given:
-    """What the bytes of one file hold; ParseError if they are nothing of this kind."""
+    """What the bytes of one file hold; ParseError if they hold nothing that can be read. One part that cannot be hides no other: of
+    PEM each block, of a bundle each item.
+    """
     if len(data) > MAX_SIZE:
         raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -68,6 +78,25 @@ def read(data: bytes) -> Given:
         raise ParseError("endorsement-form", said, what=WHAT, offset=e.offset) from e
 
 
+def read_anchors(data: bytes) -> Given:
+    """As `read`, of a file that names whom to believe: keys and certificates alone, DER, PEM or JWK. What others make up for
+    the verifier (bundles, collateral, certificate tables) is refused.
+    """
+    if len(data) > MAX_SIZE:
+        raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    bare = data.strip()
+    if (decoded := _from_base64(bare)) is not None:
+        bare = decoded
+    if bare[:1] in (b"{", b"["):
+        value = _object(bare)
+        if isinstance(value, dict) and value.get("kty") == "EC":
+            return Given(keys=(_jwk(value),))
+    elif b"-----BEGIN " in data or bare[:1] == b"\x30":
+        return read(data)
+    raise ParseError("trust-anchor-form", "neither a key nor a certificate, as DER, PEM or JWK", what=WHAT)
+
+
 def _from_base64(data: bytes) -> bytes | None:
     """What is written in base64, if that is DER or JSON: metadata services hand it out so."""
     if data[:2] not in (b"MI", b"ey", b"ew"):
@@ -80,19 +109,35 @@ def _from_base64(data: bytes) -> bytes | None:
 
 def _pem(data: bytes) -> Given:
     found: dict[str, list[bytes]] = {"endorsement": [], "key": []}
-    for label, text in _PEM.findall(data):
-        if label not in _BLOCKS:
-            raise ParseError("endorsement-pem", f"a PEM block {label.decode()}, wanted certificates", what=WHAT)
+    wrong: list[str] = []
+    blocks = _PEM.findall(data)
+    for label, text in blocks:
         try:
-            der = base64.b64decode(b"".join(text.split()), validate=True)
-        except binascii.Error:
-            raise ParseError("endorsement-pem", "a PEM block that is not base64", what=WHAT) from None
-        if label.endswith(b"PRIVATE KEY"):
-            der = _public(der)
-        found[_BLOCKS[label]].append(_key(der) if _BLOCKS[label] == "key" else der)
-    if not found["endorsement"] and not found["key"]:
-        raise ParseError("endorsement-pem", "PEM without a whole block in it", what=WHAT)
-    return Given(endorsements=tuple(found["endorsement"]), keys=tuple(found["key"]))
+            found[_BLOCKS.get(label, "")].append(_block(label, text))
+        except ParseError as e:
+            wrong.append(e.message)
+        except KeyError:
+            wrong.append(f"a PEM block {label.decode()}, wanted certificates")
+    if len(blocks) < (begun := data.count(b"-----BEGIN ")):
+        wrong.append(f"{begun - len(blocks)} PEM blocks that are not whole")
+    return _given(found["endorsement"], found["key"], wrong, "endorsement-pem")
+
+
+def _block(label: bytes, text: bytes) -> bytes:
+    """The DER of one block of PEM; of a key that of the public one."""
+    try:
+        der = base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        raise ParseError("endorsement-pem", "a PEM block that is not base64", what=WHAT) from None
+    if label.endswith(b"PRIVATE KEY"):
+        der = _public(der)
+    return _key(der) if _BLOCKS.get(label) == "key" else der
+
+
+def _given(endorsements: list[bytes], keys: list[bytes], wrong: list[str], code: str) -> Given:
+    if wrong and not endorsements and not keys:
+        raise ParseError(code, wrong[0], what=WHAT)
+    return Given(endorsements=tuple(endorsements), keys=tuple(keys), malformed=tuple(wrong))
 
 
 def _public(der: bytes) -> bytes:
@@ -113,19 +158,24 @@ def _key(der: bytes) -> bytes:
     return der
 
 
-def _json(data: bytes) -> Given:
+def _object(data: bytes) -> object:
     try:
-        value = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         raise ParseError("endorsement-json", "not JSON", what=WHAT) from None
-    if isinstance(value, dict) and "tcb_info" in value:
+
+
+def _json(data: bytes) -> Given:
+    value = _object(data)
+    if isinstance(value, dict) and value.keys() & COLLATERAL:
         return Given(endorsements=(data,))
     if isinstance(value, dict) and isinstance(value.get("vcekCert"), str):
         return _pem(f"{value['vcekCert']}\n{value.get('certificateChain', '')}".encode(errors="replace"))
     if isinstance(value, dict) and value.get("kty") == "EC":
         return Given(keys=(_jwk(value),))
     if isinstance(value, dict) and value.get("enarx") == FORM:
-        return Given(endorsements=tuple(item.data for item in Bundle.from_value(value).items))
+        found, wrong = items_of(value)
+        return _given([item.data for item in found], [], wrong, "bundle-item")
     said = "JSON that is neither collateral, nor Azure's certificates (THIM), nor a bundle, nor a key (JWK)"
     raise ParseError("endorsement-json", said, what=WHAT)
 

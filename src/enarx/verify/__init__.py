@@ -14,9 +14,19 @@ from enarx.verify.appraise import appraise, require_usable, unappraised, unread,
 from enarx.verify.examination import Examination
 from enarx.verify.policy import AppraisalPolicy
 from enarx.verify.result import AUTHENTIC, AttestationResult, Endorsements
-from enarx.verify.roots import Roots
+from enarx.verify.roots import Roots, TrustAnchor
 
-__all__ = ["AppraisalPolicy", "AttestationResult", "Roots", "appraise", "evaluate", "examine", "judge", "unappraised"]
+__all__ = [
+    "AppraisalPolicy",
+    "AttestationResult",
+    "Roots",
+    "TrustAnchor",
+    "appraise",
+    "evaluate",
+    "examine",
+    "judge",
+    "unappraised",
+]
 
 
 def evaluate(

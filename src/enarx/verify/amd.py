@@ -15,15 +15,19 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.x509.oid import NameOID
 
 from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, link, load, plain_list, quietly
+from enarx.verify.certificates import UNREADABLE, link, load, quietly
 from enarx.verify.result import Forecast
+from enarx.verify.revocation import Authority, List, revocation_list, standing
+from enarx.verify.times import Period, reason
 
 OID = "1.3.6.1.4.1.3704.1."
 PRODUCT, HWID, CSP_ID = "2", "4", "5"
 PARTS = {"fmc": "3.9", "bootloader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8"}
+HWID_SIZES = {"milan": 64, "genoa": 64, "turin": 8}
+"""Bytes of a chip's id, by product; of one that is not known 64."""
+
 FAMILY = {"milan": "milan", "genoa": "genoa", "bergamo": "genoa", "siena": "genoa", "turin": "turin"}
 MAX_DER = 16 << 10
-MAX_CRL = 1 << 20
 PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
 
 
@@ -38,11 +42,10 @@ class Certificate:
     product: str
     name: str
     ends: Forecast
+    period: Period
     der: bytes
     issuer: bytes
     subject: bytes
-    start: int
-    end: int
     serial: int
     parts: tuple[int, ...] = ()
     hwid: bytes = b""
@@ -51,25 +54,23 @@ class Certificate:
 
 @record()
 class Endorsed:
-    """Endorsements sorted: certificates, and revocation lists in DER."""
+    """Endorsements sorted: certificates, and revocation lists."""
 
     certificates: tuple[Certificate, ...]
-    crls: tuple[bytes, ...]
+    lists: tuple[List, ...]
 
 
 @lru_cache(maxsize=64)
 def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
     """What there is of AMD's among endorsements; what is neither certificate nor list is passed over."""
-    certificates, crls = [], []
-    for der in endorsements:
-        if (found := _certificate(der)) is not None:
-            certificates.append(found)
-        elif revocation_list(der) is not None:
-            crls.append(der)
-    return Endorsed(certificates=tuple(c for c in certificates if c.role), crls=tuple(crls))
+    certificates = list(filter(None, map(certificate, endorsements)))
+    lists = [one for der in endorsements if certificate(der) is None and (one := revocation_list(der)) is not None]
+    return Endorsed(certificates=tuple(c for c in certificates if c.role), lists=tuple(lists))
 
 
-def _certificate(der: bytes) -> Certificate | None:
+@lru_cache(maxsize=64)
+def certificate(der: bytes) -> Certificate | None:
+    """What a certificate says, of AMD's or not; None if the bytes are none, or it has a critical extension that is not known."""
     if len(der) > MAX_DER:
         return None
     found = load(der)
@@ -98,11 +99,10 @@ def _certificate(der: bytes) -> Certificate | None:
         product=product,
         name=f"{role} {product}",
         ends=Forecast(id="validity", until=dates[1], reason=f"the {role.upper()}'s certificate ends"),
+        period=Period(*dates, f"the {role.upper()}'s certificate"),
         der=der,
         issuer=issuer,
         subject=subject,
-        start=dates[0],
-        end=dates[1],
         serial=serial,
         parts=tuple(_integer(own.get(oid, b"")) for oid in PARTS.values()),
         hwid=own.get(HWID, b""),
@@ -122,17 +122,18 @@ def _role(name: str) -> tuple[str, str]:
 
 
 def _text(der: bytes) -> str:
-    """A DER IA5String of less than 128 bytes; empty for anything else."""
-    good = len(der) > 2 and der[0] == 0x16 and der[1] == len(der) - 2 < 128
-    return der[2:].decode("ascii", errors="replace") if good else ""
+    """A DER IA5String of less than 128 characters that can be printed; empty for anything else."""
+    good = len(der) > 2 and der[0] == 0x16 and der[1] == len(der) - 2 < 128 and der.isascii()
+    text = der[2:].decode("ascii") if good else ""
+    return text if text.isprintable() else ""
 
 
 def _integer(der: bytes) -> int:
-    """A DER INTEGER of 0 to 255; -1 for anything else."""
-    if len(der) in (3, 4) and der[0] == 2 and der[1] == len(der) - 2:
-        value = int.from_bytes(der[2:], "big", signed=True)
-        if 0 <= value <= 255:
-            return value
+    """A DER INTEGER of 0 to 255, in as few bytes as it needs (X.690, 8.3.2); -1 for anything else."""
+    if len(der) == 3 and der[:2] == b"\2\1" and der[2] < 0x80:
+        return der[2]
+    if len(der) == 4 and der[:3] == b"\2\2\0" and der[3] >= 0x80:
+        return der[3]
     return -1
 
 
@@ -162,67 +163,38 @@ def _pss(by: bytes, signature: bytes, message: bytes) -> bool:
 
 
 @record()
-class List:
-    """A revocation list; dates in unix seconds, `end` 0 if it has none."""
-
-    crl: x509.CertificateRevocationList
-    der: bytes
-    issuer: bytes
-    start: int
-    end: int
-
-
-@lru_cache(maxsize=64)
-def revocation_list(der: bytes) -> List | None:
-    """Of its DER; None if the bytes are none, or not one of all that its issuer has revoked."""
-    if len(der) > MAX_CRL:
-        return None
-    try:
-        crl = x509.load_der_x509_crl(der)
-        if not plain_list(crl):
-            return None
-        end = crl.next_update_utc
-        return List(
-            crl=crl,
-            der=der,
-            issuer=crl.issuer.public_bytes(),
-            start=int(crl.last_update_utc.timestamp()),
-            end=int(end.timestamp()) if end else 0,
-        )
-    except UNREADABLE:
-        return None
-
-
-@record()
 class Revocation:
-    """What the lists of one root say at one time: `revoked` is None if none of them can be used, `end` when the one that
-    was used ends."""
+    """What the lists of one root say at one time: `revoked` is None if none of them can be used, `end` when the newest that was
+    used ends.
+    """
 
     revoked: bool | None
     end: int | None
     said: str
 
 
-def revocation(crls: tuple[bytes, ...], ark: Certificate, below: tuple[Certificate, ...], now: int) -> Revocation:
-    """Is one of `below` on a list that the root signed and that holds at `now`? Of several such lists any may revoke, and the
-    one that ends first says how long that is known."""
-    if not crls:
+def authority(ark: Certificate, below: tuple[Certificate, ...]) -> Authority:
+    """The root as the signer of revocation lists, and the certificates that these may name."""
+
+    def signed(der: bytes) -> bool:
+        return list_signed(ark.der, der)
+
+    return Authority(ark.subject, "the root", signed, tuple([one.serial for one in below]))
+
+
+def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation:
+    """What lists say of the certificates below a root: any that it signed and that holds at `now` revokes."""
+    if not lists:
         return Revocation(revoked=None, end=None, said="no revocation list was given")
-    said = "no revocation list of this root was given"
-    listed, ends = False, list[int]()
-    for found in filter(None, map(revocation_list, crls)):
-        if found.issuer != ark.subject:
-            continue
-        if not list_signed(ark.der, found.der):
-            said = "the revocation list is not signed by the root"
-        elif not found.start <= now <= found.end:
-            said = "the revocation list does not hold at this time"
-        else:
-            ends.append(found.end)
-            listed |= any(found.crl.get_revoked_certificate_by_serial_number(c.serial) is not None for c in below)
-    if not ends:
+    found = standing(lists, root, now)
+    if found.newest is None:
+        said = "the revocation list is not signed by the root" if found.refused else "no revocation list of this root"
         return Revocation(revoked=None, end=None, said=said)
-    return Revocation(revoked=listed, end=min(ends), said="on the list" if listed else "not on the list")
+    if not found.holds:
+        period = Period(found.newest.start, found.newest.end, "the revocation list")
+        return Revocation(revoked=None, end=None, said=reason(period, now))
+    said = "on the list" if found.revoked else "not on the list"
+    return Revocation(revoked=found.revoked, end=found.newest.end, said=said)
 
 
 @lru_cache(maxsize=64)

@@ -29,6 +29,7 @@ from enarx.verify.result import (
     outcomes_of,
     result,
 )
+from enarx.verify.times import Asked, Period, Wanted
 
 MIN_FRESH = 16
 """Bytes of report data, at least: with fewer, two exchanges may have the same."""
@@ -65,13 +66,29 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         raise UsageError("policy-form", f"{name} is no policy for evidence of kind {claims.kind}: other fields")
     made = [_current(evidence, now), _fresh(evidence, report_data), *_fields(claims, policy, evidence.anchor)]
     checks = (*evidence.checks, *made)
-    return result(_status(made), claims.kind, checks, at=now, claims=claims, forecast=evidence.forecast, policy=policy)
+    return result(
+        _status(made),
+        claims.kind,
+        checks,
+        at=now,
+        claims=claims,
+        forecast=evidence.forecast,
+        policy=policy,
+        unused=evidence.unused,
+    )
 
 
 def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
     """The result for evidence that is held against no policy: authentic, and never trusted."""
-    claims = evidence.claims
-    return result(AUTHENTIC, claims.kind, evidence.checks, at=evidence.at, claims=claims, forecast=evidence.forecast)
+    return result(
+        AUTHENTIC,
+        evidence.claims.kind,
+        evidence.checks,
+        at=evidence.at,
+        claims=evidence.claims,
+        forecast=evidence.forecast,
+        unused=evidence.unused,
+    )
 
 
 def unverified(examination: Examination, *, policy: AppraisalPolicy | None = None) -> AttestationResult:
@@ -83,7 +100,8 @@ def unverified(examination: Examination, *, policy: AppraisalPolicy | None = Non
         raise UsageError("examination", "evidence that is authentic has to be appraised")
     ids = check_ids(policy) if policy is not None else ()
     checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in ids))
-    return result(examination.status, examination.said.kind, checks, at=examination.at, policy=policy)
+    found = examination
+    return result(found.status, found.said.kind, checks, at=found.at, policy=policy, unused=found.unused)
 
 
 def unread(kind: str, *, policy: AppraisalPolicy, now: int) -> AttestationResult:
@@ -115,11 +133,12 @@ def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
 
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
     end = first_end(evidence.forecast)
+    late = None if end is None or now < end.until else Period(0, end.until - 1, "what ends first of the endorsements")
     return _check(
         "endorsements-current",
-        PASSED if end is None or now < end.until else FAILED,
-        wants="no end" if end is None else f"before {end.until}: {end.reason}",
-        found=now,
+        FAILED if late else PASSED,
+        wants="no end" if end is None else Wanted(0, end.until - 1),
+        found=Asked(now, late),
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )

@@ -51,12 +51,13 @@ def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     ledger = Ledger(SNP_CHECKS, anchor=inner.anchor, where="docs/attestation/azure.md", now=now)
     _examine(ledger, found, inner, "snp-")
     said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-snp-vtpm"}
-    return ledger.examination(AzSnpClaims(**said), forecast=inner.forecast)
+    given = tuple([one for one in inner.unused if one.place < len(endorsements)])
+    return ledger.examination(AzSnpClaims(**said), forecast=inner.forecast, unused=given)
 
 
 def examine_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. to 17. the checks of `examine_tdx` on the quote beside the HCL report
-    18. to 21. as 12. to 15. of `examine_az_snp`
+    """1. to 19. the checks of `examine_tdx` on the quote beside the HCL report
+    20. to 23. as 12. to 15. of `examine_az_snp`
 
     ParseError if the bytes are not the format.
     """
@@ -65,7 +66,7 @@ def examine_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     ledger = Ledger(TDX_CHECKS, anchor=inner.anchor, where="docs/attestation/azure-tdx.md", now=now)
     _examine(ledger, found, inner, "td-")
     said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-tdx-vtpm"}
-    return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast)
+    return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)
 
 
 def _read(evidence: bytes, kind: int) -> Evidence:
@@ -119,8 +120,8 @@ def _carried(ledger: Ledger, inner: Examination, prefix: str) -> None:
         ledger.check(
             prefix + check.id,
             lambda outcome=outcome: None if outcome == NOT_CHECKED else outcome == PASSED,  # type: ignore[misc]
-            wanted=check.wanted,
-            got=check.got,
+            wanted=check.wants,
+            got=check.found,
             needs="" if reached else stopped,
             hint=check.hint,
         )

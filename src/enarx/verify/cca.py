@@ -17,7 +17,8 @@ from enarx.verify.certificates import UNREADABLE
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.cca import CcaClaims
 from enarx.verify.result import Endorsements
-from enarx.verify.roots import Roots
+from enarx.verify.roots import Roots, TrustAnchor
+from enarx.verify.unused import generally, unused
 
 WHERE = "docs/attestation/cca.md"
 CHECKS = ("platform-signature", "realm-key-hash", "realm-key", "realm-signature")
@@ -38,7 +39,7 @@ def verify_cca(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now
 def examine_cca(
     evidence: bytes,
     *,
-    endorsements: Endorsements,  # noqa: ARG001  # of one shape with its siblings
+    endorsements: Endorsements,
     roots: Roots,
     now: int,
 ) -> Examination:
@@ -79,12 +80,12 @@ def examine_cca(
         needs="realm-key",
         hint="the token was changed on its way",
     )
-    return ledger.examination(_claims(token), forecast=())
+    return ledger.examination(_claims(token), forecast=(), unused=unused(endorsements, set(), generally))
 
 
-def _given(der: bytes) -> ec.EllipticCurvePublicKey | None:
+def _given(anchor: TrustAnchor) -> ec.EllipticCurvePublicKey | None:
     try:
-        key = load_der_public_key(der)
+        key = load_der_public_key(anchor.key)
     except UNREADABLE:
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey) else None

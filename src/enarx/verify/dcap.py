@@ -12,9 +12,11 @@ from enarx.verify import intel
 from enarx.verify.certificates import pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.intel import Collateral
-from enarx.verify.quoted import Case, case_of, forecast, sgx_claims, spans, tdx_claims, vendor
+from enarx.verify.quoted import Case, case_of, forecast, sgx_claims, spans, tdx_claims, unused, vendor
 from enarx.verify.result import Endorsements
 from enarx.verify.roots import Roots
+from enarx.verify.tcb import Evaluation, reached
+from enarx.verify.times import check_times
 
 SGX_CHECKS = (
     "quoting-enclave",
@@ -34,7 +36,7 @@ SGX_CHECKS = (
     "model",
     "tcb-level",
 )
-TDX_CHECKS = (*SGX_CHECKS[:-1], "tdx-module", "tcb-level")
+TDX_CHECKS = (*SGX_CHECKS[:-1], "tdx-module", "tcb-level", "current-tdx-module", "current-tcb-level")
 """The id of every check that is made here, in order."""
 
 INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
@@ -55,7 +57,8 @@ def examine_sgx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     case = case_of(evidence, SGX, endorsements, now)
     ledger = _ledger(case, SGX_CHECKS, roots, "docs/attestation/sgx.md", now)
     _examine(ledger, case, roots, now)
-    return ledger.examination(sgx_claims(case, vendor(case, ledger)), forecast=forecast(case))
+    said = sgx_claims(case, vendor(case, ledger))
+    return ledger.examination(said, forecast=forecast(case), unused=unused(case, endorsements, now))
 
 
 def examine_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
@@ -63,7 +66,8 @@ def examine_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     case = case_of(evidence, TDX, endorsements, now)
     ledger = _ledger(case, TDX_CHECKS, roots, "docs/attestation/tdx.md", now)
     _examine(ledger, case, roots, now)
-    return ledger.examination(tdx_claims(case, vendor(case, ledger)), forecast=forecast(case))
+    said = tdx_claims(case, vendor(case, ledger))
+    return ledger.examination(said, forecast=forecast(case), unused=unused(case, endorsements, now))
 
 
 def _ledger(case: Case, ids: tuple[str, ...], roots: Roots, where: str, now: int) -> Ledger:
@@ -79,7 +83,7 @@ def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:
         "collateral",
         lambda: True if collateral else None,
         wanted="collateral (JSON) for this machine",
-        got="there" if collateral else "none",
+        got="there" if collateral else f"malformed: {case.malformed}" if case.malformed else "none",
         hint="enarx endorsements fetch gets it from the vendor",
     )
     if collateral is None:
@@ -182,28 +186,26 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
 
 
 def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
-    chain = case.quote.chain
+    found = case.standings
     ledger.check(
         "revocation-lists",
-        lambda: intel.lists_signed(given, chain),
-        wanted="the lists of the root, and of the authority of the machine's certificate",
-        got="two lists",
+        lambda: False if any(one.refused for one in found) else all(one.newest for one in found) or None,
+        wanted="a list of the root, and one of the authority of the machine's certificate",
+        got=f"{sum(one.newest is not None for one in found)} that they signed",
         needs=("pck-chain", "collateral"),
         hint="the collateral is for machines of another authority, processor or platform",
     )
-    held = spans(case, given)
-    start, end = max(start for start, _, _ in held), min(end for _, end, _ in held)
-    ledger.check(
+    check_times(
+        ledger,
         "validity",
-        lambda: start <= now <= end,
-        wanted=f"{start} to {end}",
-        got=str(now),
+        spans(case, given),
+        now,
         needs=("tcb-info", "qe-identity", "revocation-lists"),
         hint="fetch current collateral: enarx endorsements fetch",
     )
     ledger.check(
         "revocation",
-        lambda: not _revoked(case, given, now),
+        lambda: not any(one.revoked for one in found),
         wanted="not revoked",
         got="certificates of machine, authority and signers",
         needs=("tcb-info", "qe-identity", "revocation-lists"),
@@ -211,24 +213,8 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     )
 
 
-def _revoked(case: Case, given: Collateral, now: int) -> bool:
-    """By any of the lists that were given, that are signed, and that hold."""
-    leaf, authority, _ = case.chain
-    assert leaf is not None and authority is not None  # noqa: PT018  # the chain holds
-    signers = {s.serial for s in map(intel.certificate, (given.info_signer, given.identity_signer)) if s}
-    for one in case.given:
-        held = all(part.start <= now <= part.end for part in (one.machines, one.authorities))
-        if one is not given and not (held and intel.lists_signed(one, case.quote.chain)):
-            continue
-        of_root = any(intel.listed(one.authorities.der, serial) for serial in (authority.serial, *signers))
-        if of_root or intel.listed(one.machines.der, leaf.serial):
-            return True
-    return False
-
-
 def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
     machine, domain = case.machine, case.domain
-    platform, enclave, *module = case.levels
     ledger.check(
         "qe-measurement",
         lambda: given.identity.is_of(case.enclave),
@@ -239,7 +225,7 @@ def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
     )
     ledger.check(
         "qe-level",
-        lambda: enclave is not None,
+        lambda: reached(given.identity.levels, case.enclave.isv_svn) is not None,
         wanted="a level that the quoting enclave's identity knows",
         got=f"version {case.enclave.isv_svn}",
         needs="qe-measurement",
@@ -255,17 +241,54 @@ def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
     if domain is not None:
         ledger.check(
             "tdx-module",
-            lambda: given.info.module(domain) is not None and None not in module,
+            lambda: given.info.module(domain) is not None and _module_reached(case.launch, domain.tee_tcb_svn),
             wanted="a module that the TCB info knows: version, signer, attributes and level",
             got=f"versions {domain.tee_tcb_svn.hex()}, signer {domain.mr_signer_seam.hex()}",
             needs=("quote-signature", "model"),
             hint="not a module of Intel's, or older than any that Intel knows",
         )
+    _platform(ledger, case, given, "tcb-level", case.launch, domain.tee_tcb_svn if domain else b"", "model")
+    if domain is not None:
+        _current(ledger, case, given, domain.tee_tcb_svn_2 or domain.tee_tcb_svn)
+
+
+def _current(ledger: Ledger, case: Case, given: Collateral, versions: bytes) -> None:
+    """The same of the module that the machine has now."""
     ledger.check(
-        "tcb-level",
-        lambda: platform is not None,
-        wanted="a level that the TCB info knows",
-        got=f"{machine.components}, PCE {machine.pce_svn}" if machine else "unknown",
-        needs="model",
+        "current-tdx-module",
+        lambda: _module_reached(case.current, versions),
+        wanted="a module that the TCB info knows: version and level",
+        got=f"versions {versions.hex()}",
+        needs=("quote-signature", "model"),
+        hint="the machine has gone back to a module that is older than any that Intel knows",
+    )
+    _platform(ledger, case, given, "current-tcb-level", case.current, versions, ("quote-signature", "model"))
+
+
+def _module_reached(found: Evaluation, versions: bytes) -> bool:
+    """Of a module of major version 0 the platform's levels say all."""
+    return not versions[1] or found.module is not None
+
+
+def _platform(
+    ledger: Ledger,
+    case: Case,
+    given: Collateral,
+    id: str,
+    found: Evaluation,
+    versions: bytes,
+    needs: str | tuple[str, ...],
+) -> None:
+    machine, wanted, got = case.machine, "a level that the TCB info knows", "there"
+    if machine is not None and found.platform is None:
+        wanted += f": {given.info.nearest(machine.components, machine.pce_svn, versions)}"
+        got = f"SGX {bytes(machine.components).hex()}, PCE {machine.pce_svn}"
+        got += f", TDX {versions.hex()}" if versions else ""
+    ledger.check(
+        id,
+        lambda: found.platform is not None,
+        wanted=wanted,
+        got=got,
+        needs=needs,
         hint="the machine is older than any level that the vendor knows",
     )

@@ -20,6 +20,7 @@ from enarx.verify.result import (
     Check,
     Claims,
     Forecast,
+    Unused,
     make,
     outcomes_of,
     raise_for,
@@ -83,14 +84,23 @@ class Ledger:
         for id in self._ids[len(self._made) :]:
             self._note(id, NOT_REACHED, "what it rests on", "nothing", "")
 
-    def examination(self, said: Claims, *, forecast: tuple[Forecast, ...]) -> Examination:
+    def examination(
+        self, said: Claims, *, forecast: tuple[Forecast, ...], unused: tuple[Unused, ...] = ()
+    ) -> Examination:
         """What the checks came to, now that all are made."""
         if len(self._made) != len(self._ids):
             raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
         checks = tuple(self._made.values())
         status = _status(outcomes_of(checks))
         return make(
-            Examination, status=status, said=said, checks=checks, anchor=self._anchor, forecast=forecast, at=self._now
+            Examination,
+            status=status,
+            said=said,
+            checks=checks,
+            anchor=self._anchor,
+            forecast=forecast,
+            at=self._now,
+            unused=unused,
         )
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
@@ -125,6 +135,7 @@ class Examination:
     anchor: str
     forecast: tuple[Forecast, ...]
     at: int
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
@@ -140,6 +151,7 @@ class Examination:
             anchor=self.anchor,
             forecast=self.forecast,
             at=self.at,
+            unused=self.unused,
         )
 
 
@@ -152,6 +164,7 @@ class VerifiedEvidence:
     anchor: str
     forecast: tuple[Forecast, ...]
     at: int
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("VerifiedEvidence is made by verifiers alone")

@@ -20,8 +20,10 @@ from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from enarx.errors import ParseError
 from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, ec_key, link, load, plain_list, quietly
+from enarx.verify.certificates import UNREADABLE, ec_key, link, load, quietly
+from enarx.verify.revocation import Authority, List, read_list, revocation_list
 from enarx.verify.tcb import WHAT, Identity, TcbInfo
+from enarx.verify.times import Period
 
 EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 ROOT, SIGNING, PCK = "Intel SGX Root CA", "Intel SGX TCB Signing", "Intel SGX PCK Certificate"
@@ -35,19 +37,19 @@ FIELDS = (
 """What the JSON must have; it may have more, such as the chain of the list's issuer, which is in the quote anyway."""
 
 
+LISTS = FIELDS[:2]
+
+
 @record()
 class Certificate:
-    """One certificate; names as in its DER, `name` the common one, dates in unix seconds; an `authority` may sign certificates
-    and revocation lists.
-    """
+    """One certificate; names as in its DER, `name` the common one; an `authority` may sign certificates and revocation lists."""
 
     der: bytes
     name: str
     subject: bytes
     issuer: bytes
     serial: int
-    start: int
-    end: int
+    period: Period
     authority: bool
 
 
@@ -60,14 +62,14 @@ def certificate(der: bytes) -> Certificate | None:
     with quietly():
         names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         serial = found.serial_number
+    name = str(names[0].value) if len(names) == 1 else ""
     return Certificate(
         der=der,
-        name=str(names[0].value) if len(names) == 1 else "",
+        name=name,
         subject=known.subject,
         issuer=known.issuer,
         serial=serial,
-        start=known.start,
-        end=known.end,
+        period=Period(known.start, known.end, f"the certificate {name}"),
         authority=known.depth >= 0 and known.signs_certificates and known.signs_lists,
     )
 
@@ -118,59 +120,28 @@ def issued(by: bytes, of: bytes) -> bool:
     return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
 
 
-@record()
-class List:
-    """A revocation list; dates in unix seconds, `end` 0 if it has none."""
-
-    der: bytes
-    issuer: bytes
-    start: int
-    end: int
-
-
-@lru_cache(maxsize=64)
-def _crl(der: bytes) -> x509.CertificateRevocationList:
-    return x509.load_der_x509_crl(der)
-
-
-@lru_cache(maxsize=64)
-def revocation_list(der: bytes) -> List:
-    """Of its DER. ParseError."""
-    try:
-        found = _crl(der)
-        if not plain_list(found):
-            raise ParseError("collateral-list", "not a list of all that its issuer has revoked", what=WHAT)
-        end = found.next_update_utc
-        return List(
-            der=der,
-            issuer=found.issuer.public_bytes(),
-            start=int(found.last_update_utc.timestamp()),
-            end=int(end.timestamp()) if end else 0,
-        )
-    except UNREADABLE as e:
-        raise ParseError("collateral-list", "a revocation list that can not be read", what=WHAT) from e
-
-
 @lru_cache(maxsize=64)
 def list_signed(by: bytes, of: bytes) -> bool:
-    """Is the list one of this certificate's, by name and by signature?"""
-    issuer, found = certificate(by), _crl(of)
-    if issuer is None or issuer.subject != found.issuer.public_bytes():
-        return False
-    of_form = found.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
-    return of_form and signed(key(by), found.signature, found.tbs_certlist_bytes)
+    """Did the key of this certificate sign the list, ECDSA with SHA-256?"""
+    found = revocation_list(of)
+    assert found is not None  # it has been read
+    of_form = found.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), found.crl.signature, found.crl.tbs_certlist_bytes)
 
 
-@lru_cache(maxsize=256)
-def listed(der: bytes, serial: int) -> bool:
-    """Is the serial number on the list?"""
-    return _crl(der).get_revoked_certificate_by_serial_number(serial) is not None
+def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:
+    """The owner of a certificate as the signer of revocation lists, and the serial numbers that these may name."""
+
+    def by_it(der: bytes) -> bool:
+        return list_signed(of.der, der)
+
+    return Authority(of.subject, of.name, by_it, serials)
 
 
 @record()
 class Collateral:
     """Collateral of one model. The texts are signed as they came; `info_signer` and `identity_signer` are certificates in
-    DER, the signatures 64 bytes.
+    DER, the signatures 64 bytes. Its `lists` count wherever they fit, not with it alone.
     """
 
     info: TcbInfo
@@ -181,8 +152,27 @@ class Collateral:
     identity_text: bytes
     identity_signature: bytes
     identity_signer: bytes
-    machines: List
-    authorities: List
+    lists: tuple[List, List]
+
+
+@lru_cache(maxsize=16)
+def _opened(data: bytes) -> dict[str, Any] | str:
+    """The object of JSON collateral, or why there is none. It is shared: nobody changes it."""
+    try:
+        return parsed(data, "the collateral")
+    except ParseError as e:
+        return e.message
+
+
+@lru_cache(maxsize=64)
+def lists_in(data: bytes) -> tuple[List, ...]:
+    """The revocation lists of one endorsement: itself, or those in JSON collateral, whatever else is wrong with that."""
+    ders = [data]
+    if data.lstrip()[:1] == b"{":
+        value = _opened(data)
+        texts = [value.get(name) for name in LISTS] if isinstance(value, dict) else []
+        ders = [_list_der(text) for text in texts if isinstance(text, str)]
+    return tuple([one for one in map(revocation_list, ders) if one is not None])
 
 
 @lru_cache(maxsize=16)
@@ -190,7 +180,9 @@ def collateral(data: bytes) -> Collateral | None:
     """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
     if data.lstrip()[:1] != b"{":
         return None
-    value = parsed(data, "the collateral")
+    value = _opened(data)
+    if isinstance(value, str):
+        raise ParseError("collateral-json", value, what=WHAT)
     texts: dict[str, str] = {}
     for name in FIELDS:
         text = value.get(name)
@@ -207,8 +199,7 @@ def collateral(data: bytes) -> Collateral | None:
         identity_text=identity,
         identity_signature=_signature(texts["qe_identity_signature"]),
         identity_signer=_first(texts["qe_identity_issuer_chain"]),
-        machines=revocation_list(_list_der(texts["pck_crl"])),
-        authorities=revocation_list(_list_der(texts["root_ca_crl"])),
+        lists=(_list(texts, "pck_crl"), _list(texts, "root_ca_crl")),
     )
 
 
@@ -219,21 +210,14 @@ def signer_issued(root: bytes, signer: bytes) -> bool:
 
 
 def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
-    """Is all of it signed, by whom the certificates of a quote (leaf, authority, root) say?"""
+    """Are both texts signed, by whom the certificates of a quote (leaf, authority, root) say?"""
     if len(chain) != 3:
         return False
     texts = (
         (given.info_signer, given.info_signature, given.info_text),
         (given.identity_signer, given.identity_signature, given.identity_text),
     )
-    return all(
-        signer_issued(chain[2], signer) and text_signed(signer, *rest) for signer, *rest in texts
-    ) and lists_signed(given, chain)
-
-
-def lists_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
-    """Are the lists those of the authority and of the root of these certificates?"""
-    return list_signed(chain[1], given.machines.der) and list_signed(chain[2], given.authorities.der)
+    return all(signer_issued(chain[2], signer) and text_signed(signer, *rest) for signer, *rest in texts)
 
 
 def parsed(data: bytes, name: str) -> dict[str, Any]:
@@ -256,14 +240,21 @@ def _hex(text: str) -> bytes:
         return b""
 
 
+def _list(texts: dict[str, str], name: str) -> List:
+    found = read_list(_list_der(texts[name]))
+    if isinstance(found, str):
+        raise ParseError("collateral-list", f"{name}: {found}", what=WHAT)
+    return found
+
+
 def _list_der(text: str) -> bytes:
-    """Of a list in hexadecimal, or as PEM, as some services give it out."""
+    """Of a list in hexadecimal, or as PEM, as some services give it out; empty for anything else."""
     if "-----BEGIN X509 CRL-----" not in text:
         return _hex(text)
     try:
         return x509.load_pem_x509_crl(text.encode()).public_bytes(Encoding.DER)
-    except (*UNREADABLE, UnicodeError) as e:
-        raise ParseError("collateral-list", "a revocation list that can not be read", what=WHAT) from e
+    except (*UNREADABLE, UnicodeError):
+        return b""
 
 
 def _signature(text: str) -> bytes:
@@ -309,9 +300,16 @@ def machine(der: bytes) -> Machine | None:
         return None
 
 
+ARC = bytes.fromhex("2a864886f84d010d01")
+"""`EXTENSION`, as DER has it: every OID in it begins so."""
+
+TCB, CONFIGURATION = b"\2", b"\7"
+
+
 def _machine(der: bytes) -> Machine:
-    fields = _fields(_inside(der, 0x30))
-    tcb, flags = _fields(_inside(fields[2], 0x30)), _fields(_inside(fields[7], 0x30)) if 7 in fields else {}
+    fields = _fields(_inside(der, 0x30), b"")
+    tcb = _fields(_inside(fields[2], 0x30), TCB)
+    flags = _fields(_inside(fields[7], 0x30), CONFIGURATION) if 7 in fields else {}
     return Machine(
         ppid=_inside(fields[1], 0x04, 16),
         components=tuple(_number(tcb[i], 1) for i in range(1, 17)),
@@ -325,26 +323,31 @@ def _machine(der: bytes) -> Machine:
     )
 
 
-def _fields(der: bytes) -> dict[int, bytes]:
-    """SEQUENCEs of an OID and a value, by the last arc of the OID; the values in DER."""
+def _fields(der: bytes, arcs: bytes) -> dict[int, bytes]:
+    """SEQUENCEs of an OID and a value, by the last arc of the OID, which stands below these; the values in DER."""
     found = {}
-    for _, _, pair in _elements(der):
+    for of, _, pair in _elements(der):
         (tag, _, oid), (_, value, _) = _elements(pair)
-        if tag != 0x06 or oid[-1] in found:
-            raise ValueError("wanted an OID, and each once")
+        if (of, tag) != (0x30, 0x06) or oid[:-1] != ARC + arcs or oid[-1] >= 0x80 or oid[-1] in found:
+            raise ValueError("wanted an OID of this extension, and each once")
         found[oid[-1]] = value
     return found
 
 
 def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
-    """The elements of DER side by side: tag, the whole, what is inside; at most 64 KiB each."""
+    """The elements of DER side by side: tag, the whole, what is inside; at most 64 KiB each. Lengths as short as can be (X.690,
+    10.1).
+    """
     found, at = [], 0
     while at < len(der):
         tag, size, start = der[at], der[at + 1], at + 2
-        if size > 0x80:
+        if size >= 0x80:
             start += size - 0x80
-            size = int.from_bytes(der[at + 2 : start], "big")
-        if size == 0x80 or start - at > 4 or start + size > len(der):
+            length = der[at + 2 : start]
+            size = int.from_bytes(length, "big")
+            if size < 0x80 or not length[0]:
+                raise ValueError("a length that is not given, or longer than it needs to be")
+        if start - at > 4 or start + size > len(der):
             raise ValueError("not DER")
         found.append((tag, der[at : start + size], der[start : start + size]))
         at = start + size
@@ -359,12 +362,14 @@ def _inside(der: bytes, wanted: int, size: int | None = None) -> bytes:
 
 
 def _number(der: bytes, size: int) -> int:
-    """An INTEGER of at most that many bytes without sign."""
-    value = int.from_bytes(_inside(der, 0x02), "big", signed=True)
-    if not 0 <= value < 1 << 8 * size:
-        raise ValueError("out of range")
+    """An INTEGER of at most that many bytes without sign, in as few as it needs (X.690, 8.3.2)."""
+    inside = _inside(der, 0x02)
+    value = int.from_bytes(inside, "big", signed=True)
+    if not 0 <= value < 1 << 8 * size or len(inside) != value.bit_length() // 8 + 1:
+        raise ValueError("out of range, or longer than it needs to be")
     return value
 
 
 def _flag(flags: dict[int, bytes], number: int) -> bool | None:
-    return any(_inside(flags[number], 0x01, 1)) if number in flags else None
+    """A BOOLEAN, which is 0 or 255 (X.690, 11.1)."""
+    return {b"\0": False, b"\xff": True}[_inside(flags[number], 0x01)] if number in flags else None

@@ -14,11 +14,14 @@ from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.nitro import NitroClaims
 from enarx.verify.result import Endorsements, Forecast, Unknown
 from enarx.verify.roots import Roots
+from enarx.verify.times import Period, check_times
+from enarx.verify.unused import generally, unused
 
 WHERE = "docs/attestation/nitro.md"
 CHECKS = ("root", "chain", "authorities", "validity", "document-time", "signature")
 """The id of every check that is made here, in order."""
 
+NEVER = Period(0, -1, "a certificate that can not be read")
 SKEW = 300
 """Seconds that the document's clock may be ahead of `now`."""
 
@@ -31,7 +34,7 @@ def verify_nitro(evidence: bytes, *, endorsements: Endorsements, roots: Roots, n
 def examine_nitro(
     evidence: bytes,
     *,
-    endorsements: Endorsements,  # noqa: ARG001  # of one shape with its siblings
+    endorsements: Endorsements,
     roots: Roots,
     now: int,
 ) -> Examination:
@@ -73,7 +76,8 @@ def examine_nitro(
         needs="chain",
         hint="the document was changed on its way",
     )
-    return ledger.examination(_claims(document), forecast=tuple(_ends(links)))
+    left = unused(endorsements, set(), generally)
+    return ledger.examination(_claims(document), forecast=tuple(_ends(links)), unused=left)
 
 
 def _ends(links: list[Link | None]) -> Iterator[Forecast]:
@@ -97,12 +101,13 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
         needs="chain",
         hint="a certificate that may not sign others was used to",
     )
-    start, end = max((one.start for one in links), default=0), min((one.end for one in links), default=0)
-    ledger.check(
+    names = ("the root's certificate", *["an authority's certificate"] * len(links), "the document's certificate")
+    periods = [Period(one.start, one.end, name) for one, name in zip(links[:-1], names, strict=False)]
+    check_times(
+        ledger,
         "validity",
-        lambda: start <= now <= end,
-        wanted=f"{start} to {end}",
-        got=str(now),
+        (*periods, *(Period(one.start, one.end, names[-1]) for one in links[-1:])) or (NEVER,),
+        now,
         needs="chain",
         hint="a document is good for three hours; --at evidence asks about its own time, then a nonce must show that it is fresh",
     )

@@ -209,6 +209,7 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
         claims=found.claims,
         forecast=found.forecast,
         policy=found.policy,
+        unused=found.unused,
     )
 
 

@@ -67,6 +67,11 @@ class Check(Made):
     __slots__ = ()
 
     @property
+    def code(self) -> str:
+        """A word for machines: of a failure whose value tells several apart that of the value, else the id."""
+        return getattr(self.found, "code", "") or self.id
+
+    @property
     def wanted(self) -> str:
         """What would have been right, in words."""
         return show(self.wants)
@@ -109,6 +114,13 @@ def first_end(forecast: tuple[Forecast, ...]) -> End | None:
     return min([End(f.until, f.reason) for f in forecast if f.until is not None], default=None)
 
 
+class Unused(NamedTuple):
+    """An endorsement that the verdict does not rest on, by its place among those given (from 0), and why."""
+
+    place: int
+    reason: str
+
+
 @record()
 class Claims:
     """What evidence says, in the same words for every kind of TEE; a kind that says more has a subclass.
@@ -138,8 +150,8 @@ class AttestationResult:
     """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
 
     `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such. `at` is
-    the time asked about (unix seconds), `policy` what the claims were held against, or would have been. It is neither true nor
-    false: ask `require_trusted`.
+    the time asked about (unix seconds), `policy` what the claims were held against, or would have been; `unused` are the
+    endorsements that were given for nothing. It is neither true nor false: ask `require_trusted`.
     """
 
     status: str
@@ -149,6 +161,7 @@ class AttestationResult:
     forecast: tuple[Forecast, ...]
     at: int
     policy: AppraisalPolicy | None
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("AttestationResult is made by appraisal alone")
@@ -188,7 +201,7 @@ class AttestationResult:
 
     def to_value(self) -> dict[str, Any]:
         """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
-        shown = ("status", "kind", "at", "claims", "checks", "forecast", "expires", "ends_first")
+        shown = ("status", "kind", "at", "claims", "checks", "forecast", "expires", "ends_first", "unused")
         policy = None if self.policy is None else self.policy.id
         return {name: plain(getattr(self, name)) for name in shown} | {"policy": policy}
 
@@ -205,6 +218,7 @@ def result(
     claims: Claims | None = None,
     forecast: tuple[Forecast, ...] = (),
     policy: AppraisalPolicy | None = None,
+    unused: tuple[Unused, ...] = (),
 ) -> AttestationResult:
     """For `enarx.verify` and its `appraise`."""
     return make(
@@ -216,6 +230,7 @@ def result(
         forecast=forecast,
         at=at,
         policy=policy,
+        unused=unused,
     )
 
 
@@ -232,8 +247,8 @@ def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult
     against = [check for outcome in _AGAINST for check in checks if check.outcome == outcome]
     code, said, hint = "not-appraised", ": held against no policy", ""
     if against:
-        code, hint = against[0].id, against[0].hint
-        said = f": {code} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
+        code, hint = against[0].code, against[0].hint
+        said = f": {against[0].id} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
     more = sum(check.outcome == FAILED for check in against) - 1
     message = f"{status}{said}" + (f", and {more} more" if more > 0 else "")
     error: EnarxError
@@ -251,8 +266,10 @@ def plain(value: object) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Check):
-        return {name: getattr(value, name) for name in ("id", "outcome", "wanted", "got", "anchor", "where", "hint")}
-    if isinstance(value, Forecast):
+        return {
+            name: getattr(value, name) for name in ("id", "outcome", "code", "wanted", "got", "anchor", "where", "hint")
+        }
+    if isinstance(value, (Forecast, Unused)):
         return value._asdict()
     if isinstance(value, tuple):
         return [plain(item) for item in value]

@@ -29,6 +29,21 @@ MICROSOFT = (
 """Azure Virtual TPM Root Certificate Authority 2023, Microsoft RSA Devices Root CA 2021."""
 
 
+@record(kw_only=False)
+class TrustAnchor:
+    """A public key (DER SubjectPublicKeyInfo) that the caller believes.
+
+    A type of its own, so that bytes that came with evidence cannot become one by mistake: only the caller makes one, of a key
+    that the caller names.
+    """
+
+    key: bytes
+
+    def __post_init__(self) -> None:
+        if type(self.key) is not bytes or not self.key:
+            raise UsageError("trust-anchor", "a trust anchor is a public key, DER SubjectPublicKeyInfo")
+
+
 @record()
 class Roots:
     """For each kind its roots; a kind with none is believed by nobody.
@@ -36,8 +51,8 @@ class Roots:
     simulated  raw Ed25519 public keys, 32 bytes: the user's own, or given by hand. There is no public one.
     amd, intel, aws
                SHA-256 of the vendor's root certificates in DER. The certificates come with endorsements.
-    cca, tpm   public keys (DER SubjectPublicKeyInfo) that sign platform tokens, and that the caller knows to be TPMs'
-               attestation keys: there is no public root for either.
+    cca, tpm   trust anchors: keys that sign platform tokens, and keys that the caller knows to be TPMs' attestation keys.
+               There is no public root for either.
     tpm_makers SHA-256 of the root certificates of who certifies TPMs' attestation keys.
     """
 
@@ -45,14 +60,17 @@ class Roots:
     amd: tuple[bytes, ...] = AMD
     intel: tuple[bytes, ...] = INTEL
     aws: tuple[bytes, ...] = AWS
-    cca: tuple[bytes, ...] = ()
-    tpm: tuple[bytes, ...] = ()
+    cca: tuple[TrustAnchor, ...] = ()
+    tpm: tuple[TrustAnchor, ...] = ()
     tpm_makers: tuple[bytes, ...] = MICROSOFT
 
     def __post_init__(self) -> None:
         for pin in (*self.amd, *self.intel, *self.aws, *self.tpm_makers):
             if not isinstance(pin, bytes) or len(pin) != 32:
                 raise UsageError("root-pin", "a vendor's root is given by its SHA-256, 32 bytes")
+        for anchor in (*self.cca, *self.tpm):
+            if type(anchor) is not TrustAnchor:
+                raise UsageError("trust-anchor", "a key is believed as a TrustAnchor, and only if the caller names it")
         for root in self.simulated:
             if not isinstance(root, bytes) or len(root) != SIMULATED_ROOT_SIZE:
                 raise UsageError("simulated-root", f"a simulated root is a public key of {SIMULATED_ROOT_SIZE} bytes")

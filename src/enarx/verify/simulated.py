@@ -6,10 +6,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.simulated import CHIP, CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
+from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.result import Claims, Endorsements, Forecast
+from enarx.verify.result import Claims, Endorsements, Forecast, Unused
 from enarx.verify.roots import Roots, simulated_anchor
+from enarx.verify.times import Period, check_times
 
 WHERE = "docs/spec/simulated.md, Checks"
 CHECKS = ("chip-certificate", "chip-signature", "chip-validity", "chip-identity", "evidence-signature")
@@ -32,27 +33,38 @@ def examine_simulated(evidence: bytes, *, endorsements: Endorsements, roots: Roo
     the bytes are not the format.
     """
     report = Evidence.from_bytes(evidence)
-    if len(endorsements) > 1:
-        raise ParseError("endorsements", f"{len(endorsements)} endorsements, wanted one chip's certificate", what=CHIP)
-    if not endorsements:
-        return _undecided(report, now)
-    chip = ChipCertificate.from_bytes(endorsements[0])
-    root = _root(chip, roots)
+    read = [_read(data) for data in endorsements]
+    chips = [chip for chip in read if isinstance(chip, ChipCertificate)]
+    chip = max(chips, key=lambda one: _fit(one, report, roots)) if len(chips) > 1 else chips[0] if chips else None
+    root = _root(chip, roots) if chip else None
     ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE, now=now)
-    _certificate(ledger, chip)
+    left = tuple([Unused(i, _why(one)) for i, one in enumerate(read) if one is not chip])
+    _certificate(ledger, chip, read)
+    if chip is None:
+        ledger.unreached()
+        return ledger.examination(_claims(report), forecast=(), unused=left)
     _chip_signature(ledger, root, roots)
     _validity(ledger, chip, now)
     _identity(ledger, chip, report)
     _evidence_signature(ledger, chip, report)
     forecast = Forecast(id="chip-validity", until=chip.not_after, reason="the chip's certificate ends")
-    return ledger.examination(_claims(report), forecast=(forecast,))
+    return ledger.examination(_claims(report), forecast=(forecast,), unused=left)
 
 
-def _undecided(report: Evidence, now: int) -> Examination:
-    ledger = Ledger(CHECKS, anchor=simulated_anchor(None), where=WHERE, now=now)
-    _certificate(ledger, None)
-    ledger.unreached()
-    return ledger.examination(_claims(report), forecast=())
+def _read(data: bytes) -> ChipCertificate | str:
+    """A chip's certificate, or what is wrong with these bytes."""
+    try:
+        return ChipCertificate.from_bytes(data)
+    except ParseError as e:
+        return f"malformed: {e.message}"
+
+
+def _why(one: ChipCertificate | str) -> str:
+    return one if isinstance(one, str) else "the certificate of another chip, or another one of it"
+
+
+def _fit(chip: ChipCertificate, report: Evidence, roots: Roots) -> tuple[bool, bool]:
+    return _root(chip, roots) is not None, chip.chip_id == report.chip_id
 
 
 def _root(chip: ChipCertificate, roots: Roots) -> bytes | None:
@@ -69,12 +81,12 @@ def _signed(key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def _certificate(ledger: Ledger, chip: ChipCertificate | None) -> None:
+def _certificate(ledger: Ledger, chip: ChipCertificate | None, read: list[ChipCertificate | str]) -> None:
     ledger.check(
         "chip-certificate",
         lambda: True if chip is not None else None,
         wanted="the chip's certificate",
-        got="the chip's certificate" if chip is not None else "no endorsement",
+        got="the chip's certificate" if chip is not None else _why(read[0]) if read else "no endorsement",
         hint="the host has to pass on what its hardware gives it",
     )
 
@@ -92,11 +104,11 @@ def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
 
 
 def _validity(ledger: Ledger, chip: ChipCertificate, now: int) -> None:
-    ledger.check(
+    check_times(
+        ledger,
         "chip-validity",
-        lambda: chip.not_before <= now <= chip.not_after,
-        wanted=f"{chip.not_before} to {chip.not_after}",
-        got=str(now),
+        (Period(chip.not_before, chip.not_after, "the chip's certificate"),),
+        now,
         needs="chip-signature",
         hint="the clock here or the clock there is wrong, or the chip has outlived its certificate",
     )

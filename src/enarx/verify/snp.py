@@ -15,7 +15,10 @@ from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.revocation import Authority, revocation_list, unused_list
 from enarx.verify.roots import Roots
+from enarx.verify.times import check_times
+from enarx.verify.unused import generally, unused
 
 WHERE = "docs/attestation/snp.md"
 CHECKS = (
@@ -71,9 +74,8 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     given = amd.sort(endorsements + beside)
     found = _chain(report, given.certificates, roots)
     signer, issuer, root = found
-    revoked = (
-        amd.revocation(given.crls, root, (issuer, signer), now) if signer and issuer and root else NOTHING_TO_REVOKE
-    )
+    authority = amd.authority(root, (issuer, signer)) if signer and issuer and root else None
+    revoked = amd.revocation(given.lists, authority, now) if authority else NOTHING_TO_REVOKE
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     _signer(ledger, report, signer)
@@ -85,7 +87,20 @@ def examine_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         _issuers(ledger, found, roots)
         _certificates(ledger, found, revoked, now)
     said = _claims(report, signer, revoked)
-    return ledger.examination(said, forecast=_forecast(found, revoked, _behind(report.committed_tcb, said.product)))
+    return ledger.examination(
+        said,
+        forecast=_forecast(found, revoked, _behind(report.committed_tcb, said.product)),
+        unused=unused(endorsements, {c.der for c in found if c}, lambda der: _unused(der, authority, now)),
+    )
+
+
+def _unused(der: bytes, authority: Authority | None, now: int) -> str:
+    if (of := amd.certificate(der)) is not None:
+        return f"a certificate that the chain does not need: {of.name if of.role else 'none of the vendor'}"
+    found = revocation_list(der)
+    if found is None:
+        return generally(der)
+    return unused_list(found, (authority,) if authority else (), now)
 
 
 Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
@@ -121,8 +136,11 @@ def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
 
 def _is_for(certificate: Certificate, report: Report) -> bool:
     """Turin's ids are of 8 bytes, and zeros follow in the report."""
-    hwid = certificate.hwid
-    return len(hwid) in (8, 64) and report.chip_id == hwid.ljust(64, b"\0")
+    return _sized(certificate) and report.chip_id == certificate.hwid.ljust(64, b"\0")
+
+
+def _sized(certificate: Certificate) -> bool:
+    return len(certificate.hwid) == amd.HWID_SIZES.get(certificate.product, 64)
 
 
 def parts_of(tcb: bytes, product: str) -> tuple[int, ...]:
@@ -162,15 +180,23 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         needs="product",
         hint="the certificate is for another TCB of this machine: fetch the one for the TCB that the report states",
     )
-    masked = not any(report.chip_id)
     ledger.check(
         "certificate-chip",
-        lambda: bool(signer.csp_id) if signer.role == "vlek" else None if masked else _is_for(signer, report),
+        lambda: _named(signer, report),
         wanted="a provider" if signer.role == "vlek" else report.chip_id,
         got=signer.csp_id or signer.hwid,
         needs="signing-certificate",
         hint="a certificate of another machine",
     )
+
+
+def _named(signer: Certificate, report: Report) -> bool | None:
+    """Is the certificate for the report's chip, or a provider's? None where the host masks the chip's id."""
+    if signer.role == "vlek":
+        return bool(signer.csp_id)
+    if _sized(signer) and not any(report.chip_id):
+        return None
+    return _is_for(signer, report)
 
 
 def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
@@ -203,12 +229,11 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         needs="root",
         hint="certificates of another product, or changed ones",
     )
-    start, end = max([c.start for c in chain]), min([c.end for c in chain])
-    ledger.check(
+    check_times(
+        ledger,
         "validity",
-        lambda: start <= now <= end,
-        wanted=f"{start} to {end}",
-        got=now,
+        tuple([c.period for c in chain]),
+        now,
         needs="chain",
         hint="a VLEK lives a year: fetch the current one, and have the report made anew",
     )

@@ -9,17 +9,21 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from enarx.errors import ParseError
 from enarx.formats.evidence.dcap import SGX, TDX, SgxReport, TdReport
 from enarx.record import record
+from enarx.verify.times import date as day
 
 _T = TypeVar("_T")
 
 WHAT = "Intel collateral"
 UP_TO_DATE, OUT_OF_DATE, REVOKED = "UpToDate", "OutOfDate", "Revoked"
 TO_CONFIGURE = "OutOfDateConfigurationNeeded"
+RELAUNCH, RELAUNCH_TO_CONFIGURE = "TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded"
+"""No level has these: they say of a trust domain that was launched under old firmware that the machine has newer now."""
+
 STATUSES = (
     *(UP_TO_DATE, "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"),
     *(OUT_OF_DATE, TO_CONFIGURE, REVOKED),
@@ -41,6 +45,52 @@ class Level:
     sgx: tuple[int, ...] = ()
     tdx: tuple[int, ...] = ()
     svn: int = 0
+
+    def lacked(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> list[str]:
+        """The versions of it that a machine does not reach."""
+        skip = 2 if tee_svn and tee_svn[1] else 0
+        pairs = [
+            *(
+                (f"SGX component {i}", has, wanted)
+                for i, (has, wanted) in enumerate(zip(components, self.sgx, strict=True), 1)
+            ),
+            ("PCE", pce_svn, self.svn),
+            *((f"TDX component {i + 1}", tee_svn[i], wanted) for i, wanted in enumerate(self.tdx) if i >= skip),
+        ]
+        return [f"{name} at least {wanted} (is {has})" for name, has, wanted in pairs if has < wanted]
+
+
+class Evaluation(NamedTuple):
+    """The levels of platform, quoting enclave and TDX module; None for what reaches none. A module without levels of its own, and
+    an enclave's quote, have the platform's.
+    """
+
+    platform: Level | None
+    enclave: Level | None
+    module: Level | None
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Those that are reached, each once; the platform's first."""
+        module = None if self.module is self.platform else self.module
+        return tuple([level for level in (self.platform, self.enclave, module) if level is not None])
+
+    @property
+    def status(self) -> str:
+        """The vendor's one word, once all are reached."""
+        first, *rest = [level.status for level in self.levels]
+        return together(first, tuple(rest))
+
+    @property
+    def date(self) -> int:
+        """When that was current (unix seconds): the oldest of what is out of date, else the platform's."""
+        behind = [level.date for level in self.levels if level.status in (OUT_OF_DATE, TO_CONFIGURE)]
+        return min(behind, default=self.levels[0].date)
+
+    @property
+    def advisories(self) -> tuple[str, ...]:
+        """What any of them is open to."""
+        return tuple(sorted({advisory for level in self.levels for advisory in level.advisories}))
 
 
 @record()
@@ -103,6 +153,22 @@ class TcbInfo:
             ):
                 return level
         return None
+
+    def nearest(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> str:
+        """The level that a machine which reaches none lacks the fewest versions of, and these; of several the newest."""
+        lacks = [(level, level.lacked(components, pce_svn, tee_svn)) for level in self.levels]
+        if not lacks:
+            return "there is none"
+        level, lacked = min(lacks, key=lambda one: len(one[1]))
+        return f"the nearest, {level.status} of {day(level.date)[:10]}, wants {', '.join(lacked)}"
+
+    def evaluated(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes, enclave: Level | None) -> Evaluation:
+        """What a machine is worth whose TDX module has these versions, if it has one at all."""
+        platform = self.level(components, pce_svn, tee_svn)
+        if not tee_svn or not tee_svn[1]:
+            return Evaluation(platform, enclave, platform)
+        known = dict(self.modules).get(tee_svn[1])
+        return Evaluation(platform, enclave, reached(known.levels, tee_svn[0]) if known else None)
 
     def module(self, report: TdReport) -> Module | None:
         """The module that the report names, if the vendor knows it: by major version, signer and attributes."""
@@ -172,6 +238,15 @@ def together(platform: str, others: tuple[str, ...]) -> str:
     if OUT_OF_DATE not in others:
         return platform
     return TO_CONFIGURE if platform.startswith("Configuration") or platform == TO_CONFIGURE else OUT_OF_DATE
+
+
+def relaunched(launch: str, current: str) -> str:
+    """The word at launch, or that a new launch would better it: the versions are out of date that the trust domain was launched
+    under, and those that the machine has now are not.
+    """
+    if launch not in (OUT_OF_DATE, TO_CONFIGURE) or current in (OUT_OF_DATE, TO_CONFIGURE, REVOKED):
+        return launch
+    return RELAUNCH_TO_CONFIGURE if launch == TO_CONFIGURE or current.startswith("Configuration") else RELAUNCH
 
 
 def _level(value: dict[str, Any], tee: int) -> Level:

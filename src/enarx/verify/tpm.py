@@ -12,14 +12,17 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
-from enarx.verify.certificates import UNREADABLE, key_of, link, path, pin
+from enarx.verify.certificates import UNREADABLE, key_of, link, load, path, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.tpm import TpmClaims
 from enarx.verify.result import Endorsements, Forecast, Unknown
-from enarx.verify.roots import Roots
+from enarx.verify.revocation import Authority, list_issued, revocation_list, standing, unused_list
+from enarx.verify.roots import Roots, TrustAnchor
+from enarx.verify.times import Period, check_times
+from enarx.verify.unused import generally, unused
 
 WHERE = "docs/attestation/tpm.md"
-CHECKS = ("key", "key-provenance", "key-validity", "pcr-selection", "pcr-digest", "quote-signature")
+CHECKS = ("key", "key-provenance", "key-validity", "revocation", "pcr-selection", "pcr-digest", "quote-signature")
 """The id of every check that is made here, in order."""
 
 TPM_USES = "2.23.133.8."
@@ -39,16 +42,17 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
     2. it is a TPM's: the caller knows it to be (`roots.tpm`), or a certificate of it leads to one of `roots.tpm_makers`; not
        checked without either
     3. `now` (unix seconds) lies within the validity of these certificates; a key that was given has no end
-    4. the values given are of exactly the registers that the quote selects
-    5. the quote's digest is theirs
-    6. the key signed the quote
+    4. no list that one of their issuers signed, and that holds now, revokes one of them; not checked without any
+    5. the values given are of exactly the registers that the quote selects
+    6. the quote's digest is theirs
+    7. the key signed the quote
 
-    Certificates are in the evidence or among the endorsements. ParseError if the bytes are not the format.
+    Certificates are in the evidence or among the endorsements, where lists are too. ParseError if the bytes are not the format.
     """
     found = Evidence.from_bytes(evidence)
     key = _key(found.key)
     public = _der(key) if key is not None else b""
-    known = public in roots.tpm
+    known = bool(public) and TrustAnchor(public) in roots.tpm
     certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
@@ -60,6 +64,8 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         hint="a key that is not restricted also signs a quote that somebody made up",
     )
     forecast = _provenance(ledger, certified, roots, now, known=known)
+    authorities = _authorities(certified)
+    forecast += _revocation(ledger, endorsements, authorities, now, known=known)
     _registers(ledger, found)
     ledger.check(
         "quote-signature",
@@ -70,7 +76,42 @@ def examine_tpm(evidence: bytes, *, endorsements: Endorsements, roots: Roots, no
         hint="the quote was changed on its way, or another TPM made it",
     )
     said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.tpm))
-    return ledger.examination(said, forecast=forecast)
+    left = unused(endorsements, set(certified), lambda der: _unused(der, authorities, now))
+    return ledger.examination(said, forecast=forecast, unused=left)
+
+
+def _authorities(certified: tuple[bytes, ...]) -> tuple[Authority, ...]:
+    """Who issued one of the certificates, each with the serial number of that."""
+
+    def authority(below: bytes, der: bytes) -> Authority | None:
+        of, issuer = load(below), link(der)
+        if of is None or issuer is None or not issuer.signs_lists:
+            return None
+        return Authority(issuer.subject, "its issuer", lambda one: list_issued(der, one), (of.serial_number,))
+
+    return tuple([one for one in map(authority, certified, certified[1:]) if one is not None])
+
+
+def _revocation(
+    ledger: Ledger, endorsements: Endorsements, authorities: tuple[Authority, ...], now: int, *, known: bool
+) -> tuple[Forecast, ...]:
+    lists = tuple([one for one in map(revocation_list, endorsements) if one is not None])
+    found = [one for one in (standing(lists, authority, now) for authority in authorities) if one.holds]
+    ledger.check(
+        "revocation",
+        lambda: not any(one.revoked for one in found) if found else known or None,
+        wanted="not revoked",
+        got="a key that was given" if known else f"{len(found)} of {len(authorities)} issuers have a list that holds",
+        hint="a maker has revoked the key's certificate, or one above it"
+        if found
+        else "makers' lists are not fetched: give them with --endorsements",
+    )
+    return tuple([Forecast("revocation", one.newest.end, "the revocation list ends") for one in found if one.newest])
+
+
+def _unused(der: bytes, authorities: tuple[Authority, ...], now: int) -> str:
+    found = revocation_list(der)
+    return generally(der) if found is None else unused_list(found, authorities, now)
 
 
 def _provenance(
@@ -84,20 +125,18 @@ def _provenance(
         hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
     )
     links = [made for made in map(link, certified) if made]
-    start, end = max((one.start for one in links), default=0), min((one.end for one in links), default=0)
-    ledger.check(
-        "key-validity",
-        lambda: start <= now <= end if links else known or None,
-        wanted=f"{start} to {end}" if links else "a certificate, or a key that was given: it has no end",
-        got=now,
-        hint="the certificate of the key has ended, or one above it",
-    )
-    return tuple(
-        Forecast(
-            id="key-validity", until=one.end, reason=f"the certificate of {f'its issuer {i}' if i else 'the key'} ends"
+    if not links:
+        ledger.check(
+            "key-validity",
+            lambda: known or None,
+            wanted="a certificate, or a key that was given: it has no end",
+            got="a key that was given" if known else "neither",
         )
-        for i, one in enumerate(links)
-    )
+        return ()
+    names = ("the certificate of the key", *[f"the certificate of its issuer {i}" for i in range(1, len(links))])
+    periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=True)])
+    check_times(ledger, "key-validity", periods, now, hint="evidence under a key whose certificate does not hold")
+    return tuple([Forecast("key-validity", one.end, f"{one.name} ends") for one in periods])
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ import os
 import time
 
 from enarx.cli import console
-from enarx.cli.evidence_files import endorsements, load
+from enarx.cli.evidence_files import MALFORMED, endorsements, load
 from enarx.endorsements import amd, intel
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.describe import described
@@ -46,7 +46,7 @@ def fetch(options: argparse.Namespace) -> int:
 
 def bundle(options: argparse.Namespace) -> int:
     """Endorsements from files into one."""
-    found = endorsements(options.files).endorsements
+    found = _gathered(options.files)
     if not found:
         raise UsageError("endorsements", "there is no endorsement in these files")
     _write(options.output, Bundle(items=tuple(described(data, "a file") for data in found)))
@@ -55,12 +55,22 @@ def bundle(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """What each is, and when it ends. Nothing is verified."""
-    items = [described(data, "") for data in endorsements(options.files).endorsements]
+    items = [described(data, "") for data in _gathered(options.files)]
     if options.json:
         console.show_json([{**as_dict(i), "data": i.data.hex()} for i in items])
     else:
         console.table([[i.what, _date(i.until)] for i in items], ["endorsement (not verified)", "until"])
     return 0
+
+
+def _gathered(paths: list[str]) -> tuple[bytes, ...]:
+    """A file that is named has to be readable; what else a directory holds, and every key, is passed over."""
+    found = endorsements(paths)
+    for source, reason in found.unused:
+        if source in paths and reason.startswith(MALFORMED):
+            raise UsageError("endorsements", f"{source}: {reason}")
+        console.say(f"passed over: {source}: {reason}")
+    return found.items
 
 
 def _write(path: str, found: Bundle) -> None:

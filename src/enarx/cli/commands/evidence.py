@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import Any
 
 from enarx.cli import console
-from enarx.cli.evidence_files import anchors, endorsements, load
+from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unused
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import KINDS, LOGS
 from enarx.formats.evidence.detect import detect
@@ -68,21 +68,21 @@ def verify(options: argparse.Namespace) -> int:
         require_registers(kind)
         log = load(options.event_log, MAX_EVIDENCE)
     now = _time(options.at, kind, data)
-    given, trusted = endorsements(options.endorsements), endorsements(options.trust_anchor)
-    roots = Roots(**anchors(kind, given, trusted))
-    endorsed = (*given.endorsements, *trusted.endorsements)
+    given, named = endorsements(options.endorsements), trust_anchors(options.trust_anchor)
+    roots = Roots(**believed(kind, named))
+    endorsed = (*given.items, *(der for _, der in named.certificates if kind == "tpm"))
     try:
         if options.authenticity_only:
             result = _authenticity(kind, data, endorsed, roots, now)
         else:
             result = _verdict(options, kind, data, endorsed, roots, now)
     except ParseError as e:
-        return _unreadable(options, kind, e, now)
+        return _unreadable(options, kind, e, unused(kind, given, named, None), now)
     if options.event_log:
         from enarx.verify.replay import appraise_event_log
 
         result = appraise_event_log(result, log)
-    return _finish(options, result)
+    return _finish(options, result, unused(kind, given, named, result))
 
 
 def _kind(options: argparse.Namespace, data: bytes) -> str:
@@ -147,10 +147,11 @@ def _hex(text: str) -> bytes:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 
 
-def _finish(options: argparse.Namespace, result: AttestationResult) -> int:
+def _finish(options: argparse.Namespace, result: AttestationResult, left: list[dict[str, str]]) -> int:
     code = EXITS.get(result.status, console.EXIT_REFUSED)
     value = result.to_value()
     value["advisories"] = (value["claims"] or {}).get("advisories", [])
+    value["unused"] = left
     if options.ear:
         print(_ear(options.ear, result))
     elif options.json:
@@ -163,9 +164,11 @@ def _finish(options: argparse.Namespace, result: AttestationResult) -> int:
         console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
     for check in result.failed:
         if check.outcome != "not reached":
-            console.say(f"  {check.outcome}: {check.id}: got {check.got[:200]}, wanted {check.wanted[:200]}")
+            code_of = "" if check.code == check.id else f" ({check.code})"
+            console.say(f"  {check.outcome}: {check.id}{code_of}: got {check.got[:300]}, wanted {check.wanted[:300]}")
             if check.hint:
                 console.say(f"    hint: {check.hint}")
+    show_unused(left)
     return code
 
 
@@ -177,12 +180,13 @@ def _table(result: AttestationResult) -> None:
         console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
-def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, now: int) -> int:
+def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
     """Bytes that are not the format are not authentic; machines get a result of the usual form."""
     if options.json:
         check = {
             "id": "format",
             "outcome": "failed",
+            "code": e.code,
             "got": e.message,
             "wanted": e.what,
             "anchor": "none",
@@ -196,7 +200,8 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, now: int)
             "claims": None,
             "checks": [check | {"hint": e.hint}],
         }
-        console.show_json(value | {"advisories": [], "expires": None, "ends_first": None, "forecast": []})
+        value |= {"advisories": [], "expires": None, "ends_first": None, "forecast": [], "unused": left}
+        console.show_json(value)
     return console.report(e)
 
 

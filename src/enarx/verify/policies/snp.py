@@ -238,7 +238,7 @@ signing_key = { any_of = ["vcek", "vlek"] }
 
 # The seed of all keys of a Milan can be taken by software (arXiv 2605.12990). Drop it if the machine is not in your hands.
 product = { any_of = ["milan", "genoa", "turin"] }
-version = { any_of = [2, 3, 5] }
+version = { any_of = [2, 3, 4, 5] }
 vmpl = 0
 family_id = { unchecked = "needs an id block" }
 image_id = { unchecked = "needs an id block" }

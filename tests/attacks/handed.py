@@ -1,0 +1,67 @@
+"""Evidence with what is handed over beside it, through the command that a relying party runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from enarx.cli.main import main
+from enarx.verify import Roots
+from enarx.verify.certificates import pin
+from tests.forge import amd, intel
+
+AT = "2026-05-28T20:26:40Z"
+"""The forge's present."""
+
+
+ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
+CHAIN = {"vcek": VCEK, "ask": ASK, "ark": ARK}
+"""Of a Genoa; made once, for no two signatures of RSA-PSS are alike."""
+
+
+class Said(NamedTuple):
+    """What the command came to."""
+
+    exit: int
+    value: dict[str, Any]
+    err: str
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {check["id"]: check["outcome"] for check in self.value["checks"]}
+
+    def check(self, id: str) -> dict[str, str]:
+        (found,) = [check for check in self.value["checks"] if check["id"] == id]
+        return found
+
+
+class Party:
+    """A relying party: it has roots of its own for AMD and Intel, which are the forge's, and no more."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory = directory
+        self._capsys = capsys
+        pins = {"amd": (pin(ARK),), "intel": (pin(intel.root()),)}
+        monkeypatch.setattr("enarx.cli.commands.evidence.Roots", lambda **named: Roots(**pins, **named))
+
+    def verify(self, evidence: bytes, *options: str, at: str = AT, policy: str = "", **files: bytes) -> Said:
+        """`files` are endorsements, by name; `policy` is a whole one, else authenticity alone is asked for."""
+        self.put("evidence", evidence)
+        named = [str(self.put(name, data)) for name, data in files.items()]
+        command = ["evidence", "verify", str(self.directory / "evidence"), "--json", "--at", at, *options]
+        if policy:
+            self.put("policy.toml", policy.encode())
+            command += ["--policy", str(self.directory / "policy.toml"), "--report-data", "03" * 64]
+        else:
+            command.append("--authenticity-only")
+        found = main([*command, "--endorsements", *named] if named else command)
+        out, err = self._capsys.readouterr()
+        return Said(found, json.loads(out), err)
+
+    def put(self, name: str, data: bytes) -> Path:
+        path = self.directory / name
+        path.write_bytes(data)
+        return path
