@@ -45,8 +45,8 @@ _DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a
 
 @record()
 class Given:
-    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER); `malformed` is what is
-    wrong with the parts that cannot be read.
+    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER); `malformed` is what
+    is wrong with the parts that cannot be read.
 
     All of it is data. No key is believed because it stands in a file: whom to believe the caller says.
     """
