@@ -63,12 +63,12 @@ class Party:
         The control is good evidence of the kind with good endorsements, at the same time and under the same policy; of what is
         good itself, another time is the change.
         """
-        good, given = self._good(evidence), (evidence, options, files)
+        good, given = self._control(evidence), (evidence, options, files)
         if given == good or at != AT:
             return Control(self._judged, given=given, at=AT, policy=policy).but(at=at)
         return Control(self._judged, given=good, at=at, policy=policy).but(given=given)
 
-    def _good(self, evidence: bytes) -> Handed:
+    def _control(self, evidence: bytes) -> Handed:
         match detect(evidence):
             case "snp":
                 return amd.sign(amd.blank()), (), CHAIN | {"crl": CRL}
