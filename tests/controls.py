@@ -76,7 +76,7 @@ class Control(Generic[_T]):
     """What is accepted: `judge` takes these inputs by name."""
 
     def __init__(self, judge: Callable[..., _T], **inputs: Any) -> None:
-        self.judge, self.inputs, self.fails = judge, inputs, ""
+        self.judge, self.inputs, self.fails = judge, inputs, set[str]()
         self._good = False
 
     def but(self, **changes: Any) -> _T:
@@ -97,12 +97,12 @@ class Control(Generic[_T]):
         """Another control, which has to be accepted itself."""
         return Control(self.judge, **{**self.inputs, **changes})
 
-    def failing(self, check: str) -> Control[_T]:
+    def failing(self, *checks: str) -> Control[_T]:
         """A control for evidence of which there is none that is accepted, for nobody made it: a real machine that is behind, a
-        document without a nonce. What stands in for acceptance is that every other check holds, but those that rest on this one.
+        document without a nonce. What stands in for acceptance is that every other check holds, but those that rest on these.
         """
         other = self.with_()
-        other.fails = check
+        other.fails = set(checks)
         return other
 
     def _require_accepted(self) -> None:
@@ -113,7 +113,8 @@ class Control(Generic[_T]):
         except EnarxError as e:
             raise AssertionError(f"the control is not accepted: {e.code}: {e.message}") from e
         if self.fails:
-            assert failed(outcome) == {self.fails}, f"wanted {self.fails} to fail alone: {outcome!r:.2000}"
+            wanted = " and ".join(sorted(self.fails))
+            assert failed(outcome) == self.fails, f"wanted {wanted} to fail alone: {outcome!r:.2000}"
         else:
             assert accepted(outcome), f"the control is not accepted: {outcome!r:.2000}"
         self._good = True

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from enarx.cli.main import main
+from enarx.formats.evidence.detect import detect
 from enarx.verify import Roots
 from enarx.verify.certificates import pin
-from tests.forge import amd, intel
+from tests.controls import Control
+from tests.forge import amd, arm, intel, tpm
 
 AT = "2026-05-28T20:26:40Z"
 """The forge's present."""
@@ -30,12 +32,20 @@ class Said(NamedTuple):
     err: str
 
     @property
+    def status(self) -> str:
+        return str(self.value["status"])
+
+    @property
     def outcomes(self) -> dict[str, str]:
         return {check["id"]: check["outcome"] for check in self.value["checks"]}
 
     def check(self, id: str) -> dict[str, str]:
         (found,) = [check for check in self.value["checks"] if check["id"] == id]
         return found
+
+
+Handed = tuple[bytes, tuple[str, ...], dict[str, bytes]]
+"""Evidence, options, and endorsements by name."""
 
 
 class Party:
@@ -48,7 +58,33 @@ class Party:
         monkeypatch.setattr("enarx.cli.commands.evidence.Roots", lambda **named: Roots(**pins, **named))
 
     def verify(self, evidence: bytes, *options: str, at: str = AT, policy: str = "", **files: bytes) -> Said:
-        """`files` are endorsements, by name; `policy` is a whole one, else authenticity alone is asked for."""
+        """`files` are endorsements, by name; `policy` is a whole one, else authenticity alone is asked for.
+
+        The control is good evidence of the kind with good endorsements, at the same time and under the same policy; of what is
+        good itself, another time is the change.
+        """
+        good, given = self._control(evidence), (evidence, options, files)
+        if given == good or at != AT:
+            return Control(self._judged, given=given, at=AT, policy=policy).but(at=at)
+        return Control(self._judged, given=good, at=at, policy=policy).but(given=given)
+
+    def _control(self, evidence: bytes) -> Handed:
+        match detect(evidence):
+            case "snp":
+                return amd.sign(amd.blank()), (), CHAIN | {"crl": CRL}
+            case "sgx":
+                return intel.quote(intel.SGX), (), {"collateral": intel.collateral(intel.SGX)}
+            case "tdx":
+                version = int.from_bytes(evidence[:2], "little")
+                return intel.quote(version=version), (), {"collateral": intel.collateral()}
+            case "tpm":
+                return tpm.attestation(), (), {}
+            case _:
+                key = str(self.put("good.der", arm.spki("platform")))
+                return arm.token(), ("--trust-anchor", key), {}
+
+    def _judged(self, given: Handed, at: str, policy: str) -> Said:
+        evidence, options, files = given
         self.put("evidence", evidence)
         named = [str(self.put(name, data)) for name, data in files.items()]
         command = ["evidence", "verify", str(self.directory / "evidence"), "--json", "--at", at, *options]

@@ -15,7 +15,13 @@ ALL = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
     ("vector", "rules", "claim", "value", "status"),
     [
         (UP_TO_DATE, {}, "hardware", 2, "affirming"),
-        (BEHIND, {"tcb_status": '{ any_of = ["UpToDate", "OutOfDate"] }'}, "hardware", 32, "warning"),
+        (
+            BEHIND,
+            dict.fromkeys(("tcb_status", "current_tcb_status"), '{ any_of = ["UpToDate", "OutOfDate"] }'),
+            "hardware",
+            32,
+            "warning",
+        ),
         (DEBUGGED, {"debug": "{ any_of = [true, false] }"}, "runtime-opaque", 96, "contraindicated"),
     ],
     ids=["up to date", "behind", "debugged"],

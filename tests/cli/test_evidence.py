@@ -165,7 +165,7 @@ def test_a_machine_below_every_level(evidence_dir: Path) -> None:
     quote = evidence_file(evidence_dir, "tdx/dcap-qvl-outdated").read_bytes()
     given = (evidence_dir / "collateral/assembled/own-tdx_dcap-qvl-outdated.json").read_bytes()
     real = Control(examine_tdx, evidence=quote, endorsements=(given,), roots=Roots(), now=1_772_323_200)
-    assert real.failing("tcb-level").but().status == "not authentic"
+    assert real.failing("tcb-level", "current-tcb-level").but().status == "not authentic"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from enarx.cli.main import main
+from tests.controls import Control, Ran
 
 SOLANA = "@collateral/assembled/solana2025-00806f05.json"
 MILAN = ("@roots/amd/milan-ark.der", "@roots/amd/milan-ask.der")
@@ -71,7 +72,16 @@ def more(evidence_dir: Path) -> Path:
     return found
 
 
-def verified(
+FAILS = {
+    "tdx/near-mpc-20260813/quote.bin@2026-09-11T23:57:12Z": ("validity",),
+    "tdx/flashbots-azure-failed10/quote.bin@2026-02-18T11:29:16Z": ("tcb-level", "current-tcb-level"),
+    "cca/rust-ccatoken-cca-token-01/token.cbor@2026-01-01T00:00:00Z": ("platform-signature",),
+    "cca/rust-ccatoken-bug-33-repro/token.cbor@2026-01-01T00:00:00Z": ("realm-key-hash",),
+}
+"""What nobody made to be refused, with the checks that fail: all others hold."""
+
+
+def judged(
     more: Path, capsys: pytest.CaptureFixture[str], vector: str, given: tuple[str, ...], at: str
 ) -> tuple[int, dict[str, Any], str]:
     command = ["evidence", "verify", str(more / vector), "--authenticity-only", "--json", "--at", at]
@@ -82,6 +92,19 @@ def verified(
     code = main(command)
     out, err = capsys.readouterr()
     return code, json.loads(out), err
+
+
+def verified(
+    more: Path, capsys: pytest.CaptureFixture[str], vector: str, given: tuple[str, ...], at: str
+) -> tuple[int, dict[str, Any], str]:
+    def run() -> Ran:
+        code, value, err = judged(more, capsys, vector, given, at)
+        return Ran(code, json.dumps(value), err)
+
+    if f"{vector}@{at}" not in FAILS:
+        return judged(more, capsys, vector, given, at)
+    ran = Control(run).failing(*FAILS[f"{vector}@{at}"]).but()
+    return ran.code, json.loads(ran.out), ran.err
 
 
 @pytest.mark.parametrize(("vector", "given", "at", "code"), VECTORS, ids=[f"{v[0]}@{v[2]}" for v in VECTORS])

@@ -97,11 +97,14 @@ def td_failed(id: str) -> Callable[[], Examination]:
             patch.setattr(
                 test_dcap,
                 "examined",
-                lambda data, *given, trusted=None: seen.append((data, given, trusted or test_dcap.roots())),
+                lambda data, *given, trusted=None, **_: seen.append((data, given, trusted or test_dcap.roots())),
             )
             test_dcap.ONLY[id]()
         ((quote, given, roots),) = seen
-        return td_good().but(evidence=td_evidence(quote), endorsements=given, roots=roots)
+        evidence, control = td_evidence(quote), td_good()
+        if evidence != control.inputs["evidence"]:
+            control = control.with_(endorsements=given)
+        return control.but(evidence=evidence, endorsements=given, roots=roots)
 
     domain = intel.domain
     return examination

@@ -235,5 +235,5 @@ def test_a_trust_anchor_is_of_bytes(wrong: Any) -> None:
 
 
 def test_endorsements_are_not_needed_and_named() -> None:
-    found = examine_cca(arm.token(), endorsements=(arm.spki("platform"), b"{}"), roots=Roots(), now=0)
+    found = GOOD.with_(endorsements=(arm.spki("platform"), b"{}")).but(roots=Roots())
     assert (found.status, [one.place for one in found.unused]) == ("undecided", [0, 1])

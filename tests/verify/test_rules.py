@@ -220,8 +220,8 @@ def quoted(
         tcb=tcb,
         qe=intel.identity(tee, **updated("identity")),
         info_signer=signing,
-        machines=intel.revoked(intel.PLATFORM, *revoked, **ending("list of the machines")),
-        authorities=intel.revoked(intel.ROOT, **ending("list of the root")),
+        machines=intel.revoked(intel.PLATFORM, *revoked, **ending("list of Intel SGX PCK Platform CA")),
+        authorities=intel.revoked(intel.ROOT, **ending("list of Intel SGX Root CA")),
     )
     chain = (leaf, platform, root)
     roots = Roots(intel=(hashlib.sha256(root).digest(),))
@@ -450,7 +450,7 @@ def tpm_quoted(
     evidence = tpm.attestation(message, key=tpm.rsa_key(name), pcrs=pcrs, certificates=(own,))
     return Given(
         evidence,
-        (issuer, root, tpm.revoked("issuer")),
+        (issuer, root, tpm.revoked("issuer", **(ending("list") if ends else {}))),
         Roots(**{"tpm_makers": (hashlib.sha256(root).digest(),), **roots}),
     )
 

@@ -204,7 +204,7 @@ def test_a_root_that_is_no_point_believes_nobody() -> None:
 )
 def test_of_several_certificates_the_one_that_fits(other: bytes, reason: str) -> None:
     for both, place in (((other, GOOD.certificate()), 0), ((GOOD.certificate(), other), 1)):
-        found = verify_simulated(GOOD.evidence(), endorsements=both, roots=ROOTS, now=NOW)
+        found = VERIFIED.but(endorsements=both)
         assert [(one.place, reason in one.reason) for one in found.unused] == [(place, True)]
 
 

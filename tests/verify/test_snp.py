@@ -300,11 +300,14 @@ def genoa(**extensions: bytes) -> Examination:
 @pytest.mark.parametrize("chip", [b"\5" * 8, b"\5" * 8 + bytes(56)], ids=["a chip that ends in zeros", "masked"])
 def test_only_turin_has_ids_of_8_bytes(product: str, chip: bytes) -> None:
     """Of others such an id would be that of any chip that begins so, and goes on with zeros."""
-    roots = Roots(amd=(hashlib.sha256(amd.ark(product)).digest(),))
-    given = (amd.ark(product), amd.ask(product), amd.vcek(product, chip=b"\5" * 8), amd.crl(product=product))
+    ark = amd.ark(product)
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    given = (ark, amd.ask(product), amd.vcek(product, chip=b"\5" * 8), amd.crl(product=product))
     shown = chip.ljust(64, b"\0") if len(chip) == 8 else bytes(64)
     report = amd.sign(amd.blank(cpuid=amd.CPUID[product.lower()], chip_id=shown))
-    assert outcomes(examined(report, *given, roots=roots))["certificate-chip"] == FAILED
+    whole = (*given[:2], amd.vcek(product, chip=shown if any(shown) else amd.CHIP), given[3])
+    control = GOOD.with_(evidence=report, endorsements=whole, roots=roots)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
 
 
 def test_turin_has_no_ids_of_64_bytes() -> None:
@@ -312,8 +315,10 @@ def test_turin_has_no_ids_of_64_bytes() -> None:
     given = (ark, amd.ask("Turin"), amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8 + bytes(56)), amd.crl(product="Turin"))
     tcbs = dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb)
     report = amd.blank(cpuid=amd.CPUID["turin"], chip_id=(b"\5" * 8).ljust(64, b"\0"), **tcbs)
-    found = examined(amd.sign(report), *given, roots=Roots(amd=(hashlib.sha256(ark).digest(),)))
-    assert outcomes(found)["certificate-chip"] == FAILED
+    short = (*given[:2], amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8), given[3])
+    roots = Roots(amd=(hashlib.sha256(ark).digest(),))
+    control = GOOD.with_(evidence=amd.sign(report), endorsements=short, roots=roots)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
 
 
 @pytest.mark.parametrize(
@@ -369,7 +374,9 @@ def test_a_provider_that_can_not_be_printed(name: str) -> None:
     csp = bytes([0x16, len(value)]) + value
     report = amd.sign(amd.blank(flags=1 << 2, chip_id=bytes(64)))
     given = (ARK, amd.ask(vlek=True), amd.vcek(csp="x", extensions_over={"5": csp}), CRL)
-    assert outcomes(examined(report, *given))["certificate-chip"] == FAILED
+    printable = (ARK, given[1], amd.vcek(csp="CN=cc.example"), CRL)
+    control = GOOD.with_(evidence=report, endorsements=printable)
+    assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
 
 
 def test_false_issuers_do_no_harm() -> None:

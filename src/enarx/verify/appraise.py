@@ -73,8 +73,8 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
         at=now,
         claims=claims,
         forecast=evidence.forecast,
-        unused=evidence.unused,
         policy=policy,
+        unused=evidence.unused,
     )
 
 
@@ -100,14 +100,8 @@ def unverified(examination: Examination, *, policy: AppraisalPolicy | None = Non
         raise UsageError("examination", "evidence that is authentic has to be appraised")
     ids = check_ids(policy) if policy is not None else ()
     checks = (*examination.checks, *(_unreached(id, examination.anchor) for id in ids))
-    return result(
-        examination.status,
-        examination.said.kind,
-        checks,
-        at=examination.at,
-        unused=examination.unused,
-        policy=policy,
-    )
+    found = examination
+    return result(found.status, found.said.kind, checks, at=found.at, policy=policy, unused=found.unused)
 
 
 def unread(kind: str, *, policy: AppraisalPolicy, now: int) -> AttestationResult:
@@ -139,11 +133,12 @@ def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
 
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
     end = first_end(evidence.forecast)
+    late = None if end is None or now < end.until else Period(0, end.until - 1, "what ends first of the endorsements")
     return _check(
         "endorsements-current",
-        PASSED if end is None or now < end.until else FAILED,
+        FAILED if late else PASSED,
         wants="no end" if end is None else Wanted(0, end.until - 1),
-        found=Asked(now, None if end is None or now < end.until else Period(0, end.until - 1, end.reason)),
+        found=Asked(now, late),
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )

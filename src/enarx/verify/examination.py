@@ -99,8 +99,8 @@ class Ledger:
             checks=checks,
             anchor=self._anchor,
             forecast=forecast,
-            unused=unused,
             at=self._now,
+            unused=unused,
         )
 
     def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
@@ -134,8 +134,8 @@ class Examination:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...]
     at: int
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("Examination is made by verifiers alone")
@@ -150,8 +150,8 @@ class Examination:
             checks=self.checks,
             anchor=self.anchor,
             forecast=self.forecast,
-            unused=self.unused,
             at=self.at,
+            unused=self.unused,
         )
 
 
@@ -163,8 +163,8 @@ class VerifiedEvidence:
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...]
     at: int
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("VerifiedEvidence is made by verifiers alone")

@@ -76,9 +76,8 @@ def examine_nitro(
         needs="chain",
         hint="the document was changed on its way",
     )
-    return ledger.examination(
-        _claims(document), forecast=tuple(_ends(links)), unused=unused(endorsements, set(), generally)
-    )
+    left = unused(endorsements, set(), generally)
+    return ledger.examination(_claims(document), forecast=tuple(_ends(links)), unused=left)
 
 
 def _ends(links: list[Link | None]) -> Iterator[Forecast]:

@@ -194,7 +194,7 @@ def _as_json(matcher: Matcher) -> dict[str, Any]:
             return {"unchecked": matcher.reason}
         case Exactly() | AtLeast():
             return {"exactly" if isinstance(matcher, Exactly) else "at_least": plain(matcher.value)}
-        case AnyOf() | NoneOf():
+        case _:
             return {"any_of" if isinstance(matcher, AnyOf) else "none_of": plain(matcher.values)}
 
 

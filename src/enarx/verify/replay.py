@@ -208,8 +208,8 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
         at=found.at,
         claims=found.claims,
         forecast=found.forecast,
-        unused=found.unused,
         policy=found.policy,
+        unused=found.unused,
     )
 
 

@@ -102,13 +102,6 @@ class Forecast(NamedTuple):
     reason: str
 
 
-class Unused(NamedTuple):
-    """An endorsement that the verdict does not rest on, by its place among those given (from 0), and why."""
-
-    place: int
-    reason: str
-
-
 class End(NamedTuple):
     """The end of something that a result rests on: unix seconds, and its name."""
 
@@ -119,6 +112,13 @@ class End(NamedTuple):
 def first_end(forecast: tuple[Forecast, ...]) -> End | None:
     """The end that comes first; None if nothing ends at a known time."""
     return min([End(f.until, f.reason) for f in forecast if f.until is not None], default=None)
+
+
+class Unused(NamedTuple):
+    """An endorsement that the verdict does not rest on, by its place among those given (from 0), and why."""
+
+    place: int
+    reason: str
 
 
 @record()
@@ -149,9 +149,9 @@ class Claims:
 class AttestationResult:
     """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
 
-    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such.
-    `unused` are the endorsements that were given for nothing. `at` is the time asked about (unix seconds), `policy` what the
-    claims were held against, or would have been. It is neither true nor false: ask `require_trusted`.
+    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such. `at` is
+    the time asked about (unix seconds), `policy` what the claims were held against, or would have been; `unused` are the
+    endorsements that were given for nothing. It is neither true nor false: ask `require_trusted`.
     """
 
     status: str
@@ -159,9 +159,9 @@ class AttestationResult:
     claims: Claims | None
     rows: tuple[Row, ...]
     forecast: tuple[Forecast, ...]
-    unused: tuple[Unused, ...]
     at: int
     policy: AppraisalPolicy | None
+    unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
         raise TypeError("AttestationResult is made by appraisal alone")
@@ -217,8 +217,8 @@ def result(
     at: int,
     claims: Claims | None = None,
     forecast: tuple[Forecast, ...] = (),
-    unused: tuple[Unused, ...] = (),
     policy: AppraisalPolicy | None = None,
+    unused: tuple[Unused, ...] = (),
 ) -> AttestationResult:
     """For `enarx.verify` and its `appraise`."""
     return make(
@@ -231,6 +231,7 @@ def result(
         unused=unused,
         at=at,
         policy=policy,
+        unused=unused,
     )
 
 

@@ -136,7 +136,7 @@ def _provenance(
     names = ("the certificate of the key", *[f"the certificate of its issuer {i}" for i in range(1, len(links))])
     periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=True)])
     check_times(ledger, "key-validity", periods, now, hint="evidence under a key whose certificate does not hold")
-    return tuple([Forecast(id="key-validity", until=one.end, reason=f"{one.name} ends") for one in periods])
+    return tuple([Forecast("key-validity", one.end, f"{one.name} ends") for one in periods])
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:

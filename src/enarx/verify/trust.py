@@ -111,8 +111,9 @@ TDX = {
     **_rules(CONFIGURATION, "rtmr0", "td-attributes", "sept-ve-disable", decide=True),
     **_rules(CONFIGURATION, "xfam", "mr-owner", "mr-owner-config"),
     **_rules(OPAQUE, "migratable", "mr-service-td", "current-service-td", decide=True),
-    **_rules(HARDWARE, "mr-signer-seam", "seam-attributes", decide=True),
-    **_rules(HARDWARE, "svn", "version", "mr-seam", "tee-tcb-svn"),
+    **_rules(HARDWARE, "mr-signer-seam", "seam-attributes", "current-tcb-status", decide=True),
+    **_rules(HARDWARE, "svn", "version", "mr-seam", "tee-tcb-svn", "tee-tcb-svn-2"),
+    **_rules(HARDWARE, "current-tcb-date", "current-advisories", "module-status", "current-module-status"),
 }
 NITRO = {
     **COMMON,
@@ -260,7 +261,9 @@ FACTS = (
     Fact("secure_boot", CONFIGURATION, VULNERABLE, lambda on: not on),
     Fact("sept_ve_disable", CONFIGURATION, VULNERABLE, lambda on: not on),
     Fact("tcb_status", HARDWARE, VULNERABLE, lambda status: status != "UpToDate"),
+    Fact("current_tcb_status", HARDWARE, VULNERABLE, lambda status: status != "UpToDate"),
     Fact("advisories", HARDWARE, VULNERABLE, bool),
+    Fact("current_advisories", HARDWARE, VULNERABLE, bool),
     Fact("platform_alias_check", HARDWARE, VULNERABLE, lambda complete: not complete),
     Fact("reported_tcb", HARDWARE, VULNERABLE, _behind),
     Fact("committed_tcb", HARDWARE, VULNERABLE, _behind),

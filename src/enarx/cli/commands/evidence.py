@@ -77,7 +77,7 @@ def verify(options: argparse.Namespace) -> int:
         else:
             result = _verdict(options, kind, data, endorsed, roots, now)
     except ParseError as e:
-        return _unreadable(options, kind, e, unused(kind, given, named, None))
+        return _unreadable(options, kind, e, unused(kind, given, named, None), now)
     if options.event_log:
         from enarx.verify.replay import appraise_event_log
 
@@ -180,7 +180,7 @@ def _table(result: AttestationResult) -> None:
         console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
-def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]]) -> int:
+def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
     """Bytes that are not the format are not authentic; machines get a result of the usual form."""
     if options.json:
         check = {
@@ -195,11 +195,13 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: lis
         value: dict[str, Any] = {
             "status": NOT_AUTHENTIC,
             "kind": kind,
+            "at": now,
+            "policy": None,
             "claims": None,
             "checks": [check | {"hint": e.hint}],
         }
-        value |= {"expires": None, "ends_first": None, "forecast": [], "unused": left}
-        console.show_json(value | {"advisories": []})
+        value |= {"advisories": [], "expires": None, "ends_first": None, "forecast": [], "unused": left}
+        console.show_json(value)
     return console.report(e)
 
 
