@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.chaos.run import run
 def main() -> int:
     """1 where something went wrong, which is printed."""
     seconds = float(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int.from_bytes(Path("/dev/urandom").open("rb").read(4), "big")
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int.from_bytes(os.urandom(4), "big")
     with tempfile.TemporaryDirectory(prefix="enarx-", ignore_cleanup_errors=True) as directory:
         wrong = run(Path(directory), seconds, seed)
     for line in wrong:

@@ -135,14 +135,69 @@ class PolicyJudge:
             report_data=claim.report_data,
             now=int(time.time()) if self._now is None else self._now,
         )
-        if self._explain:
-            for check in result.checks:
-                console.say(
-                    f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
-                )
-            console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
-            for one in result.unused:
-                console.say(f"  unused      endorsement {one.place}: {one.reason}")
+        self.summary = show(result, self._package, explain=self._explain)
+        result.require_trusted()
+
+
+def judge_of(options: argparse.Namespace, package: bytes, *, now: int | None = None) -> SimulatedJudge | PolicyJudge:
+    """The judge that --simulated-root or --policy asks for; UsageError without one of them."""
+    if not options.simulated_root and not options.policy:
+        raise UsageError(
+            "judge",
+            "nothing says what evidence is acceptable",
+            hint="--policy FILE [--endorsements FILE ...], or --simulated-root FILE [--measurement HEX]",
+        )
+    if options.policy:
+        if options.measurement:
+            raise UsageError("judge", "--measurement goes with --simulated-root: a policy names its own")
+        return PolicyJudge(
+            package,
+            policy_file=options.policy,
+            endorsement_files=options.endorsements,
+            root_file=options.simulated_root,
+            explain=options.explain,
+            now=now,
+        )
+    if options.endorsements:
+        raise UsageError("judge", "--endorsements go with --policy: simulated evidence brings its own")
+    return SimulatedJudge(
+        package,
+        root_file=options.simulated_root,
+        measurements=tuple(options.measurement),
+        pooled=True,
+        explain=options.explain,
+        now=now,
+    )
+
+
+def show(result: AttestationResult, package: bytes, *, explain: bool) -> dict[str, Any]:
+    """Put a verdict before people, with `explain` every check; returns it as plain values."""
+    claims = result.claims
+    measured = claims.measurement.hex()[:16] if claims else "unknown"
+    console.say(
+        f"attestation: {result.status} ({result.kind}), Keep {measured}, package {package.hex()[:16]}",
+        colour="32;1" if result.status == "trusted" else "31;1",
+    )
+    for check in result.checks if explain else ():
+        console.say(
+            f"  {check.outcome:11} {check.id}: got {check.got}, wanted {check.wanted} [{check.anchor}; {check.where}]"
+        )
+    if explain:
+        console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
+    for endorsement in result.unused if explain else ():
+        console.say(f"  unused      endorsement {endorsement.place}: {endorsement.reason}")
+    return result.to_value()
+
+
+def _root_of(path: str) -> bytes:
+    """The public key in a simulated root's file."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return _hex(file.read(256).strip(), 32, path)
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            "simulated-root", f"{path}: cannot be read as a simulated root", hint="the host has it as root.pub"
+        ) from e
 
 
 def _hex(text: str, size: int, what: str) -> bytes:

@@ -228,7 +228,6 @@ def result(
         claims=claims,
         rows=rows,
         forecast=forecast,
-        unused=unused,
         at=at,
         policy=policy,
         unused=unused,
