@@ -17,6 +17,7 @@ from pathlib import Path
 
 import enarx
 from enarx.errors import UnavailableError
+from enarx.formats.bounds import COMPILE
 from enarx.formats.config import Config
 from enarx.formats.wire import HEADER, FrameType, frame_header
 from enarx.host.hardware import Hardware
@@ -137,9 +138,9 @@ class Machine:
         """A new Keep, launched for the package of this digest, or for none."""
         ours, theirs = socket.socketpair()
         with theirs:
-            answer, pidfd = self._hardware.launch(
-                theirs, host_data=host_data.hex(), memory=MEMORY, disk=DISK, skip_layers=[]
-            )
+            sizes = {"memory": MEMORY, "compile": COMPILE, "disk": DISK}
+            order = {"host_data": host_data.hex(), **sizes, "skip_layers": []}
+            answer, pidfd = self._hardware.launch(theirs, order, groups=[])
         assert answer["ok"], answer
         self._open.append((Wire(ours), pidfd))
         return self._open[-1][0]

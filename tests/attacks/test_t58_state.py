@@ -110,7 +110,7 @@ def test_a_link_in_the_place_of_a_directory_is_refused(hosts: Make, outside: Pat
 
 def refused(one: Host) -> bytes:
     """What the daemon says that does not start."""
-    command = [*ENARX, "host", "serve", "--port", "0", "--state", str(one.daemon.state)]
+    command = [*ENARX, "host", "serve", "--socket", f"{one.daemon.home}/other.sock", "--state", str(one.daemon.state)]
     found = subprocess.run(command, capture_output=True, timeout=30, env=environment(one.daemon.home))
     assert found.returncode == 125
     assert b"Traceback" not in found.stderr

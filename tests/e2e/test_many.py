@@ -8,10 +8,13 @@ import pytest
 
 from bench.tenant import Tenant
 from enarx.errors import UnavailableError
+from enarx.formats.config import Config
 from tests.e2e.harness import Daemon
 from tests.programs import module
 
 HUNDRED = 100
+SMALL = Config.from_toml("[limits]\nmemory = '1MiB'\ncompile = '32MiB'\ndisk = '1MiB'\n")
+"""A hundred of them fit into the memory of a small machine."""
 
 
 @pytest.mark.timeout(300)
@@ -22,7 +25,7 @@ def test_a_hundred(home: Path) -> None:
     keeps = set()
     try:
         for _ in range(HUNDRED):
-            keep, run = tenant.deploy(tenant.package(home / "sleep.wasm"), lambda *_: None)
+            keep, run = tenant.deploy(tenant.package(home / "sleep.wasm", SMALL), lambda *_: None)
             run.link.close()
             keeps.add(keep)
         assert daemon.keeps() == dict.fromkeys(keeps, "running")

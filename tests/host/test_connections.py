@@ -347,7 +347,9 @@ def test_those_who_go_leave_their_place_at_once(daemon: Make) -> None:
 def test_a_full_and_a_read_only_disk_are_named(daemon: Make, root: Path) -> None:
     state = root / "keeps"
     state.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "enarx-test", str(state)]).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64,mode=700", "enarx-test", str(state)]
+    ).returncode:
         pytest.skip("no file systems may be mounted here")
     try:
         d = daemon()

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from enarx.host.bounds import bound
+from enarx.formats.bounds import keep_memory
 
 from .harness import (
     COMPILE,
@@ -301,7 +301,7 @@ def test_full_is_said_clearly_and_room_comes_back(daemon: Make) -> None:
 
 @pytest.mark.parametrize("what", ["memory", "disk"])
 def test_sums_are_bounded(daemon: Make, what: str) -> None:
-    size = {"memory": bound(memory=MEMORY, compile=COMPILE, disk=DISK), "disk": DISK}[what]
+    size = {"memory": keep_memory(memory=MEMORY, compile=COMPILE, disk=DISK), "disk": DISK}[what]
     d = daemon(**{what: 2 * size + 1})
     keeps = [d.launch(), d.launch()]
     status, value = d.call("POST", "/v1/keeps", GOOD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import struct
 import threading
 import time
@@ -199,9 +198,8 @@ def test_no_more_than_so_many_read_the_same_output_from_disk(daemon: Make) -> No
     d.give(keep, produce(60, 1 << 20), frame(b"X"))
     d.call("GET", f"/v1/keeps/{keep}/wait?timeout=20")
     request = f"GET /v1/keeps/{keep}/output HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-    crowd = [socket.create_connection(("127.0.0.1", d.port), timeout=20) for _ in range(64)]
+    crowd = [d.raw(request) for _ in range(64)]
     for connection in crowd:
-        connection.sendall(request)
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
     assert d.call("GET", f"/v1/keeps/{keep}/output")[1]["error"]["code"] == "crowded"
     for connection in crowd:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from enarx.host.bounds import Bounds, bound
+from enarx.formats.bounds import keep_memory
+from enarx.host.bounds import Bounds
 from enarx.host.errors import HostError
 from enarx.host.keeps import Keeps
 from enarx.host.launching import Launcher
@@ -125,7 +126,7 @@ def test_quotas_of_memory_count_what_a_keep_may_take(scene: Scene) -> None:
         assert await refused(launch(keeps, ALICE)) == "host-full"
         await keeps.remove(keep, tenant=ALICE, force=True)
 
-    scene.run(story, tenant_memory=2 * bound(**SIZES) - 1)
+    scene.run(story, tenant_memory=2 * keep_memory(**SIZES) - 1)
 
 
 @pytest.mark.parametrize("pool", [0, 1])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,8 @@ LINUX_ONLY = {"fcntl", "resource", "wasmtime", "pty", "termios", "grp", "pwd"}
 """Modules that other systems do not have, or that only a Keep's machine needs."""
 
 MAX_LINES = 400
+CODE_LINES = 4500
+"""Of all that runs inside a Keep."""
 
 
 def modules() -> list[Path]:
@@ -124,11 +128,26 @@ def test_small_enough_to_read(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
+def lines_of_code(path: Path) -> int:
+    """Lines with code on them: explaining costs nothing, so comments, docstrings and blank lines do not count."""
+    text = path.read_text(encoding="utf-8")
+    said: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            said.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skipped:
+            found.update(range(token.start[0], token.end[0] + 1))
+    return len(found - said)
+
+
 def test_the_keep_can_be_read_in_a_day() -> None:
     from enarx.image.contents import files
 
     own = [Path(p) for name, p in files((str(ROOT / "src"), *sys.path)).items() if name.startswith("enarx/")]
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in own) < 5000
+    assert sum(map(lines_of_code, own)) <= CODE_LINES
 
 
 @pytest.mark.parametrize(

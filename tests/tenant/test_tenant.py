@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from enarx.delivery.content import Receiver
-from enarx.delivery.tenant import Session
 from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.config import Config, Dir
 from enarx.formats.wire import encode
+from enarx.record import replace
 from enarx.tenant import owners, package, sessions
 from enarx.tenant.deploy import Run
 from enarx.tenant.http import Endpoint, HostClient
@@ -161,7 +161,7 @@ SESSION = session()
 
 
 def saved(keep: str, url: str = "http://h:1", number: int = 2) -> Saved:
-    session = Session(package=b"\1" * 32, transcript=bytes([number]) * 32, secret=b"\3" * 32, identity=b"\4" * 32)
+    session = replace(SESSION, secret=bytes([number]) * 32, time=SESSION.time + number)
     return Saved(keep=keep, url=url, token_file="", ca="", certificate="", key="", session=session)
 
 
@@ -172,7 +172,7 @@ def found(beginning: str, url: str = "") -> Saved | None:
 def test_sessions_are_kept_and_found(home: Path) -> None:
     one, other = saved("abc123"), saved("abc999", number=5)
     path = one.save()
-    assert Path(path).name == "02" * 32 + ".json"
+    assert Path(path).name == one.session.transcript.hex() + ".json"
     assert Path(path).stat().st_mode & 0o777 == 0o600
     assert found("abc") == one
     assert found("x") is None

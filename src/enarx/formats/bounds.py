@@ -6,6 +6,7 @@ Sizes in bytes, all measured on x86_64; bench/bombs.py measures what Keeps take 
 from __future__ import annotations
 
 MIB = 1 << 20
+PAGE = 4096
 
 BASE = 64 * MIB
 """A Keep without its workload: three Python processes (19 MiB measured), buffers of a delivery, and 8 MiB of secrets."""
@@ -57,8 +58,8 @@ def process_memory(*, memory: int, compile: int) -> int:
 
 
 def keep_memory(*, memory: int, compile: int, disk: int) -> int:
-    """The most that a whole Keep may take: its files are in memory too. Running and compiling do not overlap."""
-    return process_memory(memory=memory, compile=compile) + disk
+    """The most that a whole Keep may take, in pages: its files are in memory too. Running and compiling do not overlap."""
+    return -(-(process_memory(memory=memory, compile=compile) + disk) // PAGE) * PAGE
 
 
 def processes(cpus: int) -> int:

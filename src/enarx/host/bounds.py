@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from enarx.formats.bounds import keep_memory
 from enarx.host.records import Record
+
+SHARE = 80
+"""Percent of this machine's memory that all Keeps together may take, where nobody says."""
+
+
+def share_of_memory() -> int:
+    """Bytes for all Keeps of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * SHARE // 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ HEAD = LENGTH + 1
 MAX_FRAME = (1 << 20) + (64 << 10)
 """Bytes of the largest frame, its length prefix not counted."""
 
-FROM_TENANT = frozenset(range(1, 6))
+FROM_TENANT = frozenset(range(1, 7))
 """Types of frames that a tenant sends. A host passes on no other: what they are is the Keep's affair."""
 
 SMALL = 16 << 10

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from enarx.host import events, relay
-from enarx.host.bounds import Bounds
+from enarx.host.bounds import Bounds, share_of_memory
 from enarx.host.errors import HostError
 from enarx.host.index import Keep
 from enarx.host.keeping import KILL, SLICE, Keeping, fault
@@ -17,7 +17,7 @@ from enarx.host.launching import Launcher
 from enarx.host.records import Record
 from enarx.host.store import Store
 
-__all__ = ["Bounds", "Keeps"]
+__all__ = ["Bounds", "Keeps", "share_of_memory"]
 
 MAX_READERS = 64
 """Readers of the stored output of a Keep that has ended, at a time: as many as its supervisor would have served."""

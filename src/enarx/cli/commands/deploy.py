@@ -16,14 +16,7 @@ from enarx.tenant.sessions import Saved, forget
 
 def deploy(options: argparse.Namespace) -> int:
     """Launch, attest, deliver; then stay attached, or leave once the Keep has accepted the package under seal."""
-    if not options.simulated_root:
-        raise no_hardware(options.backend)
-    if options.backend not in ("auto", "process"):
-        raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
-    if options.detach and options.receipt:
-        hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
-        raise UsageError("receipt", "--detach leaves before there is a result to give a receipt of", hint=hint)
-    session.require_receipt(options)
+    _check(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     judge = attestation.SimulatedJudge(
         package.manifest.digest,
@@ -65,6 +58,18 @@ def deploy(options: argparse.Namespace) -> int:
         print(keep, flush=True)
         return 0
     return _attached(options, client, kept[0], session.attached(link, delivered), judge)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What of the options cannot go together."""
+    if not options.simulated_root:
+        raise no_hardware(options.backend)
+    if options.backend not in ("auto", "process"):
+        raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
+    if options.detach and options.receipt:
+        hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
+        raise UsageError("receipt", "--detach leaves before there is a result to give a receipt of", hint=hint)
+    session.require_receipt(options)
 
 
 def _attached(

@@ -14,8 +14,6 @@ from enarx.tenant.paths import SOCKET, cache_dir, private_dir, runtime_dirs, sta
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
-SHARE = 80
-"""Percent of this machine's memory that all Keeps together may take, where --max-memory does not say."""
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -32,7 +30,7 @@ def serve(options: argparse.Namespace) -> int:
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = keeps.Bounds(
         keeps=options.max_keeps,
-        memory=parse_size(options.max_memory) if options.max_memory else _share_of_memory(),
+        memory=parse_size(options.max_memory) if options.max_memory else keeps.share_of_memory(),
         disk=parse_size(options.max_disk) if options.max_disk else 0,
         stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
         pool=options.pool,
@@ -64,8 +62,3 @@ def _default_socket(choose: Callable[[str, str], str]) -> str:
     """Where clients look first: the system's directory for root, else this user's."""
     *own, system = [os.path.join(directory, SOCKET) for directory in runtime_dirs()]
     return choose(system, own[0] if own else "")
-
-
-def _share_of_memory() -> int:
-    """Bytes for all Keeps of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * SHARE // 100
