@@ -26,7 +26,7 @@ from enarx.image.measure import DigestCache, measure
 from enarx.tenant import package
 from enarx.tenant.deploy import Claim, Delivered, Result, Run, admit
 from enarx.tenant.owners import Owners
-from enarx.verify import Roots, evaluate
+from enarx.verify import AttestationResult, Roots, evaluate
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 from tests.exchange import OWNER, public
 from tests.programs import module
@@ -164,8 +164,8 @@ class Machine:
             chip_id=Unchecked(reason="a test"),
         )
 
-        def judged(claim: Claim) -> None:
-            evaluate(
+        def judged(claim: Claim) -> AttestationResult:
+            return evaluate(
                 claim.kind,
                 claim.evidence,
                 claim.endorsements,

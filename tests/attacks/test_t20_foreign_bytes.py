@@ -13,7 +13,7 @@ import pytest
 from enarx.delivery.messages import Attach
 from enarx.errors import EnarxError, ParseError
 from enarx.formats.package import MAX_ENTRIES, MAX_INDEX, decode_index
-from enarx.formats.wire import FrameType, decode, encode, frame
+from enarx.formats.wire import HEADER, FrameType, decode, encode
 from enarx.tenant.http import Endpoint, HostClient
 from tests.attacks.hostile import HostileLink, Scene
 from tests.e2e.conftest import daemon, home  # noqa: F401  # fixtures
@@ -32,13 +32,15 @@ BOMBS = (
 LARGE = 560 << 10
 
 
+@pytest.mark.parametrize("size", [500, LARGE], ids=["within a Challenge's bound", "large"])
 @pytest.mark.parametrize("family", BOMBS)
-def test_a_keeper_that_has_seen_no_owner(daemon: Daemon, family: str) -> None:
+def test_a_keeper_that_has_seen_no_owner(daemon: Daemon, family: str, size: int) -> None:
     """The real Keep, as the host's owner or anybody on the way can reach it."""
     client = HostClient(Endpoint(url=daemon.url))
     keep = client.launch(kind="process", package=None, memory=MEMORY, disk=DISK)
     link = client.link(keep)
-    link.send([frame(FrameType.CHALLENGE, bombs.CBOR[family](LARGE))])
+    bomb = bombs.CBOR[family](size)
+    link.send([HEADER.pack(len(bomb) + 1, FrameType.CHALLENGE) + bomb])
     start = time.monotonic()
     kinds = [kind for _, kind, _ in link.receive(0)]
     assert kinds == [FrameType.REFUSAL]
@@ -73,7 +75,7 @@ try:
     decode(sys.stdin.buffer.read(), "bomb")
 except ParseError as e:
     print(e.code)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 

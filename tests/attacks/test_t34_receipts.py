@@ -16,6 +16,7 @@ from enarx.formats.evidence.simulated import Evidence as SimulatedEvidence
 from enarx.record import names, replace
 from enarx.tenant.deploy import Claim
 from tests.attacks.real import Machine, finish
+from tests.controls import Control
 from tests.e2e.harness import enarx, run
 from tests.programs import module
 
@@ -29,11 +30,11 @@ chip_id = {{ unchecked = "simulated hardware is known by its root" }}
 PARTS = names(Receipt)
 
 
-def believed(machine: Machine, built, receipt: Receipt, stdout: bytes = b"out\n", stderr: bytes = b"err\n") -> None:  # type: ignore[no-untyped-def]
-    """As `enarx result verify`: every step, or an error."""
-    receipt = Receipt.from_bytes(receipt.to_bytes())
+def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", stderr: bytes = b"err\n"):  # type: ignore[no-untyped-def]
+    """As `enarx result verify`: every step, or an error; the result of the evidence."""
+    receipt = Receipt.from_bytes(data)
     attested = Attestation.from_bytes(receipt.attestation)
-    machine.judge(built)(
+    result = machine.judge(built)(
         Claim(
             kind=attested.kind,
             evidence=attested.evidence,
@@ -44,6 +45,7 @@ def believed(machine: Machine, built, receipt: Receipt, stdout: bytes = b"out\n"
     final = receipt.verify()
     receipt.verify_output(final, STDOUT, [stdout])
     receipt.verify_output(final, STDERR, [stderr])
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +58,15 @@ def two(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-de
         wire = machine.keep()
         result, _ = finish(wire, machine.deliver(wire, package))
         receipts.append(result.receipt)
-    yield machine, built, receipts
+    true = Control(lambda data: believed(machine, built, data), data=receipts[0].to_bytes())
+    yield machine, built, receipts, true
     machine.close()
 
 
 def test_true_receipts_are_believed(two) -> None:  # type: ignore[no-untyped-def]
-    machine, built, (one, other, _) = two
-    believed(machine, built, one)
-    believed(machine, built, other)
+    machine, built, (one, other, _), _ = two
+    believed(machine, built, one.to_bytes())
+    believed(machine, built, other.to_bytes())
     assert one != other
 
 
@@ -72,19 +75,19 @@ def test_true_receipts_are_believed(two) -> None:  # type: ignore[no-untyped-def
     "parts", [parts for n in range(1, len(PARTS)) for parts in itertools.combinations(PARTS, n)], ids=", ".join
 )
 def test_swapped_parts(two, parts: tuple[str, ...], other: int) -> None:  # type: ignore[no-untyped-def]
-    machine, built, receipts = two
+    _, _, receipts, true = two
     swapped = replace(receipts[0], **{name: getattr(receipts[other], name) for name in parts})
     if swapped in receipts:
         return  # what the runs have in common
     with pytest.raises((VerificationError, AppraisalError)):
-        believed(machine, built, swapped)
+        true.but(data=swapped.to_bytes())
 
 
 def test_a_challenge_of_somebody_who_is_no_owner(two) -> None:  # type: ignore[no-untyped-def]
-    machine, built, (one, _, _) = two
+    _, _, (one, _, _), true = two
     challenge = replace(Challenge.from_bytes(one.challenge), verifier=bytes(32))
     with pytest.raises(AppraisalError):
-        believed(machine, built, replace(one, challenge=challenge.to_bytes()))
+        true.but(data=replace(one, challenge=challenge.to_bytes()).to_bytes())
 
 
 @pytest.mark.parametrize(
@@ -92,21 +95,21 @@ def test_a_challenge_of_somebody_who_is_no_owner(two) -> None:  # type: ignore[n
     [(b"out", b"err\n"), (b"out\n\n", b"err\n"), (b"err\n", b"out\n"), (b"out!", b"err\n"), (b"", b"err\n")],
 )
 def test_other_output(two, stdout: bytes, stderr: bytes) -> None:  # type: ignore[no-untyped-def]
-    machine, built, (one, _, _) = two
+    machine, built, (one, _, _), _ = two
     with pytest.raises(VerificationError, check=lambda e: e.code == "receipt-output"):
-        believed(machine, built, one, stdout, stderr)
+        believed(machine, built, one.to_bytes(), stdout, stderr)
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_any_bit(two, seed: int) -> None:  # type: ignore[no-untyped-def]
     import random
 
-    machine, built, (one, _, _) = two
+    _, _, (one, _, _), true = two
     data = bytearray(one.to_bytes())
     at = random.Random(seed).randrange(8 * len(data))
     data[at // 8] ^= 1 << at % 8
     with pytest.raises(EnarxError):
-        believed(machine, built, Receipt.from_bytes(bytes(data)))
+        true.but(data=bytes(data))
 
 
 def test_the_command(home: Path) -> None:

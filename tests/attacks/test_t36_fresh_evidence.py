@@ -14,8 +14,10 @@ from enarx.errors import AppraisalError, DeliveryError, UnavailableError
 from enarx.formats.wire import FrameType, frame
 from enarx.record import replace
 from enarx.tenant.deploy import attest
+from enarx.verify import AttestationResult
 from tests.attacks.proxy import Proxy
 from tests.attacks.real import Machine, Wire, finish
+from tests.controls import Control
 from tests.programs import module
 
 
@@ -38,10 +40,17 @@ def job(machine: Machine):  # type: ignore[no-untyped-def]
     return machine, built, wire, machine.deliver(wire, built)
 
 
-def asked(job, mangle=lambda p: p, patience: float = 10) -> None:  # type: ignore[no-untyped-def]
+def asked(job, mangle=lambda p: p, patience: float = 10) -> AttestationResult:  # type: ignore[no-untyped-def]
     machine, built, wire, delivered = job
-    link = Between(wire, mangle)
-    attest(link, delivered.session, machine.judge(built), start=len(wire.log), patience=patience)
+    link, judge = Between(wire, mangle), machine.judge(built)
+    results: list[AttestationResult] = []
+    attest(link, delivered.session, lambda claim: results.append(judge(claim)), start=len(wire.log), patience=patience)
+    return results[0]
+
+
+def asked_of(job) -> Control[AttestationResult]:  # type: ignore[no-untyped-def]
+    """The answer as it comes is accepted."""
+    return Control(lambda mangle: asked(job, mangle), mangle=lambda p: p)
 
 
 def test_a_running_keep_proves_itself_and_its_job_goes_on(job) -> None:  # type: ignore[no-untyped-def]
@@ -91,7 +100,7 @@ def test_old_evidence_under_the_new_requests_digest(job) -> None:  # type: ignor
         return replace(old[0], request=Evidence.from_bytes(payload).request).to_bytes()
 
     with pytest.raises(AppraisalError, match="report"):
-        asked(job, relabelled)
+        asked_of(job).but(mangle=relabelled)
 
 
 @pytest.mark.parametrize("field", ["session", "identity", "package"])
@@ -111,7 +120,7 @@ def test_of_another_keep_with_the_names_of_this_one(job) -> None:  # type: ignor
 
     def other(payload: bytes) -> bytes:
         mine = Evidence.from_bytes(payload)
-        second.send([frame(FrameType.ATTEST, asked_with[0])])
+        second.send([frame(FrameType.ATTEST, asked_with[-1])])
         theirs = Evidence.from_bytes(second.wait(FrameType.EVIDENCE))
         assert theirs.request == mine.request
         return replace(mine, evidence=theirs.evidence, endorsements=theirs.endorsements).to_bytes()
@@ -120,7 +129,7 @@ def test_of_another_keep_with_the_names_of_this_one(job) -> None:  # type: ignor
     send = wire.send
     wire.send = lambda frames, size=None: (asked_with.extend(bytes(f)[5:] for f in frames), send(frames))[1]  # type: ignore[method-assign]
     with pytest.raises(AppraisalError, match="report"):
-        asked(job, other)
+        asked_of(job).but(mangle=other)
 
 
 def test_admission_evidence_is_no_session_evidence(job) -> None:  # type: ignore[no-untyped-def]
@@ -133,7 +142,7 @@ def test_admission_evidence_is_no_session_evidence(job) -> None:  # type: ignore
         return replace(Evidence.from_bytes(payload), evidence=admitted.evidence).to_bytes()
 
     with pytest.raises(AppraisalError, match="report"):
-        asked(job, other)
+        asked_of(job).but(mangle=other)
 
 
 def test_a_flood_of_requests_holds_up_nothing(job) -> None:  # type: ignore[no-untyped-def]

@@ -114,6 +114,7 @@ _KEEP = {
         "keep_pid": {"type": "integer", "description": "on the host"},
         "pid": {"type": "integer", "description": "the supervisor's, on the host"},
         "layers": {"type": "array", "items": {"type": "object"}, "description": "of the sandbox, each on or not"},
+        "compile": {**_SIZE, "description": "bytes of memory that the compiler may take"},
         "bound": {"type": "object", "description": "bytes of memory of the whole Keep, and by what they are bounded"},
         "skipped": {
             "type": "array",
