@@ -117,7 +117,6 @@ def test_a_daemon_without_descriptors(hosts: Callable[..., Host]) -> None:
         assert accepted(lambda: one.error("POST", f"keeps/{keep}/input", b"")) == "descriptors"
         assert accepted(one.states) == {keep: "running"}
         assert accepted(lambda: one.error("POST", f"keeps/{keep}/stop")) == ""
-        assert accepted(lambda: one.error("GET", f"keeps/{keep}/wait?timeout=5")) == ""
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         for connection in idle:

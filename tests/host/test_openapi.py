@@ -112,7 +112,7 @@ def test_nor_does_any_order_of_requests_lead_elsewhere(daemon: Daemon) -> None:
         def validate_response(self, response: Any, case: Any, *args: Any, **kwargs: Any) -> None:
             """Done above."""
 
-    Machine.run(settings=settings(BOUNDED, max_examples=15, stateful_step_count=8))
+    Machine.run(settings=settings(BOUNDED, max_examples=40, stateful_step_count=8))
     assert {("launch", 201), ("inspect", 200), ("stop", 204)} <= seen, seen
     assert "internal" not in daemon.text()
     assert not [line for line in daemon.lines() if line["event"] == "bug"]

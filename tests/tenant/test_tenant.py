@@ -219,7 +219,7 @@ def test_two_hosts_with_one_id(home: Path) -> None:
     with pytest.raises(UsageError, match=r"http://[ab]:1.*http://[ab]:1"):
         found("abc")
     assert (found("abc", "http://a:1"), found("a", "http://b:1")) == (here, there)
-    assert found("05" * 32) == there
+    assert found(there.binding) == there
     sessions.forget(there)
     assert sessions.known()[0] == [here]
 
