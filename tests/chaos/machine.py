@@ -72,10 +72,16 @@ class Machine(Daemon):
 
     def _look(self, pid: int, found: dict[int, tuple[str, int]]) -> None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
-        if str(self.code) in command and state != "Z":
-            kind = next((role for part, role in ROLES.items() if part in command), "other")
-            found[pid] = (kind, int(parent))
+        if str(self.code) not in command:
+            return
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        if status["State"][0] == "Z":
+            return
+        kind = next((role for part, role in ROLES.items() if part in command), "other")
+        *_, inner = map(int, status["NSpid"].split())
+        if kind == "zygote" and inner != pid:  # in a namespace of its own, where the keeper comes first
+            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "guest")
+        found[pid] = (kind, int(status["PPid"]))
 
     def bugs(self) -> list[str]:
         """Lines of the log that say what nobody had foreseen, or that are none of the log's own."""
@@ -107,14 +113,6 @@ def _is_bug(line: str) -> bool:
 
 
 def _role(pid: int, found: dict[int, tuple[str, int]]) -> str:
-    """Supervisors are forked from the launcher and Keeps from the zygote, so they share its command line."""
+    """Supervisors are forked from the launcher, so they share its command line; the launcher is the daemon's child."""
     kind, parent = found[pid]
-    above = found.get(parent, ("", 0))
-    if kind == "launcher":
-        return "launcher" if above[0] == "" and parent != 1 else "supervisor"
-    if kind == "zygote":
-        depth = 0
-        while found.get(parent, ("", 0))[0] == "zygote":
-            depth, parent = depth + 1, found[parent][1]
-        return ("zygote", "keeper", "runner", "compiler", "compiler")[min(depth, 4)]
-    return kind
+    return "supervisor" if kind == "launcher" and found.get(parent, ("",))[0] != "other" else kind

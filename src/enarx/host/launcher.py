@@ -230,17 +230,25 @@ def _be_supervisor(
             },
             scratch=answer.get("scratch", ""),
         )
-        telling.write(json.dumps({"ok": True, "processes": supervisor.processes}).encode())
-        telling.close()
-        supervisor.serve()
+        if _told(telling, {"ok": True, "processes": supervisor.processes}):
+            supervisor.serve()
     except OSError as e:
         if telling.closed:
             events.log("supervisor-died", level="error", message=str(e))
         else:
-            telling.write(json.dumps(refusal(e)).encode())
-            telling.close()
+            _told(telling, refusal(e))
     except Exception as e:  # noqa: BLE001  # whatever it is, it is logged once and ends this Keep alone
         events.log("supervisor-died", level="error", message=f"{type(e).__name__}: {e}")
     finally:
         group.remove()
         os._exit(0)
+
+
+def _told(telling: BinaryIO, answer: dict[str, Any]) -> bool:
+    """Tell the launcher. Is it there still? Without it nobody knows of this Keep, which ends with its supervisor."""
+    try:
+        telling.write(json.dumps(answer).encode())
+        telling.close()
+    except BrokenPipeError:
+        return False
+    return True

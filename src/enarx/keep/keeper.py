@@ -56,13 +56,24 @@ def main(
     own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
     resource.setrlimit(resource.RLIMIT_DATA, (own, own))
     said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
-    answer.send(encode(said))
+    tell(answer, said)
     answer.close()
     frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
     try:
         Keeper(frames, link, handle, isolation, limits, skip).serve()
     except UnavailableError:
         return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
+
+
+def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
+    """Tell the zygote of this launch. Without a zygote nobody knows of the Keep, so it ends."""
+    try:
+        if fd is None:
+            answer.send(encode(value))
+        else:
+            socket.send_fds(answer, [encode(value)], [fd])
+    except BrokenPipeError:
+        os._exit(0)
 
 
 def complain(e: Exception) -> None:

@@ -38,7 +38,10 @@ def main() -> None:
         if not order:
             return
         answer, pidfds = _launch(link, _map(order), fds)
-        socket.send_fds(link, [encode(answer)], pidfds)
+        try:
+            socket.send_fds(link, [encode(answer)], pidfds)
+        except BrokenPipeError:
+            return  # the hardware is gone, and with it the other ends of what this Keep was given
         for fd in (*fds, *pidfds):
             os.close(fd)
 
@@ -92,13 +95,13 @@ def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: i
         isolation = sandbox.isolate(skip=skip, disk=keeper.FIRST_DISK)
         pid = os.fork()
         if pid:
-            socket.send_fds(answer, [encode({"pid": pid})], [os.pidfd_open(pid)])
+            keeper.tell(answer, {"pid": pid}, os.pidfd_open(pid))
             return
         score = Score(proc)
         os.close(proc)
         keeper.main(answer, isolation, order["limits"], skip, control=control, report=report, score=score)
     except EnarxError as e:
-        answer.send(encode(_refusal(e)))
+        keeper.tell(answer, _refusal(e))
 
 
 def _join(groups: tuple[int, ...]) -> None:
