@@ -58,6 +58,24 @@ except RuntimeError:
     assert 0 < int(found.stdout) < bounds.processes(64)
 
 
+def test_t42_the_stack_does_not_grow_beyond_its_limit(home: Path) -> None:
+    """RLIMIT_DATA does not count it, and gigabytes below it are free: whoever could raise its limit would have them."""
+    attack = """
+libc = ctypes.CDLL(None)
+pair = (ctypes.c_uint64 * 2)()
+libc.getrlimit(3, pair)
+pair[0] = pair[1]
+assert libc.setrlimit(3, pair) == 0
+top = ctypes.c_void_p.in_dll(libc, "environ").value & ~4095
+for size in range(2, 32):
+    os.write(1, b".")
+    ctypes.memset(top - (size << 20), 1, 1 << 20)
+"""
+    found = Tree(home).run(attack, SMALL)
+    assert (found.returncode, b"SIGSEGV" in found.stderr) == (126, True)
+    assert 6 <= len(found.stdout) <= 8
+
+
 @pytest.mark.parametrize("attack", ["os.fork()", "os.execv('/bin/sh', ['sh'])", "socket.socketpair()"])
 def test_t42_processes_end_it(home: Path, attack: str) -> None:
     found = Tree(home).run(attack)

@@ -19,8 +19,12 @@ _LAST_CAPABILITY = 63
 _COUNTED_PER_NAMESPACE = (5, 14)
 """From this Linux on RLIMIT_NPROC counts within the user namespace; before, all Keeps of a user would share it."""
 
+_STACK = 8 << 20
+"""Bytes of the first thread's stack, as is usual: RLIMIT_DATA does not count it, and it could grow by gigabytes."""
+
 _LIMITED = {
     resource.RLIMIT_CORE: "core",
+    resource.RLIMIT_STACK: "stack",
     resource.RLIMIT_NOFILE: "files",
     resource.RLIMIT_NPROC: "processes",
     resource.RLIMIT_DATA: "data",
@@ -125,7 +129,7 @@ def _not_dumpable() -> str:
 
 def _limits(nofile: int, nproc: int | None, data: int | None) -> dict[int, int]:
     """RLIMIT_AS is not among them: wasmtime reserves gigabytes that it never touches."""
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: nofile}
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_STACK: _STACK, resource.RLIMIT_NOFILE: nofile}
     if nproc is not None and _linux() >= _COUNTED_PER_NAMESPACE:
         limits[resource.RLIMIT_NPROC] = nproc
     if data is not None:
