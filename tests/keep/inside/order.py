@@ -133,6 +133,7 @@ def attempts(isolation: sandbox.Isolation) -> dict[str, Any]:
         "elsewhere": tried(lambda: os.open(f"{isolation.data}/other", os.O_RDONLY)),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
         "stack": resource.getrlimit(resource.RLIMIT_STACK),
+        "space": resource.getrlimit(resource.RLIMIT_AS),
     }
 
 
