@@ -108,6 +108,33 @@ def test_values_of_any_type_are_shown(home: Path, rogue: list[Rogue]) -> None:
         assert b"\x1b" not in found.stdout
 
 
+def test_pages_without_end(home: Path, rogue: list[Rogue]) -> None:
+    """Each page is an answer within its bounds, and names the next."""
+    size = 0
+
+    def page(request: bytes) -> bytes:
+        nonlocal size
+        keeps = [{**KEEP, "id": f"{len(rogue[0].requests)}-{i}", "kind": "x" * 3000} for i in range(1000)]
+        size += (sent := says({"keeps": keeps, "next": "more"})).__len__()
+        return sent if size < 256 * MIB else says({"keeps": [], "next": None})
+
+    rogue.append(Rogue(page))
+    assert b"MiB" in says_no(home, "keep", "list", "--host", rogue[0].url)
+    assert size < 32 * MIB
+
+
+def test_a_whole_id_is_asked_for_and_not_looked_for(home: Path, rogue: list[Rogue]) -> None:
+    """A list grows with the host's Keeps; a part of an id, or one that is not there, is looked for in it."""
+    there = "0123456789abcdef"
+    known = says({"error": {"code": "not-found", "message": "no such Keep"}}, "404 Not Found")
+    listed = says({"keeps": [{**KEEP, "id": there}], "next": None})
+    rogue.append(Rogue(lambda r: listed if b"?limit" in r else says(KEEP) if there.encode() in r else known))
+    for asked, lists, code in ((there, False, 0), (there[:5], True, 0), ("f" * 16, True, 125)):
+        del rogue[0].requests[:]
+        assert enarx(home, "keep", "inspect", asked, "--host", rogue[0].url).returncode == code
+        assert any(b"GET /v1/keeps?" in request for request in rogue[0].requests) is lists
+
+
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "TIMEOUT", 1.0)

@@ -184,5 +184,9 @@ def test_the_command(host: Proxy, home: Path) -> None:
     assert replayed.returncode == 127
     assert b"no evidence in time" in replayed.stderr
     host.to_tenant = lambda *given: [given]
+    for word in ([], {"frames": "many"}, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host.client, "call", lambda *_, word=word: word)
+            assert host.enarx(*ask, *judge).returncode == 0
     assert host.enarx("keep", "stop", keep, "--host", host.url).returncode == 0
     assert host.enarx(*ask, *judge, patience=2).returncode == 127

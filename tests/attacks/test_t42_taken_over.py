@@ -17,7 +17,7 @@ from tests.e2e.harness import Daemon, enarx, until
 from tests.programs import module
 
 SMALL = 'memory = "64MiB"\ncompile = "64MiB"\ndisk = "1MiB"'
-HOG = "held = []\nwhile True: held.append(bytes(1 << 24))"
+HOG = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
 UNLIMITED = ("keep/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
 
 
@@ -56,6 +56,61 @@ except RuntimeError:
     found = Tree(home).run(attack)
     assert found.returncode == 0
     assert 0 < int(found.stdout) < bounds.processes(64)
+
+
+def test_t42_the_stack_does_not_grow_beyond_its_limit(home: Path) -> None:
+    """RLIMIT_DATA does not count it, and gigabytes below it are free: whoever could raise its limit would have them."""
+    attack = """
+libc = ctypes.CDLL(None)
+pair = (ctypes.c_uint64 * 2)()
+libc.getrlimit(3, pair)
+pair[0] = pair[1]
+assert libc.setrlimit(3, pair) == 0
+top = ctypes.c_void_p.in_dll(libc, "environ").value & ~4095
+for size in range(2, 32):
+    os.write(1, b".")
+    ctypes.memset(top - (size << 20), 1, 1 << 20)
+"""
+    found = Tree(home).run(attack, SMALL)
+    assert (found.returncode, b"SIGSEGV" in found.stderr) == (126, True)
+    assert 6 <= len(found.stdout) <= 8
+
+
+HELD = """
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+SIZE = 1 << 24
+for _ in range(64):
+    at = libc.mmap(None, SIZE, 3, 0x22, -1, 0)
+    if at == ctypes.c_void_p(-1).value:
+        break
+    ctypes.memset(at, 1, SIZE)
+    os.write(1, b".")
+    libc.mprotect(at, SIZE, PROTECTION)
+"""
+
+
+@pytest.mark.parametrize("protection", ["0", "1"])
+def test_t42_memory_that_is_not_written_to_any_more_counts(home: Path, protection: str) -> None:
+    """RLIMIT_DATA counts what can be written to: a gigabyte was held that no longer could be."""
+    found = Tree(home).run(HELD.replace("PROTECTION", protection), SMALL)
+    assert found.returncode == 0
+    assert 0 < len(found.stdout) * (1 << 24) <= bounds.process_memory(memory=64 << 20, compile=64 << 20)
+
+
+def test_t42_address_space_is_bounded_and_so_are_its_tables(home: Path) -> None:
+    attack = """
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+while libc.mmap(None, 1 << 30, 1, 0x4022, -1, 0) != ctypes.c_void_p(-1).value:
+    os.write(1, b".")
+"""
+    found = Tree(home).run(attack, SMALL)
+    assert found.returncode == 0
+    assert 0 < len(found.stdout) < 64
 
 
 @pytest.mark.parametrize("attack", ["os.fork()", "os.execv('/bin/sh', ['sh'])", "socket.socketpair()"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,26 @@ def ends(daemon: Target, data: bytes, dribble: bytes = b"", seconds: float = 20)
 
 def test_a_head_byte_by_byte(daemon: Target) -> None:
     assert b'"slow"' in ends(daemon, b"GET /healthz HTTP/1.1\r\n", b"A: " + b"a" * 100)
+
+
+def test_a_head_byte_by_byte_costs_what_it_weighs(daemon: Target) -> None:
+    """What has been looked at is not looked at again: 3,000 more bytes of a head cost no 3,000 readings of all of it."""
+    assert daemon.daemon.process is not None
+    before = seconds(daemon.daemon.process.pid)
+    connection = daemon.raw(b"GET /healthz HTTP/1.1\r\nA: " + b"a" * 12000)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for _ in range(3000):
+        connection.send(b"a")
+        time.sleep(0.0005)
+    assert seconds(daemon.daemon.process.pid) - before < 0.7
+    connection.send(b"\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def seconds(pid: int) -> float:
+    """Of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_connection_that_says_nothing(daemon: Target) -> None:

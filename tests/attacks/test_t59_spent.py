@@ -1,4 +1,5 @@
-"""T59: a disk that is full or read-only, and a table of descriptors that is spent, on the host's own machine."""
+"""T59: a disk that is full or read-only, and a table of descriptors that is spent, on the host's own machine; and a full
+disk on the tenant's, which costs no result."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.abuse import Host, descriptors, is_gone, raw
-from tests.e2e.harness import Daemon, until
+from tests.e2e.harness import ENARX, Daemon, enarx, environment, until
+from tests.programs import module
 
 BODY = {"memory": 1 << 20, "disk": 1 << 20}
 
@@ -166,3 +168,38 @@ def test_a_supervisor_without_descriptors(hosts: Callable[..., Host]) -> None:
 def cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+FULL = "/dev/full"
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is said as what it is, whichever command writes it, and whether anybody can be told or not."""
+    (tmp_path / "hello.wasm").write_bytes(module("hello"))
+    for command in (["run", "--simulate", str(tmp_path / "hello.wasm")], ["platform"]):
+        for stdout, stderr in ((FULL, os.devnull), (FULL, FULL), (FULL, str(tmp_path / "said"))):
+            with Path(stdout).open("wb") as out, Path(stderr).open("wb") as err:
+                found = subprocess.run([*ENARX, *command], stdout=out, stderr=err, env=environment(tmp_path))
+            assert found.returncode == 125
+        said = (tmp_path / "said").read_text()
+        assert "error: output cannot be written: No space left on device\n" in said
+        assert "fault of the program" not in said
+
+
+def test_a_receipt_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
+    """Keep and session are let go of only once the receipt is there."""
+    (tmp_path / "hello.wasm").write_bytes(module("hello"))
+    daemon = Daemon(tmp_path).start()
+    try:
+        where = ("--host", daemon.url)
+        trust = ("--simulated-root", daemon.root)
+        found = enarx(tmp_path, "deploy", *where, *trust, "--receipt", FULL, tmp_path / "hello.wasm")
+        assert found.returncode == 125
+        (keep,) = (
+            word for line in found.stderr.decode().splitlines() if "keep logs" in line for word in line.split()[-1:]
+        )
+        again = enarx(tmp_path, "keep", "logs", keep, *where, "--receipt", tmp_path / "receipt")
+        assert (again.returncode, again.stdout) == (0, b"hello\n")
+        assert enarx(tmp_path, "result", "verify", tmp_path / "receipt", *trust).returncode == 0
+    finally:
+        daemon.end()

@@ -88,6 +88,8 @@ def test_the_runner_is_shut_in(whole: Any) -> None:
         "secret-write": "EACCES",
         "elsewhere": "EACCES",
         "core": [0, 0],
+        "stack": [8 << 20, 8 << 20],
+        "space": [64 << 30, 64 << 30],
     }
     assert found["inherited"] == 3  # its report, its standard output, and what it waits on
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import sys
@@ -100,11 +102,18 @@ def script() -> None:
 
 
 def _unexpected(e: Exception) -> int:
-    """A fault of ours: a line for people; all of it only for those who ask, as it may hold what is secret."""
+    """A fault of ours: a line for people; all of it only for those who ask, as it may hold what is secret.
+
+    Output that its file takes no more of is no fault of ours; and a line that nobody can be told is not told.
+    """
     if os.environ.get("ENARX_TRACEBACK"):
         raise e
-    print(f"error: unexpected {type(e).__name__}; this is a fault of the program", file=sys.stderr)
-    print("hint: ENARX_TRACEBACK=1 shows where; look it over before you pass it on", file=sys.stderr)
+    lines = [f"error: unexpected {type(e).__name__}; this is a fault of the program"]
+    lines += ["hint: ENARX_TRACEBACK=1 shows where; look it over before you pass it on"]
+    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        lines = [f"error: output cannot be written: {e.strerror}", "hint: what takes it is full, or broken"]
+    with contextlib.suppress(OSError):
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
     return 125
 
 

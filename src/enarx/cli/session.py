@@ -46,8 +46,6 @@ def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[s
         what = f"what was shown is not all; {stdout} bytes of stdout and {stderr} of stderr are unproven"
         console.say(f"error: the host dropped output: {what}", colour="31;1")
         code = console.EXIT_UNDECIDED
-    if options.receipt:
-        write_receipt(options.receipt, result)
     if options.json:
         print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
     return code
@@ -74,7 +72,9 @@ def require_receipt(options: argparse.Namespace) -> None:
 
 
 def write_receipt(path: str, result: Result) -> None:
-    """The receipt of a run, for `enarx result verify`. It holds no secret."""
+    """The receipt of a run, for `enarx result verify`, if a file for it is named. It holds no secret."""
+    if not path:
+        return
     try:
         with open(path, "wb") as file:
             file.write(result.receipt.to_bytes())
@@ -101,10 +101,12 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def serve(run: Run) -> Result:
-    """Serve a run with this process's stdio."""
+def serve(run: Run, receipt: str) -> Result:
+    """Serve a run with this process's stdio; its receipt is written before anything of the run is let go of."""
     sys.stdout.flush()
-    return run.serve()
+    result = run.serve()
+    write_receipt(receipt, result)
+    return result
 
 
 def attached(link: Link, delivered: Delivered) -> Run:

@@ -40,6 +40,7 @@ class Api:
         """The ASGI application, with its guard in front."""
         routes = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes()]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._unknown})
+        app.router.redirect_slashes = False  # a path is one of these or none
         return Access(app, self.limits, self.refused)
 
     def routes(self) -> list[tuple[str, str, Handler]]:

@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._lingers = False
         self._idle = False
-        self._counted = 0
+        self._counted = self._checked = 0
         self._since = entrance.now()
 
     # What the loop says
@@ -119,8 +119,10 @@ class Connection(asyncio.Protocol):
             self._idle, self._since = False, self.entrance.now()
         end = self.rest.find(END, 0, limits.head)
         if end < 0:
-            check_beginning(self.rest, limits)
+            check_beginning(self.rest, limits, self._checked)
+            self._checked = len(self.rest)
             return False
+        self._checked = 0
         head = read_head(bytes(self.rest[: end + len(END)]), limits)
         del self.rest[: end + len(END)]
         self.exchange = Exchange(self, head)

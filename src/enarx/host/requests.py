@@ -50,16 +50,23 @@ class Head:
     keeps: bool
 
 
-def check_beginning(data: bytearray, limits: Limits) -> None:
-    """Of an unfinished head. HostError as soon as it can become none."""
-    line = bytes(data[: limits.target + 64].partition(b"\r\n")[0])
+def check_beginning(data: bytearray, limits: Limits, checked: int = 0) -> None:
+    """Of an unfinished head, of which `checked` bytes have been here before. HostError as soon as it can become none.
+
+    What has been checked is not gone through again, or a head that comes byte by byte would cost its size squared.
+    """
+    if data.find(b"\r\n", 0, min(checked, limits.target + 64)) < 0:
+        _check_first(bytes(data[: limits.target + 64].partition(b"\r\n")[0]), limits)
+    if len(data) > limits.head or data.count(b"\n") > limits.fields + 1:
+        raise HostError("headers", f"wanted at most {limits.head} bytes and {limits.fields} fields of headers")
+    if LONE.search(data, max(0, checked - 1)):
+        raise malformed("lines of a head end in CR LF")
+
+
+def _check_first(line: bytes, limits: Limits) -> None:
     _check_target(line, limits)
     if not BEGINNING.fullmatch(line):
         raise malformed("not the beginning of an HTTP/1.1 request")
-    if len(data) > limits.head or data.count(b"\n") > limits.fields + 1:
-        raise HostError("headers", f"wanted at most {limits.head} bytes and {limits.fields} fields of headers")
-    if LONE.search(data):
-        raise malformed("lines of a head end in CR LF")
 
 
 def read_head(data: bytes, limits: Limits) -> Head:

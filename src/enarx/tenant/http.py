@@ -17,19 +17,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from enarx.errors import EnarxError, ParseError, UnavailableError
+from enarx.errors import EnarxError, ParseError, UnavailableError, UsageError
 from enarx.formats import plain_json
 from enarx.formats.bounds import COMPILE
-from enarx.tenant.connection import MAX_ANSWER, TIMEOUT, Answer, Connection, Endpoint, Place
+from enarx.tenant.connection import MAX_ANSWER, MAX_TIME, TIMEOUT, Answer, Connection, Endpoint, Place
 from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
 PAGE = 1000
 """Keeps in each page of a list, at most."""
+MAX_LIST = 16 << 20
+"""Bytes of all pages of a list: some 50,000 Keeps."""
+
 IDLE = 2.0
 """Seconds that a kept connection may be idle: a daemon closes one after five."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WHOLE = re.compile(r"[0-9a-f]{16}")
+"""An id as our hosts give them."""
+
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What http.client raises where the other side does not keep to HTTP, or goes away."""
 
@@ -57,6 +63,10 @@ class HostClient:
 
     def call(self, method: str, path: str, body: object = None, *, key: str = "") -> Any:
         """One JSON request; the decoded answer. With a `key` the host does the same request once only."""
+        return self._call(method, path, body, key)[0]
+
+    def _call(self, method: str, path: str, body: object = None, key: str = "") -> tuple[Any, int]:
+        """The same, and the bytes of the answer."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
         if key:
@@ -64,18 +74,22 @@ class HostClient:
         with self.request(self._connection(), method, path, data, headers) as answer:
             text = whole(answer, f"{method} {path}")
         if not text:
-            return None
+            return None, 0
         try:
-            return plain_json.decode(text, f"{method} {path}: the host's answer")
+            return plain_json.decode(text, f"{method} {path}: the host's answer"), len(text)
         except ParseError as e:
             raise unclear(e.message) from e
 
     def keeps(self) -> list[dict[str, Any]]:
-        """What the host lists, page by page: each with an id."""
+        """What the host lists, page by page: each with an id. All pages together are bounded as one answer is."""
         found: dict[str, dict[str, Any]] = {}
         after: Any = ""
+        total, end = 0, time.monotonic() + MAX_TIME
         while True:
-            answer = self.call("GET", f"/v1/keeps?limit={PAGE}" + (f"&after={after}" if after else ""))
+            answer, size = self._call("GET", f"/v1/keeps?limit={PAGE}" + (f"&after={after}" if after else ""))
+            total += size
+            if total > MAX_LIST or time.monotonic() > end:
+                raise unclear(f"GET /v1/keeps: over {MAX_LIST >> 20} MiB, or {MAX_TIME:g} s, of Keeps")
             keeps = answer.get("keeps") if isinstance(answer, dict) else None
             if not isinstance(keeps, list) or not all(isinstance(k, dict) and _is_id(k.get("id")) for k in keeps):
                 raise unclear("GET /v1/keeps: the host's answer is no list of Keeps")
@@ -84,6 +98,18 @@ class HostClient:
             after = answer.get("next")
             if not _is_id(after) or len(found) == before:
                 return list(found.values())
+
+    def find(self, beginning: str) -> list[str]:
+        """The ids of the host's Keeps that begin so; for a whole id nothing is listed."""
+        if _WHOLE.fullmatch(beginning):
+            try:
+                self.call("GET", f"/v1/keeps/{beginning}")
+            except UsageError as e:
+                if e.code != "not-found":
+                    raise
+            else:
+                return [beginning]
+        return [keep["id"] for keep in self.keeps() if keep["id"].startswith(beginning)]
 
     def link(self, keep: str) -> HttpLink:
         """The way to one Keep."""

@@ -132,6 +132,8 @@ def attempts(isolation: sandbox.Isolation) -> dict[str, Any]:
         "secret-write": tried(lambda: os.open(f"{isolation.secrets}/s", os.O_WRONLY)),
         "elsewhere": tried(lambda: os.open(f"{isolation.data}/other", os.O_RDONLY)),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "stack": resource.getrlimit(resource.RLIMIT_STACK),
+        "space": resource.getrlimit(resource.RLIMIT_AS),
     }
 
 

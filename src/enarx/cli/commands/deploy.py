@@ -75,11 +75,14 @@ def _check(options: argparse.Namespace) -> None:
 def _attached(
     options: argparse.Namespace, client: HostClient, saved: Saved, run: Run, judge: attestation.SimulatedJudge
 ) -> int:
-    """Until the end; then nothing is left behind. Ctrl-C stops the workload."""
+    """Until the end; then nothing is left behind. Ctrl-C stops the workload; what else goes wrong leaves it its session."""
     try:
-        result = session.serve(run)
+        result = session.serve(run, options.receipt)
     except KeyboardInterrupt:
         _remove(client, saved.keep, saved)
+        raise
+    except (EnarxError, OSError):
+        console.say(f"note: the session is kept: enarx keep logs {saved.keep}, or enarx keep rm --force {saved.keep}")
         raise
     _remove(client, saved.keep, saved)
     return session.conclude(result, options, attestation=judge.summary)

@@ -72,8 +72,11 @@ def logs(options: argparse.Namespace) -> int:
         elif record.final is not None:
             result = Result.of(known.session, reader.output, record.final)
     if result is not None:
+        session.write_receipt(options.receipt, result)
         return session.conclude(result, options)
-    console.say("note: it has not ended" + (", so there is no receipt yet" if options.receipt else ""))
+    console.say(
+        "note: no end of it is there: it goes on, or is lost" + ("; there is no receipt" if options.receipt else "")
+    )
     return console.EXIT_UNDECIDED if reader.output.lost else 0
 
 
@@ -82,8 +85,12 @@ def attest(options: argparse.Namespace) -> int:
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
     judge = attestation.judge_of(options, known.session.package)
-    frames = client.call("GET", f"/v1/keeps/{keep}").get("frames")
-    attest_session(client.link(keep), known.session, judge, start=frames if isinstance(frames, int) else 1)
+    match client.call("GET", f"/v1/keeps/{keep}"):
+        case {"frames": int(frames)}:
+            start = frames
+        case _:
+            start = 1
+    attest_session(client.link(keep), known.session, judge, start=start)
     if options.json:
         console.show_json(judge.summary)
     return 0
@@ -96,7 +103,7 @@ def attach(options: argparse.Namespace) -> int:
     session.require_receipt(options)
     run = Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
     try:
-        result = session.serve(run)
+        result = session.serve(run, options.receipt)
     except KeyboardInterrupt:
         console.say(f"\ndetached; the workload goes on: enarx keep attach {keep}")
         return 0
@@ -144,7 +151,7 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
     if saved is not None:
         return remote.client_of(saved, options), saved.keep, saved
     client = remote.client(options)
-    matches = [k["id"] for k in client.keeps() if k["id"].startswith(options.keep)]
+    matches = client.find(options.keep)
     if len(matches) != 1:
         raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
     return client, matches[0], None

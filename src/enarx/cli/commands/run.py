@@ -48,7 +48,7 @@ def _simulated(options: argparse.Namespace) -> int:
         )
         judge = attestation.SimulatedJudge(package.manifest.digest, local=True, explain=options.explain)
         delivered = admit(link, package, owners, judge, progress=console.Progress("delivering"))
-        result = session.serve(session.attached(link, delivered))
+        result = session.serve(session.attached(link, delivered), options.receipt)
         return session.conclude(result, options, attestation=judge.summary)
     finally:
         link.close()

@@ -19,8 +19,17 @@ _LAST_CAPABILITY = 63
 _COUNTED_PER_NAMESPACE = (5, 14)
 """From this Linux on RLIMIT_NPROC counts within the user namespace; before, all Keeps of a user would share it."""
 
+_STACK = 8 << 20
+"""Bytes of the first thread's stack, as is usual: RLIMIT_DATA does not count it, and it could grow by gigabytes."""
+
+_SPACE = 64 << 30
+"""Bytes of address space: wasmtime reserves 4 GiB for a memory, and as much for each of its guards, and touches none of it.
+What is reserved and only read costs page tables, of which this makes 128 MiB at most."""
+
 _LIMITED = {
     resource.RLIMIT_CORE: "core",
+    resource.RLIMIT_STACK: "stack",
+    resource.RLIMIT_AS: "space",
     resource.RLIMIT_NOFILE: "files",
     resource.RLIMIT_NPROC: "processes",
     resource.RLIMIT_DATA: "data",
@@ -124,8 +133,8 @@ def _not_dumpable() -> str:
 
 
 def _limits(nofile: int, nproc: int | None, data: int | None) -> dict[int, int]:
-    """RLIMIT_AS is not among them: wasmtime reserves gigabytes that it never touches."""
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: nofile}
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_STACK: _STACK, resource.RLIMIT_NOFILE: nofile}
+    limits[resource.RLIMIT_AS] = _SPACE
     if nproc is not None and _linux() >= _COUNTED_PER_NAMESPACE:
         limits[resource.RLIMIT_NPROC] = nproc
     if data is not None:

@@ -79,7 +79,7 @@ _NAMESPACES = (
     | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWNET
 )
-_PROT_EXEC = 4
+_PROT_WRITE, _PROT_EXEC = 2, 4
 _AF_UNIX = 1
 _HARMLESS_PRCTL = (
     kernel.PR_SET_NAME,
@@ -132,12 +132,21 @@ def _executable(otherwise: int) -> dict[str, Check]:
 
 _COUNTED = Check(3, _MAPPING, (_PRIVATE,), fail(errno.EPERM))
 NO_NEW_CODE = _executable(fail(errno.EACCES))
-AFTER_LOADING = NO_NEW_CODE | {"seccomp": Check(0, 0, (1,), UNKNOWN)}
+_STAYS_COUNTED = Check(2, _PROT_WRITE, (_PROT_WRITE,), fail(0))
+"""RLIMIT_DATA does not count what can no longer be written to, though it is still held. Who guards a page is told that it is
+guarded, and it is not."""
+
+AFTER_LOADING = NO_NEW_CODE | {
+    "mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
+    "pkey_mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
+    "seccomp": Check(0, 0, (1,), UNKNOWN),
+}
 """With it goes the call that put it on."""
 
 _PRETENDED_CODE = NO_NEW_CODE | {
     "mmap": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_COUNTED,)),
-    "mprotect": Check(2, _PROT_EXEC, (0,), fail(0)),
+    "mprotect": Check(2, _PROT_EXEC, (0,), fail(0), (_STAYS_COUNTED,)),
+    "pkey_mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
 }
 """wasmtime makes what it compiled executable before it can be serialized: it is told so, and it is not."""
 
