@@ -65,7 +65,7 @@ def test_platform(home: Path) -> None:
     kinds = {backend["kind"]: backend for backend in value["backends"]}
     assert kinds["process"]["available"]
     assert kinds["snp"]["remedy"]
-    assert all(layer["on"] or layer["remedy"] for layer in value["layers"])
+    assert all(layer["on"] and not layer["remedy"] for layer in value["layers"])
     assert b"SANDBOX LAYER" in enarx(home, "platform").stdout
 
 
@@ -102,6 +102,20 @@ def test_a_host_that_is_not_there(home: Path) -> None:
     found = enarx(home, "keep", "list", "--host", "http://127.0.0.1:1")
     assert found.returncode == 127
     assert b"error: " in found.stderr
+
+
+def test_a_deployment_without_a_root_is_told_what_deploy_takes(home: Path) -> None:
+    found = enarx(home, "deploy", "--host", "http://127.0.0.1:1", home / "g.wasm")
+    assert found.returncode == 126
+    assert b"--simulated-root FILE" in found.stderr
+    assert b"--simulate;" not in found.stderr
+    assert b"enarx platform" not in found.stderr, "it is not about this machine"
+
+
+def test_a_file_that_is_no_receipt_is_named(home: Path) -> None:
+    (home / "g.wasm").write_bytes(module("cat"))
+    found = enarx(home, "result", "verify", home / "g.wasm", "--simulated-root", home / "root.pub")
+    assert (found.returncode, str(home / "g.wasm") + " is no receipt" in found.stderr.decode()) == (126, True)
 
 
 def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) -> None:

@@ -21,7 +21,7 @@ def commands() -> list[tuple[str, str]]:
     for path in DOCUMENTS:
         for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
-                line = line.split("| ")[-1].strip()
+                line = line.split("| ")[-1].split(" > ")[0].strip()
                 if line.startswith("enarx "):
                     found.append((str(path.relative_to(ROOT)), line))
     return found

@@ -194,7 +194,9 @@ def _root_of(path: str) -> bytes:
     try:
         with open(path, encoding="ascii") as file:
             return _hex(file.read(256).strip(), 32, path)
-    except (OSError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise UsageError("simulated-root", f"{path}: {e.strerror}", hint="the host has it as root.pub") from e
+    except UnicodeDecodeError as e:
         raise UsageError(
             "simulated-root", f"{path}: cannot be read as a simulated root", hint="the host has it as root.pub"
         ) from e

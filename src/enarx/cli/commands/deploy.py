@@ -6,9 +6,8 @@ import argparse
 import os
 
 from enarx.cli import attestation, console, remote, session, workload
-from enarx.cli.commands.run import no_hardware
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError, UnavailableError, UsageError
+from enarx.errors import BackendError, EnarxError, UnavailableError, UsageError
 from enarx.tenant.deploy import Run, admit
 from enarx.tenant.http import HostClient
 from enarx.tenant.sessions import Saved, forget
@@ -63,7 +62,11 @@ def deploy(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """What of the options cannot go together."""
     if not options.simulated_root:
-        raise no_hardware(options.backend)
+        raise BackendError(
+            "no-hardware",
+            f"no Keep of kind {options.backend} can be had: this release has none that hardware protects from the host's owner",
+            hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
+        )
     if options.backend not in ("auto", "process"):
         raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
     if options.detach and options.receipt:

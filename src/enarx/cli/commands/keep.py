@@ -153,7 +153,9 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
     client = remote.client(options)
     matches = client.find(options.keep)
     if len(matches) != 1:
-        raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
+        count = f"{len(matches)} Keeps" if matches else "no Keep"
+        hint = "enarx keep list; more digits of the id, where several begin alike"
+        raise UsageError("keep-unknown", f"{count} of {client.endpoint.url} begin with {options.keep!r}", hint=hint)
     return client, matches[0], None
 
 

@@ -11,7 +11,7 @@ from enarx.cli.evidence_files import load
 from enarx.delivery.messages import Attestation
 from enarx.delivery.receipt import MAX_RECEIPT, Receipt
 from enarx.delivery.session import STDERR, STDOUT
-from enarx.errors import UsageError, VerificationError
+from enarx.errors import ParseError, UsageError, VerificationError
 from enarx.record import as_dict
 from enarx.tenant.deploy import Claim
 
@@ -20,7 +20,7 @@ PIECE = 1 << 20
 
 def verify(options: argparse.Namespace) -> int:
     """0 if everything holds: the evidence under the caller's own policy, the signature, the output that was given."""
-    receipt = Receipt.from_bytes(load(options.receipt, MAX_RECEIPT))
+    receipt = _receipt(options.receipt)
     if options.package and receipt.package != _digest(options.package):
         raise VerificationError("receipt-package", f"the receipt is of package {receipt.package.hex()}")
     judge = attestation.judge_of(options, receipt.package, now=_time(options.at))
@@ -49,6 +49,13 @@ def verify(options: argparse.Namespace) -> int:
     console.show(f"stdout: {status.stdout} bytes, {shown['stdout']}")
     console.show(f"stderr: {status.stderr} bytes, {shown['stderr']}")
     return 0
+
+
+def _receipt(path: str) -> Receipt:
+    try:
+        return Receipt.from_bytes(load(path, MAX_RECEIPT))
+    except ParseError as e:
+        raise ParseError(e.code, f"{path} is no receipt: {e.message}", what=e.what, offset=e.offset) from e
 
 
 def _pieces(path: str) -> Iterator[bytes]:

@@ -16,19 +16,14 @@ def run(options: argparse.Namespace) -> int:
     """Start the host side, deploy to it, and be attached until the end."""
     try:
         if not options.simulate:
-            raise no_hardware(options.backend)
+            raise BackendError(
+                "no-hardware",
+                f"no Keep of kind {options.backend} can be started: this machine has no hardware that this release can drive",
+                hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
+            )
         return _simulated(options)
     finally:
         local_host.close_unused()
-
-
-def no_hardware(kind: str) -> BackendError:
-    """The refusal where only hardware would do."""
-    return BackendError(
-        "no-hardware",
-        f"no Keep of kind {kind} can be started: this machine has no hardware for one that this program can drive",
-        hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
-    )
 
 
 def _simulated(options: argparse.Namespace) -> int:

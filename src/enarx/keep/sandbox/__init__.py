@@ -1,7 +1,7 @@
 """The sandbox around a Keep on Linux: it protects the host from the workload, never the workload from the host.
 
 In order: `isolate` in a fresh process, which then forks the Keep's process 1; `confine(KEEPER_BOOT)` there; it forks
-the runner, which forks the compiler; each confines itself to its own profile. The runner loads the compiled code, then
+compiler and runner; each confines itself to its own profile. The runner loads the compiled code, then
 calls `forbid_new_code`. After `isolate` nothing can be imported: there is no file to import from.
 
 Only the standard library and ctypes are used, so that the whole filter can be read here.

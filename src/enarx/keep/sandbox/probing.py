@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 
+from enarx.keep.sandbox import kernel
 from enarx.keep.sandbox.confinement import try_confine, try_forbid_new_code
 from enarx.keep.sandbox.layers import LAYERS, NEEDS, NEEDS_NAMESPACE, Layer
 from enarx.keep.sandbox.namespaces import PAGE, try_isolate
@@ -29,6 +30,8 @@ def probe() -> tuple[Layer, ...]:
 def _report(writer: int) -> None:
     """The child's part: what is known is told at once, for a layer might end the process."""
     try:
+        # Commands are not dumpable, and /proc/self of a process that is not belongs to root. A zygote is dumpable.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         _tell(writer, try_isolate(_NONE, PAGE))
         _tell(writer, try_confine(RUNNER, _NONE, {resource.RLIMIT_CORE: 0}, (), ()))
         _tell(writer, (try_forbid_new_code(_NONE),))
