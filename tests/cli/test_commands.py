@@ -88,6 +88,11 @@ def test_completion(home: Path, shell: str) -> None:
         ["keep", "attach"],
         ["keep", "attach", "deadbeef", "--host", "http://127.0.0.1:1"],
         ["host", "serve", "--max-memory", "lots"],
+        ["host", "serve", "--max-stored", "-1"],
+        ["host", "serve", "--max-finished", "many"],
+        ["host", "serve", "--max-keeps=-1"],
+        ["host", "serve", "--port", "65536", "--token-file", "token"],
+        ["host", "serve", "--port=-1", "--token-file", "token"],
         ["deploy", "--host", "nonsense", "--simulated-root", "x", "y.wasm"],
     ],
 )

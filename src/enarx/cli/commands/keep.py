@@ -18,7 +18,7 @@ from enarx.tenant import sessions
 from enarx.tenant.delivering import refused
 from enarx.tenant.deploy import Result, Run
 from enarx.tenant.deploy import attest as attest_session
-from enarx.tenant.http import HostClient, ids
+from enarx.tenant.http import WHOLE_ID, HostClient, ids
 from enarx.tenant.sessions import Saved
 
 SETTLED = 10.0
@@ -144,6 +144,8 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
     if saved is not None:
         return remote.client_of(saved, options), saved.keep, saved
     client = remote.client(options)
+    if WHOLE_ID.fullmatch(options.keep):
+        return client, options.keep, None
     matches = [k["id"] for k in client.keeps() if k["id"].startswith(options.keep)]
     if len(matches) != 1:
         raise UsageError("keep-unknown", f"{len(matches)} Keeps of that host begin with {options.keep!r}, wanted one")
