@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enarx.cli.options import Sub, command, count, unsafe
+from enarx.cli.options import Sub, command, count, port, unsafe
 
 
 def add_host(commands: Sub) -> None:
@@ -22,7 +22,7 @@ def add_host(commands: Sub) -> None:
     parser.add_argument("--socket", metavar="PATH", default="", help="Unix socket (default: where clients look for it)")
     parser.add_argument("--socket-group", metavar="GROUP", default="", help="its members may use the socket too")
     parser.add_argument("--address", default="", help="listen on TCP (default: 127.0.0.1 if --port is given)")
-    parser.add_argument("--port", type=int, default=None, help="default: 8800; 0 takes a free one and says which")
+    parser.add_argument("--port", type=port, default=None, help="default: 8800; 0 takes a free one and says which")
     parser.add_argument(
         "--token-file", action="append", metavar="FILE", default=[], help="bearer token of a tenant; may be repeated"
     )

@@ -33,8 +33,17 @@ def command(commands: Sub, name: str, function: str, text: str, *examples: str) 
 
 def count(text: str) -> int:
     """A number of things, for argparse."""
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}: wanted a whole number from 0 to 999999999")
+    return _number(text, 999_999_999)
+
+
+def port(text: str) -> int:
+    """A port of TCP, for argparse."""
+    return _number(text, 65_535)
+
+
+def _number(text: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: wanted a whole number from 0 to {most}")
     return int(text)
 
 
