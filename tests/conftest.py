@@ -14,7 +14,7 @@ from hypothesis import settings
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("tests")
 
-EVIDENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "evidence"
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 LOCAL = ("::1", "localhost", None)
 """Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
 
@@ -30,19 +30,37 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def evidence_dir() -> Path:
-    """Real evidence, beside the checkout; a skip where it is absent, a failure where it must not be."""
-    if not EVIDENCE.is_dir():
-        said = f"no real evidence at {EVIDENCE}"
-        if os.environ.get("ENARX_REQUIRE_EVIDENCE"):
-            pytest.fail(said)
-        pytest.skip(said)
-    return EVIDENCE
+    """Real evidence."""
+    return shared("evidence")
 
 
 @pytest.fixture(scope="session")
-def ear_dir(evidence_dir: Path) -> Path:
-    """The examples and the grammar of the EAR draft, and other verifiers' results, beside the evidence."""
-    return evidence_dir.parent / "management" / "ear"
+def more() -> Path:
+    """A second collection of real evidence."""
+    return shared("evidence-more")
+
+
+@pytest.fixture(scope="session")
+def ear_dir() -> Path:
+    """The examples and the grammar of the EAR draft, and other verifiers' results."""
+    return shared("management/ear")
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Vectors of launch measurements."""
+    return shared("measurement")
+
+
+def shared(name: str) -> Path:
+    """What is kept beside the checkout; a skip where it is absent, a failure where it must not be."""
+    path = SHARED / name
+    if not path.is_dir():
+        said = f"no real evidence at {path}"
+        if os.environ.get("ENARX_REQUIRE_EVIDENCE"):
+            pytest.fail(said)
+        pytest.skip(said)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             yield FrameType(kind), source.read(length - 1)
 
     def _pass(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
         size = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(size)) if size else None
         try:
@@ -131,7 +132,7 @@ class _Chunked:
 
 
 class Proxy(ThreadingHTTPServer):
-    """`to_keep` and `to_tenant` say what becomes of each frame; they may raise Cut."""
+    """`to_keep` and `to_tenant` say what becomes of each frame; they may raise Cut. `asked` is what was asked but frames."""
 
     daemon_threads = True
 
@@ -139,6 +140,7 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.behind = daemon
         self.client = HostClient(Endpoint(url=daemon.url))
+        self.asked: list[str] = []
         self.to_keep: Mangle = lambda *given: [given]
         self.to_tenant: Mangle = lambda *given: [given]
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.abuse import Host, is_gone
+from tests.attacks.proxy import Proxy
 from tests.e2e.harness import until
 
 Make = Callable[..., Host]
@@ -85,3 +86,26 @@ def test_what_is_asked_of_a_finished_keep(hosts: Make, wasm: Wasm) -> None:
     assert one.call("POST", "prune") == {"removed": [keep]}
     assert os.listdir(one.keeps) == []
     assert one.error("GET", f"keeps/{keep}/output") == "not-found"
+
+
+def test_asking_for_a_keep_by_its_whole_id_costs_no_list(host: Proxy) -> None:
+    """However many Keeps the host has kept; the beginning of an id has to be looked up."""
+    keep = Host(host.behind).launch()
+    for name, asked in ((keep, []), (keep[:15], ["GET /v1/keeps?limit=1000"])):
+        host.asked.clear()
+        assert host.enarx("keep", "inspect", name, "--host", host.url).returncode == 0
+        assert host.asked == [*asked, f"GET /v1/keeps/{keep}"]
+
+
+@pytest.mark.parametrize(
+    ("option", "what"), [("--max-finished=1", b"1 ended Keeps"), ("--max-stored=64MiB", b"stored output")]
+)
+def test_ended_keeps_are_bounded(hosts: Make, wasm: Wasm, option: str, what: bytes) -> None:
+    one = hosts(option)
+    ended(one, detached(one, wasm("hello")))
+    found = one.daemon.deploy(wasm("hello"))
+    assert found.returncode == 127
+    assert what in found.stderr
+    assert b"hint: enarx keep prune" in found.stderr
+    assert one.daemon.keep("prune").returncode == 0
+    assert one.daemon.deploy(wasm("hello")).returncode == 0

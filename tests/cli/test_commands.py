@@ -88,6 +88,9 @@ def test_completion(home: Path, shell: str) -> None:
         ["keep", "attach"],
         ["keep", "attach", "deadbeef", "--host", "http://127.0.0.1:1"],
         ["host", "serve", "--max-memory", "lots"],
+        ["host", "serve", "--max-stored", "-1"],
+        ["host", "serve", "--max-finished", "many"],
+        ["host", "serve", "--max-keeps=-1"],
         ["deploy", "--host", "nonsense", "--simulated-root", "x", "y.wasm"],
     ],
 )
@@ -96,6 +99,15 @@ def test_wrong_usage_has_an_error_a_hint_and_no_traceback(home: Path, arguments:
     assert found.returncode in (125, 127), found.stderr
     assert found.stderr.startswith(b"error: ")
     assert b"Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x"])
+def test_a_port_that_is_none(home: Path, port: str) -> None:
+    (home / "token").write_text("t" * 16)
+    (home / "token").chmod(0o600)
+    found = enarx(home, "host", "serve", f"--port={port}", "--token-file", home / "token")
+    assert found.returncode == 125
+    assert b"wanted a whole number from 0 to 65535" in found.stderr
 
 
 def test_a_host_that_is_not_there(home: Path) -> None:

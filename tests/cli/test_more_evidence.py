@@ -64,14 +64,6 @@ VECTORS: list[tuple[str, tuple[str, ...], str, int]] = [
 """Vector, files beside it (@ in the first collection, + a trust anchor), time, and exit code for authenticity alone."""
 
 
-@pytest.fixture
-def more(evidence_dir: Path) -> Path:
-    found = evidence_dir.with_name("evidence-more")
-    if not found.is_dir():
-        pytest.skip(f"no more evidence at {found}")
-    return found
-
-
 FAILS = {
     "tdx/near-mpc-20260813/quote.bin@2026-09-11T23:57:12Z": ("validity",),
     "tdx/flashbots-azure-failed10/quote.bin@2026-02-18T11:29:16Z": ("tcb-level", "current-tcb-level"),

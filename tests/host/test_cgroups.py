@@ -146,6 +146,20 @@ def place() -> cgroups.Place:
     return found
 
 
+@pytest.mark.parametrize(
+    ("own", "above", "wanted"),
+    [("max\n", "max\n", []), ("max\n", "1024\n", [1024]), ("1024\n", "2048\n", [1024, 2048]), ("", "1024\n", [1024])],
+)
+def test_v2_bounds_of_this_process_and_of_all_above_it(kernel: Kernel, own: str, above: str, wanted: list[int]) -> None:
+    (kernel.own / "memory.max").write_text(own)
+    (kernel.own.parent / "memory.max").write_text(above)
+    assert cgroups.memory_limits(root=str(kernel.root)) == wanted
+
+
+def test_no_bounds_without_cgroups(tmp_path: Path) -> None:
+    assert cgroups.memory_limits(root=str(tmp_path)) == []
+
+
 HOG = "import os, sys\nfor fd in sys.argv[1:]: os.write(int(fd), b'0')\nx = bytearray(b'x') * (64 << 20)\nprint(len(x))"
 
 
@@ -154,6 +168,28 @@ def test_v1_ends_what_takes_more(place: cgroups.Place) -> None:
         group = place.make("k", memory=memory, processes=8)
         fds = group.open()
         assert subprocess.run([sys.executable, "-c", HOG, *map(str, fds)], pass_fds=fds).returncode == status
+        for fd in fds:
+            os.close(fd)
+        group.remove()
+
+
+SHARE = """
+import os, sys
+for fd in sys.argv[1:]: os.write(int(fd), b'0')
+from enarx.host.bounds import share_of_memory
+print(share_of_memory())
+"""
+
+
+def test_v1_the_share_of_all_keeps_is_of_what_the_daemon_may_have(place: cgroups.Place) -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for memory in (512 << 20, 2 * machine):
+        group = place.make("k", memory=memory, processes=8)
+        fds = group.open()
+        found = subprocess.run(
+            [sys.executable, "-c", SHARE, *map(str, fds)], pass_fds=fds, capture_output=True, check=True
+        )
+        assert int(found.stdout) == min(memory, machine) * 80 // 100
         for fd in fds:
             os.close(fd)
         group.remove()

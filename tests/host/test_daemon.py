@@ -380,7 +380,9 @@ def pooled(d: Daemon) -> int:
     return int(float(text.split('enarx_keeps{state="pooled"} ')[1].split()[0]))
 
 
-@pytest.mark.parametrize("more", [{"package_digest": "ab" * 32}, {"memory": 2 << 30}, {"disk": 1 << 30}])
+@pytest.mark.parametrize(
+    "more", [{"package_digest": "ab" * 32}, {"memory": 2 << 30}, {"compile": 2 << 30}, {"disk": 1 << 30}]
+)
 def test_what_the_pool_does_not_fit(daemon: Make, more: dict[str, Any]) -> None:
     d = daemon(pool=1)
     eventually(lambda: pooled(d) == 1)

@@ -44,6 +44,16 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), f"{path}: {target}"
 
 
+def test_every_threat_has_its_attack() -> None:
+    """And every attack its threat, each once."""
+    threats = [int(n) for n in re.findall(r"^\| T(\d+) \|", (ROOT / "docs/threat-model.md").read_text(), re.MULTILINE)]
+    attacks: list[int] = []
+    for path in (ROOT / "tests/attacks").glob("test_t*.py"):
+        numbers = [int(n) for n in re.findall(r"_t(\d\d)(?=_)", path.name)]
+        attacks += range(numbers[0], numbers[-1] + 1)
+    assert sorted(attacks) == sorted(threats)
+
+
 def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ["run"],

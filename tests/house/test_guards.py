@@ -38,13 +38,14 @@ def test_this_machine_is_reached() -> None:
             socket.create_connection((host, server.getsockname()[1])).close()
 
 
+@pytest.mark.parametrize("fixture", ["evidence_dir", "more", "ear_dir", "vectors"])
 @pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("1", "1 error")])
-def test_evidence_that_is_absent(tmp_path: Path, required: str, outcome: str) -> None:
+def test_evidence_that_is_absent(tmp_path: Path, required: str, outcome: str, fixture: str) -> None:
     """A skip that says why; where it must not be absent, a failure."""
     tests = tmp_path / "checkout" / "tests"
     tests.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", tests)
-    (tests / "test_one.py").write_text("def test_one(evidence_dir): pass\n")
+    (tests / "test_one.py").write_text(f"def test_one({fixture}): pass\n")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     environment |= {"ENARX_REQUIRE_EVIDENCE": required}
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(tests)]

@@ -31,6 +31,22 @@ def command(commands: Sub, name: str, function: str, text: str, *examples: str) 
     return parser
 
 
+def count(text: str) -> int:
+    """A number of things, for argparse."""
+    return _number(text, 999_999_999)
+
+
+def port(text: str) -> int:
+    """A port of TCP, for argparse."""
+    return _number(text, 65_535)
+
+
+def _number(text: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: wanted a whole number from 0 to {most}")
+    return int(text)
+
+
 def endpoint(parser: Parser) -> None:
     """What says where a daemon is, and how it knows us."""
     parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: ENARX_HOST, or this machine's)")
@@ -69,3 +85,14 @@ def judge(parser: Parser) -> None:
         help="with --policy: DER, PEM, AMD certificate tables, JSON collateral",
     )
     parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
+
+
+def unsafe(parser: Parser) -> None:
+    """What of the host's sandbox may be missing."""
+    parser.add_argument(
+        "--unsafe-skip-layer",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="run although this layer of the host's sandbox is missing (see: enarx platform)",
+    )

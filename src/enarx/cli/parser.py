@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from enarx.cli.host_options import add_host
 from enarx.cli.options import Parser, Sub
 from enarx.cli.options import command as _command
 from enarx.cli.options import endpoint as _endpoint
 from enarx.cli.options import judge as _judge
 from enarx.cli.options import receipt as _receipt
+from enarx.cli.options import unsafe as _unsafe
 
 
 def build_parser(only: str = "") -> argparse.ArgumentParser:
@@ -28,7 +30,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         "run": _run,
         "deploy": _deploy,
         "keep": _keep,
-        "host": _host,
+        "host": add_host,
         "platform": _platform,
         "init": _init,
         "package": _package,
@@ -100,16 +102,6 @@ def _run(commands: Sub) -> None:
     _unsafe(parser)
 
 
-def _unsafe(parser: Parser) -> None:
-    parser.add_argument(
-        "--unsafe-skip-layer",
-        action="append",
-        default=[],
-        metavar="LAYER",
-        help="run although this layer of the host's sandbox is missing (see: enarx platform)",
-    )
-
-
 def _deploy(commands: Sub) -> None:
     parser = _command(
         commands,
@@ -168,44 +160,6 @@ def _keep(commands: Sub) -> None:
             parser.add_argument("--force", action="store_true", help="also when it runs: kills it")
         parser.add_argument("--json", action="store_true", help="JSON on stdout (attach, logs: one line on stderr)")
         _endpoint(parser)
-
-
-def _host(commands: Sub) -> None:
-    host = commands.add_parser("host", help="serve Keeps on this machine")
-    actions = host.add_subparsers(dest="action", metavar="ACTION", required=True)
-    parser = _command(
-        actions,
-        "serve",
-        "host:serve",
-        "run the host daemon",
-        "enarx host serve",
-        "enarx host serve --pool 4 --socket-group enarx",
-        "enarx host serve --address 192.0.2.1 --port 8443 --tls-cert c.pem --tls-key k.pem --client-ca tenants.pem",
-    )
-    parser.add_argument("--state", metavar="DIR", default="", help="where its Keeps are kept")
-    parser.add_argument("--socket", metavar="PATH", default="", help="Unix socket (default: where clients look for it)")
-    parser.add_argument("--socket-group", metavar="GROUP", default="", help="its members may use the socket too")
-    parser.add_argument("--address", default="", help="listen on TCP (default: 127.0.0.1 if --port is given)")
-    parser.add_argument("--port", type=int, default=None, help="default: 8800; 0 takes a free one and says which")
-    parser.add_argument(
-        "--token-file", action="append", metavar="FILE", default=[], help="bearer token of a tenant; may be repeated"
-    )
-    parser.add_argument("--tls-cert", metavar="FILE", default="", help="certificate chain, PEM")
-    parser.add_argument("--tls-key", metavar="FILE", default="", help="its key, PEM")
-    parser.add_argument("--client-ca", metavar="FILE", default="", help="only clients with a certificate from here")
-    parser.add_argument("--pool", type=int, default=0, metavar="N", help="keep N empty Keeps ready")
-    parser.add_argument("--max-keeps", type=int, default=100, metavar="N", help="default: 100")
-    parser.add_argument(
-        "--max-memory",
-        default="",
-        metavar="SIZE",
-        help="all that Keeps may take together (default: 80 %% of this machine's)",
-    )
-    parser.add_argument("--max-disk", default="", metavar="SIZE", help="of all Keeps' files together")
-    parser.add_argument("--tenant-keeps", type=int, default=0, metavar="N", help="of each tenant at once")
-    parser.add_argument("--tenant-memory", default="", metavar="SIZE", help="of each tenant's Keeps together")
-    parser.add_argument("--stored-output", default="", metavar="SIZE", help="of each Keep, kept until it is read")
-    _unsafe(parser)
 
 
 def _platform(commands: Sub) -> None:

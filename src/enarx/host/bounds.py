@@ -7,15 +7,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from enarx.formats.bounds import keep_memory
+from enarx.host import cgroups
 from enarx.host.records import Record
 
 SHARE = 80
-"""Percent of this machine's memory that all Keeps together may take, where nobody says."""
+"""Percent of the memory to be had that all Keeps together may take, where nobody says."""
 
 
 def share_of_memory() -> int:
-    """Bytes for all Keeps of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * SHARE // 100
+    """Bytes for all Keeps together: of this machine's memory, or of what the daemon's cgroup lets it have if that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *cgroups.memory_limits()]) * SHARE // 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

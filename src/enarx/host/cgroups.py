@@ -104,6 +104,28 @@ def find(scope: str, family: Collection[int] = (), *, root: str = "") -> Place:
     return Place(RLIMITS, (), scope, detail=detail, remedy=REMEDY)
 
 
+def memory_limits(*, root: str = "") -> list[int]:
+    """The bounds, in bytes, on the memory of this process's cgroup and of all above it, in both versions."""
+    found = []
+    for kind, controller, name in (("cgroup2", "", "memory.max"), ("cgroup", "memory", "memory.limit_in_bytes")):
+        try:
+            path = _own(root, kind, controller)
+        except OSError:
+            continue
+        while len(path) > len(root) + 1:
+            found += _numbers(f"{path}/{name}")
+            path = os.path.dirname(path)
+    return found
+
+
+def _numbers(path: str) -> list[int]:
+    """Those in a file; none where it says `max`, or where there is no file, as for the topmost cgroup."""
+    try:
+        return [int(line) for line in _lines(path) if line.isdigit()]
+    except OSError:
+        return []
+
+
 def _removed(path: str) -> bool:
     try:
         os.rmdir(path)

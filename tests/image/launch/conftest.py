@@ -1,11 +1,9 @@
-"""Vectors of launch measurements, kept beside the real evidence."""
+"""The real commands over images, in this process."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +11,6 @@ import pytest
 from enarx.cli.main import main
 
 Run = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def vectors(evidence_dir: Path) -> Path:
-    """The folder of the vectors; a skip where it is absent, a failure where it must not be."""
-    path = evidence_dir.parent / "measurement"
-    if not path.is_dir():
-        said = f"no measurement vectors at {path}"
-        if os.environ.get("ENARX_REQUIRE_EVIDENCE"):
-            pytest.fail(said)
-        pytest.skip(said)
-    return path
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ def serve(options: argparse.Namespace) -> int:
         disk=parse_size(options.max_disk) if options.max_disk else 0,
         stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
         pool=options.pool,
+        finished=options.max_finished,
+        stored_total=parse_size(options.max_stored) if options.max_stored else 0,
         tenant_keeps=options.tenant_keeps,
         tenant_memory=parse_size(options.tenant_memory) if options.tenant_memory else 0,
     )
