@@ -37,6 +37,17 @@ def load(path: str, limit: int = MAX_SIZE) -> bytes:
     return data
 
 
+def unix_time(text: str) -> int:
+    """Unix seconds of --at, an RFC 3339 text; one without an offset is in UTC."""
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("at", f"--at {text[:40]!r}: wanted RFC 3339, such as 2026-01-31T12:00:00Z") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+
+
 @record()
 class Gathered:
     """Endorsements from files: `items` as the verifier takes them, `sources` the file of each, and `unused` what is no endorsement,
