@@ -26,7 +26,7 @@ SHOWN_UNUSED = 20
 
 
 def load(path: str, limit: int = MAX_SIZE) -> bytes:
-    """A whole file; UsageError if it can not be read, or is longer than `limit` bytes."""
+    """A whole file; UsageError if it cannot be read, or is longer than `limit` bytes."""
     try:
         with open(path, "rb") as file:
             data = file.read(limit + 1)

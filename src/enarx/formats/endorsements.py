@@ -146,7 +146,7 @@ def _public(der: bytes) -> bytes:
     try:
         key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
-        raise ParseError("endorsement-key", "a private key that can not be read", what=WHAT) from e
+        raise ParseError("endorsement-key", "a private key that cannot be read", what=WHAT) from e
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

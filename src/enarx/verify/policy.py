@@ -200,7 +200,7 @@ def _as_json(matcher: Matcher) -> dict[str, Any]:
 
 @record()
 class AppraisalPolicy:
-    """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
+    """A policy for hardware: it cannot be made to accept simulated evidence. For that there is `SimulatedPolicy`.
 
     Each field is the rule for the claim of its name (`enarx.verify.result.Claims` says what that is); a policy is for
     evidence with exactly these claims, so a kind that claims more has a policy of its own, a subclass with fields for
