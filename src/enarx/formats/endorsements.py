@@ -120,6 +120,8 @@ def _pem(data: bytes) -> Given:
             wrong.append(f"a PEM block {label.decode()}, wanted certificates")
     if len(blocks) < (begun := data.count(b"-----BEGIN ")):
         wrong.append(f"{begun - len(blocks)} PEM blocks that are not whole")
+    if not begun:
+        wrong.append("no PEM block")
     return _given(found["endorsement"], found["key"], wrong, "endorsement-pem")
 
 
