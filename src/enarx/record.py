@@ -98,7 +98,7 @@ def _representer(shown: tuple[str, ...]) -> Any:
 
 
 def _refuse(self: Any, name: str, *_: Any) -> None:
-    raise AttributeError(f"{type(self).__name__}.{name} can not be changed")
+    raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
 
 
 def _equal(self: Any, other: Any) -> bool:

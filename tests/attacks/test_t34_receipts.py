@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,16 @@ def test_a_policy_judges_a_receipt_too(home: Path) -> None:
         found = enarx(home, "result", "verify", home / "receipt", "--policy", policy, *root)
         assert found.returncode == code, found.stderr
     assert enarx(home, "result", "verify", home / "receipt", "--policy", policy).returncode == 126, "no root, no trust"
+    policy.write_text(POLICY.format(measurement.hex()))
+    lists = {"cut.crl": b"\x30\x82\x01", "text.crl": b"no list", "pem.crl": b"-----BEGIN X509 CRL-----\nAAAA\n"}
+    for name, data in lists.items():
+        (home / name).write_bytes(data)
+        given = ("--policy", policy, *root, "--endorsements", home / name)
+        found = enarx(home, "result", "verify", home / "receipt", *given)
+        assert found.returncode == 0, found.stderr
+        assert re.search(rf"unused: .*{name}: malformed".encode(), found.stderr), (
+            "a list that is not read is not passed over"
+        )
 
 
 def test_a_receipt_that_cannot_be_written_is_said_before_anything_runs(home: Path) -> None:

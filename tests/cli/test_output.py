@@ -28,7 +28,7 @@ def azure(vm: str) -> bytes:
 
 
 def narrow(monkeypatch: pytest.MonkeyPatch, name: str, encoding: str) -> io.BytesIO:
-    """A stream that can not encode everything."""
+    """A stream that cannot encode everything."""
     raw = io.BytesIO()
     monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(raw, encoding=encoding, write_through=True))
     return raw

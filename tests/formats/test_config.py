@@ -140,7 +140,7 @@ def test_template_with_everything_on_is_valid() -> None:
         ("[[dirs]]\nguest = '/run/secrets'\nhost = 'x'", "2:1", "where secrets are", ""),
         ("[[dirs]]\nguest = '/a'\nhost = 'x'\n[[dirs]]\nguest = '/a'\nhost = 'y'", "5:1", "stands twice", ""),
         ("[[dirs]]\nguest = '/a/b'\nhost = 'x'\n[[dirs]]\nguest = '/a'\nhost = 'y'", "2:1", "lies in /a", ""),
-        ("[[dirs]]\nguest = '/a'", "1:1", "can not be written to", "rw"),
+        ("[[dirs]]\nguest = '/a'", "1:1", "cannot be written to", "rw"),
         ("[[files]]\nkind = 'stdout'", "1:1", "as descriptor 0", "order"),
         ("[[files]]\nkind='listen'\nname='x'", "1:1", "without prot", ""),
         ("steward = 'http://x'", "1:1", "https://", ""),

@@ -110,6 +110,13 @@ def test_what_holds_nothing(data: bytes) -> None:
         read(data)
 
 
+def test_a_certificate_of_azures_that_is_no_pem_is_not_passed_over() -> None:
+    good = pem("CERTIFICATE", CERTIFICATE).decode()
+    assert read(json.dumps({"vcekCert": good, "certificateChain": ""}).encode()).endorsements == (CERTIFICATE,)
+    with pytest.raises(ParseError, match="no PEM block"):
+        read(json.dumps({"vcekCert": "x", "certificateChain": ""}).encode())
+
+
 def test_what_is_malformed_hides_nothing_beside_it() -> None:
     good = pem("CERTIFICATE", CERTIFICATE) + pem("PUBLIC KEY", KEY)
     for bad, said in (

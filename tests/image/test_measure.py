@@ -94,7 +94,7 @@ def test_a_changed_file_is_read_again(tree: dict[str, str], kept: Path, hashed: 
     changed = Path(tree["pkg/a.py"])
     before = changed.stat()
     changed.write_text("content of A.py")  # of the same size
-    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # and time, but for the one that can not be set
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # and time, but for the one that cannot be set
     hashed.clear()
     assert measure(tree, DigestCache(str(kept))).value != first.value
     assert hashed == [str(changed)]

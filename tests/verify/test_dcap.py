@@ -677,12 +677,17 @@ def test_a_list_of_a_part_is_none(extension: Any) -> None:
     malformed(forge.collateral(machines=forge.revoked(forge.PLATFORM, more=(extension,))), "not a list of all")
 
 
-def test_a_list_as_pem() -> None:
-    lists = forge.revoked(forge.PLATFORM).public_bytes(Encoding.PEM).decode()
-    assert examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists})).status == "authentic"
-    malformed(
-        forge.collateral(change=lambda v: {**v, "pck_crl": lists[:60]}), "pck_crl: a revocation list that can not"
-    )
+def as_pem(*lists: x509.CertificateRevocationList) -> str:
+    return "".join(one.public_bytes(Encoding.PEM).decode() for one in lists)
+
+
+def test_lists_as_pem() -> None:
+    one = as_pem(forge.revoked(forge.PLATFORM))
+    for lists in (one, one + one, f"one\n{one} and another\n{one}"):
+        assert examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists})).status == "authentic"  # noqa: B023
+    for lists in (one[:60], one + one[:60], one[:60] + one, one.replace("M", "+")):
+        given = forge.collateral(change=lambda v: {**v, "pck_crl": lists})  # noqa: B023
+        malformed(given, "pck_crl: a revocation list that cannot")
 
 
 def test_an_enclave_or_a_module_can_not_be_configured() -> None:
@@ -756,6 +761,18 @@ HIDDEN: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "one in JSON with nothing else": lambda: (
         forge.collateral(),
         json.dumps({"pck_crl": forge.der(forge.revoked(*REVOKED)).hex()}).encode(),
+    ),
+    "one behind another in the same PEM": lambda: (
+        forge.collateral(
+            change=lambda v: v | {"pck_crl": as_pem(forge.revoked(forge.PLATFORM), forge.revoked(*REVOKED))}
+        ),
+    ),
+    "one of the root in the PEM of the machines' list": lambda: (
+        forge.collateral(change=lambda v: v | {"pck_crl": as_pem(forge.revoked(forge.PLATFORM), forge.revoked(*GONE))}),
+    ),
+    "one behind another that is malformed, in the same PEM": lambda: (
+        forge.collateral(),
+        json.dumps({"pck_crl": as_pem(forge.revoked(forge.PLATFORM))[:60] + as_pem(forge.revoked(*REVOKED))}).encode(),
     ),
     "one whose JSON has another that is malformed": lambda: (
         forge.collateral(),

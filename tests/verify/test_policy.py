@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import HARDWARE
+from enarx.formats.evidence import HARDWARE, KINDS
 from enarx.record import names, record, replace
 from enarx.verify.policy import (
     AnyOf,
@@ -13,6 +13,7 @@ from enarx.verify.policy import (
     AtLeast,
     Exactly,
     Matcher,
+    NoneOf,
     ReferenceValues,
     SimulatedPolicy,
     Unchecked,
@@ -72,6 +73,8 @@ def usage(make: Any) -> str:
         Exactly("simulated"),
         AnyOf(("snp", "simulated")),
         AnyOf(("simulated",)),
+        NoneOf(("snp",)),
+        NoneOf(HARDWARE),
         Unchecked(reason="I want it to work"),
         AtLeast(1),
         Anything(),
@@ -101,13 +104,21 @@ def test_a_policy_for_hardware_says_no_to_simulated(kind: str) -> None:
     assert not policy.kind.accepts("simulated")
 
 
-@pytest.mark.parametrize("kind", [Exactly("snp"), AnyOf(("snp", "simulated")), Unchecked(reason="any")])
+@pytest.mark.parametrize(
+    "kind",
+    [Exactly("snp"), AnyOf(("snp", "simulated")), NoneOf(("snp",)), NoneOf(("simulated",)), Unchecked(reason="any")],
+)
 def test_a_policy_for_simulated_is_for_nothing_else(kind: Matcher) -> None:
     policy = SimulatedPolicy(**SIMULATED_FIELDS)
     assert policy.kind == Exactly("simulated")
     assert not any(policy.kind.accepts(other) for other in HARDWARE)
     with pytest.raises(UsageError):
         SimulatedPolicy(kind=kind, **SIMULATED_FIELDS)
+
+
+def test_what_a_rule_for_the_kind_accepts_counts_not_what_it_names() -> None:
+    policy = AppraisalPolicy(**{**FIELDS, "kind": NoneOf(("simulated", "tpm"))})
+    assert [kind for kind in KINDS if policy.kind.accepts(kind)] == [kind for kind in HARDWARE if kind != "tpm"]
 
 
 def test_a_kind_that_does_not_exist() -> None:

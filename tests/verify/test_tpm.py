@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from enarx.errors import ParseError, VerificationError
 from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature, encode
 from enarx.verify import Roots, TrustAnchor
+from enarx.verify import certificates as verify_certificates
 from enarx.verify.examination import Examination
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
 from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
@@ -91,6 +92,21 @@ def test_each_check_fails_alone(id: str) -> None:
 
 def test_the_table_is_complete() -> None:
     assert tuple(ONLY) == CHECKS
+
+
+def test_certificates_in_any_number_cost_no_more_than_a_signature_each() -> None:
+    """Of the same names, each of which could have issued each: no key is tried that nobody vouches for."""
+    own = [tpm.certificate("x", "x", depth=90, end=tpm.NOW + i) for i in range(1, 21)]
+    leaves = [tpm.certificate("ak", "x", end=tpm.NOW + i) for i in range(1, 21)]
+    outcomes(certified())
+    tried = verify_certificates.issued.cache_info().misses
+    assert outcomes(certified(*own, *leaves, ROOT))["key-provenance"] == NOT_CHECKED
+    assert verify_certificates.issued.cache_info().misses - tried <= 2 * (len(own) + len(leaves))
+
+
+def test_of_many_authorities_of_a_maker_any_may_have_certified_the_key() -> None:
+    others = [tpm.certificate(f"issuer {i}", "root", key=tpm.rsa_key("issuer"), depth=0) for i in range(20)]
+    assert outcomes(certified(AK, *others, ISSUER, ROOT))["key-provenance"] == PASSED
 
 
 def test_a_maker_certifies_the_key() -> None:

@@ -98,7 +98,7 @@ class SimulatedJudge:
 
 
 class PolicyJudge:
-    """Accepts evidence of any kind that a policy file accepts, with endorsements from files beside those that came along.
+    """Accepts evidence of any kind that a policy file accepts, with endorsements from files before those that came along.
 
     `root_file` is the root to believe for a policy that accepts simulated evidence.
     """
@@ -118,24 +118,30 @@ class PolicyJudge:
 
         self._package = package
         self._policy = read_policy(load(policy_file, MAX_POLICY).decode(errors="replace"), policy_file)
-        self._given = endorsements(endorsement_files).items
+        self._given = endorsements(endorsement_files)
         self._roots = Roots(simulated=(_root_of(root_file),)) if root_file else Roots()
         self._explain = explain
         self._now = now
         self.summary: dict[str, Any] | None = None
 
     def __call__(self, claim: Claim) -> None:
-        """As tenant.deploy.Judge; shows the result."""
+        """As tenant.deploy.Judge; shows the result, and which of the user's own endorsements it does not rest on."""
+        from enarx.cli.evidence_files import show_unused
+
         result = judge(
             claim.kind,
             claim.evidence,
-            (*claim.endorsements, *self._given),
+            (*self._given.items, *claim.endorsements),
             policy=self._policy,
             roots=self._roots,
             report_data=claim.report_data,
             now=int(time.time()) if self._now is None else self._now,
         )
         self.summary = show(result, self._package, explain=self._explain)
+        own = [
+            (self._given.sources[one.place], one.reason) for one in result.unused if one.place < len(self._given.items)
+        ]
+        show_unused([{"source": source, "reason": reason} for source, reason in (*self._given.unused, *own)])
         result.require_trusted()
 
 

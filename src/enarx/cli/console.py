@@ -58,7 +58,7 @@ def coloured() -> bool:
 
 
 def printable(text: str, stream: TextIO) -> str:
-    """The text without anything that could drive a terminal or that the stream can not encode: that is written as an escape."""
+    """The text without anything that could drive a terminal or that the stream cannot encode: that is written as an escape."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     encoding = stream.encoding or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)

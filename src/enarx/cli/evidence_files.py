@@ -26,7 +26,7 @@ SHOWN_UNUSED = 20
 
 
 def load(path: str, limit: int = MAX_SIZE) -> bytes:
-    """A whole file; UsageError if it can not be read, or is longer than `limit` bytes."""
+    """A whole file; UsageError if it cannot be read, or is longer than `limit` bytes."""
     try:
         with open(path, "rb") as file:
             data = file.read(limit + 1)
@@ -35,6 +35,17 @@ def load(path: str, limit: int = MAX_SIZE) -> bytes:
     if len(data) > limit:
         raise UsageError("file", f"{path}: over {limit} bytes")
     return data
+
+
+def unix_time(text: str) -> int:
+    """Unix seconds of --at, an RFC 3339 text; one without an offset is in UTC."""
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("at", f"--at {text[:40]!r}: wanted RFC 3339, such as 2026-01-31T12:00:00Z") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 
 @record()

@@ -31,7 +31,7 @@ class Pcs:
     def collateral(self, tee: int, machine: intel.Machine, authority: str) -> bytes:
         """The JSON that `--endorsements` reads, for machines of this model; `authority` is platform or processor.
 
-        UnavailableError if it can not be had, or what came is not that.
+        UnavailableError if it cannot be had, or what came is not that.
         """
         kind, fmspc = TEES[tee], machine.fmspc.hex()
         info = self._texts(f"/{kind}/{PREFIX}/tcb?fmspc={fmspc}", "TCB-Info-Issuer-Chain", "tcbInfo")

@@ -63,7 +63,7 @@ class Web:
         self._opener = urllib.request.build_opener(_Stay())
 
     def get(self, path: str) -> Answer:
-        """What stands at `path` below the base. UnavailableError if it can not be had, now or ever."""
+        """What stands at `path` below the base. UnavailableError if it cannot be had, now or ever."""
         url = self.base + path
         said = ""
         for attempt in range(ATTEMPTS):

@@ -295,7 +295,7 @@ def _dir(value: Any, path: Path) -> Dir:
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
     if host is None and mode == "ro":
-        raise Invalid(path, "an empty directory that can not be written to", hint='give host, or mode = "rw"')
+        raise Invalid(path, "an empty directory that cannot be written to", hint='give host, or mode = "rw"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 

@@ -120,6 +120,8 @@ def _pem(data: bytes) -> Given:
             wrong.append(f"a PEM block {label.decode()}, wanted certificates")
     if len(blocks) < (begun := data.count(b"-----BEGIN ")):
         wrong.append(f"{begun - len(blocks)} PEM blocks that are not whole")
+    if not begun:
+        wrong.append("no PEM block")
     return _given(found["endorsement"], found["key"], wrong, "endorsement-pem")
 
 
@@ -146,7 +148,7 @@ def _public(der: bytes) -> bytes:
     try:
         key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
-        raise ParseError("endorsement-key", "a private key that can not be read", what=WHAT) from e
+        raise ParseError("endorsement-key", "a private key that cannot be read", what=WHAT) from e
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

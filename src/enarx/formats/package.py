@@ -176,7 +176,7 @@ def encode_index(nodes: list[Node]) -> bytes:
 
 
 def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
-    """The entries of an index, checked so that creating them in order can not leave the directory.
+    """The entries of an index, checked so that creating them in order cannot leave the directory.
 
     Each path is relative and normal, its parent is an earlier entry of kind `d`, and no path stands twice. `room` is how
     many entries there may be: MAX_ENTRIES less those of a package's other directories.

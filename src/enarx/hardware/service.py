@@ -146,4 +146,4 @@ def _report_data(message: bytes) -> bytes:
 def _undumpable() -> None:
     """Nobody of the same user may attach to the process that holds the root."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
-        raise UnavailableError("hardware-exposed", "the simulated hardware can not keep others from reading its memory")
+        raise UnavailableError("hardware-exposed", "the simulated hardware cannot keep others from reading its memory")

@@ -60,7 +60,7 @@ class DigestCache:
         return identity[2], digest
 
     def save(self) -> None:
-        """Write it if anything is new; a memory that can not be written costs time and nothing else."""
+        """Write it if anything is new; a memory that cannot be written costs time and nothing else."""
         if not self._changed:
             return
         temporary = f"{self._path}.{os.getpid()}.new"
@@ -112,11 +112,11 @@ def _sha256(path: str, identity: list[int]) -> str:
 
 
 def measure(files: Mapping[str, str], cache: DigestCache) -> Measurement:
-    """The measurement of these files: names in the image, paths here. UnavailableError if one can not be read."""
+    """The measurement of these files: names in the image, paths here. UnavailableError if one cannot be read."""
     try:
         digests = {name: cache.digest(path) for name, path in sorted(files.items())}
     except OSError as e:
-        raise UnavailableError("keep-unreadable", f"{e.filename}: {e.strerror}: the Keep can not be measured") from e
+        raise UnavailableError("keep-unreadable", f"{e.filename}: {e.strerror}: the Keep cannot be measured") from e
     cache.save()
     return Measurement(value=_value(digests), digests=digests)
 

@@ -43,7 +43,7 @@ def evaluate(
 
     `report_data` is the fresh data that the evidence must carry, `now` unix seconds. The policy selects the verifier: a
     kind that it does not accept is refused before its bytes are read. Raises AppraisalError with the result,
-    VerificationError if the evidence is not authentic, ParseError, UnavailableError if it can not be decided.
+    VerificationError if the evidence is not authentic, ParseError, UnavailableError if it cannot be decided.
     """
     found = judge(kind, evidence, endorsements, policy=policy, roots=roots, report_data=report_data, now=now)
     found.require_trusted()

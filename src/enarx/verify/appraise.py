@@ -115,7 +115,7 @@ def unread(kind: str, *, policy: AppraisalPolicy, now: int) -> AttestationResult
 
 
 def require_usable(policy: AppraisalPolicy, report_data: bytes) -> None:
-    """UsageError if a verdict can not be had with these."""
+    """UsageError if a verdict cannot be had with these."""
     if not isinstance(policy, AppraisalPolicy):
         raise UsageError("policy", "a verdict needs a policy")
     if len(report_data) < MIN_FRESH:

@@ -155,28 +155,29 @@ def link(der: bytes) -> Link | None:
         return None
 
 
-MAX_PATH = 6
+def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Certificates from one of `leaves` on, each issued by the next, up to one that is pinned; empty if there is no such path.
 
-
-def path(leaf: bytes, others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Certificates from `leaf` on, each issued by the next, up to one that is pinned; empty if there is no such path.
-
-    All but the first may sign certificates, to that depth. DER; nothing of time.
+    All but the first may sign certificates, to that depth. DER; nothing of time. The search begins at what is pinned, so no key
+    that nobody vouches for is tried: however many certificates there are, each costs a signature for every authority vouched for.
     """
-    above = [der for der in others if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
-    paths: list[tuple[bytes, ...]] = [(leaf,)]
-    for _ in range(MAX_PATH):
-        for found in paths:
-            if len(found) > 1 and pin(found[-1]) in pins:
-                return found
-        longer = [(*found, by) for found in paths for by in above if by not in found and _may_follow(found, by)]
-        paths = longer[:MAX_PATH]
+    above = [der for der in dict.fromkeys(others) if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
+    paths: list[tuple[bytes, ...]] = [(der,) for der in above if pin(der) in pins]
+    placed = {der for (der,) in paths}
+    for found in paths:  # grows: the shortest come first
+        for leaf in leaves if _reaches(found) else ():
+            if issued(found[0], leaf):
+                return (leaf, *found)
+        below = [der for der in above if der not in placed and issued(found[0], der)]
+        placed.update(below)
+        paths += [(der, *found) for der in below]
     return ()
 
 
-def _may_follow(found: tuple[bytes, ...], by: bytes) -> bool:
-    authority = link(by)
-    return authority is not None and authority.depth >= len(found) - 1 and issued(by, found[-1])
+def _reaches(authorities: tuple[bytes, ...]) -> bool:
+    """May each of these stand above those before it, and above one more that is no authority?"""
+    links = map(link, authorities)
+    return all(one is not None and one.depth >= below for below, one in enumerate(links))
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ that dcap-qvl reads, of what Intel's provisioning certification service gives ou
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -152,7 +153,7 @@ class Collateral:
     identity_text: bytes
     identity_signature: bytes
     identity_signer: bytes
-    lists: tuple[List, List]
+    lists: tuple[List, ...]
 
 
 @lru_cache(maxsize=16)
@@ -171,7 +172,7 @@ def lists_in(data: bytes) -> tuple[List, ...]:
     if data.lstrip()[:1] == b"{":
         value = _opened(data)
         texts = [value.get(name) for name in LISTS] if isinstance(value, dict) else []
-        ders = [_list_der(text) for text in texts if isinstance(text, str)]
+        ders = [der for text in texts if isinstance(text, str) for der in _list_ders(text)]
     return tuple([one for one in map(revocation_list, ders) if one is not None])
 
 
@@ -199,7 +200,7 @@ def collateral(data: bytes) -> Collateral | None:
         identity_text=identity,
         identity_signature=_signature(texts["qe_identity_signature"]),
         identity_signer=_first(texts["qe_identity_issuer_chain"]),
-        lists=(_list(texts, "pck_crl"), _list(texts, "root_ca_crl")),
+        lists=(*_lists(texts, "pck_crl"), *_lists(texts, "root_ca_crl")),
     )
 
 
@@ -240,20 +241,29 @@ def _hex(text: str) -> bytes:
         return b""
 
 
-def _list(texts: dict[str, str], name: str) -> List:
-    found = read_list(_list_der(texts[name]))
-    if isinstance(found, str):
-        raise ParseError("collateral-list", f"{name}: {found}", what=WHAT)
-    return found
+def _lists(texts: dict[str, str], name: str) -> list[List]:
+    found = list(map(read_list, _list_ders(texts[name])))
+    if wrong := [one for one in found if isinstance(one, str)]:
+        raise ParseError("collateral-list", f"{name}: {wrong[0]}", what=WHAT)
+    return [one for one in found if isinstance(one, List)]
 
 
-def _list_der(text: str) -> bytes:
-    """Of a list in hexadecimal, or as PEM, as some services give it out; empty for anything else."""
-    if "-----BEGIN X509 CRL-----" not in text:
-        return _hex(text)
+_BEGIN = "-----BEGIN X509 CRL-----"
+_PEM = re.compile(_BEGIN + r"[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
+
+
+def _list_ders(text: str) -> list[bytes]:
+    """Of a list in hexadecimal, or of one or many as PEM, as some services give them out; empty bytes for what is neither."""
+    if not (begun := text.count(_BEGIN)):
+        return [_hex(text)]
+    blocks = _PEM.findall(text)
+    return [*map(_der, blocks), *[b""] * (begun - len(blocks))]
+
+
+def _der(pem: str) -> bytes:
     try:
-        return x509.load_pem_x509_crl(text.encode()).public_bytes(Encoding.DER)
-    except (*UNREADABLE, UnicodeError):
+        return x509.load_pem_x509_crl(pem.encode()).public_bytes(Encoding.DER)
+    except UNREADABLE:
         return b""
 
 

@@ -21,7 +21,7 @@ WHERE = "docs/attestation/nitro.md"
 CHECKS = ("root", "chain", "authorities", "validity", "document-time", "signature")
 """The id of every check that is made here, in order."""
 
-NEVER = Period(0, -1, "a certificate that can not be read")
+NEVER = Period(0, -1, "a certificate that cannot be read")
 SKEW = 300
 """Seconds that the document's clock may be ahead of `now`."""
 

@@ -200,7 +200,7 @@ def _as_json(matcher: Matcher) -> dict[str, Any]:
 
 @record()
 class AppraisalPolicy:
-    """A policy for hardware: it can not be made to accept simulated evidence. For that there is `SimulatedPolicy`.
+    """A policy for hardware: it cannot be made to accept simulated evidence. For that there is `SimulatedPolicy`.
 
     Each field is the rule for the claim of its name (`enarx.verify.result.Claims` says what that is); a policy is for
     evidence with exactly these claims, so a kind that claims more has a policy of its own, a subclass with fields for
@@ -224,7 +224,7 @@ class AppraisalPolicy:
     def __post_init__(self) -> None:
         for name in names(self):
             self._require_matcher(name, getattr(self, name))
-        self._require_kinds(self.kind.values)
+        self._require_kinds()
         matchers = [getattr(self, name) for name in self._types]
         rules = Rules(
             ids=tuple(name.replace("_", "-") for name in self._types),
@@ -265,12 +265,13 @@ class AppraisalPolicy:
         if wrong:
             raise UsageError("policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names {wrong[0]}")
 
-    def _require_kinds(self, kinds: tuple[str, ...]) -> None:
-        unknown = [kind for kind in kinds if kind not in KINDS]
-        if not kinds or unknown:
-            said = f"{unknown[0]!a} is not known" if unknown else "it can not be left unchecked"
+    def _require_kinds(self) -> None:
+        named = self.kind.values
+        unknown = [kind for kind in named if kind not in KINDS]
+        if not named or unknown:
+            said = f"{unknown[0]!a} is not known" if unknown else "it cannot be left unchecked"
             raise UsageError("policy-kind", f"policy: the kind of TEE: {said}", hint=f"one of {', '.join(KINDS)}")
-        if any((kind == SIMULATED) is not self._simulated for kind in kinds):
+        if any(self.kind.accepts(kind) for kind in KINDS if (kind == SIMULATED) is not self._simulated):
             raise UsageError(
                 "policy-simulated",
                 "policy: simulated evidence and hardware do not go into one policy",

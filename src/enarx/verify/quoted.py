@@ -92,7 +92,7 @@ def case_of(evidence: bytes, tee: int, endorsements: Endorsements, now: int) -> 
 
 
 def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
-    """What there is of collateral, and what is wrong with the first that can not be read."""
+    """What there is of collateral, and what is wrong with the first that cannot be read."""
     found, wrong = list[Collateral](), ""
     for data in endorsements:
         try:

@@ -17,7 +17,7 @@ from enarx.verify.certificates import SHA2, UNREADABLE, load, plain_list
 from enarx.verify.times import Period, reason
 
 MAX_LIST = 1 << 20
-NOT_A_LIST = "a revocation list that can not be read"
+NOT_A_LIST = "a revocation list that cannot be read"
 NOT_OF_ALL = "not a list of all that its issuer has revoked"
 
 

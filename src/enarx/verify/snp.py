@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
@@ -114,12 +115,13 @@ def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) 
         return None, None, None
     signer = max(signers, key=lambda c: _fit(c, report)) if len(signers) > 1 else signers[0]
     issuers = [c for c in certificates if c.role == ISSUERS[role] and c.subject == signer.issuer]
-    pairs = [(i, a) for i in issuers for a in certificates if a.role == "ark" and a.subject == i.issuer]
+    fitting = ((i, a) for i in issuers for a in certificates if a.role == "ark" and a.subject == i.issuer)
+    pairs = list(islice(fitting, MAX_PAIRS))
     if not pairs:
         return signer, issuers[0] if issuers else None, None
     if len(pairs) == 1:
         return signer, *pairs[0]
-    return signer, *max(pairs[:MAX_PAIRS], key=lambda p: _stands(p, signer, roots))
+    return signer, *max(pairs, key=lambda p: _stands(p, signer, roots))
 
 
 def _stands(pair: tuple[Certificate, Certificate], signer: Certificate, roots: Roots) -> tuple[bool, bool]:

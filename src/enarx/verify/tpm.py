@@ -143,16 +143,15 @@ def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[b
     """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's, and names
     a purpose of TPMs' keys: a maker's root may certify other things as well.
     """
-    for der in given:
-        if (
-            key_of(der) == public
-            and (found := link(der))
-            and found.depth < 0
-            and any(use.startswith(TPM_USES) for use in found.uses)
-            and (up := path(der, given, roots.tpm_makers))
-        ):
-            return up
-    return ()
+    leaves = [
+        der
+        for der in dict.fromkeys(given)
+        if key_of(der) == public
+        and (found := link(der))
+        and found.depth < 0
+        and any(use.startswith(TPM_USES) for use in found.uses)
+    ]
+    return path(tuple(leaves), given, roots.tpm_makers)
 
 
 def _registers(ledger: Ledger, found: Evidence) -> None:

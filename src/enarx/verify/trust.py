@@ -12,7 +12,7 @@ from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from enarx.formats.evidence import SIMULATED
-from enarx.verify.policies.snp import NEWEST, PRODUCTS
+from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher
 from enarx.verify.result import FAILED, PASSED, AttestationResult, Claims, Unknown
 
@@ -217,9 +217,16 @@ def _leaves_open(id: str, matcher: Matcher, claims: Claims) -> bool:
         case Exactly() | AnyOf():
             return False
         case AtLeast():
-            return type(matcher.value) is tuple or matcher.value == Bits(0)
+            return type(matcher.value) is tuple or matcher.accepts(_least(getattr(claims, id.replace("-", "_"))))
         case _:
             return any(type(one) is not bool and not (type(one) is Bits and one.mask) for one in matcher.values)
+
+
+def _least(claim: Any) -> Any:
+    """The least value that a claim with an order may have: a floor that takes it takes everything."""
+    if type(claim) is not Tcb:
+        return type(claim)(0)
+    return Tcb(**{name: None if getattr(claim, name) is None else Parts() for name in PRODUCTS})
 
 
 def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:

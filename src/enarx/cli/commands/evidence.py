@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from datetime import UTC
 from typing import Any
 
 from enarx.cli import console
-from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unused
+from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unix_time, unused
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import KINDS, LOGS
 from enarx.formats.evidence.detect import detect
@@ -99,13 +98,7 @@ def _time(text: str, kind: str, data: bytes) -> int:
         return int(time.time())
     if text == "evidence":
         return _own_time(kind, data)
-    from datetime import datetime
-
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError("at", f"--at {text[:40]!r}: wanted RFC 3339, such as 2026-01-31T12:00:00Z") from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+    return unix_time(text)
 
 
 def _own_time(kind: str, data: bytes) -> int:

@@ -13,7 +13,7 @@ from enarx.tenant.paths import cache_dir, config_dir, state_dir
 
 
 def reset(options: argparse.Namespace) -> int:
-    """After asking: sessions and owner keys can not be brought back."""
+    """After asking: sessions and owner keys cannot be brought back."""
     found = [path for path in (config_dir(), state_dir(), cache_dir()) if os.path.isdir(path)]
     if not found:
         console.say("nothing to remove")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from enarx.cli import attestation, console
-from enarx.cli.evidence_files import load
+from enarx.cli.evidence_files import load, unix_time
 from enarx.delivery.messages import Attestation
 from enarx.delivery.receipt import MAX_RECEIPT, Receipt
 from enarx.delivery.session import STDERR, STDOUT
@@ -23,7 +22,7 @@ def verify(options: argparse.Namespace) -> int:
     receipt = _receipt(options.receipt)
     if options.package and receipt.package != _digest(options.package):
         raise VerificationError("receipt-package", f"the receipt is of package {receipt.package.hex()}")
-    judge = attestation.judge_of(options, receipt.package, now=_time(options.at))
+    judge = attestation.judge_of(options, receipt.package, now=None if options.at == "now" else unix_time(options.at))
     attested = Attestation.from_bytes(receipt.attestation)
     judge(
         Claim(
@@ -75,14 +74,3 @@ def _digest(text: str) -> bytes:
     if len(value) != 32:
         raise UsageError("hex", "--package: wanted 64 hexadecimal digits")
     return value
-
-
-def _time(text: str) -> int | None:
-    """Unix seconds of an RFC 3339 text; None for the present."""
-    if text == "now":
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError("at", f"--at {text[:40]!r}: wanted RFC 3339, such as 2026-01-31T12:00:00Z") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

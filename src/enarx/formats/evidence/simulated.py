@@ -1,6 +1,6 @@
 """Simulated evidence: what the simulated-hardware process signs (docs/spec/simulated.md). It proves nothing.
 
-Its format, label and root are its own, so it can not be taken for evidence of any hardware, nor that for it.
+Its format, label and root are its own, so it cannot be taken for evidence of any hardware, nor that for it.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class SnpClaims(Claims):
     product       milan, genoa (its whole family) or turin
     policy_*      what the guest's owner allowed at launch
     platform_*    PLATFORM_INFO: how the machine is set up
-    *_tcb         the report's key was made for the reported one; the machine can not go below the committed one
+    *_tcb         the report's key was made for the reported one; the machine cannot go below the committed one
     *_mitigations bit masks of what the firmware mitigates, from version 5 of the report on
     chip_id       64 bytes; unknown where the host masks it
     csp_id        the provider's name in a VLEK, else empty
