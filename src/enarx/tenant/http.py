@@ -33,13 +33,8 @@ IDLE = 2.0
 """Seconds that a kept connection may be idle: a daemon closes one after five."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-<<<<<<< HEAD
 _WHOLE = re.compile(r"[0-9a-f]{16}")
-"""An id as our hosts give them."""
-=======
-WHOLE_ID = re.compile(r"[0-9a-f]{16}")
-"""What a whole id of a Keep is (docs/spec/host.md)."""
->>>>>>> w/a3
+"""A whole id of a Keep, as hosts give them (docs/spec/host.md)."""
 
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What http.client raises where the other side does not keep to HTTP, or goes away."""

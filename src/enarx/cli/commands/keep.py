@@ -18,7 +18,7 @@ from enarx.tenant import sessions
 from enarx.tenant.delivering import refused
 from enarx.tenant.deploy import Result, Run
 from enarx.tenant.deploy import attest as attest_session
-from enarx.tenant.http import WHOLE_ID, HostClient, ids
+from enarx.tenant.http import HostClient, ids
 from enarx.tenant.sessions import Saved
 
 SETTLED = 10.0
@@ -151,13 +151,7 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
     if saved is not None:
         return remote.client_of(saved, options), saved.keep, saved
     client = remote.client(options)
-<<<<<<< HEAD
     matches = client.find(options.keep)
-=======
-    if WHOLE_ID.fullmatch(options.keep):
-        return client, options.keep, None
-    matches = [k["id"] for k in client.keeps() if k["id"].startswith(options.keep)]
->>>>>>> w/a3
     if len(matches) != 1:
         count = f"{len(matches)} Keeps" if matches else "no Keep"
         hint = "enarx keep list; more digits of the id, where several begin alike"
