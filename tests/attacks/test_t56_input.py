@@ -40,7 +40,7 @@ def test_a_body_that_never_comes_gives_way(hosts: Make, begun: bytes) -> None:
     one = hosts()
     keep = one.launch()
     with body_that_comes(one, keep, iter([begun])) as answer:
-        until(lambda: one.error("POST", f"keeps/{keep}/input", b"") == "busy", "the slot to be held", 4)
+        until(lambda: one.error("POST", f"keeps/{keep}/input", b"") == "busy", "the slot to be held", 20)
         until(lambda: one.error("POST", f"keeps/{keep}/input", b"") == "", "the slot to be free", 10)
         assert answer()[0] == 408
 
