@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from enarx.delivery.session import CHANNEL_HEADER
 from enarx.errors import DeliveryError
 from enarx.formats.wire import FrameType
 from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.proxy import Frame, Proxy
+from tests.programs import module
 
 LONG = b"canary-stdin" * 300_000
 
@@ -47,3 +52,26 @@ def test_frames_that_are_not_the_tenants(scene: Scene) -> None:
     with pytest.raises(DeliveryError, check=lambda e: e.code == "attachment-broken"):
         scene.play(HostileLink(keep, to_keep=more))
     assert not keep.over
+
+
+def test_an_attachment_that_is_answered_again_begins_no_numbers_again(host: Proxy, home: Path) -> None:
+    """Two records under one key and one nonce would show the host what they have in common."""
+    answers: list[Frame] = []
+    sealed: dict[bytes, set[bytes]] = {}
+
+    def again(kind: FrameType, payload: bytes) -> list[Frame]:
+        if kind is FrameType.ATTACHED:
+            answers.append((kind, payload))
+        return [(kind, payload), *(answers if kind is FrameType.REPLY else [])]
+
+    def seen(kind: FrameType, payload: bytes) -> list[Frame]:
+        if kind is FrameType.INPUT:
+            sealed.setdefault(payload[: CHANNEL_HEADER.size], set()).add(payload)
+        return [(kind, payload)]
+
+    host.to_tenant, host.to_keep = again, seen
+    (home / "cat.wasm").write_bytes(module("cat"))
+    found = host.deploy(home / "cat.wasm", stdin=LONG)
+    assert all(len(payloads) == 1 for payloads in sealed.values()), "one nonce for two records"
+    assert len(sealed) > 4
+    assert (found.returncode, found.stdout) == (0, LONG)

@@ -225,8 +225,8 @@ class Attachment:
         return None
 
     def _attached(self, answer: Attached) -> None:
-        if answer.nonce != self._nonce:
-            return
+        if answer.nonce != self._nonce or (self._to_keep is not None and answer.number <= self._to_keep.number):
+            return  # the same again would begin the same numbers again under the same keys
         basis = attach_transcript(self._session.transcript, self._nonce, answer.keep_nonce, answer.number)
         verify_signature(self._session.identity, answer.signature, basis, code="keep-signature", state="session")
         self._to_keep, self._to_tenant = channels(
