@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
 DESCRIPTORS = 256
+INSIDE = {1: "keeper", 2: "compiler", 3: "runner"}
+"""Roles by the number that each of them has in its Keep, in the order in which they are forked."""
+
 ROLES = {"enarx.host.launcher": "launcher", "enarx.hardware.main": "hardware", "enarx.keep.zygote": "zygote"}
 
 
@@ -75,7 +79,7 @@ class Machine(Daemon):
         state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
         if str(self.code) in command and state != "Z":
             kind = next((role for part, role in ROLES.items() if part in command), "other")
-            found[pid] = (kind, int(parent))
+            found[pid] = (INSIDE.get(_number_inside(pid), kind), int(parent))
 
     def bugs(self) -> list[str]:
         """Lines of the log that say what nobody had foreseen, or that are none of the log's own."""
@@ -106,15 +110,19 @@ def _is_bug(line: str) -> bool:
     return event["event"] in ("bug", "supervisor-died")
 
 
+def _number_inside(pid: int) -> int:
+    """The number of a process in its Keep's own namespace; 0 outside of Keeps."""
+    numbers = re.search(r"^NSpid:(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    inside = numbers[1].split()[1:] if numbers else []
+    return int(inside[-1]) if inside else 0
+
+
 def _role(pid: int, found: dict[int, tuple[str, int]]) -> str:
-    """Supervisors are forked from the launcher and Keeps from the zygote, so they share its command line."""
+    """Supervisors are forked from the launcher, and share its command line. So does what the zygote forks a Keep from."""
     kind, parent = found[pid]
     above = found.get(parent, ("", 0))
     if kind == "launcher":
         return "launcher" if above[0] == "" and parent != 1 else "supervisor"
-    if kind == "zygote":
-        depth = 0
-        while found.get(parent, ("", 0))[0] == "zygote":
-            depth, parent = depth + 1, found[parent][1]
-        return ("zygote", "keeper", "runner", "compiler", "compiler")[min(depth, 4)]
+    if kind == "zygote" and above[0] == "zygote":
+        return "launching"
     return kind

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.run import run
+from tests.e2e.conftest import home  # noqa: F401  # a fixture
 
 SECONDS = 20
 

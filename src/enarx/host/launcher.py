@@ -200,6 +200,16 @@ def _supervise(
     return dict(json.loads(said)) if said else died
 
 
+def _told(telling: BinaryIO, answer: dict[str, Any]) -> bool:
+    """Has the launcher heard it? The launch of one that has died has failed, and its Keep ends with the control socket."""
+    try:
+        telling.write(json.dumps(answer).encode())
+        telling.close()
+    except BrokenPipeError:
+        return False
+    return True
+
+
 def _be_supervisor(
     telling: BinaryIO,
     order: dict[str, Any],
@@ -230,9 +240,8 @@ def _be_supervisor(
             },
             scratch=answer.get("scratch", ""),
         )
-        telling.write(json.dumps({"ok": True, "processes": supervisor.processes}).encode())
-        telling.close()
-        supervisor.serve()
+        if _told(telling, {"ok": True, "processes": supervisor.processes}):
+            supervisor.serve()
     except OSError as e:
         if telling.closed:
             events.log("supervisor-died", level="error", message=str(e))

@@ -27,7 +27,7 @@ from enarx.delivery.session import (
     STOP,
     Status,
 )
-from enarx.errors import DeliveryError, EnarxError, ParseError
+from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, decode
 from enarx.keep import runner
@@ -182,7 +182,7 @@ class Watch:
         report_data = self._protocol.attest(payload)
         try:
             self._attester.ask(report_data)
-        except OSError:
+        except UnavailableError:
             return  # the hardware is gone; the job does not need it
         self._asked = True
 

@@ -33,14 +33,23 @@ def main() -> None:
     sandbox.adopt_orphans()
     gc.freeze()
     gc.enable()
-    while True:
-        order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, MAX_FDS)
-        if not order:
-            return
-        answer, pidfds = _launch(link, _map(order), fds)
-        socket.send_fds(link, [encode(answer)], pidfds)
-        for fd in (*fds, *pidfds):
-            os.close(fd)
+    try:
+        while _serve(link):
+            continue
+    except ConnectionError:
+        return  # the hardware has died over an answer, or before it
+
+
+def _serve(link: socket.socket) -> bool:
+    """One launch; False once the link has closed."""
+    order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, MAX_FDS)
+    if not order:
+        return False
+    answer, pidfds = _launch(link, _map(order), fds)
+    socket.send_fds(link, [encode(answer)], pidfds)
+    for fd in (*fds, *pidfds):
+        os.close(fd)
+    return True
 
 
 def _map(packet: bytes) -> dict[str, Any]:
@@ -97,6 +106,8 @@ def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: i
         score = Score(proc)
         os.close(proc)
         keeper.main(answer, isolation, order["limits"], skip, control=control, report=report, score=score)
+    except ConnectionError:
+        return  # the zygote has died, and the Keep ends with the launch: nobody is left to tell
     except EnarxError as e:
         answer.send(encode(_refusal(e)))
 

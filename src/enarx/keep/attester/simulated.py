@@ -33,7 +33,10 @@ class SimulatedAttester:
 
     def ask(self, report_data: bytes) -> None:
         """Have evidence made over 64 bytes of report data; `answer` takes it, in the order of asking."""
-        self._link.send(encode({"report_data": report_data}))
+        try:
+            self._link.send(encode({"report_data": report_data}))
+        except OSError as e:
+            raise _silent() from e
 
     def answer(self) -> tuple[bytes, tuple[bytes, ...]]:
         """The evidence that was asked for, and the endorsements that go with it; waits for it."""
@@ -41,8 +44,15 @@ class SimulatedAttester:
         return answer["evidence"], tuple(answer["endorsements"])
 
     def _receive(self, keys: set[str]) -> dict[str, Any]:
-        message = self._link.recv(MAX_MESSAGE)
+        try:
+            message = self._link.recv(MAX_MESSAGE)
+        except OSError as e:  # it has died over what it had not read
+            raise _silent() from e
         value: Any = decode(message, "hardware's answer") if message else None
         if not isinstance(value, dict) or set(value) != keys:
-            raise UnavailableError("no-evidence", "the hardware gave no evidence")
+            raise _silent()
         return value
+
+
+def _silent() -> UnavailableError:
+    return UnavailableError("no-evidence", "the hardware gave no evidence")
