@@ -101,6 +101,7 @@ def test_a_state_directory_that_is_read_only(hosts: Callable[..., Host]) -> None
     assert os.listdir(one.keeps) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look into processes that are not dumpable")
 def test_a_daemon_without_descriptors(hosts: Callable[..., Host]) -> None:
     one = hosts()
     keep = one.launch()
