@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,9 @@ from enarx.formats.config import Config
 from enarx.tenant import owners, package
 from enarx.tenant.deploy import Claim, Run, admit
 from enarx.tenant.http import Endpoint, HostClient
-from enarx.verify import Roots, evaluate
-from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
+from enarx.verify import AttestationResult
 from tests.e2e.harness import Daemon
+from tests.judge import judge
 
 
 @contextmanager
@@ -50,28 +49,9 @@ class Tenant:
             str(wasm), config or Config(), owners=self.who.public, salt=os.urandom(32), secrets={}, base=base
         )
 
-    def judge(self, built: package.Package) -> Callable[[Claim], None]:
+    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
         root = bytes.fromhex(self._root_file.read_text().strip())
-        policy = SimulatedPolicy(
-            measurement=Exactly(self._measurement),
-            host_data=AnyOf((built.manifest.digest, bytes(32))),
-            debug=Exactly(False),
-            svn=Unchecked(reason="a benchmark"),
-            chip_id=Unchecked(reason="a benchmark"),
-        )
-
-        def judged(claim: Claim) -> None:
-            evaluate(
-                claim.kind,
-                claim.evidence,
-                claim.endorsements,
-                policy=policy,
-                roots=Roots(simulated=(root,)),
-                report_data=claim.report_data,
-                now=int(time.time()),
-            )
-
-        return judged
+        return judge(self._measurement, built.manifest.digest, root)
 
     def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
         """Launch and deliver; the run is ready to be served."""

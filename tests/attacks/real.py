@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -26,9 +26,9 @@ from enarx.image.measure import DigestCache, measure
 from enarx.tenant import package
 from enarx.tenant.deploy import Claim, Delivered, Result, Run, admit
 from enarx.tenant.owners import Owners
-from enarx.verify import AttestationResult, Roots, evaluate
-from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
+from enarx.verify import AttestationResult
 from tests.exchange import OWNER, public
+from tests.judge import judge
 from tests.programs import module
 
 SOURCE = Path(enarx.__file__).parent
@@ -154,28 +154,9 @@ class Machine:
             str(path), config, owners=self.owners.public, salt=salt, secrets=secrets, base=str(self.home)
         )
 
-    def judge(self, built: package.Package):  # type: ignore[no-untyped-def]
+    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
         root = bytes.fromhex((self.home / "hardware" / "root.pub").read_text().strip())
-        policy = SimulatedPolicy(
-            measurement=Exactly(self._measurement),
-            host_data=AnyOf((built.manifest.digest, bytes(32))),
-            debug=Exactly(False),
-            svn=Unchecked(reason="a test"),
-            chip_id=Unchecked(reason="a test"),
-        )
-
-        def judged(claim: Claim) -> AttestationResult:
-            return evaluate(
-                claim.kind,
-                claim.evidence,
-                claim.endorsements,
-                policy=policy,
-                roots=Roots(simulated=(root,)),
-                report_data=claim.report_data,
-                now=int(time.time()),
-            )
-
-        return judged
+        return judge(self._measurement, built.manifest.digest, root)
 
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
         return admit(wire, built, self.owners, self.judge(built), patience=patience)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,14 +156,22 @@ os.write(1, repr(found).replace("'", '"').encode())
     assert found == {name: denied.get(name, "ENOSYS") for name in found} | {"private": "done", "F_GETFL": "done"}
 
 
-def test_t42_a_hosts_keep_is_bounded_and_its_cgroup_goes_with_it(home: Path) -> None:
-    base = memory_base()
+@contextlib.contextmanager
+def asleep(home: Path) -> Iterator[tuple[Daemon, str, dict[str, Any]]]:
+    """A daemon, a Keep of it whose job sleeps, and what the daemon says of that Keep."""
     path = home / "sleep.wasm"
     path.write_bytes(module("sleep"))
     daemon = Daemon(home).start()
     try:
         keep = daemon.deploy("--detach", path).stdout.decode().strip()
-        info = json.loads(daemon.keep("inspect", keep).stdout)
+        yield daemon, keep, json.loads(daemon.keep("inspect", keep).stdout)
+    finally:
+        daemon.clean()
+
+
+def test_t42_a_hosts_keep_is_bounded_and_its_cgroup_goes_with_it(home: Path) -> None:
+    base = memory_base()
+    with asleep(home) as (daemon, keep, info):
         (group,) = base.glob(f"enarx-*-{keep}")
         limit = int((group / "memory.limit_in_bytes").read_text())
         assert info["bound"] == {"by": "cgroup v1", "memory": limit}
@@ -168,26 +179,17 @@ def test_t42_a_hosts_keep_is_bounded_and_its_cgroup_goes_with_it(home: Path) -> 
         assert len((group / "cgroup.procs").read_text().split()) >= 2
         daemon.keep("rm", keep, "--force")
         until(lambda: not list(base.glob(f"enarx-*-{keep}")), "the cgroup to be gone")
-    finally:
-        daemon.clean()
 
 
 def test_t42_what_a_killed_supervisor_leaves_is_removed_at_the_next_start(home: Path) -> None:
     base = memory_base()
-    path = home / "sleep.wasm"
-    path.write_bytes(module("sleep"))
-    daemon = Daemon(home).start()
-    try:
-        keep = daemon.deploy("--detach", path).stdout.decode().strip()
-        info = json.loads(daemon.keep("inspect", keep).stdout)
+    with asleep(home) as (daemon, keep, info):
         os.kill(info["pid"], signal.SIGKILL)
         until(lambda: not Path(f"/proc/{info['keep_pid']}").exists(), "the Keep to end")
         assert list(base.glob(f"enarx-*-{keep}"))
         daemon.end()
         daemon.start()
         until(lambda: not list(base.glob(f"enarx-*-{keep}")), "the cgroup to be gone")
-    finally:
-        daemon.clean()
 
 
 def test_t42_the_platform_says_what_bounds_a_keep(home: Path) -> None:

@@ -199,8 +199,8 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
 
 
 @record()
-class Attach(_Message):
-    """The tenant takes up the session (again)."""
+class _Nonce(_Message):
+    """A message of a nonce alone."""
 
     nonce: bytes
     SIZES = {"nonce": 32}
@@ -212,8 +212,12 @@ class Attach(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the one encoding."""
-        value = cls._fields(data)
-        return cls(**value)
+        return cls(**cls._fields(data))
+
+
+@record()
+class Attach(_Nonce):
+    """The tenant takes up the session (again)."""
 
 
 @record()
@@ -245,20 +249,8 @@ def attach_transcript(session: bytes, nonce: bytes, keep_nonce: bytes, number: i
 
 
 @record()
-class Attest(_Message):
+class Attest(_Nonce):
     """Who has the session asks for fresh evidence of the Keep that runs the job. Travels in clear, like its answer."""
-
-    nonce: bytes
-    SIZES = {"nonce": 32}
-
-    def to_bytes(self) -> bytes:
-        """Its one encoding."""
-        return encode({"version": VERSION, "nonce": self.nonce})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
-        return cls(**cls._fields(data))
 
 
 @record()
