@@ -75,11 +75,12 @@ class Steps:
         return self._line
 
     def __enter__(self) -> Steps:
+        self._before = sys.gettrace()  # coverage's, which has to go on afterwards
         sys.settrace(self._line)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
 
 def message(parser: Parser, data: bytes) -> str:
