@@ -717,6 +717,10 @@ WORSE: dict[str, Callable[[], bytes]] = {
     "for another PCE": lambda: forge.collateral(tcb=forge.info(pceId="0100")),
     "for the other TEE": lambda: forge.collateral(forge.SGX),
     "an older evaluation": lambda: forge.collateral(tcb=forge.info(tcbEvaluationDataNumber=1)),
+    "the same TCB info with an older identity": lambda: forge.collateral(qe=forge.identity(tcbEvaluationDataNumber=1)),
+    "newer TCB info with an older identity": lambda: forge.collateral(
+        tcb=forge.info(tcbEvaluationDataNumber=18), qe=forge.identity(tcbEvaluationDataNumber=1)
+    ),
     "no collateral": lambda: b'{"tcb_info": ""}',
 }
 

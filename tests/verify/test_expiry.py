@@ -23,7 +23,7 @@ from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.controls import Control
 from tests.forge.simulated import Forge
 from tests.verify import test_simulated
-from tests.verify.test_rules import FORGES, NOW, Given, control, exact, good, judged, over
+from tests.verify.test_rules import FORGES, NOW, Given, control, exact, fixed, good, judged, over
 
 SOON = NOW + 50
 AMD = ("ARK", "ASK", "VCEK", "list")
@@ -167,3 +167,12 @@ def test_real_evidence_is_trusted_until_then_and_not_after(
     assert accepting.but(now=until - 1).status == accepted
     assert accepting.but(now=until).status != TRUSTED
     assert accepting.but(now=until + 1).status == NOT_AUTHENTIC
+
+
+@pytest.mark.parametrize("kind", HARDWARE)
+def test_nothing_is_known_of_the_time_before_the_verification(kind: str) -> None:
+    accepting = fixed(kind)
+    for now in (NOW - 1, 0):
+        (check,) = accepting.but(now=now).failed
+        assert (check.id, check.code) == ("endorsements-current", "not-yet-valid")
+    assert accepting.but(now=NOW + 1).status == TRUSTED

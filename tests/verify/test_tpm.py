@@ -94,6 +94,13 @@ def test_the_table_is_complete() -> None:
     assert tuple(ONLY) == CHECKS
 
 
+def test_a_message_of_too_many_fields() -> None:
+    filler = tpm.field(9, 0)
+    Evidence.from_bytes(tpm.attestation() + filler * 200)
+    with pytest.raises(ParseError, match="over 256 fields"):
+        Evidence.from_bytes(tpm.attestation() + filler * 256)
+
+
 def test_certificates_in_any_number_cost_no_more_than_a_signature_each() -> None:
     """Of the same names, each of which could have issued each: no key is tried that nobody vouches for."""
     own = [tpm.certificate("x", "x", depth=90, end=tpm.NOW + i) for i in range(1, 21)]

@@ -52,7 +52,8 @@ def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
-    """1. `now` (unix seconds) is before the first end of anything that the evidence was verified with
+    """1. `now` (unix seconds) is before the first end of anything that the evidence was verified with, and not before the time
+       that it was verified for: nothing is known to have held then
     2. freshness: the report data is exactly the bytes given, which nobody could know before this exchange
     3. each field of the policy accepts the claim of its name
 
@@ -133,12 +134,16 @@ def _is_for(rules: tuple[str, ...], claims: tuple[str, ...]) -> bool:
 
 def _current(evidence: VerifiedEvidence, now: int) -> Check:
     end = first_end(evidence.forecast)
-    late = None if end is None or now < end.until else Period(0, end.until - 1, "what ends first of the endorsements")
+    off = None
+    if end is not None and now >= end.until:
+        off = Period(0, end.until - 1, "what ends first of the endorsements")
+    elif now < evidence.at:
+        off = Period(evidence.at, now, "the verification")
     return _check(
         "endorsements-current",
-        FAILED if late else PASSED,
+        FAILED if off else PASSED,
         wants="no end" if end is None else Wanted(0, end.until - 1),
-        found=Asked(now, late),
+        found=Asked(now, off),
         anchor=evidence.anchor,
         where="enarx.verify.appraise, 1",
     )

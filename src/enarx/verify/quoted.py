@@ -63,12 +63,12 @@ def case_of(evidence: bytes, tee: int, endorsements: Endorsements, now: int) -> 
     machine, chain = intel.machine(quote.chain[0]), tuple(map(intel.certificate, quote.chain))
     given, malformed = _given(endorsements)
 
-    def fit(one: Collateral) -> tuple[bool, bool, bool, int, int]:
-        """The newest of those that fit, are signed, and hold."""
-        info = one.info
+    def fit(one: Collateral) -> tuple[bool, bool, bool, int, int, int]:
+        """The newest of those that fit, are signed, and hold. What is older of its two texts counts first: they can be mixed."""
+        info, evaluation = one.info, min(one.info.evaluation, one.identity.evaluation)
         of_machine = machine is not None and (info.fmspc, info.pce_id) == (machine.fmspc, machine.pce_id)
         held = intel.collateral_signed(one, quote.chain) and outside(periods(one), now) is None
-        return info.tee == one.identity.tee == tee, of_machine, held, info.evaluation, info.start
+        return info.tee == one.identity.tee == tee, of_machine, held, evaluation, info.evaluation, info.start
 
     best = max(given, key=fit) if len(given) > 1 else given[0] if given else None
     authorities = _authorities(chain, best)

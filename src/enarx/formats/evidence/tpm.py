@@ -187,6 +187,8 @@ CERTIFICATES = (6, 7)
 """Fields of the message: the certificate of the key, and those above it."""
 
 MAX_CERTIFICATES = 16
+MAX_FIELDS = 256
+"""Of one message: an attestation has some twenty, with each certificate one."""
 
 MAX_SIZE = 4 << 20
 
@@ -279,6 +281,8 @@ def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
     found: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(data):
+        if len(found) == MAX_FIELDS:
+            raise ParseError("protobuf", f"over {MAX_FIELDS} fields", what=ATTESTATION, offset=at)
         tag, at = _varint(data, at)
         value, at = _varint(data, at)
         if tag & 7 == 2:
