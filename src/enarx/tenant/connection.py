@@ -5,6 +5,7 @@ A token belongs to the endpoint that it was given for. It goes over TLS, a Unix 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import ipaddress
@@ -107,7 +108,7 @@ class _Source(io.RawIOBase):
     """What comes from a socket, up to so many bytes and so late; OSError beyond."""
 
     def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+        self.connected = connected
         self._raw: Any = connected.makefile("rb", buffering=0)
         self.room = MAX_HEAD + MAX_ANSWER
         self.end = time.monotonic() + MAX_TIME
@@ -123,7 +124,7 @@ class _Source(io.RawIOBase):
             raise TimeoutError("the answer takes too long")
         if self.room <= 0:
             raise ValueError("an answer without end")
-        self._socket.settimeout(None if left == float("inf") else min(TIMEOUT, left))
+        self.connected.settimeout(None if left == float("inf") else min(TIMEOUT, left))
         count: int | None = self._raw.readinto(memoryview(out)[: self.room])
         self.room -= count or 0
         return count
@@ -142,6 +143,11 @@ class Answer(http.client.HTTPResponse):
         self.fp.close()
         self._source = _Source(sock)
         self.fp = io.BufferedReader(self._source)
+
+    def hang_up(self) -> None:
+        """End its connection at once: a thread that reads from it sees an end."""
+        with contextlib.suppress(OSError):
+            self._source.connected.shutdown(socket.SHUT_RDWR)
 
     def frames(self, *, follow: bool) -> Frames:
         """The body as a stream of frames: without an end in bytes, and with `follow` without one in time."""

@@ -24,7 +24,7 @@ from enarx.delivery.tenant import Attachment, Freshness, Session
 from enarx.errors import EnarxError, UnavailableError
 from enarx.formats.wire import FrameType
 from enarx.record import record
-from enarx.tenant.delivering import PATIENCE, SILENT, Claim, Delivered, Judge, Mail, Progress, admit, refused
+from enarx.tenant.delivering import LEAVE, PATIENCE, SILENT, Claim, Delivered, Judge, Mail, Progress, admit, refused
 from enarx.tenant.link import Frame, Link
 
 
@@ -87,7 +87,7 @@ class Run:
         self._done = False
 
     def serve(self) -> Result:
-        """Attach, and go on until the final record.
+        """Attach, and go on until the final record, or until the host takes no more input.
 
         DeliveryError if anything does not verify; UnavailableError if the Keep is gone without a final record: then
         there is no result, whatever has been written out.
@@ -100,13 +100,16 @@ class Run:
                 final = self._take(kind, payload)
                 if final is not None:
                     return Result.of(self.session, self._attachment.output, final)
+        except UnavailableError:
+            if self._failed is None:
+                raise
         finally:
             self._done = True
             self.attached.set()
             self.settled.set()
             with self._room:
                 self._room.notify_all()
-        if self._failed is not None and not isinstance(self._failed, UnavailableError):
+        if self._failed is not None and self._failed.code != "ended":
             raise self._failed
         raise UnavailableError(
             "keep-lost",
@@ -155,6 +158,10 @@ class Run:
             self._pump(offset)
         except EnarxError as e:
             self._failed = e
+            with self._room:
+                over = self._room.wait_for(lambda: self._done, LEAVE)  # its end may be about to be read
+            if not over and e.code != "ended":
+                self.link.close()  # nobody would ever tell a workload that waits for stdin
         finally:
             self.settled.set()
 

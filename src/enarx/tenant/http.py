@@ -216,7 +216,7 @@ class HttpLink:
     def __init__(self, client: HostClient, keep: str) -> None:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
-        self._streams: list[Connection] = []
+        self._streams: list[Answer] = []
         self._output = Stream(self.entries)
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
@@ -242,10 +242,10 @@ class HttpLink:
     def entries(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
         """The same, or only what is there now."""
         connection = self._client.connect()
-        self._streams.append(connection)
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"
         try:
             with self._client.request(connection, "GET", path, None, {}) as answer:
+                self._streams.append(answer)
                 yield from read_entries(answer.frames(follow=follow))
         except _BROKEN as e:
             raise _failed(f"GET {path}", e) from e
@@ -258,8 +258,8 @@ class HttpLink:
 
     def close(self) -> None:
         """As Link."""
-        for connection in self._streams:
-            connection.close()
+        for answer in self._streams:
+            answer.hang_up()
 
 
 def _error(answer: http.client.HTTPResponse, what: str) -> EnarxError:

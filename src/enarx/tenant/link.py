@@ -6,6 +6,7 @@ asked for by frame number, and input says by its offsets what it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -37,7 +38,7 @@ class Link(Protocol):
         """Have the host kill the Keep."""
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every connection. A reading that goes on ends."""
 
 
 class Source(Protocol):
@@ -155,6 +156,8 @@ class LocalLink:
     def close(self) -> None:
         """As Link."""
         for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # whoever reads sees an end, and closes it
             connection.close()
 
     def _call(self, request: dict[str, object]) -> tuple[socket.socket, BinaryIO]:
