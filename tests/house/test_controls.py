@@ -25,6 +25,7 @@ NO_VERDICT = {
     "cli/test_verdict.py",
     "fuzz/test_targets.py",
     "house/test_controls.py",
+    "image/launch/test_search.py",
 }
 """Where evidence may be refused without a control, as no verdict is the subject. Not for tests of verifiers and policies."""
 
