@@ -161,6 +161,10 @@ class Machine:
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
         return admit(wire, built, self.owners, self.judge(built), patience=patience)
 
+    def signal(self, number: int) -> None:
+        """To the hardware."""
+        os.kill(self._hardware.pid, number)
+
     def close(self) -> None:
         for wire, pidfd in self._open:
             wire.close()

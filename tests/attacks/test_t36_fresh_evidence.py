@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,17 @@ def test_a_running_keep_proves_itself_and_its_job_goes_on(job) -> None:  # type:
     _, _, wire, delivered = job
     for _ in range(3):
         asked(job)
+    result, shown = finish(wire, delivered, b"undisturbed")
+    assert (result.status.cause, shown) == ("exit", b"undisturbed")
+
+
+def test_hardware_that_dies_over_a_request_ends_no_job(job) -> None:  # type: ignore[no-untyped-def]
+    """Its end resets the link on which the Keep waits for an answer."""
+    machine, _, wire, delivered = job
+    machine.signal(signal.SIGSTOP)
+    wire.send([frame(FrameType.ATTEST, Attest(nonce=bytes(32)).to_bytes())])
+    time.sleep(1)  # the Keep has asked by then, and nobody has read it
+    machine.signal(signal.SIGKILL)
     result, shown = finish(wire, delivered, b"undisturbed")
     assert (result.status.cause, shown) == ("exit", b"undisturbed")
 

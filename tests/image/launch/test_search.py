@@ -24,7 +24,7 @@ from tests.forge import launch as forge
 from tests.forge import tpm as tpms
 from tests.image.launch.test_sev import secret_vm
 
-pytestmark = pytest.mark.no_verdict(reason="the search reads what evidence says, and verifies nothing")
+pytestmark = pytest.mark.no_verdict(reason="what was launched is searched for, whatever evidence of it is worth")
 
 Explained = Callable[..., tuple[int, dict[str, Any]]]
 FIRMWARE = {"intended.fd": forge.firmware(), "other.fd": forge.firmware(size=0x5000)}
