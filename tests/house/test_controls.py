@@ -24,6 +24,7 @@ NO_VERDICT = {
     "cli/test_output.py",
     "cli/test_verdict.py",
     "fuzz/test_targets.py",
+    "image/launch/test_search.py",
     "house/test_controls.py",
 }
 """Where evidence may be refused without a control, as no verdict is the subject. Not for tests of verifiers and policies."""
