@@ -23,6 +23,7 @@ from tests.formats import bombs
 MEMORY, DISK = 64 << 20, 16 << 20
 BOMBS = (
     "shared references",
+    "wide shared references",
     "string references",
     "nested arrays",
     "map of many numbers",

@@ -48,6 +48,14 @@ def shared(size: int) -> bytes:
     return value
 
 
+def wide(size: int) -> bytes:
+    """The same six levels deep, as messages may be: each array holds the one before many times."""
+    width = max(2, min(size // 20, 60_000))
+    levels = [b"\x00" * width, *(b"\xd8\x1d" + head(0, i) for i in range(5))]
+    arrays = [levels[0], *(reference * width for reference in levels[1:])]
+    return head(4, len(arrays)) + b"".join(b"\xd8\x1c" + head(4, width) + items for items in arrays)
+
+
 def strings(size: int) -> bytes:
     """Tags 256 and 25: one long text, and references to it, written out in the keys of maps."""
     text = head(3, size // 2) + b"x" * (size // 2)
@@ -84,6 +92,7 @@ CBOR: dict[str, Family] = {
     "regular expression": lambda n: b"\xd8\x23" + head(3, n) + b"(" * n,
     "set": lambda n: b"\xd9\x01\x02" + array(b"\x01", n),
     "shared references": shared,
+    "wide shared references": wide,
     "string references": strings,
 }
 """Of CBOR: sizes in bytes, about."""
