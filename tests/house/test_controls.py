@@ -26,7 +26,6 @@ NO_VERDICT = {
     "fuzz/test_targets.py",
     "image/launch/test_search.py",
     "house/test_controls.py",
-    "image/launch/test_search.py",
 }
 """Where evidence may be refused without a control, as no verdict is the subject. Not for tests of verifiers and policies."""
 
