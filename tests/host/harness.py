@@ -73,13 +73,21 @@ class Connection:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         try:
-            self.socket.connect(path)
-        except OSError:
+            eventually(lambda: self._connected(path))
+        except BaseException:
             self.socket.close()
             raise
         self.file: BinaryIO = self.socket.makefile("rb")
         with contextlib.suppress(BrokenPipeError):  # it has said why
             self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
+
+    def _connected(self, path: str) -> bool:
+        """A crowd may just have filled the queue of connections."""
+        try:
+            self.socket.connect(path)
+        except BlockingIOError:
+            return False
+        return True
 
     def answer(self) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(self.file.readline())

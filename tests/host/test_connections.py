@@ -181,7 +181,7 @@ def test_a_refused_client_gets_its_answer_while_it_still_sends(daemon: Make) -> 
         for _ in range(50):
             connection.sendall(bytes(MIB))
     assert refusal(connection) == (404, "not-found")
-    assert refusal(d.raw(get("/v1/keeps/"))) == (404, "not-found")
+    assert refusal(d.raw(get("/v1/keeps/", "Connection: close"))) == (404, "not-found")
 
 
 # Deadlines
