@@ -92,8 +92,9 @@ def test_stop_is_proven(daemon: Daemon, wasm: Wasm) -> None:
     assert daemon.keep("attach", keep).returncode == 137
 
 
-def test_killed_daemon_loses_nothing(daemon: Daemon, wasm: Wasm) -> None:
-    keeps = {_detached(daemon, wasm("slow" if i % 2 else "sleep")) for i in range(MANY)}
+def test_killed_daemon_loses_nothing(daemon: Daemon, wasm: Wasm, config: Callable[[str], Path]) -> None:
+    small = config("[limits]\nmemory = '1MiB'\ndisk = '1MiB'\n")  # a machine has room for so many of them
+    keeps = {_detached(daemon, wasm("slow" if i % 2 else "sleep"), "--config", str(small)) for i in range(MANY)}
     assert set(daemon.keeps()) == keeps
     daemon.end(signal.SIGKILL)
     daemon.start()

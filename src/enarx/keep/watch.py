@@ -83,7 +83,10 @@ class Watch:
         """Start the guest, serve it to its end, seal how it ended."""
         for fd in (self._handle.stdin, self._handle.stdout, self._handle.stderr):
             os.set_blocking(fd, False)
-        runner.send(self._handle.orders, self._order)
+        try:
+            runner.send(self._handle.orders, self._order)
+        except OSError:
+            self._handle.child.kill()  # it has ended before it was told anything, or will not listen
         self._start = time.monotonic()
         self._deadline: float | None = self._start + self._handle.compilation.wall
         if self._kinds[0] is None:
