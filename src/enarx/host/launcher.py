@@ -100,14 +100,14 @@ class Children:
 def _receive(link: socket.socket) -> bytes:
     try:
         return link.recv(MAX_MESSAGE)
-    except ConnectionResetError:
+    except ConnectionError:
         return b""  # the daemon ended before it had read an answer
 
 
 def _send(link: socket.socket, answer: dict[str, Any]) -> None:
     try:
         link.send(json.dumps(answer).encode())
-    except BrokenPipeError:
+    except ConnectionError:
         return  # the next daemon finds what was launched
 
 

@@ -72,7 +72,7 @@ def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) ->
             answer.send(encode(value))
         else:
             socket.send_fds(answer, [encode(value)], [fd])
-    except BrokenPipeError:
+    except ConnectionError:
         os._exit(0)
 
 

@@ -34,13 +34,13 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     while True:
-        order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, MAX_FDS)
-        if not order:
-            return
-        answer, pidfds = _launch(link, _map(order), fds)
         try:
+            order, fds, _, _ = socket.recv_fds(link, MAX_ORDER, MAX_FDS)
+            if not order:
+                return
+            answer, pidfds = _launch(link, _map(order), fds)
             socket.send_fds(link, [encode(answer)], pidfds)
-        except BrokenPipeError:
+        except ConnectionError:
             return  # the hardware is gone, and with it the other ends of what this Keep was given
         for fd in (*fds, *pidfds):
             os.close(fd)
