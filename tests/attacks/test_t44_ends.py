@@ -85,8 +85,8 @@ def test_t44_the_most_that_can_be_asked_for(home: Path) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Path, when: str) -> None:
     """Before it has forked a Keep, or with one that nobody knows of: that ends without having read anything."""
-    launch = "        answer, pidfds = _launch(link, _map(order), fds)\n"
-    dies = f"        if not os.path.exists('{home}/died'): os._exit(os.mkdir('{home}/died') or 1)\n"
+    launch = "            answer, pidfds = _launch(link, _map(order), fds)\n"
+    dies = f"            if not os.path.exists('{home}/died'): os._exit(os.mkdir('{home}/died') or 1)\n"
     change = ("keep/zygote.py", launch, dies + launch if when == "before" else launch + dies)
     tree = Tree(home, change, taken_over=False)
     (home / "hello.wasm").write_bytes(module("hello"))

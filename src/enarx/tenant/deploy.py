@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -124,8 +123,11 @@ class Run:
         That the host does not say whether the frame went through is no error: `serve` sees the end, or that there is none.
         """
         if not self._done:
-            with contextlib.suppress(UnavailableError):
+            try:
                 self._send(STOP, 0)
+            except UnavailableError as e:
+                if e.code not in ("ended", "host-lost"):
+                    raise
 
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
