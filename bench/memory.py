@@ -18,11 +18,11 @@ KEEPS = 50
 def run(runs: int, directory: Path) -> list[Finding]:
     with daemon(directory, "--max-keeps", str(KEEPS + 1)) as host:
         tenant = Tenant(host)
-        tenant.client.launch(kind="process", package=None, memory=1 << 20, disk=1 << 20)
+        tenant.client.launch(kind="process", package=None, memory=1 << 20, compile=1 << 20, disk=1 << 20)
         before = _private(host)
         start = time.perf_counter()
         for _ in range(KEEPS):
-            tenant.client.launch(kind="process", package=None, memory=1 << 20, disk=1 << 20)
+            tenant.client.launch(kind="process", package=None, memory=1 << 20, compile=1 << 20, disk=1 << 20)
         rate = KEEPS / (time.perf_counter() - start)
         each = (_private(host) - before) / KEEPS
     alone, starting = _python(min(runs, 20))
