@@ -175,7 +175,6 @@ class Core:
         if self.state == SESSION:
             self._send(self._protocol.broken())
             return
-        self._actions.clear()  # what was still to be stored is of no use any more
         if self._protocol.output is None:
             self._send(self._protocol.refusal(error.code))
         else:
@@ -206,7 +205,7 @@ class Core:
             self._input(bytes(payload))
         elif kind is FrameType.CHALLENGE:
             self._challenge(bytes(payload), now)
-        elif kind is FrameType.DELIVERY and self.state in (RECEIVING, COMPLETE):
+        elif kind is FrameType.DELIVERY and self.state == RECEIVING:
             self._send(self._protocol.again(bytes(payload)))
         elif kind is FrameType.DELIVERY:
             self._delivery(bytes(payload), now)
@@ -225,7 +224,7 @@ class Core:
 
     def _attest(self, payload: bytes) -> None:
         """Fresh evidence is made for one request at a time. Others are passed over meanwhile."""
-        if not self._asked:
+        if not (self._asked and self.state == SESSION):
             self._ask(self._protocol.attest(payload))
 
     def _ask(self, report_data: bytes) -> None:
