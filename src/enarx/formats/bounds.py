@@ -11,6 +11,9 @@ PAGE = 4096
 BASE = 64 * MIB
 """A Keep without its workload: three Python processes (19 MiB measured), buffers of a delivery, and 8 MiB of secrets."""
 
+ATTESTER = 64 * MIB
+"""Private memory of the attester: what its fork of a zygote is given to begin with, and 64 KiB of evidence."""
+
 TABLE_ELEMENTS = 1 << 18
 """Elements of one table. The largest of the real modules that were measured has 9,403 (esbuild)."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
 import time
 from typing import Any
 
@@ -21,7 +20,7 @@ from enarx.formats.config import Config
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType
 from enarx.keep import sandbox
-from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.attester.link import AttesterLink
 from enarx.keep.deadlines import CONFIRM_EVERY, Deadlines
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
@@ -39,7 +38,7 @@ class Keeper:
     def __init__(
         self,
         frames: Frames,
-        report: socket.socket,
+        attester: AttesterLink,
         handle: runner.Handle,
         isolation: sandbox.Isolation,
         limits: dict[str, int],
@@ -52,7 +51,7 @@ class Keeper:
         self._isolation = isolation
         self._limits = limits
         self._skip = skip
-        self._attester = SimulatedAttester(report)
+        self._attester = attester
         self._protocol = KeepProtocol(entropy=os.urandom(ENTROPY_SIZE), package=self._attester.host_data)
 
     def serve(self) -> None:
@@ -78,7 +77,8 @@ class Keeper:
         launched = self._attester.host_data != ANY_PACKAGE
         payload = self._next(FrameType.CHALLENGE, self._deadlines.challenge if launched else None)
         report_data = self._protocol.challenge(bytes(payload))
-        evidence, endorsements = self._attester.attest(report_data)
+        self._attester.ask(report_data)
+        evidence, endorsements = self._attester.answer()
         self._frames.write(self._protocol.attestation(self._attester.kind, evidence, endorsements))
         self._frames.drain()
 

@@ -30,7 +30,7 @@ from enarx.delivery.session import (
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, decode
-from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.attester.link import AttesterLink
 from enarx.keep.frames import ANSWERS, HIGH_WATER, TURN, Frames
 from enarx.keep.guest import runner
 from enarx.record import as_dict, replace
@@ -59,7 +59,7 @@ class Watch:
         handle: runner.Handle,
         config: Config,
         order: dict[str, Any],
-        attester: SimulatedAttester,
+        attester: AttesterLink,
     ) -> None:
         self._attester = attester
         self._asked = False
