@@ -1,4 +1,4 @@
-"""Firmware, PE files and setup headers that are not what they should be: each check has one that fails it."""
+"""OVMF images: the table of GUIDs, the metadata of SEV and of TDX, and every way in which they can be wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from enarx.errors import ParseError
 from enarx.formats.launch import eif, pe
 from enarx.formats.launch import firmware as fw
 from enarx.formats.launch.firmware import Firmware
-from enarx.formats.launch.linux import SetupHeader
 from enarx.formats.launch.pe import PeFile
-from enarx.formats.reader import Reader
 from tests.forge import launch as forge
 from tests.forge.launch import entry, u
+from tests.formats.launch.test_pe import PLAIN, pieces
 
 BODY = entry(fw.SEV_RESET, u(1))
 
@@ -127,74 +126,6 @@ def test_memory_that_is_added_later_may_be_large() -> None:
     assert len(Firmware.from_bytes(forge.firmware(tdx=(*forge.TDX, later))).tdx()) == 4
 
 
-PLAIN = {".text": b"code", ".data": b"data" * 200}
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    {
-        "empty": (b"", "pe-cut"),
-        "no MZ": (forge.pe(PLAIN, head=b"ZM"), "pe-magic"),
-        "header elsewhere": (forge.pe(PLAIN)[:0x3C] + u(1 << 31) + forge.pe(PLAIN)[0x40:], "pe-offset"),
-        "no PE": (forge.pe(PLAIN).replace(b"PE\0\0", b"PF\0\0"), "pe-magic"),
-        "optional header": (forge.pe(PLAIN, magic=0x107), "pe-magic"),
-        "too many sections": (forge.pe(PLAIN, count=97), "pe-sections"),
-        "sections beyond the headers": (forge.pe(PLAIN, headers=0x40), "pe-headers"),
-        "headers beyond the file": (forge.pe(PLAIN, headers=1 << 20), "pe-headers"),
-        "name": (forge.pe({"\u00e4": b"x"}), "pe-section"),
-        "overlap": (forge.pe(PLAIN, raw_at=512), "pe-section"),
-        "section within the headers": (forge.pe(PLAIN, raw_at=0), "pe-section"),
-        "section beyond the file": (forge.pe({".text": b"x"}, raw_at=1 << 20), "pe-section"),
-        "signatures not at the end": (forge.pe(PLAIN, signature=b"s" * 8) + b"x", "pe-signatures"),
-        "signatures within a section": (forge.pe(PLAIN, signature=b"s" * 8, signature_at=512), "pe-signatures"),
-        "cut": (forge.pe(PLAIN)[:100], "pe-cut"),
-        "no room for the directory": (forge.pe(PLAIN, directories=5)[:0x40] + b"", "pe-cut"),
-    }.values(),
-)
-def test_a_pe_file_that_is_wrong(data: bytes, code: str) -> None:
-    with pytest.raises(ParseError) as e:
-        PeFile.from_bytes(data)
-    assert e.value.code == code
-
-
-@pytest.mark.parametrize("plus", [False, True])
-@pytest.mark.parametrize("directories", [4, 16])
-def test_what_authenticode_covers(plus: bool, directories: int) -> None:
-    """All but the checksum, the directory's entry and the signatures."""
-    signature = b"s" * 16 if directories > 4 else b""
-    data = forge.pe(PLAIN, plus=plus, directories=directories, signature=signature, tail=b"tail")
-    read = PeFile.from_bytes(data)
-    covered = b"".join(read.measured())
-    gap = 4 + (8 + len(signature) if directories > 4 else 0)
-    assert len(covered) == len(data) - gap
-    assert u(0xC0FFEE) not in covered
-    assert covered.endswith(b"tail")
-
-
-def test_sections_by_name() -> None:
-    read = PeFile.from_bytes(forge.pe(PLAIN))
-    assert read.section(".text") == b"code"
-    assert read.section(".none") is None
-    twice = forge.pe({".text": b"a", ".texu": b"b"}).replace(b".texu", b".text")
-    for data in (twice, forge.pe(PLAIN, virtual=1 << 20)):
-        with pytest.raises(ParseError):
-            PeFile.from_bytes(data).section(".text")
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (forge.kernel()[:0xFFF], "linux-size"),
-        (forge.kernel(protocol=0x201), "linux-magic"),
-        (bytes(0x1000), "linux-magic"),
-    ],
-)
-def test_no_setup_header(data: bytes, code: str) -> None:
-    with pytest.raises(ParseError) as e:
-        SetupHeader.from_bytes(data)
-    assert e.value.code == code
-
-
 SEEDS = (forge.firmware(), forge.pe(PLAIN, signature=b"s" * 8), forge.kernel())
 
 
@@ -211,27 +142,3 @@ def test_changed_bytes_end_in_parse_errors(data: st.DataObject) -> None:
             read(bytes(made))
         except ParseError as e:
             assert e.offset >= 0
-
-
-def pieces(data: bytes) -> None:
-    assert sum(map(len, PeFile.from_bytes(data).measured())) <= len(data)
-
-
-def test_the_reader() -> None:
-    read = Reader(b"\1\0\2ab\0\0x", "thing", code="thing")
-    assert read.numbers(2, 1) == (1, 2)
-    assert read.take(2) == b"ab"
-    read.zeros(2)
-    with pytest.raises(ParseError) as e:
-        read.end()
-    assert (e.value.code, e.value.offset, e.value.what) == ("thing-trailing", 7, "thing")
-    assert read.rest() == b"x"
-    read.end()
-    for wrong in (-1, 9):
-        with pytest.raises(ParseError):
-            read.seek(wrong)
-    read.seek(0)
-    with pytest.raises(ParseError) as e:
-        read.zeros(1)
-    assert e.value.code == "thing-reserved"
-    assert Reader(b"\0\3abc", "thing", code="thing", order="big").sized(2) == b"abc"
