@@ -20,7 +20,7 @@ from enarx.errors import UnavailableError
 from enarx.formats.bounds import COMPILE
 from enarx.formats.config import Config
 from enarx.formats.wire import HEADER, FrameType, frame_header
-from enarx.host.hardware import Hardware
+from enarx.host.backends.process.client import Hardware
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.tenant import package

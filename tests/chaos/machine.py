@@ -18,7 +18,7 @@ from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
 DESCRIPTORS = 256
-ROLES = {"enarx.host.launcher": "launcher", "enarx.hardware.main": "hardware", "enarx.keep.zygote": "zygote"}
+ROLES = {"enarx.host.launcher.process": "launcher", "enarx.hardware.main": "hardware", "enarx.keep.zygote": "zygote"}
 
 
 class Machine(Daemon):

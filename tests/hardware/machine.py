@@ -14,7 +14,7 @@ from typing import Any
 import cbor2
 
 import enarx
-from enarx.host.hardware import Hardware
+from enarx.host.backends.process.client import Hardware
 
 SOURCE = Path(enarx.__file__).parent
 SITE = next(p for p in sys.path if os.path.isdir(f"{p}/cryptography"))

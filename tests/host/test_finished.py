@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enarx.host import stored
+from enarx.host.state import stored
 
 from .harness import Daemon, eventually, frame, launch_body, processes, produce
 

@@ -17,17 +17,17 @@ import uvloop
 
 from enarx.errors import UsageError
 from enarx.host import events
-from enarx.host.access import read_tokens
-from enarx.host.api import Api
-from enarx.host.backends.process import LOUD
-from enarx.host.bounds import Bounds
-from enarx.host.doors import Door
-from enarx.host.entrance import Entrance
-from enarx.host.keeps import Keeps
-from enarx.host.launching import Launcher
-from enarx.host.limits import USUAL, Limits, fitted
-from enarx.host.listening import tcp_door, tls_context, unix_door
-from enarx.host.store import Store, open_state
+from enarx.host.backends.process.backend import LOUD
+from enarx.host.http.access import read_tokens
+from enarx.host.http.api import Api
+from enarx.host.http.doors import Door
+from enarx.host.http.entrance import Entrance
+from enarx.host.http.limits import USUAL, Limits, fitted
+from enarx.host.http.listening import tcp_door, tls_context, unix_door
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.service import Keeps
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.store import Store, open_state
 
 GRACE = 2.0
 

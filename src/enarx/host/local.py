@@ -10,7 +10,7 @@ import os
 import sys
 
 from enarx.host import cgroups
-from enarx.host.hardware import Hardware
+from enarx.host.backends.process.client import Hardware
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main() -> None:
     import json
     import signal
 
-    from enarx.host.files import erase_path
+    from enarx.host.state.files import erase_path
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
@@ -87,8 +87,8 @@ def _serve(
 ) -> None:
     import socket
 
-    from enarx.host.files import open_directory
-    from enarx.host.supervisor import Supervisor
+    from enarx.host.state.files import open_directory
+    from enarx.host.supervisor.supervisor import Supervisor
 
     ours, theirs = socket.socketpair()
     with theirs:

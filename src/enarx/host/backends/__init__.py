@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enarx.host.backends.absent import ABSENT
 from enarx.host.backends.kinds import Backend
-from enarx.host.backends.process import PROCESS
+from enarx.host.backends.process.backend import PROCESS
 
 KINDS: dict[str, Backend] = {backend.kind: backend for backend in (PROCESS, *ABSENT)}
 

@@ -14,14 +14,14 @@ from starlette.types import ASGIApp
 
 from enarx.formats.bounds import COMPILE
 from enarx.host import events
-from enarx.host.access import Access
-from enarx.host.bodies import Timed, read_json
 from enarx.host.errors import HostError
-from enarx.host.keeps import Keeps
-from enarx.host.limits import Limits
-from enarx.host.metrics import CONTENT_TYPE, Metrics
-from enarx.host.openapi import DOCUMENT, KEY, MAX_NUMBER, MAX_PAGE, MAX_WAIT, STATES
-from enarx.host.streaming import Stream, unless_gone
+from enarx.host.http.access import Access
+from enarx.host.http.bodies import Timed, read_json
+from enarx.host.http.limits import Limits
+from enarx.host.http.metrics import CONTENT_TYPE, Metrics
+from enarx.host.http.openapi import DOCUMENT, KEY, MAX_NUMBER, MAX_PAGE, MAX_WAIT, STATES
+from enarx.host.http.streaming import Stream, unless_gone
+from enarx.host.keeps.service import Keeps
 
 FRAMES = "application/vnd.enarx.frames"
 

@@ -6,7 +6,7 @@ import json
 import socket
 import time
 
-from enarx.host.log import Cursor
+from enarx.host.state.output_store import Cursor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from dataclasses import replace
 from typing import Any
 
 from enarx.errors import UsageError
-from enarx.host import stored
-from enarx.host.files import (
+from enarx.host.state import stored
+from enarx.host.state.files import (
     META,
     POOLED,
     RECORD,
@@ -31,7 +31,7 @@ from enarx.host.files import (
     read_json,
     write_json,
 )
-from enarx.host.records import ID, Record, Words
+from enarx.host.state.records import ID, Record, Words
 
 KEEPS, ASIDE = "keeps", "aside"
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from enarx.host.errors import HostError
-from enarx.host.life import Life
-from enarx.host.records import Record
+from enarx.host.keeps.life import Life
+from enarx.host.state.records import Record
 
 SCAN = 2000
 """Keeps that are looked at for one page; where few of them match, the page is short, and the next goes on."""

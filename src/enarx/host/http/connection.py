@@ -10,13 +10,13 @@ import select
 import socket
 from typing import TYPE_CHECKING, cast
 
-from enarx.host.doors import Door
 from enarx.host.errors import HostError
-from enarx.host.exchange import Exchange, refusal
-from enarx.host.requests import END, check_beginning, read_head
+from enarx.host.http.doors import Door
+from enarx.host.http.exchange import Exchange, refusal
+from enarx.host.http.requests import END, check_beginning, read_head
 
 if TYPE_CHECKING:
-    from enarx.host.entrance import Entrance
+    from enarx.host.http.entrance import Entrance
 
 MAX_HELD = 64 << 10
 """Bytes of a body that wait to be taken before the client is held back."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from enarx.host.errors import HostError
-from enarx.host.limits import Limits
+from enarx.host.http.limits import Limits
 
 MAX_JSON = 64 << 10
 

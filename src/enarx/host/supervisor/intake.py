@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from enarx.host.frames import FROM_TENANT, Frame
+from enarx.host.supervisor.frames import FROM_TENANT, Frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from enarx.host.clients import Client
+    from enarx.host.supervisor.clients import Client
 
 SLOW = 60.0
 """Seconds that the next frame may take to come, beside what its size takes at RATE."""

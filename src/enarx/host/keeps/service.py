@@ -7,15 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from enarx.host import events, relay
-from enarx.host.bounds import Bounds, share_of_memory
+from enarx.host import events
 from enarx.host.errors import HostError
-from enarx.host.index import Keep
-from enarx.host.keeping import KILL, SLICE, Keeping, fault
-from enarx.host.launches import Launches
-from enarx.host.launching import Launcher
-from enarx.host.records import Record
-from enarx.host.store import Store
+from enarx.host.keeps import relay
+from enarx.host.keeps.bounds import Bounds, share_of_memory
+from enarx.host.keeps.index import Keep
+from enarx.host.keeps.launches import Launches
+from enarx.host.keeps.lifecycle import KILL, SLICE, Keeping, fault
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.records import Record
+from enarx.host.state.store import Store
 
 __all__ = ["Bounds", "Keeps", "share_of_memory"]
 

@@ -6,14 +6,15 @@ import asyncio
 import time
 from typing import Any
 
-from enarx.host import events, relay
+from enarx.host import events
 from enarx.host.backends import KINDS
-from enarx.host.bounds import Bounds
 from enarx.host.errors import HostError
-from enarx.host.index import Keep
-from enarx.host.keeping import AGAIN, LONGEST_PAUSE, Keeping, fault
-from enarx.host.launching import Launcher
-from enarx.host.records import Processes, Record, key_digest
+from enarx.host.keeps import relay
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.index import Keep
+from enarx.host.keeps.lifecycle import AGAIN, LONGEST_PAUSE, Keeping, fault
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.records import Processes, Record, key_digest
 
 ANY_PACKAGE = "0" * 64
 POOL = {"memory": 1 << 30, "compile": 1 << 30, "disk": 128 << 20}

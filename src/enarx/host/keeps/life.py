@@ -8,7 +8,7 @@ import os
 import signal
 
 from enarx.host import processes
-from enarx.host.records import Processes
+from enarx.host.state.records import Processes
 
 
 class Watched:

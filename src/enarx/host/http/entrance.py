@@ -12,11 +12,11 @@ from collections.abc import Callable
 from starlette.types import ASGIApp
 
 from enarx.host import events
-from enarx.host.connection import Connection
-from enarx.host.doors import Door
 from enarx.host.errors import HostError
-from enarx.host.exchange import Exchange, refusal
-from enarx.host.limits import RESERVE, Limits
+from enarx.host.http.connection import Connection
+from enarx.host.http.doors import Door
+from enarx.host.http.exchange import Exchange, refusal
+from enarx.host.http.limits import RESERVE, Limits
 
 TURN = 16
 """Connections accepted before those that stand have their turn."""

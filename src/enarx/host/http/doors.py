@@ -10,8 +10,8 @@ import socket
 import ssl
 import struct
 
-from enarx.host.certificates import public_key
 from enarx.host.errors import HostError
+from enarx.host.http.certificates import public_key
 
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
 CREDENTIALS = struct.Struct("iII")

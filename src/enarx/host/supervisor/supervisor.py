@@ -13,12 +13,12 @@ import socket
 import sys
 import time
 
-from enarx.host.clients import Client, widen
-from enarx.host.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
-from enarx.host.frames import Frame, FrameError
-from enarx.host.intake import Intake
-from enarx.host.log import Cursor, Log
 from enarx.host.processes import identities, send
+from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
+from enarx.host.state.output_store import Cursor, Log
+from enarx.host.supervisor.clients import Client, widen
+from enarx.host.supervisor.frames import Frame, FrameError
+from enarx.host.supervisor.intake import Intake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from enarx.host.errors import HostError
-from enarx.host.limits import Limits
+from enarx.host.http.limits import Limits
 
 END = b"\r\n\r\n"
 BEGINNING = re.compile(rb"[A-Z]{1,20}(?: (?:/[!-~]*(?: [HTP/0-9.]{0,8})?)?)?\r?")

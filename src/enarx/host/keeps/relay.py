@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from enarx.host.contact import Contact
 from enarx.host.errors import HostError
+from enarx.host.keeps.contact import Contact
 
 ANSWER = 5.0
 """Seconds for a supervisor to answer a question; one that takes longer is stopped, say, and not waited for."""

@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from enarx.errors import UsageError
-from enarx.host.doors import NAME
 from enarx.host.errors import HostError
-from enarx.host.limits import Limits, Places
+from enarx.host.http.doors import NAME
+from enarx.host.http.limits import Limits, Places
 
 OPEN_PATHS = ("/healthz",)
 LONG_PATHS = re.compile(r"/v1/keeps/[^/]*/(?:input|output|wait)")

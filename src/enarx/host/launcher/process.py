@@ -19,11 +19,11 @@ from functools import partial
 
 from enarx.formats import bounds
 from enarx.host import cgroups, events
+from enarx.host.backends.process.client import DIED, Hardware
 from enarx.host.faults import refusal
-from enarx.host.files import SOCKET, open_directory
-from enarx.host.hardware import DIED, Hardware
 from enarx.host.processes import send
-from enarx.host.supervisor import Supervisor
+from enarx.host.state.files import SOCKET, open_directory
+from enarx.host.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

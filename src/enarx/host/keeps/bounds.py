@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from enarx.formats.bounds import keep_memory
 from enarx.host import cgroups
-from enarx.host.records import Record
+from enarx.host.state.records import Record
 
 SHARE = 80
 """Percent of the memory to be had that all Keeps together may take, where nobody says."""

@@ -8,9 +8,9 @@ import json
 import socket
 from typing import Any
 
-from enarx.host.clients import widen
 from enarx.host.errors import HostError
 from enarx.host.faults import refusal
+from enarx.host.supervisor.clients import widen
 
 MAX_LINE = 64 << 10
 PIECE = 256 << 10

@@ -11,10 +11,10 @@ import sys
 from typing import Any
 
 from enarx.host import events
-from enarx.host.hardware import keep_descriptors
+from enarx.host.backends.process.client import keep_descriptors
 from enarx.host.processes import send
 
-BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.launcher import main; main()"
+BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.launcher.process import main; main()"
 LINK = 3
 MAX_MESSAGE = 64 << 10
 PATIENCE = 60.0

@@ -12,14 +12,15 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from enarx.host import events, relay
+from enarx.host import events
 from enarx.host.errors import HostError
 from enarx.host.faults import refusal
-from enarx.host.files import erase_scratch
-from enarx.host.index import Index, Keep
-from enarx.host.life import Life
-from enarx.host.records import Record
-from enarx.host.store import Store
+from enarx.host.keeps import relay
+from enarx.host.keeps.index import Index, Keep
+from enarx.host.keeps.life import Life
+from enarx.host.state.files import erase_scratch
+from enarx.host.state.records import Record
+from enarx.host.state.store import Store
 
 AGAIN = 1.0
 LONGEST_PAUSE = 60.0

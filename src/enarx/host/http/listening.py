@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 
 from enarx.errors import UsageError
-from enarx.host.doors import TcpDoor, UnixDoor
+from enarx.host.http.doors import TcpDoor, UnixDoor
 
 BACKLOG = 1024
 LONGEST = 107

@@ -7,8 +7,8 @@ import stat
 import struct
 from collections.abc import Iterator
 
-from enarx.host.frames import MAX_FRAME
-from enarx.host.log import HEAD, PREFIX, READ, segment_name
+from enarx.host.state.output_store import HEAD, PREFIX, READ, segment_name
+from enarx.host.supervisor.frames import MAX_FRAME
 
 PIECE = 64 << 10
 ENTRY = struct.Struct(">QI")

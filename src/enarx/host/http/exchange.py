@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Message
 
 from enarx.host import events
 from enarx.host.errors import HostError
-from enarx.host.requests import Chunked, Counted, Head
+from enarx.host.http.requests import Chunked, Counted, Head
 
 if TYPE_CHECKING:
-    from enarx.host.connection import Connection
+    from enarx.host.http.connection import Connection
 
 BODILESS = (204, 304)
 
