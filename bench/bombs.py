@@ -12,7 +12,7 @@ from tests.e2e.harness import run as enarx_run
 
 LIMITS = 'memory = "64MiB"\ncompile = "256MiB"\ndisk = "1MiB"'
 HOG = "held = []\nwhile True: held.append(bytes(1 << 24))"
-UNLIMITED = ("keep/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
+UNLIMITED = ("keep/guest/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
 
 MODULES: dict[str, Callable[[], bytes]] = {
     "locals in loops": bombs.locals_in_loops,

@@ -20,7 +20,7 @@ from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config, Dir
 from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, HEADER, FrameType, frame_header
-from enarx.hardware.keys import Chip, load
+from enarx.simulator.keys import Chip, load
 from enarx.tenant import deploy, package
 from enarx.tenant.deploy import Claim, Delivered, Result, Run
 from enarx.tenant.owners import Owners

@@ -9,8 +9,8 @@ import pytest
 from enarx.delivery.messages import Attestation
 from enarx.errors import AppraisalError, EnarxError, ParseError, VerificationError
 from enarx.formats.wire import FrameType
-from enarx.hardware.keys import load
 from enarx.record import replace
+from enarx.simulator.keys import load
 from tests.attacks.hostile import HostileLink, Keep, Scene
 
 

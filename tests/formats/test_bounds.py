@@ -20,7 +20,7 @@ from enarx.formats.evidence import cose, simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.snp import certificate_table
 from enarx.formats.package import Head, Manifest, decode_index
-from enarx.hardware.orders import parse
+from enarx.simulator.orders import parse
 from enarx.verify.intel import parsed
 from enarx.verify.policy_file import read_policy
 from tests.exchange import manifest

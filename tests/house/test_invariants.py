@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 SRC = ROOT / "src" / "enarx"
 PURE = ("formats", "verify", "delivery")
-LINUX = ("keep", "host", "hardware")
+LINUX = ("keep", "host", "simulator")
 
 WORLD = {
     "os",

@@ -18,7 +18,7 @@ NATIVE = {"_cffi_backend", "_openssl"}
 
 def loaded() -> set[str]:
     """The modules of a zygote, which is what every Keep is forked from, after it has loaded everything."""
-    code = "import sys; sys.path[:0] = sys.argv[1].split(':'); import enarx.keep.zygote; print(*sys.modules)"
+    code = "import sys; sys.path[:0] = sys.argv[1].split(':'); import enarx.keep.boot.process; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", code, ":".join(keep_paths(tuple(code_paths())))]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 

@@ -55,7 +55,7 @@ FOREIGN = {
     "endorsements": {"filelock"},
     "tenant": {"cryptography"},
     "cli": {"joserfc"},
-    "hardware": {"cryptography"},
+    "simulator": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
     "host": {"prometheus_client", "starlette", "uvloop"},
 }
@@ -79,8 +79,8 @@ BREACHES = [
     ("host/frames.py", "cryptography"),
     ("keep/frames.py", "enarx.verify"),
     ("keep/frames.py", "enarx.image"),
-    ("hardware/keys.py", "enarx.delivery"),
-    ("hardware/keys.py", "enarx.keep"),
+    ("simulator/keys.py", "enarx.delivery"),
+    ("simulator/keys.py", "enarx.keep"),
 ]
 """Imports that each break a contract."""
 
@@ -159,7 +159,7 @@ def test_chance_and_clock_are_found(line: str) -> None:
 @pytest.mark.parametrize("path", [p for p in modules() if zone(p) == "cli"], ids=lambda p: str(p.relative_to(SRC)))
 def test_commands_load_the_host_and_the_keep_late(path: Path) -> None:
     zones = {name.split(".")[1] for name in early(parsed(path)) if name.startswith("enarx.")}
-    assert not zones & {"host", "keep", "hardware", "steward"}
+    assert not zones & {"host", "keep", "simulator", "steward"}
 
 
 def test_the_parser_loads_no_zone() -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_in_it_that_is_not_the_keeps() -> None:
     names = set(files(SEARCH))
     tops = {name.split("/")[0].split(".")[0] for name in names}
     assert tops <= {"enarx", *DISTRIBUTIONS, *EXTENSIONS}
-    for zone in ("verify", "host", "hardware", "tenant", "cli", "image"):
+    for zone in ("verify", "host", "simulator", "tenant", "cli", "image"):
         assert not any(name.startswith(f"enarx/{zone}") for name in names)
     assert not any(name.endswith(".pyc") for name in names)
 

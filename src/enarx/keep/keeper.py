@@ -19,66 +19,18 @@ from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
 from enarx.formats.config import Config
 from enarx.formats.package import Manifest
-from enarx.formats.wire import CHUNK, FrameType, encode
-from enarx.keep import runner, sandbox
+from enarx.formats.wire import CHUNK, FrameType
+from enarx.keep import sandbox
 from enarx.keep.attester.simulated import SimulatedAttester
-from enarx.keep.children import Score
 from enarx.keep.deadlines import CONFIRM_EVERY, Deadlines
 from enarx.keep.files import Storage
 from enarx.keep.frames import Frames
+from enarx.keep.guest import runner
 from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
-from enarx.record import as_dict
-
-FIRST_DISK = 16 << 20
-"""Bytes of files before a package has said what it needs."""
 
 REST_FILES = 64
 """Descriptors of the keeper once the runner has its own."""
-
-
-def main(
-    answer: socket.socket,
-    isolation: sandbox.Isolation,
-    limits: dict[str, int],
-    skip: frozenset[str],
-    *,
-    control: int,
-    report: int,
-    score: Score,
-) -> None:
-    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
-    layers = isolation.layers + sandbox.confine(
-        sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
-    )
-    with score:
-        handle = runner.spawn(isolation, skip)
-    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
-    resource.setrlimit(resource.RLIMIT_DATA, (own, own))
-    said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
-    tell(answer, said)
-    answer.close()
-    frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
-    try:
-        Keeper(frames, link, handle, isolation, limits, skip).serve()
-    except UnavailableError:
-        return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
-
-
-def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
-    """Tell the zygote of this launch. Without a zygote nobody knows of the Keep, so it ends."""
-    try:
-        if fd is None:
-            answer.send(encode(value))
-        else:
-            socket.send_fds(answer, [encode(value)], [fd])
-    except ConnectionError:
-        os._exit(0)
-
-
-def complain(e: Exception) -> None:
-    """A fixed word on stderr for what should not have happened: nothing of the error but its class may leave the Keep."""
-    os.write(2, f"keep: {type(e).__name__}\n".encode())
 
 
 class Keeper:

@@ -30,9 +30,9 @@ from enarx.delivery.session import (
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, decode
-from enarx.keep import runner
 from enarx.keep.attester.simulated import SimulatedAttester
 from enarx.keep.frames import ANSWERS, HIGH_WATER, TURN, Frames
+from enarx.keep.guest import runner
 from enarx.record import as_dict, replace
 
 GRACE = 0.25

@@ -25,7 +25,7 @@ SIGCHLD = 17
 LINK = 3
 BOOT = (
     "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
-    "from enarx.hardware.main import main; main()"
+    "from enarx.simulator.main import main; main()"
 )
 DIED = {"ok": False, "code": "hardware-died", "message": "the simulated hardware ended", "hint": "try again"}
 GIVEN_UP = {"ok": False, "code": "given-up", "message": "whoever wanted the Keep is gone", "hint": ""}

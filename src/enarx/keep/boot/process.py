@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 from typing import Any
 
 import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # made use of when there is no file to load it from
 
-from enarx.errors import BackendError, EnarxError
+from enarx.errors import BackendError, EnarxError, UnavailableError
+from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
-from enarx.keep import keeper, sandbox
+from enarx.keep import sandbox
 from enarx.keep.children import Score
+from enarx.keep.frames import Frames
+from enarx.keep.guest import runner
+from enarx.keep.keeper import Keeper
+from enarx.record import as_dict
 
 LINK = 3
 MAX_ORDER = 64 << 10
+FIRST_DISK = 16 << 20
+"""Bytes of files before a package has said what it needs."""
+
 LEAST_FDS, MAX_FDS = 2, 4
 """Beside an order: control socket, report link, and a cgroup's list of processes in at most two hierarchies."""
 
@@ -63,7 +72,7 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
             ours.close()
             _outer(theirs, order, *fds)
         except Exception as e:  # noqa: BLE001  # nothing but its class may leave a Keep
-            keeper.complain(e)
+            complain(e)
         finally:
             os._exit(0)
     theirs.close()
@@ -92,16 +101,60 @@ def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: i
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         sandbox.close_others(frozenset((0, 1, 2, answer.fileno(), control, report, proc)))
         skip = frozenset(order["skip_layers"])
-        isolation = sandbox.isolate(skip=skip, disk=keeper.FIRST_DISK)
+        isolation = sandbox.isolate(skip=skip, disk=FIRST_DISK)
         pid = os.fork()
         if pid:
-            keeper.tell(answer, {"pid": pid}, os.pidfd_open(pid))
+            tell(answer, {"pid": pid}, os.pidfd_open(pid))
             return
         score = Score(proc)
         os.close(proc)
-        keeper.main(answer, isolation, order["limits"], skip, control=control, report=report, score=score)
+        keep(answer, isolation, order["limits"], skip, control=control, report=report, score=score)
     except EnarxError as e:
-        keeper.tell(answer, _refusal(e))
+        tell(answer, _refusal(e))
+
+
+def keep(
+    answer: socket.socket,
+    isolation: sandbox.Isolation,
+    limits: dict[str, int],
+    skip: frozenset[str],
+    *,
+    control: int,
+    report: int,
+    score: Score,
+) -> None:
+    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
+    layers = isolation.layers + sandbox.confine(
+        sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
+    )
+    with score:
+        handle = runner.spawn(isolation, skip)
+    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
+    resource.setrlimit(resource.RLIMIT_DATA, (own, own))
+    said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
+    tell(answer, said)
+    answer.close()
+    frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
+    try:
+        Keeper(frames, link, handle, isolation, limits, skip).serve()
+    except UnavailableError:
+        return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
+
+
+def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
+    """Tell the zygote of this launch. Without a zygote nobody knows of the Keep, so it ends."""
+    try:
+        if fd is None:
+            answer.send(encode(value))
+        else:
+            socket.send_fds(answer, [encode(value)], [fd])
+    except ConnectionError:
+        os._exit(0)
+
+
+def complain(e: Exception) -> None:
+    """A fixed word on stderr for what should not have happened: nothing of the error but its class may leave the Keep."""
+    os.write(2, f"keep: {type(e).__name__}\n".encode())
 
 
 def _join(groups: tuple[int, ...]) -> None:

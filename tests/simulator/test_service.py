@@ -16,8 +16,8 @@ from enarx.image.measure import DigestCache, measure
 from enarx.verify import Roots
 from enarx.verify.result import Claims
 from enarx.verify.simulated import verify_simulated
-from tests.hardware.conftest import Start
-from tests.hardware.machine import LIMITS, SITE, Machine, Puppet, launch_order, tree
+from tests.simulator.conftest import Start
+from tests.simulator.machine import LIMITS, SITE, Machine, Puppet, launch_order, tree
 
 FRESH = bytes(range(64))
 
@@ -285,7 +285,7 @@ def test_incomplete_code_is_said_for_every_launch(tmp_path: Path, start: Start) 
 
 def start_alone(code: Path, home: Path) -> Machine:
     """Hardware that finds errors, record and formats, and neither wasmtime nor cryptography."""
-    import tests.hardware.machine as module
+    import tests.simulator.machine as module
 
     site = module.SITE
     module.SITE = str(home)

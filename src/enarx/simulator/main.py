@@ -16,7 +16,7 @@ ORDERS = 3
 ZYGOTE_LINK = 3
 ZYGOTE = (
     "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
-    "from enarx.keep.zygote import main; main()"
+    "from enarx.keep.boot.process import main; main()"
 )
 
 
@@ -27,11 +27,11 @@ def main() -> None:
     try:
         code = code_paths(search)
         started = start_zygote(code)
-        from enarx.hardware.service import Service
+        from enarx.simulator.service import Service
 
         service = Service(started, code=code, search=search, state=options["--state"], cache=options["--cache"])
     except Exception as e:  # noqa: BLE001  # whatever it is, the host is told: there is nobody else to tell
-        from enarx.hardware.orders import refuse_all
+        from enarx.simulator.orders import refuse_all
 
         refuse_all(ORDERS, e)
     else:

@@ -16,8 +16,9 @@ from typing import Any
 from enarx.errors import EnarxError
 from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
-from enarx.keep import compiler, guest, sandbox
+from enarx.keep import sandbox
 from enarx.keep.children import Child
+from enarx.keep.guest import compiler, wasi
 from enarx.record import record
 
 MAX_RESULT = 64 << 10
@@ -114,26 +115,24 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
             read_only=(isolation.secrets,),
             read_write=(isolation.data,),
         )
-        stage = guest.Stage(fuel=False)  # before the order is here: it may be long in coming
+        stage = wasi.Stage(fuel=False)  # before the order is here: it may be long in coming
         order = _receive(orders)
         if order["fuel"] is not None:
-            stage = guest.Stage(fuel=True)
+            stage = wasi.Stage(fuel=True)
         _limit(order)
         loaded = _load(stage, code_in, orders, skip)
         if isinstance(loaded, dict):
             return loaded
         start = time.monotonic()
         result = loaded.run(_order(order))
-        return {**result, "milliseconds": guest.milliseconds_since(start)}
+        return {**result, "milliseconds": wasi.milliseconds_since(start)}
     except EnarxError as e:
         return {"cause": "failed", "message": e.message}
     except MemoryError:
         return {"cause": "memory", "message": "the runner was refused more memory"}
 
 
-def _load(
-    stage: guest.Stage, code_in: int, orders: socket.socket, skip: frozenset[str]
-) -> guest.Guest | dict[str, Any]:
+def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozenset[str]) -> wasi.Guest | dict[str, Any]:
     """Nothing of the workload runs here before the compiler has let go of the pipe, and the keeper has been told."""
     header = _read(code_in, 1 + compiler.SIZE)
     verdict, size = header[:1], int.from_bytes(header[1:], "big")
@@ -145,7 +144,7 @@ def _load(
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
     orders.sendall(LOADED)
-    loaded = guest.Guest(stage, code)
+    loaded = wasi.Guest(stage, code)
     sandbox.forbid_new_code(skip=skip)
     return loaded
 
@@ -165,8 +164,8 @@ def _limit(order: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 
 
-def _order(order: dict[str, Any]) -> guest.Order:
-    return guest.Order(
+def _order(order: dict[str, Any]) -> wasi.Order:
+    return wasi.Order(
         args=tuple(order["args"]),
         env=tuple(order["env"].items()),
         dirs=tuple((path, name, writable) for path, name, writable in order["dirs"]),

@@ -26,8 +26,8 @@ LIMITS = {"memory": 1 << 20, "compile": 1 << 20, "disk": 0}
 def tree(path: Path, *, patience: float = PATIENCE) -> Path:
     """A copy of the code whose zygote is the puppeteer, and whose hardware waits `patience` seconds for it."""
     shutil.copytree(SOURCE, path / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ZYGOTE, path / "enarx" / "keep" / "zygote.py")
-    waits = path / "enarx" / "hardware" / "zygote.py"
+    shutil.copy(ZYGOTE, path / "enarx" / "keep" / "boot" / "process.py")
+    waits = path / "enarx" / "simulator" / "zygote_client.py"
     text = waits.read_text()
     assert "PATIENCE = 20.0" in text
     waits.write_text(text.replace("PATIENCE = 20.0", f"PATIENCE = {patience}"))

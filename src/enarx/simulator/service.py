@@ -10,13 +10,13 @@ from typing import Any
 
 from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats.wire import decode, encode
-from enarx.hardware import keys
-from enarx.hardware.main import ORDERS
-from enarx.hardware.orders import MAX_MESSAGE, Answer, Order, Orders, close, parse, refusal
-from enarx.hardware.zygote import DIED, Zygote
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.record import record
+from enarx.simulator import keys
+from enarx.simulator.main import ORDERS
+from enarx.simulator.orders import MAX_MESSAGE, Answer, Order, Orders, close, parse, refusal
+from enarx.simulator.zygote_client import DIED, Zygote
 
 PR_SET_DUMPABLE = 4
 REPORT_DATA_SIZE = 64

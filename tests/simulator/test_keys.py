@@ -11,7 +11,7 @@ import pytest
 
 from enarx.errors import UnavailableError
 from enarx.formats.evidence.simulated import CHIP_LABEL, ChipCertificate, chip_body, signed
-from enarx.hardware import keys
+from enarx.simulator import keys
 from enarx.verify import Roots
 from enarx.verify.simulated import verify_simulated
 from tests.forge.simulated import Forge, key, raw
@@ -69,7 +69,7 @@ def test_the_same_chip_every_time(state: Path) -> None:
 
 
 def test_two_that_start_at_once_are_one_chip(state: Path) -> None:
-    code = "import sys; from enarx.hardware import keys; print(keys.load(sys.argv[1]).certificate.hex())"
+    code = "import sys; from enarx.simulator import keys; print(keys.load(sys.argv[1]).certificate.hex())"
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(state)], stdout=subprocess.PIPE, env=os.environ)
         for _ in range(4)
@@ -162,7 +162,7 @@ def test_the_key_is_not_in_its_repr(state: Path) -> None:
 def test_its_memory_is_closed_before_there_are_keys(tmp_path: Path) -> None:
     code = """
 import ctypes, sys
-from enarx.hardware import keys, service
+from enarx.simulator import keys, service
 def load(state):
     print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
     raise SystemExit
@@ -172,8 +172,8 @@ service.Service((0, 0), code=(), search=(), state="", cache="")
 """
     # a zygote that has not been started is not looked at before the keys are
     code = code.replace(
-        "from enarx.hardware import keys, service",
-        "from enarx.hardware import keys, service\nservice.Zygote = lambda *_: None",
+        "from enarx.simulator import keys, service",
+        "from enarx.simulator import keys, service\nservice.Zygote = lambda *_: None",
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found == "1\n0\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hardware.machine import Machine, tree
+from tests.simulator.machine import Machine, tree
 
 Start = Callable[..., Machine]
 

@@ -17,8 +17,9 @@ import wasmtime
 
 from enarx.errors import DeliveryError
 from enarx.formats import bounds
-from enarx.keep import guest, sandbox
+from enarx.keep import sandbox
 from enarx.keep.children import Child
+from enarx.keep.guest import wasi
 
 MAX_FILES = 64
 MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
@@ -43,7 +44,7 @@ def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
     What can be done before the module is here is done before: the order may be long in coming.
     """
     sandbox.confine(sandbox.COMPILER, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
-    guest.compile_module(SMALLEST, fuel=False)
+    wasi.compile_module(SMALLEST, fuel=False)
     order = _read(source, ORDER.size)
     if len(order) < ORDER.size:
         return  # the keeper is gone, and so is the Keep
@@ -53,7 +54,7 @@ def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
         module = _read(source, size)
         if len(module) < size:
             return
-        verdict, answer = OK, guest.compile_module(bytes(module), fuel=fuel)
+        verdict, answer = OK, wasi.compile_module(bytes(module), fuel=fuel)
     except MemoryError:
         os._exit(STARVED)
     except wasmtime.WasmtimeError as e:

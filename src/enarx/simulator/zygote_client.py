@@ -10,8 +10,8 @@ from typing import Any
 
 from enarx.errors import ParseError, UnavailableError
 from enarx.formats.wire import decode, encode
-from enarx.hardware.main import start_zygote
-from enarx.hardware.orders import Answer, close, receive
+from enarx.simulator.main import start_zygote
+from enarx.simulator.orders import Answer, close, receive
 
 PATIENCE = 20.0
 """Seconds that a launch may take. It is tried twice, and the host waits for less than a minute."""
