@@ -201,7 +201,7 @@ class Launcher:
         with theirs:
             self.pid = spawn(
                 "enarx.host.launcher.process",
-                "--hardware",
+                "--backends",
                 f"{root}/hardware",
                 "--cache",
                 str(root),
@@ -213,6 +213,7 @@ class Launcher:
         directory.mkdir(exist_ok=True)
         order = {
             "directory": str(directory),
+            "kind": "process",
             "host_data": ZEROS,
             "memory": MEMORY,
             "disk": DISK,

@@ -276,7 +276,7 @@ def test_hardware_and_launcher_may_die(daemon: Make, root: Path) -> None:
     assert d.call("POST", "/v1/keeps", {**GOOD, "memory": DIES})[0] == 502
     (launcher,) = [
         p
-        for p in processes(f"--hardware {root}")
+        for p in processes(f"--backends {root}")
         if Path(f"/proc/{p}/stat").read_text().split()[3] == str(d.process.pid)
     ]
     os.kill(launcher, signal.SIGKILL)

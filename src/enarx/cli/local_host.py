@@ -22,7 +22,8 @@ SOCKET_FD, ORDER_FD = 3, 4
 class LocalHost:
     """The running child: `path` is its socket's, `launch` says what Keep to start."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "") -> None:
+        self.kind = kind
         self.directory = _private_directory()
         self.path = f"{self.directory}/sock"
         listener = _socket.socket(_socket.AF_UNIX)
@@ -40,7 +41,7 @@ class LocalHost:
         state = private_dir(os.path.join(state_dir(), "simulated"))
         cache = private_dir(cache_dir())
         arguments = [sys.executable, "-I", "-S", "-c", BOOT, ":".join(code_paths())]
-        arguments += ["--state", state, "--cache", cache, "--directory", self.directory]
+        arguments += ["--state", state, "--cache", cache, "--directory", self.directory, "--kind", self.kind]
         high = [os.dup(fd) for fd in (listener, order)]
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
         actions += [(os.POSIX_SPAWN_DUP2, high[0], SOCKET_FD), (os.POSIX_SPAWN_DUP2, high[1], ORDER_FD)]

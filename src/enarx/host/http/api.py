@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from enarx.formats.bounds import COMPILE
-from enarx.host import events
+from enarx.host import backends, events
 from enarx.host.errors import HostError
 from enarx.host.http.access import Access
 from enarx.host.http.bodies import Timed, read_json
@@ -95,7 +95,7 @@ class Api:
         if key is not None and not re.fullmatch(KEY, key):
             raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - or _")
         body = await read_json(Timed(request.stream(), self.limits))
-        kind, package = body.get("kind", "process"), body.get("package_digest")
+        kind, package = body.get("kind", backends.default()), body.get("package_digest")
         if not isinstance(kind, str) or not (package is None or _is_digest(package)):
             raise HostError("usage", "wanted kind, a text, and package_digest, 64 hexadecimal digits or null")
         memory, disk = (_size(body.get(name), name) for name in ("memory", "disk"))

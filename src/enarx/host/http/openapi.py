@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from enarx.host.backends import KINDS
+from enarx.host import backends
 
 MAX_NUMBER = 1 << 62
 MAX_PAGE = 1000
@@ -87,7 +87,7 @@ _LAUNCH = {
     "type": "object",
     "required": ["memory", "disk"],
     "properties": {
-        "kind": {"enum": list(KINDS), "default": "process"},
+        "kind": {"enum": list(backends.kinds()), "default": backends.default()},
         "package_digest": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
         "memory": _SIZE,
         "compile": {**_SIZE, "type": ["integer", "null"], "description": "bytes that the compiler may take"},

@@ -34,6 +34,7 @@ class Bounds:
     disk: int
     stored_output: int
     pool: int
+    pool_kind: str = ""
     tenant_keeps: int = 0
     tenant_memory: int = 0
     finished: int = 10_000

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from enarx.host import events
-from enarx.host.backends import KINDS
+from enarx.errors import BackendError, EnarxError
+from enarx.host import backends, events
 from enarx.host.errors import HostError
 from enarx.host.keeps import relay
 from enarx.host.keeps.bounds import Bounds
@@ -31,6 +31,7 @@ class Launches:
         self._keeping = keeping
         self._launcher = launcher
         self._bounds = bounds
+        self._pool_kind = bounds.pool_kind or backends.default()
         self._skip = list(skip_layers)
         self._making = asyncio.Lock()
         self._by_key: dict[str, asyncio.Task[Record]] = {}
@@ -63,10 +64,7 @@ class Launches:
             task.exception()  # whoever asked has it, if anybody still waits
 
     async def _launch(self, tenant: str, kind: str, package: str | None, digest: str, sizes: dict[str, int]) -> Record:
-        backend = KINDS.get(kind)
-        if backend is None:
-            raise HostError("usage", f"no kind of Keep is called {kind[:32]!r}", hint=f"kinds: {', '.join(KINDS)}")
-        backend.require()
+        _require(kind)
         if package is None and all(sizes[name] <= POOL[name] for name in POOL):
             for keep in self._pooled():
                 if keep.record.kind == kind:
@@ -104,7 +102,7 @@ class Launches:
                 while self._is_pool_short():
                     async with self._making:
                         if self._is_pool_short():
-                            await self._make("process", ANY_PACKAGE, POOL, tenant="", key="", pooled=True)
+                            await self._make(self._pool_kind, ANY_PACKAGE, POOL, tenant="", key="", pooled=True)
             except HostError as e:
                 events.log("pool", level="error", message=e.message, pause=pause)
                 await asyncio.sleep(pause)
@@ -159,7 +157,7 @@ class Launches:
         except OSError as e:
             raise fault(e) from e
         try:
-            answer = await self._launcher.launch(self._order(name, package, sizes))
+            answer = await self._launcher.launch(self._order(name, kind, package, sizes))
             if not answer.pop("ok"):
                 raise HostError.of(answer)
             record = Record(
@@ -186,8 +184,9 @@ class Launches:
         self._log_skipped(name)
         return record
 
-    def _order(self, name: str, package: str, sizes: dict[str, int]) -> dict[str, Any]:
+    def _order(self, name: str, kind: str, package: str, sizes: dict[str, int]) -> dict[str, Any]:
         return {
+            "kind": kind,
             "directory": self._keeping.store.directory(name),
             "host_data": package,
             **sizes,
@@ -200,6 +199,14 @@ class Launches:
         if self._skip:
             text = f"UNPROTECTED: this host is not protected from Keep {name} by: {', '.join(self._skip)}"
             events.log("unprotected", level="warning", keep=name, skipped=self._skip, message=text)
+
+
+def _require(kind: str) -> None:
+    """HostError if Keeps of that kind cannot be launched here."""
+    try:
+        backends.find(kind).require()
+    except EnarxError as e:
+        raise HostError(e.code, e.message, hint=e.hint, checks=e.checks if isinstance(e, BackendError) else ()) from e
 
 
 def _sizes(record: Record) -> dict[str, int]:

@@ -7,32 +7,30 @@ import json
 import os
 import signal
 import socket
-import sys
 from typing import Any
 
 from enarx.host import events
-from enarx.host.backends.process.client import keep_descriptors
 from enarx.host.processes import send
+from enarx.spawn import start_python
 
 BOOT = "import sys; sys.path[:0] = sys.argv[1].split(':'); from enarx.host.launcher.process import main; main()"
-LINK = 3
 MAX_MESSAGE = 64 << 10
 PATIENCE = 60.0
+"""Seconds for an answer to a launch."""
 
 
 class Launcher:
-    """The process, started when it is first needed. `paths` is where its code is, `hardware` and `cache` directories."""
+    """The process, started when it is first needed. `paths` are the code's; `state` and `cache` the backends' directories."""
 
-    def __init__(self, paths: str, *, hardware: str, cache: str) -> None:
-        self._arguments = [sys.executable, "-I", "-S", "-c", BOOT, paths, "--hardware", hardware, "--cache", cache]
+    def __init__(self, paths: str, *, state: str, cache: str) -> None:
+        self._arguments = [paths, "--backends", state, "--cache", cache]
         self._link: socket.socket | None = None
         self._pid, self._pidfd = 0, -1
-        self._one = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     def start(self) -> None:
-        """Start it now, so that the first launch does not have to wait."""
-        keep_descriptors()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else it would be reaped before we are done with its number
+        """Start it now, so that the first launch does not have to wait. OSError."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if ignored, it would be reaped and its number reused
         link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -44,32 +42,19 @@ class Launcher:
         self._link = link
 
     def _spawn(self, theirs: int) -> None:
-        target = os.dup(theirs)  # never the descriptor that it is to become
-        try:
-            actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
-            actions += [(os.POSIX_SPAWN_DUP2, target, LINK)]
-            self._pid = os.posix_spawn(
-                sys.executable,
-                self._arguments,
-                {"LANG": "C.UTF-8"},
-                file_actions=actions,
-                setsid=True,
-                setsigdef=[signal.SIGCHLD],
-            )
-        finally:
-            os.close(target)
+        self._pid = start_python(BOOT, self._arguments, (theirs,), new_session=True, default_signals=(signal.SIGCHLD,))
         try:
             self._pidfd = os.pidfd_open(self._pid)
         except OSError:
-            os.kill(self._pid, signal.SIGKILL)  # a child not waited for yet: no other process has its number
+            os.kill(self._pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
             os.waitpid(self._pid, 0)
             raise
 
     async def launch(self, order: dict[str, Any]) -> dict[str, Any]:
-        """One launch; an answer that is not ok if it did not come to one, or nobody knows."""
-        async with self._one:
+        """Have a Keep launched. The answer is not `ok` if that failed, or if nobody knows whether it did."""
+        async with self._turn:
             if self._link is not None and _is_at_end(self._link):
-                self._died()
+                self._log_death()
             if self._link is None:
                 self.start()
             assert self._link is not None  # just started
@@ -80,8 +65,8 @@ class Launcher:
             except (OSError, TimeoutError):
                 pass
             finally:
-                if not answer:  # also where this task is cancelled: nobody would read the answer that is still to come
-                    self._died()
+                if not answer:  # also if this task is cancelled: nobody would read the answer that is still to come
+                    self._log_death()
             if answer:
                 return dict(json.loads(answer))
             return {"ok": False, "code": "launcher-died", "message": "the launcher ended", "hint": "try again"}
@@ -89,12 +74,12 @@ class Launcher:
     async def _receive(self, link: socket.socket) -> bytes:
         return await asyncio.get_running_loop().sock_recv(link, MAX_MESSAGE)
 
-    def _died(self) -> None:
+    def _log_death(self) -> None:
         events.log("launcher-died", level="error")
         self.close()
 
     def close(self) -> None:
-        """End it, whatever it is at; what it launched goes on."""
+        """Kill it, whatever it is doing; the Keeps that it launched go on."""
         if self._link is None:
             return
         self._link.close()
@@ -105,7 +90,7 @@ class Launcher:
 
 
 def _is_at_end(link: socket.socket) -> bool:
-    """It never speaks unasked: if there is something to read, it is its end."""
+    """The launcher only ever answers requests, so between launches readable means ended."""
     try:
         return not link.recv(1, socket.MSG_PEEK)
     except BlockingIOError:

@@ -1,38 +1,35 @@
-"""The launcher: a small process beside the daemon that starts supervisors, so that they are nobody's children but init's.
+"""The launcher: a small process beside the daemon that launches Keeps and forks their supervisors.
 
-It is single-threaded and loads little, so a hundred supervisors forked from it share nearly all of their memory. One
-order, one answer, on descriptor 3, JSON in packets. It ends with the daemon; supervisors and Keeps go on.
+It has one thread and loads little, so a hundred supervisors forked from it share nearly all of their memory. One order,
+one answer, JSON packets on descriptor 3. It ends with the daemon; supervisors and Keeps go on, as children of init.
 """
 
 from __future__ import annotations
 
-import errno
 import gc
-import hashlib
 import json
 import os
 import select
 import signal
 import socket
 import sys
-from functools import partial
 
-from enarx.formats import bounds
-from enarx.host import cgroups, events
-from enarx.host.backends.process.client import DIED, Hardware
+from enarx.errors import BackendError, EnarxError
+from enarx.host import backends, cgroups, events
+from enarx.host.backends.backend import Site
 from enarx.host.faults import refusal
-from enarx.host.processes import send
+from enarx.host.launcher.launch import Launched, launch
+from enarx.host.processes import close_others
 from enarx.host.state.files import SOCKET, open_directory
-from enarx.host.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, BinaryIO, NoReturn
 
 LINK = 3
 MAX_MESSAGE = 64 << 10
 BACKLOG = 64
+DIED = {"ok": False, "code": "launch", "message": "the supervisor ended as it started", "hint": "try again later"}
 
 
 def main() -> None:
@@ -40,68 +37,61 @@ def main() -> None:
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     os.chdir("/")
     os.umask(0o077)
-    children = Children()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ended = _watch_children()
     link = socket.socket(fileno=LINK)
-    place = cgroups.find(_scope(options["--hardware"]), (os.getpid(), os.getppid()))
+    place = cgroups.find(cgroups.scope(options["--backends"]), (os.getpid(), os.getppid()))
     place.clear()
     events.log("bounded", by=place.by, detail=place.detail, remedy=place.remedy)
-    start = partial(Hardware, paths, state=options["--hardware"], cache=options["--cache"])
-    hardware = start()
+    site = Site(paths=paths, state=options["--backends"], cache=options["--cache"])
+    for kind in backends.kinds():
+        backends.find(kind).prepare(site)
     gc.collect()
     gc.freeze()
-    while order := _receive(link):
-        try:
-            if _ended(hardware):
-                hardware = _renewed(hardware, start, children)
-            place.clear()  # no other launch is under way, so what is empty is left from a Keep whose supervisor was killed
-            answer = _launch(link, hardware, place, json.loads(order), children)
-            if answer is DIED:  # or it hangs: then it is of no more use either, and closed it ends after its Keeps
-                hardware = _renewed(hardware, start, children)
-        except OSError as e:
-            answer = refusal(e)
-        _send(link, answer)
+    while order := _next_order(link, ended):
+        place.clear()  # no launch is under way, so an empty cgroup was left by a Keep whose supervisor was killed
+        _send(link, _launch(json.loads(order), place, site))
+    place.clear()
 
 
-def _renewed(old: Hardware, start: Callable[[], Hardware], children: Children) -> Hardware:
-    new = start()
-    old.close()
-    children.add(old.pid)
-    return new
+def _watch_children() -> int:
+    """A descriptor that is readable once a child has ended.
+
+    Children are reaped between launches only, so that no launch can find that a child's number is another process's.
+    The handler also keeps processes that are started from here from inheriting that SIGCHLD is ignored.
+    """
+    ended, wake = os.pipe()
+    for fd in (ended, wake):
+        os.set_blocking(fd, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    return ended
 
 
-def _scope(state: str) -> str:
-    """Begins the names of the cgroups of one daemon's Keeps."""
-    return hashlib.sha256(os.path.realpath(state).encode()).hexdigest()[:8]
-
-
-class Children:
-    """Processes of ours that are reaped as they end: only those, and none that they start is made to inherit this."""
-
-    def __init__(self) -> None:
-        self._pids: set[int] = set()
-        signal.signal(signal.SIGCHLD, lambda *_: self.reap())
-
-    def add(self, pid: int) -> None:
-        """Reap this one too, which may have ended already."""
-        self._pids.add(pid)
-        self.reap()
-
-    def reap(self) -> None:
-        """Reap those that have ended."""
-        for pid in tuple(self._pids):
-            try:
-                if os.waitpid(pid, os.WNOHANG)[0]:
-                    self._pids.discard(pid)
-            except ChildProcessError:
-                self._pids.discard(pid)
-
-
-def _receive(link: socket.socket) -> bytes:
+def _reap() -> None:
+    """Reap every child that has ended: supervisors, and whatever backends have started."""
     try:
-        return link.recv(MAX_MESSAGE)
-    except ConnectionError:
-        return b""  # the daemon ended before it had read an answer
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return
+
+
+def _next_order(link: socket.socket, ended: int) -> bytes:
+    """The next order, empty once the daemon is gone; reaps children until it comes."""
+    poll = select.poll()
+    for fd in (link.fileno(), ended):
+        poll.register(fd, select.POLLIN)
+    while True:
+        ready = dict(poll.poll())
+        if ended in ready:
+            os.read(ended, 4096)
+            _reap()
+        if link.fileno() in ready:
+            try:
+                return link.recv(MAX_MESSAGE)
+            except ConnectionError:
+                return b""  # the daemon ended before it had read an answer
 
 
 def _send(link: socket.socket, answer: dict[str, Any]) -> None:
@@ -111,141 +101,73 @@ def _send(link: socket.socket, answer: dict[str, Any]) -> None:
         return  # the next daemon finds what was launched
 
 
-def _ended(hardware: Hardware) -> bool:
-    """It never speaks unasked: if there is something to read, it is its end."""
-    poll = select.poll()
-    poll.register(hardware.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _launch(
-    link: socket.socket, hardware: Hardware, place: cgroups.Place, order: dict[str, Any], children: Children
-) -> dict[str, Any]:
-    """One launch: bounded first, then launched, then supervised. What is not wanted any more ends with its control socket."""
-    memory = bounds.keep_memory(memory=order["memory"], compile=order["compile"], disk=order["disk"])
-    group = place.make(
-        os.path.basename(order["directory"]), memory=memory, processes=bounds.processes(os.cpu_count() or 1)
-    )
-    order["bound"] = place.info(memory)
-    answer: dict[str, Any] = {"ok": False}
+def _launch(order: dict[str, Any], place: cgroups.Place, site: Site) -> dict[str, Any]:
+    """Launch and supervise one Keep; the answer to the daemon."""
     try:
-        answer = _launch_in(group, link, hardware, order, children)
-    finally:
-        if not answer["ok"]:
-            group.remove()
+        launched = launch(order, name=os.path.basename(order["directory"]), place=place, site=site)
+        answer: dict[str, Any] = {"ok": False}
+        try:
+            answer = _supervise(launched, order)
+        finally:
+            if answer["ok"]:
+                launched.release()
+            else:
+                launched.abandon()
+    except OSError as e:
+        return refusal(e)
+    except EnarxError as e:
+        checks = e.checks if isinstance(e, BackendError) else ()
+        return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks}
     return answer
 
 
-def _launch_in(
-    group: cgroups.Group, link: socket.socket, hardware: Hardware, order: dict[str, Any], children: Children
-) -> dict[str, Any]:
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            answer, pidfd = _ask(hardware, theirs, order, group)
-        if not answer.get("ok"):
-            return answer
-        if pidfd < 0:  # the Keep ends as its control socket closes
-            return refusal(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
-        said: dict[str, Any] = {"ok": False}
-        try:
-            said = _supervise((link, hardware), order, answer, ours, pidfd, group, children)
-        finally:
-            if not said["ok"]:
-                send(pidfd)
-            os.close(pidfd)
-        return said
-
-
-def _ask(
-    hardware: Hardware, control: socket.socket, order: dict[str, Any], group: cgroups.Group
-) -> tuple[dict[str, Any], int]:
-    groups = group.open()
-    try:
-        return hardware.launch(control, order, groups=groups)
-    finally:
-        for fd in groups:
-            os.close(fd)
-
-
-def _supervise(
-    others: tuple[socket.socket, Hardware],
-    order: dict[str, Any],
-    answer: dict[str, Any],
-    keep: socket.socket,
-    pidfd: int,
-    group: cgroups.Group,
-    children: Children,
-) -> dict[str, Any]:
-    """Fork a supervisor, and wait until it is one; in it this never returns. `others` are not for it."""
+def _supervise(launched: Launched, order: dict[str, Any]) -> dict[str, Any]:
+    """Fork a supervisor and wait until it has taken over; its answer. Never returns in the child."""
     directory = open_directory(order["directory"])
     try:
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")  # a socket's own path may only be short
+            listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")  # the real path may be too long for a socket
             listener.listen(BACKLOG)
             ready, tell = os.pipe()
             with open(ready, "rb") as answers, open(tell, "wb") as telling:
-                pid = os.fork()
-                if pid == 0:
-                    for other in others:
-                        other.close()
-                    answers.close()
-                    _be_supervisor(telling, order, answer, keep, pidfd, listener, directory, group)
-                children.add(pid)
+                if os.fork() == 0:
+                    _be_supervisor(launched, order, telling, listener, directory)
                 telling.close()
-                said = answers.read()
+                answer = answers.read()
     finally:
         os.close(directory)
-    died = {"ok": False, "code": "launch", "message": "the supervisor ended as it started", "hint": "try again later"}
-    return dict(json.loads(said)) if said else died
+    return dict(json.loads(answer)) if answer else DIED
 
 
 def _be_supervisor(
-    telling: BinaryIO,
-    order: dict[str, Any],
-    answer: dict[str, Any],
-    keep: socket.socket,
-    pidfd: int,
-    listener: socket.socket,
-    directory: int,
-    group: cgroups.Group,
+    launched: Launched, order: dict[str, Any], telling: BinaryIO, listener: socket.socket, directory: int
 ) -> NoReturn:
-    """Supervise one Keep to its end, and end. The launcher is told whether it came to that."""
+    """Supervise one Keep to its end, then exit. The launcher is told whether it came to that."""
     try:
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        close_others((*launched.descriptors(), telling.fileno(), listener.fileno(), directory))
         os.setsid()
         gc.disable()
-        supervisor = Supervisor(
-            keep=keep,
-            pidfd=pidfd,
-            listener=listener,
-            directory=directory,
-            stored_output=order["stored_output"],
-            unused=order["unused"],
-            info={
-                "keep_pid": answer["pid"],
-                "layers": answer["layers"],
-                "skipped": order["skip_layers"],
-                "bound": order["bound"],
-            },
-            scratch=answer.get("scratch", ""),
+        supervisor = launched.supervisor(
+            listener=listener, directory=directory, stored_output=order["stored_output"], unused=order["unused"]
         )
-        if _told(telling, {"ok": True, "processes": supervisor.processes}):
+        if _tell(telling, {"ok": True, "processes": supervisor.processes}):
             supervisor.serve()
     except OSError as e:
         if telling.closed:
             events.log("supervisor-died", level="error", message=str(e))
         else:
-            _told(telling, refusal(e))
-    except Exception as e:  # noqa: BLE001  # whatever it is, it is logged once and ends this Keep alone
+            _tell(telling, refusal(e))
+    except Exception as e:  # noqa: BLE001  # any fault is logged once and ends this Keep alone
         events.log("supervisor-died", level="error", message=f"{type(e).__name__}: {e}")
     finally:
-        group.remove()
+        launched.group.remove()
         os._exit(0)
 
 
-def _told(telling: BinaryIO, answer: dict[str, Any]) -> bool:
-    """Tell the launcher. Is it there still? Without it nobody knows of this Keep, which ends with its supervisor."""
+def _tell(telling: BinaryIO, answer: dict[str, Any]) -> bool:
+    """Tell the launcher. False if it is gone: then nobody knows of this Keep, which ends with its supervisor."""
     try:
         telling.write(json.dumps(answer).encode())
         telling.close()

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from enarx.host.processes import identities, send
+from enarx.host.processes import identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, Log
 from enarx.host.supervisor.clients import Client, widen
@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from enarx.host.backends.backend import RunningKeep
 
 MAX_STREAMS = 64
 """Connections that read output or give input. Those of management are beside them."""
@@ -52,41 +54,41 @@ class Supervisor:
     def __init__(
         self,
         *,
-        keep: socket.socket,
-        pidfd: int,
+        keep: RunningKeep,
         listener: socket.socket,
         directory: int,
         stored_output: int,
         info: dict[str, Any],
-        scratch: str = "",
         unused: float = 0.0,
         until: int = -1,
     ) -> None:
-        self._scratch = scratch
-        self._keep: socket.socket | None = keep
-        self._pidfd = pidfd
+        self._scratch = keep.facts.get("scratch", "")
+        self._keep: socket.socket | None = keep.control
+        self._handle = keep.handle
         self._listener = listener
         self._directory = directory
         self._unused = unused
         self._until = until
         self._log = Log(directory, stored_output)
         self._info = {
+            **{name: fact for name, fact in keep.facts.items() if name != "scratch"},
             **info,
+            "keep_pid": keep.handle.pid,
             "state": "running",
             "started": time.time(),
             "ended": None,
             "reason": "",
             "pid": os.getpid(),
         }
-        self.processes = identities(supervisor=os.getpid(), keep=info["keep_pid"])
+        self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
         self._intake = Intake(patient=until >= 0)
         self._out = Frame()
         self._is_abandoned = self._is_deaf = False
         self._claimed = self._ended = 0.0
-        for end in (keep, listener):
+        for end in (keep.control, listener):
             end.setblocking(False)
-        widen(keep)
+        widen(keep.control)
         self._note(write_json)
 
     def serve(self) -> None:
@@ -99,7 +101,7 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._end()
         finally:
-            send(self._pidfd)
+            self._handle.kill()
             erase_scratch(self._scratch)
 
     def _is_over(self) -> bool:
@@ -128,7 +130,7 @@ class Supervisor:
         if self._listener.fileno() >= 0 and not self._is_deaf:
             watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
-            watch(self._pidfd, select.POLLIN, self._died)
+            watch(self._handle.fileno(), select.POLLIN, self._died)
             events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
             if events:  # else its end would wake us for nothing
                 watch(self._keep.fileno(), events, self._keep_ready)
@@ -223,7 +225,7 @@ class Supervisor:
 
     def _end(self) -> None:
         """The Keep has ended, or is ended now: say the last word of it, and let nobody in any more."""
-        send(self._pidfd)
+        self._handle.kill()
         if self._keep is None:
             return
         self._keep.close()
@@ -317,7 +319,7 @@ class Supervisor:
         elif op == "stop" and self._keep is None:
             self._answer(client, {})
         elif op == "stop":
-            send(self._pidfd)
+            self._handle.kill()
         else:
             self._refuse(client, "usage", "an operation that is not known")
         self._client_ready(client)
