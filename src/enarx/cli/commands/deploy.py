@@ -63,7 +63,7 @@ def deploy(options: argparse.Namespace) -> int:
     if options.detach:
         console.say("note: only the session file written now can read this job's results; without it they are lost")
     keep = client.launch(
-        kind="process",
+        kind="" if options.backend == "auto" else options.backend,
         package=package.manifest.digest if options.no_pool else None,
         memory=package.manifest.config.limits.memory,
         compile=package.compile,
@@ -104,8 +104,6 @@ def _check(options: argparse.Namespace) -> None:
             f"no Keep of kind {options.backend} can be had: this release has none that hardware protects from the host's owner",
             hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
         )
-    if options.backend not in ("auto", "process"):
-        raise UsageError("backend", f"--simulated-root goes with the kind process, not {options.backend}")
     if options.detach and options.receipt:
         hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
         raise UsageError("receipt", "--detach leaves before there is a result to give a receipt of", hint=hint)

@@ -67,7 +67,9 @@ def serve(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
-        from enarx.host import daemon, keeps, listening
+        from enarx.host import daemon
+        from enarx.host.http import listening
+        from enarx.host.keeps import service as keeps
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"

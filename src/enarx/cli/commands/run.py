@@ -6,7 +6,7 @@ import argparse
 
 from enarx.cli import console
 from enarx.cli.options import Parser, add_backend, add_delivery, add_skip_layer, add_workload
-from enarx.errors import BackendError, UsageError
+from enarx.errors import UsageError
 
 
 def declare(parser: Parser) -> None:
@@ -30,18 +30,13 @@ def run(options: argparse.Namespace) -> int:
     from enarx.cli import local_host
 
     try:
-        if not options.simulate:
-            raise BackendError(
-                "no-hardware",
-                f"no Keep of kind {options.backend} can be started: this machine has no hardware that this release can drive",
-                hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
-            )
-        return _simulated(options)
+        kind = local_host.choose(options.backend, simulate=options.simulate)
+        return _launched(options, kind)
     finally:
         local_host.close_unused()
 
 
-def _simulated(options: argparse.Namespace) -> int:
+def _launched(options: argparse.Namespace, kind: str) -> int:
     from enarx.cli import attestation, local_host, session, workload
     from enarx.tenant.deploy import admit
     from enarx.tenant.link import LocalLink
@@ -49,11 +44,10 @@ def _simulated(options: argparse.Namespace) -> int:
     session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     _require_files(package.manifest.config.limits.open_files)
-    host = local_host.take()
+    host = local_host.take(kind)
     link = LocalLink(host.path)
     try:
         host.launch(
-            kind="process",
             package=package.manifest.digest,
             memory=package.manifest.config.limits.memory,
             compile=package.compile,
