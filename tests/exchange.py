@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from enarx.delivery.content import Receiver
+from enarx.delivery.content import Module, Part, Receiver, Trees
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
 from enarx.delivery.suite import signing_key
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session
@@ -84,22 +85,21 @@ def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = Non
 
 
 class Store:
-    """A content sink that keeps what it gets."""
+    """Keeps the parts of a package; `got["data"]` is the content of all files."""
 
     def __init__(self) -> None:
         self.got: dict[str, object] = {"data": b""}
 
-    def head(self, head: Head) -> None:
-        self.got["head"] = head
-
-    def wasm(self, module: bytes) -> None:
-        self.got["wasm"] = module
-
-    def trees(self, trees: list[list[Node]]) -> None:
-        self.got["trees"] = trees
-
-    def data(self, tree: int, node: Node, offset: int, piece: memoryview) -> None:
-        self.got["data"] += bytes(piece)  # type: ignore[operator]
+    def take(self, parts: Iterator[Part]) -> None:
+        for part in parts:
+            if isinstance(part, Head):
+                self.got["head"] = part
+            elif isinstance(part, Module):
+                self.got["wasm"] = part.data
+            elif isinstance(part, Trees):
+                self.got["trees"] = part.trees
+            else:
+                self.got["data"] += bytes(part.data)  # type: ignore[operator]
 
 
 def payload(frame: bytes | memoryview) -> bytes:
@@ -155,12 +155,12 @@ class Exchange:
 
     def receive(self, chunks: list[bytes]) -> Store:
         store = Store()
-        receiver = Receiver(self.package, store)
+        receiver = Receiver(self.package)
         out = memoryview(bytearray(CHUNK))
         for chunk in chunks:
             size = self.keep.chunk(memoryview(chunk), out)
             assert size is not None
-            receiver.feed(out[:size])
+            store.take(receiver.feed(out[:size]))
         receiver.finish()
         self.accepted = self.keep.acceptance()
         return store

@@ -18,7 +18,11 @@ from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
 DESCRIPTORS = 256
-ROLES = {"enarx.host.launcher": "launcher", "enarx.simulator.main": "hardware", "enarx.keep.boot.process": "zygote"}
+ROLES = {
+    "enarx.host.launcher.process": "launcher",
+    "enarx.simulator.main": "simulator",
+    "enarx.keep.boot.process": "zygote",
+}
 
 
 class Machine(Daemon):
