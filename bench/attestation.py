@@ -23,7 +23,7 @@ from enarx.verify.policy_file import read_policy, template
 
 EVIDENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "evidence"
 EACH = 100
-CLI = "enarx.cli.main, enarx.cli.parser, enarx.cli.commands.evidence"
+CLI = "enarx.cli.main, enarx.cli.parser, enarx.cli.evidence"
 """What `enarx evidence verify` loads before it knows the kind."""
 
 ROOTS = Roots()
@@ -81,7 +81,7 @@ def _snp(runs: int) -> list[Finding]:
         key.verify(signature, parsed.signed, ec.ECDSA(SHA384()))
 
     return [
-        _rate(runs, "SNP, chain known", ours, bare, "at least 0.8", "a P-384 verification"),
+        _rate(runs, "SNP, chain known", ours, bare, "at least 0.75", "a P-384 verification"),
         _rate(runs, "SNP, whole chain", whole, bare, "at least 0.5", "a P-384 verification"),
     ]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UsageError
 from enarx.formats.config import Config, Dir, Secret, parse_dir, parse_env
-from enarx.formats.quantities import parse_duration, parse_size
 from enarx.formats.template import TEMPLATE
 
 FULL = """
@@ -306,37 +306,27 @@ def test_a_keep_refuses_without_loading_more_code(monkeypatch: pytest.MonkeyPatc
 
 
 def test_texts_of_the_command_line() -> None:
-    assert [parse_size(t) for t in ("64MiB", "1GiB", "500kB", "4096", "1.5KiB")] == [
-        64 << 20,
-        1 << 30,
-        500000,
-        4096,
-        1536,
-    ]
-    assert [parse_duration(t) for t in ("250ms", "1s", "2m", "1h")] == [0.25, 1, 120, 3600]
     assert parse_env("A=b=c") == ("A", "b=c")
     assert parse_dir("./x::/data") == Dir(guest="/data", host="./x", mode="ro")
     assert parse_dir("a::b::/:rw") == Dir(guest="/", host="a::b", mode="rw")
-    for call, text in (
-        (parse_size, "many"),
-        (parse_size, "-1"),
-        (parse_size, "1.5"),
-        (parse_size, "9999TB"),
-        (parse_size, "99999999GB"),
-        (parse_duration, "999999999h"),
-        (parse_duration, "0s"),
-        (parse_duration, "1d"),
+    assert parse_dir("x::/a:ro:rw") == Dir(guest="/a:ro", host="x", mode="rw")
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
         (parse_env, "A"),
         (parse_env, "=x"),
         (parse_dir, "/only"),
         (parse_dir, "x::rel"),
         (parse_dir, "::/x"),
         (parse_dir, "x::/\udcff"),
-    ):
-        with pytest.raises(UsageError) as caught:
-            call(text)
-        assert caught.value.hint
-    assert parse_dir("x::/a:ro:rw") == Dir(guest="/a:ro", host="x", mode="rw")
+    ],
+)
+def test_wrong_texts_of_the_command_line_have_a_hint(call: Callable[[str], object], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call(text)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["hunter2", "A=hunter2\0", "A\0=hunter2", "=hunter2", "A=hunter2\udcff"])

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from enarx.host.api import FRAMES
-from enarx.host.openapi import DOCUMENT
+from enarx.host.http.api import FRAMES
+from enarx.host.http.openapi import DOCUMENT
 
 from .harness import HANGS, Daemon, end_all, frame
 from .test_access import TOKEN, token_file

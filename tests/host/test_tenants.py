@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from enarx.formats.bounds import keep_memory
-from enarx.host.bounds import Bounds
 from enarx.host.errors import HostError
-from enarx.host.keeps import Keeps
-from enarx.host.launching import Launcher
-from enarx.host.store import Store
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.service import Keeps
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.store import Store
 
 from .harness import COMPILE, DISK, MEMORY, PATHS, REFUSES
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 SRC = ROOT / "src" / "enarx"
 PURE = ("formats", "verify", "delivery")
-LINUX = ("keep", "host", "simulator")
+LINUX = ("keep", "host", "simulator", "spawn.py")
 
 WORLD = {
     "os",
@@ -35,6 +35,8 @@ WORLD = {
     "shutil",
     "urllib",
     "http",
+    "enarx.files",
+    "enarx.spawn",
 }
 """What a pure module has no business with: I/O, clock, randomness."""
 
@@ -77,7 +79,8 @@ def test_layers() -> None:
 @pytest.mark.parametrize("path", [p for p in modules() if zone(p) in PURE], ids=lambda p: str(p.relative_to(SRC)))
 def test_pure(path: Path) -> None:
     tree = parsed(path)
-    assert not {name.split(".")[0] for name in imports(tree)} & WORLD
+    named = set(imports(tree))
+    assert not (named | {name.split(".")[0] for name in named}) & WORLD
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"open", "input", "print"}
 
@@ -166,9 +169,10 @@ def committed() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
     )
-    if listed.returncode:
-        pytest.skip("not a git checkout")
     paths = [ROOT / line for line in listed.stdout.splitlines()]
+    if listed.returncode:  # a copy of the tree, in which everything that a checkout ignores has a hidden folder above it
+        paths = [p for p in ROOT.rglob("*") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
+        paths = [p for p in paths if p.suffix != ".pyc"]
     return [p for p in paths if p.is_file() and p.suffix not in (".wasm", ".lock")]
 
 

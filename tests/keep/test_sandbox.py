@@ -150,10 +150,11 @@ def test_dangerous_calls_kill() -> None:
                 assert end == exceptions.get((profile, name), {"signal": signal.SIGSYS}), (profile, name)
 
 
-@pytest.mark.parametrize("profile", ["keeper-boot", "keeper", "compiler", "runner"])
+@pytest.mark.parametrize("profile", ["keeper-boot", "keeper", "attester", "compiler", "runner"])
 def test_harmless_calls_are_refused_gently(profile: str) -> None:
     found = scenario("gentle", USERS[-1])[profile]
-    uncounted = "EPERM" if profile in ("compiler", "runner") else "done"
+    uncounted = "done" if profile in ("keeper-boot", "keeper") else "EPERM"
+    unlisted = dict.fromkeys(("terminal", "limits-of-others", "signal-owner", "pipe-size", "seccomp-off"), "ENOSYS")
     may_make_code = profile in ("keeper-boot", "runner")
     assert found["calls"]["result"] == {
         "unknown": "ENOSYS",
@@ -168,9 +169,9 @@ def test_harmless_calls_are_refused_gently(profile: str) -> None:
         "growing": uncounted,
         "seccomp-off": "EPERM",
         "clone3": "ENOSYS",
-        "open": {"keeper-boot": "done", "compiler": "ENOSYS"}.get(profile, "EACCES"),
+        "open": {"keeper-boot": "done", "compiler": "ENOSYS", "attester": "ENOSYS"}.get(profile, "EACCES"),
         "code": "done" if may_make_code or profile == "compiler" else "EACCES",  # the compiler is told so
-    }
+    } | (unlisted if profile == "attester" else {})
     assert found["fork"] == ({"result": 0} if profile == "keeper-boot" else {"signal": signal.SIGSYS})
 
 

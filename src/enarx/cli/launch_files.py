@@ -15,6 +15,7 @@ from enarx.formats.launch.firmware import Firmware
 from enarx.formats.launch.published import Published
 from enarx.formats.launch.sigstruct import SigStruct
 from enarx.formats.quantities import parse_size
+from enarx.formats.text import hex_bytes
 from enarx.image.launch import cpus, snp, vmsa
 from enarx.image.launch.hashes import KernelHashes, cmdline_hash
 from enarx.image.launch.search import NOTHING, Boots, SevFirmware
@@ -77,12 +78,9 @@ def cmdline(text: str) -> bytes:
 def hexadecimal(text: str, name: str, size: int) -> bytes:
     """The bytes of hexadecimal digits. UsageError unless there are `size` of them."""
     try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise UsageError("image-option", f"{name} {text[:40]!r}: wanted {size} bytes in hexadecimal digits")
-    return value
+        return hex_bytes(text, size)
+    except ValueError as e:
+        raise UsageError("image-option", f"{name} {text[:40]!r}: {e}") from None
 
 
 def number(text: str, name: str, bits: int) -> int:

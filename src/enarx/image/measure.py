@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 
 from enarx.errors import ParseError, UnavailableError
+from enarx.files import write_atomically
 from enarx.formats.wire import encode
 from enarx.record import record
 
@@ -63,13 +64,11 @@ class DigestCache:
         """Write it if anything is new; a memory that cannot be written costs time and nothing else."""
         if not self._changed:
             return
-        temporary = f"{self._path}.{os.getpid()}.new"
+        known = {path: [*identity, digest] for path, (identity, digest) in self._known.items()}
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump({path: [*identity, digest] for path, (identity, digest) in self._known.items()}, file)
-            os.replace(temporary, self._path)
+            write_atomically(self._path, json.dumps(known).encode(), sync=False)
         except OSError:
-            _forget(temporary)
+            return
 
 
 def _load(path: str) -> dict[str, tuple[list[int], str]]:
@@ -88,13 +87,6 @@ def _remembered(entry: object) -> bool:
         case [int(), int(), int(), int(), int(), str(digest)]:
             return len(digest) == 64
     return False
-
-
-def _forget(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
 
 
 def _identity(found: os.stat_result) -> list[int]:

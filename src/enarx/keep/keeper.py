@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import resource
 import select
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from enarx.delivery.keep import ENTROPY_SIZE
 from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
 from enarx.keep import sandbox
-from enarx.keep.attester.simulated import SimulatedAttester
+from enarx.keep.attester.link import AttesterLink
 from enarx.keep.core.actions import (
     AskEvidence,
     CloseStdin,
@@ -58,7 +57,7 @@ class Keeper:
     def __init__(
         self,
         frames: Frames,
-        report: socket.socket,
+        attester: AttesterLink,
         handle: runner.Handle,
         isolation: sandbox.Isolation,
         limits: dict[str, int],
@@ -71,7 +70,7 @@ class Keeper:
         self._isolation = isolation
         self._limits = limits
         self._skip = skip
-        self._attester = SimulatedAttester(report)
+        self._attester = attester
         self._asked = False
         self._storage = Storage(isolation, sized=self._confine)
         self._watch: Watch | None = None

@@ -51,10 +51,15 @@ class HostClient:
         self._place = Place(endpoint)
         self._local = threading.local()
 
-    def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
-        """A new Keep's id; from the daemon's pool where `package` is None and the sizes (bytes) fit."""
+    def launch(self, *, kind: str = "", package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
+        """Launch a Keep and return its id; from the host's pool if `package` is None and the sizes (bytes) fit.
+
+        Without a `kind` the host launches its default kind.
+        """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
-        body = {"kind": kind, "package_digest": package.hex() if package else None, **sizes}
+        body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
+        if kind:
+            body["kind"] = kind
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
         found: Any = answer.get("id") if isinstance(answer, dict) else None
         if not _is_id(found):

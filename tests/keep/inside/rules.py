@@ -36,7 +36,8 @@ from enarx.keep.sandbox import bpf, kernel, landlock
 from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
 
 PROFILES = {
-    profile.name: profile for profile in (sandbox.KEEPER_BOOT, sandbox.KEEPER, sandbox.COMPILER, sandbox.RUNNER)
+    profile.name: profile
+    for profile in (sandbox.KEEPER_BOOT, sandbox.KEEPER, sandbox.ATTESTER, sandbox.COMPILER, sandbox.RUNNER)
 }
 CALLS = {
     "socket": (1, 1, 0),

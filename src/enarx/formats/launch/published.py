@@ -12,6 +12,7 @@ from typing import Any, Self
 from enarx.errors import ParseError
 from enarx.formats.checks import Invalid, Path, dotted, each_of, known_keys, needs, text_of, whole
 from enarx.formats.launch.firmware import SevMetadata, SevSection
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 
 WHAT = "published firmware"
@@ -68,11 +69,7 @@ def _number(table: dict[str, Any], path: Path, key: str) -> int:
 def _hex(table: dict[str, Any], key: str, size: int) -> bytes:
     if key not in table:
         return b""
-    text = text_of(table[key], (key,))
     try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise Invalid((key,), f"wanted {size} bytes in hexadecimal digits")
-    return value
+        return hex_bytes(text_of(table[key], (key,)), size)
+    except ValueError as e:
+        raise Invalid((key,), str(e)) from None

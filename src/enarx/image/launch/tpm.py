@@ -1,6 +1,6 @@
 """PCRs of a TPM after OVMF has started a kernel directly, or a unified kernel image (UKI) from a disk.
 
-UKI: UAPI.5 Unified Kernel Image (the order of sections), systemd docs/TPM2_PCR_MEASUREMENTS.md (what is measured of each), and
+UKI: UAPI.5 Unified Kernel Image (the order of sections), systemd's TPM2_PCR_MEASUREMENTS.md (the measurement of each section), and
 systemd-stub 257 for the command line and the initrd that it hands to the kernel, which are what goes into PCR 9.
 """
 

@@ -1,0 +1,197 @@
+"""One request and its answer, between a connection and the application (ASGI 3, HTTP)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message
+
+from enarx.host import events
+from enarx.host.errors import HostError
+from enarx.host.http.requests import Chunked, Counted, Head
+
+if TYPE_CHECKING:
+    from enarx.host.http.connection import Connection
+
+BODILESS = (204, 304)
+
+
+def refusal(e: HostError) -> bytes:
+    """A whole answer with this error, after which the connection ends."""
+    body = json.dumps(e.value()).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **e.headers}
+    return _beginning(e.status, [(k.encode(), v.encode()) for k, v in headers.items()]) + body
+
+
+def _beginning(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    lines = [
+        b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),
+        b"date: " + formatdate(usegmt=True).encode(),
+    ]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class Exchange:
+    """`held` bytes of the body wait to be taken; `endless` is an answer that says no length."""
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        self._connection = connection
+        self._head = head
+        self._body = Chunked(connection.entrance.limits) if head.length < 0 else Counted(head.length)
+        self._pieces: list[bytes] = []
+        self._event = asyncio.Event()
+        self._failure: HostError | None = None
+        self._waits = head.waits
+        self._given = self._started = self._over = False
+        self._keeps = head.keeps
+        self.held = 0
+        self.endless = False
+
+    @property
+    def received(self) -> bool:
+        """Has the whole request come?"""
+        return self._body.complete
+
+    @property
+    def failed(self) -> bool:
+        """Has its body turned out to be none?"""
+        return self._failure is not None
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """As ASGI. `state` has the tenant as far as the connection says, its door, and an event that it is `gone`."""
+        head, connection = self._head, self._connection
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": head.method,
+            "scheme": "https" if connection.door.context is not None else "http",
+            "path": unquote(head.path.decode()),
+            "raw_path": head.path,
+            "root_path": "",
+            "query_string": head.query,
+            "headers": head.headers,
+            "server": None,
+            "client": None,
+            "state": {"tenant": connection.tenant, "door": connection.door, "gone": connection.gone},
+        }
+
+    async def run(self, application: ASGIApp) -> None:
+        """Have it answered; what is left unanswered ends with the connection."""
+        try:
+            await application(self.scope, self.receive, self.send)
+        except Exception as e:  # noqa: BLE001  # the edge: one request fails, and the daemon goes on
+            events.log_bug("exchange", e)
+        finally:
+            if not self._over:
+                self._connection.abort()
+
+    # From the client
+
+    def takes(self, data: bytes) -> bool:
+        """Was all of `data` the body's, of which the length is known? Then nothing of it is copied."""
+        body = self._body
+        if not isinstance(body, Counted) or len(data) > body.left:
+            return False
+        body.left -= len(data)
+        self._add(data)
+        return True
+
+    def read(self, rest: bytearray) -> bool:
+        """Take the body's from `rest`; was there something? HostError."""
+        before = len(rest)
+        piece = self._body.read(rest)
+        self._add(piece)
+        return len(rest) < before
+
+    def _add(self, piece: bytes) -> None:
+        if piece and not self._over:
+            self._pieces.append(piece)
+            self.held += len(piece)
+        self._event.set()
+
+    def fail(self, e: HostError) -> None:
+        """The body goes on as none may: whoever reads it is told so."""
+        self._failure, self._keeps = e, False
+        self._event.set()
+
+    def wake(self) -> None:
+        """The connection is lost."""
+        self._event.set()
+
+    async def receive(self) -> Message:
+        """As ASGI. HostError where the body turns out to be none."""
+        if (
+            self._waits
+            and not self._started
+            and not self._connection.gone.is_set()
+            and self._connection.transport is not None
+        ):
+            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._waits = False
+        while True:
+            if self._connection.gone.is_set() or self._over:
+                return {"type": "http.disconnect"}
+            if self._failure is not None:
+                raise self._failure
+            if self._pieces or (self.received and not self._given):
+                return self._take()
+            self._event.clear()
+            await self._event.wait()
+
+    def _take(self) -> Message:
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self.held = 0
+        self._given = self.received
+        self._connection.taken()
+        return {"type": "http.request", "body": body, "more_body": not self._given}
+
+    # To the client
+
+    async def send(self, message: Message) -> None:
+        """As ASGI. Waits for a client that reads slowly; to one that has gone it says nothing."""
+        await self._connection.writable()
+        transport = self._connection.transport
+        if self._over or self._connection.gone.is_set() or transport is None or transport.is_closing():
+            return
+        if message["type"] == "http.response.start":
+            transport.write(self._start(message["status"], list(message["headers"])))
+            if self._head.method == "HEAD":
+                self._end()
+        else:
+            self._write(transport, message.get("body", b""), more=message.get("more_body", False))
+
+    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+        self._started = True
+        self._keeps = self._keeps and self.received and not self._connection.entrance.closing
+        self.endless = status not in BODILESS and not any(name == b"content-length" for name, _ in headers)
+        if self.endless:
+            headers.append((b"transfer-encoding", b"chunked"))
+        if not self._keeps:
+            headers.append((b"connection", b"close"))
+        return _beginning(status, headers)
+
+    def _write(self, transport: asyncio.Transport, body: bytes, *, more: bool) -> None:
+        if self.endless and body:
+            transport.writelines([b"%x\r\n" % len(body), body, b"\r\n"])
+        elif body:
+            transport.write(body)
+        if not more:
+            if self.endless:
+                transport.write(b"0\r\n\r\n")
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._pieces.clear()
+        self.held = 0
+        self._event.set()
+        self._connection.answered(keeps=self._keeps)
