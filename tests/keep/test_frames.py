@@ -112,7 +112,7 @@ def test_a_length_of_zero_in_front_of_a_type_that_there_is_not(line: Line) -> No
 
 
 def test_passing_over_gives_the_caller_its_turn() -> None:
-    """However much the host sends of a frame that is none, one `read` takes no more than TURN pieces of it."""
+    """However long an invalid frame is, one `read` takes no more than TURN pieces of it."""
 
     class Endless:
         taken = 0

@@ -90,7 +90,7 @@ class Pair:
         return news
 
     def only(self, kind: FrameType) -> bytes:
-        """The payload of the one frame that the Keep has sent, which is of this type."""
+        """The payload of the only frame that the Keep has sent, after checking its type."""
         ((found, payload),) = self.sent()
         assert found is kind
         return payload

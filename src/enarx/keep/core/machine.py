@@ -96,7 +96,7 @@ class Core:
             self._guard(now, self._evidence, kind, evidence, endorsements)
 
     def no_evidence(self) -> None:
-        """There is no evidence to be had. A Keep that could not attest yet ends; a running job does not need it."""
+        """The hardware gave no evidence. A Keep that has not attested yet ends; a running job goes on."""
         self._asked = False
         if self.state == CHALLENGED and not self.over:
             self._end()
@@ -110,7 +110,7 @@ class Core:
         self._fault(DeliveryError("keeper-memory", NO_MEMORY, state=self.state), now)
 
     def tick(self, now: Now) -> None:
-        """Time has passed."""
+        """Time has passed, perhaps up to the deadline."""
         if self._workload is not None:
             self._workload.tick(now)
         elif self._wait is not None and now.clock >= self._wait:
