@@ -1,4 +1,4 @@
-"""Evidence with what is handed over beside it, through the command that a relying party runs."""
+"""Evidence with the endorsements that its sender supplies, through the command that a relying party runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.controls import Control
 from tests.forge import amd, arm, intel, tpm
 
 AT = "2026-05-28T20:26:40Z"
-"""The forge's present."""
+"""The time at which the forge's certificates are valid."""
 
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
 CHAIN = {"vcek": VCEK, "ask": ASK, "ark": ARK}
-"""Of a Genoa; made once, for no two signatures of RSA-PSS are alike."""
+"""A forged Genoa report, made once because RSA-PSS signatures differ each time."""
 
 
 class Said(NamedTuple):
-    """What the command came to."""
+    """The exit code and output of a command."""
 
     exit: int
     value: dict[str, Any]

@@ -1,4 +1,4 @@
-"""T34: a receipt is put together of parts that do not belong together, or shown beside other output."""
+"""T34: a receipt is composed of parts that do not belong together, or shown with other output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PARTS = names(Receipt)
 
 
 def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", stderr: bytes = b"err\n"):  # type: ignore[no-untyped-def]
-    """As `enarx result verify`: every step, or an error; the result of the evidence."""
+    """Do every step of `enarx result verify`; return the result of the evidence."""
     receipt = Receipt.from_bytes(data)
     attested = Attestation.from_bytes(receipt.attestation)
     result = machine.judge(built)(
@@ -51,7 +51,7 @@ def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", std
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    """Hardware, a package, and the receipts of two runs of it; and of a run of another package of the same owner."""
+    """Hardware, a package, the receipts of two runs of it, and that of another package by the same owner."""
     machine = Machine(tmp_path_factory.mktemp("machine") / "machine")
     built, other = machine.package("both"), machine.package("hello")
     receipts = []
@@ -114,7 +114,7 @@ def test_any_bit(two, seed: int) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_the_command(home: Path) -> None:
-    """From the run to a third party who has the receipt, the output, and a root of his own choice."""
+    """From the run to a third party that has the receipt, the output, and a root of its own choice."""
     (home / "both.wasm").write_bytes(module("both"))
     found = run(home, "--receipt", home / "receipt", home / "both.wasm")
     assert found.returncode == 0

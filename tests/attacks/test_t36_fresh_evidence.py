@@ -1,4 +1,4 @@
-"""T36: asked for fresh evidence of a running job, the host answers with old evidence, or with another Keep's."""
+"""T36: the host answers a request for fresh evidence of a running job with old evidence, or with another Keep's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.programs import module
 
 
 class Between:
-    """A host that gives what it likes in the place of evidence."""
+    """A host that replaces evidence in transit."""
 
     def __init__(self, wire: Wire, mangle) -> None:  # type: ignore[no-untyped-def]
         self.wire, self.mangle = wire, mangle
@@ -51,7 +51,7 @@ def asked(job, mangle=lambda p: p, patience: float = 10) -> AttestationResult:  
 
 
 def asked_of(job) -> Control[AttestationResult]:  # type: ignore[no-untyped-def]
-    """The answer as it comes is accepted."""
+    """The control: the unchanged answer is accepted."""
     return Control(lambda mangle: asked(job, mangle), mangle=lambda p: p)
 
 
@@ -126,7 +126,7 @@ def test_of_another_session(job, field: str) -> None:  # type: ignore[no-untyped
 
 
 def test_of_another_keep_with_the_names_of_this_one(job) -> None:  # type: ignore[no-untyped-def]
-    """A genuine Keep of the same package answers the very same request; what it attests names its own session."""
+    """A genuine Keep of the same package answers the same request, but its evidence names its own session."""
     machine, built, wire, delivered = job
     second = machine.keep()
     machine.deliver(second, built)
@@ -159,7 +159,7 @@ def test_admission_evidence_is_no_session_evidence(job) -> None:  # type: ignore
 
 
 def test_a_flood_of_requests_holds_up_nothing(job) -> None:  # type: ignore[no-untyped-def]
-    """One is answered at a time; the rest are passed over, and the job goes on."""
+    """The Keep answers one request at a time and skips the others; the job goes on."""
     _, _, wire, delivered = job
     wire.send([frame(FrameType.ATTEST, Attest(nonce=os.urandom(32)).to_bytes()) for _ in range(5000)])
     result, shown = finish(wire, delivered, b"x" * 100_000)

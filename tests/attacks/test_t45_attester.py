@@ -188,7 +188,7 @@ FLOOD = """
             for _ in range(100):
                 os.write(fd, DATA)
 """
-"""To the keeper, unasked: of the two descriptors it has the one that is not the simulator's."""
+"""Sent to the keeper without a request, through the descriptor that is not the simulator's."""
 
 MISBEHAVIOUR = {
     "ends": "os._exit(0)",
