@@ -13,6 +13,7 @@ import wasmtime
 
 from enarx.errors import DeliveryError
 from enarx.formats import bounds
+from enarx.keep import sandbox
 from enarx.keep.children import Child, fork
 from enarx.keep.guest import compiler, wasi
 from tests import bombs
@@ -32,8 +33,7 @@ class Started:
         self.code, target = os.pipe()
 
         def work() -> None:
-            for fd in (ours.fileno(), self.code):
-                os.close(fd)
+            sandbox.close_others(frozenset((theirs.fileno(), target)))
             compiler.main(theirs, target, skip=NO_USER_NAMESPACE)
 
         self.child = fork(work)
