@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -18,7 +17,7 @@ import pytest
 import wasmtime
 
 import enarx
-from enarx.keep.sandbox import LAYERS, STOPS, bpf, syscalls
+from enarx.keep.sandbox import LAYERS, STOPS
 
 HERE = Path(__file__).parent
 PATHS = (HERE, Path(enarx.__file__).parents[1], Path(wasmtime.__file__).parents[1], Path(cbor2.__file__).parents[1])
@@ -185,35 +184,6 @@ def test_the_keeper_signals_its_runner_and_not_the_other_way() -> None:
     assert found["downwards"] == "done"
     if found["version"] >= 6:
         assert found["upwards"] == "EPERM"
-
-
-def test_numbers_are_those_of_the_headers() -> None:
-    header = Path("/usr/include/asm-generic/unistd.h")
-    if not header.exists():
-        pytest.skip("the kernel's headers are not installed")
-    text = header.read_text(encoding="ascii")
-    generic = {name: int(number) for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text)}
-    generic["newfstatat"] = generic["fstatat"]
-    table = syscalls.numbers("aarch64")
-    assert {name: number for name, number in table.items() if generic.get(name, number) != number} == {}
-    assert sum(name in generic for name in table) > 150
-
-
-def test_numbers_of_this_machine_are_those_of_the_headers() -> None:
-    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
-    if not header.exists():
-        pytest.skip("the headers of x86_64 are not installed")
-    known = {x: int(n) for x, n in re.findall(r"#define __NR_(\w+)\s+(\d+)", header.read_text(encoding="ascii"))}
-    table = syscalls.numbers("x86_64")
-    assert {name: number for name, number in table.items() if known.get(name, number) != number} == {}
-    assert sum(name in known for name in table) > 150
-
-
-def test_a_filter_is_eight_bytes_an_instruction() -> None:
-    check = bpf.Check(1, 0xFF, (3, 4), bpf.fail(errno.EPERM))
-    program = bpf.assemble(0xC000003E, checks={9: check}, allowed=(1, 2), killed=(5,), default=bpf.fail(errno.ENOSYS))
-    head, checked, listed, tail = 6, 1 + 2 + 2 + 1 + 1, 2 * 3, 1
-    assert len(program) == 8 * (head + checked + listed + tail)
 
 
 # --- layers left out, missing, or asked for --------------------------------------------------------------------------
