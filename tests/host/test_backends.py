@@ -94,7 +94,7 @@ def test_a_backend_in_one_file_is_launched_through_the_daemon_by_its_name(instal
     keep = found.stdout.decode().strip()
     inspected = installation.enarx("keep", "inspect", keep, "--json", "--host", url)
     info = json.loads(inspected.stdout)
-    assert info["kind"] == "boxed"
+    assert (info["kind"], info["facts"]) == ("boxed", {"box": "relays frames"})
     found = installation.enarx("keep", "attach", keep, "--host", url)
     assert (found.returncode, found.stdout) == (0, b"hello\n"), found.stderr.decode()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message
 
 from enarx.host import events
 from enarx.host.errors import HostError
+from enarx.host.http import schemas
 from enarx.host.http.requests import Chunked, Counted, Head
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ BODILESS = (204, 304)
 
 def refusal(e: HostError) -> bytes:
     """A whole answer with this error, after which the connection ends."""
-    body = json.dumps(e.value()).encode()
+    body = schemas.encode(schemas.error(e))
     headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **e.headers}
     return _beginning(e.status, [(k.encode(), v.encode()) for k, v in headers.items()]) + body
 
