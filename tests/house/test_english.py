@@ -63,6 +63,10 @@ TO_REWRITE: set[str] = {
     "src/enarx/cli",
     "src/enarx/delivery",
     "src/enarx/endorsements",
+    "src/enarx/formats/bundle.py",
+    "src/enarx/formats/endorsements.py",
+    "src/enarx/formats/evidence",
+    "src/enarx/formats/template.py",
     "src/enarx/host",
     "src/enarx/keep",
     "src/enarx/simulator",
@@ -141,8 +145,15 @@ def python(text: str, *, strings: bool) -> Iterator[tuple[int, str]]:
             yield start, comment
             comment = ""
     if strings:
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.count(" ") >= 2:
+        yield from texts(ast.parse(text))
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Strings of several words in expressions: error and help texts, whole or in pieces."""
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            if node.value.count(" ") >= 2:
                 yield node.lineno, node.value
 
 
