@@ -80,7 +80,9 @@ def test_references_lead_somewhere(path: Path) -> None:
     """In documents, docstrings and comments: documents with their sections, and modules by their paths."""
     if to_rewrite(path):
         pytest.skip("to be rewritten")
-    pieces = [(1, path.read_text())] if path.suffix == ".md" else prose(path)  # in documents, code is named in backticks
+    pieces = (
+        [(1, path.read_text())] if path.suffix == ".md" else prose(path)
+    )  # in documents, code is named in backticks
     for line, piece in pieces:
         text = re.sub(r"\s+", " ", piece)
         for name, section in REFERENCE.findall(text):

@@ -152,9 +152,9 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Strings of several words in expressions: error and help texts, whole or in pieces."""
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
-            if node.value.count(" ") >= 2:
-                yield node.lineno, node.value
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in alone else None
+        if isinstance(text, str) and text.count(" ") >= 2:
+            yield node.lineno, text  # type: ignore[attr-defined]  # a Constant
 
 
 def phrases(text: str) -> list[str]:

@@ -170,7 +170,9 @@ def committed() -> list[Path]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
     )
     paths = [ROOT / line for line in listed.stdout.splitlines()]
-    if listed.returncode:  # a copy of the tree, in which everything that a checkout ignores has a hidden folder above it
+    if (
+        listed.returncode
+    ):  # a copy of the tree, in which everything that a checkout ignores has a hidden folder above it
         paths = [p for p in ROOT.rglob("*") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
         paths = [p for p in paths if p.suffix != ".pyc"]
     return [p for p in paths if p.is_file() and p.suffix not in (".wasm", ".lock")]

@@ -257,7 +257,9 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type")
+        raise Invalid(
+            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
+        )
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value

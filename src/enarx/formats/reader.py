@@ -1,9 +1,9 @@
 """The cursor over binary formats: it reads front to back, and checks each length before it takes the bytes.
 
-    read = Reader(data, "SNP report", code="snp")
-    version = read.number(4)
-    read.zeros(8)
-    read.end()
+read = Reader(data, "SNP report", code="snp")
+version = read.number(4)
+read.zeros(8)
+read.end()
 """
 
 from __future__ import annotations
