@@ -77,7 +77,7 @@ def test_template_is_the_default() -> None:
 
 
 def test_template_with_everything_on_is_valid() -> None:
-    """Each line that is commented out is a valid line."""
+    """Each commented-out line of the template is valid."""
     lines = []
     for line in TEMPLATE.splitlines():
         bare = line.removeprefix("# ")
@@ -297,7 +297,7 @@ def test_hostile_public_values(value: object) -> None:
 
 
 def test_a_keep_refuses_without_loading_more_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Keep has no files to import from: looking for the nearest known key is the business of whoever shows it."""
+    """A Keep cannot import more code: only the program that prints a hint looks for the nearest known key."""
     monkeypatch.setitem(sys.modules, "difflib", None)
     base = Config().public()
     for value in ({**base, "limits": {**base["limits"], "memroy": 1}}, {**base, "files": [{"kind": "stdni"}]}):
