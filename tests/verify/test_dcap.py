@@ -208,7 +208,7 @@ def test_the_other_authority() -> None:
 def test_the_root_revokes(serial: int) -> None:
     given = forge.collateral(authorities=forge.revoked(forge.ROOT, serial))
     found = examined(forge.quote(), given)
-    said: Any = found.said
+    said: Any = found.unverified_claims
     assert (outcomes(found)["revocation"], said.revoked) == (FAILED, True)
 
 
@@ -528,7 +528,7 @@ def peer(data: bytes, given: bytes, *, now: int = NOW, root: bytes | None = None
 
 
 def ours(found: Examination) -> tuple[str, tuple[str, ...]] | None:
-    said: Any = found.said
+    said: Any = found.unverified_claims
     return (said.tcb_status, said.advisories) if found.status == "authentic" else None
 
 

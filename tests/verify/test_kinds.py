@@ -216,10 +216,10 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: Examination(status="authentic", unverified_claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: AttestationResult(
-            status="trusted", kind="snp", claims=claims(), rows=(), forecast=(), at=0, policy=None
+            status="trusted", kind="snp", claims=claims(), checks=(), forecast=(), at=0, policy=None
         ),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),
@@ -248,7 +248,7 @@ def test_no_policy_no_verdict() -> None:
 
 def test_checks_are_values() -> None:
     assert appraised(claims()) == appraised(claims())
-    assert Check(id="a", outcome=PASSED, wants="", found="", anchor="", where="").hint == ""
+    assert Check("a", PASSED, "", "", anchor="", where="").hint == ""
 
 
 def test_importing_the_verifier_loads_little() -> None:

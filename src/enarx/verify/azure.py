@@ -17,7 +17,7 @@ from enarx.record import as_dict
 from enarx.verify import dcap, snp
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
-from enarx.verify.result import NOT_CHECKED, PASSED, Endorsements, Unknown
+from enarx.verify.result import Endorsements, Unknown
 from enarx.verify.roots import Roots
 
 OWN = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
@@ -50,7 +50,7 @@ def examine_az_snp(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     inner = snp.examine_snp(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
     ledger = Ledger(SNP_CHECKS, anchor=inner.anchor, where="docs/attestation/azure.md", now=now)
     _examine(ledger, found, inner, "snp-")
-    said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-snp-vtpm"}
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | _said(found) | {"kind": "az-snp-vtpm"}
     given = tuple([one for one in inner.unused if one.place < len(endorsements)])
     return ledger.examination(AzSnpClaims(**said), forecast=inner.forecast, unused=given)
 
@@ -65,7 +65,7 @@ def examine_az_tdx(evidence: bytes, *, endorsements: Endorsements, roots: Roots,
     inner = dcap.examine_tdx(found.td_quote, endorsements=endorsements, roots=roots, now=now)
     ledger = Ledger(TDX_CHECKS, anchor=inner.anchor, where="docs/attestation/azure-tdx.md", now=now)
     _examine(ledger, found, inner, "td-")
-    said: dict[str, Any] = as_dict(inner.said) | _said(found) | {"kind": "az-tdx-vtpm"}
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | _said(found) | {"kind": "az-tdx-vtpm"}
     return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)
 
 
@@ -77,12 +77,12 @@ def _read(evidence: bytes, kind: int) -> Evidence:
 
 
 def _examine(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
-    _carried(ledger, inner, prefix)
+    ledger.include(inner, prefix=prefix)
     bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
     ledger.check(
         "runtime-data",
-        lambda: inner.said.report_data == bound,
-        wanted=inner.said.report_data.hex(),
+        lambda: inner.unverified_claims.report_data == bound,
+        wanted=inner.unverified_claims.report_data.hex(),
         got=bound.hex(),
         hint="the paravisor's keys and claims were changed on their way",
     )
@@ -109,24 +109,6 @@ def _examine(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -
         needs="runtime-data",
         hint="the quote was changed on its way, or another TPM made it",
     )
-
-
-def _carried(ledger: Ledger, inner: Examination, prefix: str) -> None:
-    """The checks of the hardware's report, as they came out."""
-    stopped = ""
-    for check in inner.checks:
-        outcome = check.outcome
-        reached = outcome in (PASSED, NOT_CHECKED) or outcome == "failed"
-        ledger.check(
-            prefix + check.id,
-            lambda outcome=outcome: None if outcome == NOT_CHECKED else outcome == PASSED,  # type: ignore[misc]
-            wanted=check.wants,
-            got=check.found,
-            needs="" if reached else stopped,
-            hint=check.hint,
-        )
-        if outcome != PASSED:
-            stopped = stopped or prefix + check.id
 
 
 def _signed(found: Evidence) -> bool:

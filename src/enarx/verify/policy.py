@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from enarx.errors import UsageError
 from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
-from enarx.verify.result import SHOWN, plain, show
+from enarx.verify.result import plain, show
 
 UNORDERED = (bool, bytes, str)
 """Types whose order, if they have one, says nothing about what is newer or safer."""
@@ -127,8 +125,9 @@ class Bits:
     def __ge__(self, other: object) -> bool:
         return isinstance(other, Bits) and self.mask & other.mask == other.mask
 
-
-SHOWN[Bits] = lambda bits: f"{bits.mask:#x}"
+    def text(self) -> str:
+        """The mask in hexadecimal."""
+        return f"{self.mask:#x}"
 
 
 @record()
@@ -158,6 +157,15 @@ class Unchecked:
 Matcher: TypeAlias = Exactly | AtLeast | AnyOf | NoneOf | Unchecked
 MATCHERS = (Exactly, AtLeast, AnyOf, NoneOf, Unchecked)
 
+HINTS = {
+    "measurement": "another release, or another version of a package that the Keep is made of, or changed files; "
+    "on the host `enarx platform` shows what it starts",
+    "host-data": "the Keep was launched for another package, or for none yet (a pool)",
+    "debug": "the host can look inside",
+    "svn": "the platform lacks an update",
+}
+"""The usual cause of a failure, by the id of the check."""
+
 
 @record()
 class ReferenceValues:
@@ -174,17 +182,22 @@ class ReferenceValues:
         return next((name for name, value in self.measurements if value == measurement), None)
 
 
-class Rules(NamedTuple):
-    """The fields of a policy, worked out once: for each the id of its check, what is wanted and where that stands.
+class Rule(NamedTuple):
+    """One field of a policy, prepared for appraisal: what its check shows does not depend on the evidence.
 
-    `claimed` gets the claims of these names, in order; `checked` are position and matcher of those that are not left unchecked.
+    id       of the check: the field's name with hyphens
+    name     of the field, and of the claim that it is about
+    wanted   the matcher as text
+    where    where the rule is written down
+    hint     the usual cause of a failure
     """
 
-    ids: tuple[str, ...]
-    wanted: tuple[str, ...]
-    where: tuple[str, ...]
-    claimed: Callable[[Any], tuple[Any, ...]]
-    checked: tuple[tuple[int, Matcher], ...]
+    id: str
+    name: str
+    matcher: Matcher
+    wanted: str
+    where: str
+    hint: str
 
 
 def _as_json(matcher: Matcher) -> dict[str, Any]:
@@ -225,21 +238,18 @@ class AppraisalPolicy:
         for name in names(self):
             self._require_matcher(name, getattr(self, name))
         self._require_kinds()
-        matchers = [getattr(self, name) for name in self._types]
-        rules = Rules(
-            ids=tuple(name.replace("_", "-") for name in self._types),
-            wanted=tuple(matcher.text() for matcher in matchers),
-            where=tuple(f"policy, {name}" for name in self._types),
-            claimed=attrgetter(*self._types),
-            checked=tuple((i, m) for i, m in enumerate(matchers) if type(m) is not Unchecked),
-        )
-        object.__setattr__(self, "_rules", rules)
+        object.__setattr__(self, "_rules", tuple(map(self._rule, self._types)))
+
+    def _rule(self, name: str) -> Rule:
+        id, matcher = name.replace("_", "-"), getattr(self, name)
+        hint = self._hints.get(id) or HINTS.get(id, "")
+        return Rule(id, name, matcher, wanted=matcher.text(), where=f"policy, {name}", hint=hint)
 
     @property
-    def rules(self) -> Rules:
-        """Every field with its rule."""
-        found: Rules = object.__getattribute__(self, "_rules")
-        return found
+    def rules(self) -> tuple[Rule, ...]:
+        """Every field with its rule, in the order of the claims."""
+        rules: tuple[Rule, ...] = object.__getattribute__(self, "_rules")
+        return rules
 
     @property
     def id(self) -> str:

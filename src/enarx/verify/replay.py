@@ -248,7 +248,9 @@ def _check(found: AttestationResult, log: bytes) -> Check:
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
     anchor = found.checks[0].anchor
-    return Check(id=CHECKS[0], outcome=outcome, wants=wanted, found=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint)
+    return Check(
+        id=CHECKS[0], outcome=outcome, wanted_value=wanted, got_value=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint
+    )
 
 
 def registers(claims: Claims) -> tuple[Layout, str, dict[int, bytes]]:

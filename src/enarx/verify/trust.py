@@ -177,10 +177,11 @@ def vector(result: AttestationResult) -> dict[str, int]:
     if claims is None or policy is None:
         return {}
     found = dict(_despite(claims))
-    made = {id: outcome for id, outcome, *_ in dropwhile(lambda row: row[0] != "endorsements-current", result.rows)}
-    if FAILED in (made.pop("endorsements-current"), made.pop("report-data")):
+    appraisal = dropwhile(lambda check: check.id != "endorsements-current", result.checks)
+    outcomes = {check.id: check.outcome for check in appraisal}
+    if FAILED in (outcomes.pop("endorsements-current"), outcomes.pop("report-data")):
         return {}
-    for id, outcome in made.items():
+    for id, outcome in outcomes.items():
         claim, decides = TABLE[claims.kind].get(id, LOG)
         if not claim:
             continue

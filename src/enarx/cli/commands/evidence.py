@@ -36,7 +36,7 @@ def show(options: argparse.Namespace) -> int:
 
         show_log(kind, data, as_json=options.json)
         return 0
-    said = examine(kind, data, (), roots=Roots(), now=0).said
+    said = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
     found = {name: value for name, value in as_dict_plain(said).items() if name != "kind"}
     if options.json:
         console.show_json({"kind": kind, **found})
