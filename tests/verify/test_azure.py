@@ -18,7 +18,8 @@ from enarx.formats.evidence.azure import Evidence
 from enarx.verify import Roots
 from enarx.verify.azure import SNP_CHECKS, TDX_CHECKS, examine_az_snp, examine_az_tdx, verify_az_snp, verify_az_tdx
 from enarx.verify.examination import Examination
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import amd, intel, tpm
 from tests.verify import test_dcap

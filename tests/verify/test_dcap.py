@@ -24,7 +24,8 @@ from enarx.verify.certificates import pin
 from enarx.verify.dcap import SGX_CHECKS, TDX_CHECKS, examine_sgx, examine_tdx, verify_sgx, verify_tdx
 from enarx.verify.examination import Examination
 from enarx.verify.intel import machine, point, signed
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from enarx.verify.tcb import STATUSES, together
 from tests.controls import Control
 from tests.forge import intel as forge

@@ -18,7 +18,9 @@ from enarx.verify.appraise import MIN_FRESH, unverified
 from enarx.verify.ear import MAX_LIFETIME, ear
 from enarx.verify.policy import Exactly, Unchecked
 from enarx.verify.policy_file import policy_type
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, Claims, Unknown
+from enarx.verify.claims import Claims
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED
+from enarx.verify.values import Unknown
 from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.controls import Control
 from tests.forge.simulated import Forge

@@ -14,17 +14,9 @@ from enarx.record import as_dict, record, replace
 from enarx.verify.appraise import appraise, check_ids, unappraised, unverified
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policy import AnyOf, AppraisalPolicy, AtLeast, Exactly, Matcher, Unchecked
-from enarx.verify.result import (
-    FAILED,
-    NOT_CHECKED,
-    NOT_REACHED,
-    PASSED,
-    AttestationResult,
-    Check,
-    Claims,
-    Forecast,
-    Unknown,
-)
+from enarx.verify.claims import Claims
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, AttestationResult, Check, Forecast
+from enarx.verify.values import Unknown
 from tests.controls import Control
 
 FRESH = bytes(range(64))

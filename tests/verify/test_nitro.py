@@ -15,7 +15,8 @@ from enarx.errors import ParseError, VerificationError
 from enarx.verify import Roots
 from enarx.verify.examination import Examination
 from enarx.verify.nitro import CHECKS, examine_nitro, verify_nitro
-from enarx.verify.result import FAILED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import aws
 

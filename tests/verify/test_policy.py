@@ -18,7 +18,7 @@ from enarx.verify.policy import (
     SimulatedPolicy,
     Unchecked,
 )
-from enarx.verify.result import Unknown
+from enarx.verify.values import Unknown
 
 SIMULATED_FIELDS: dict[str, Matcher] = {
     "measurement": Exactly(bytes(48)),

@@ -18,7 +18,8 @@ from enarx.verify import Roots, unappraised
 from enarx.verify.examination import Examination
 from enarx.verify.policies.snp import Parts, Tcb
 from enarx.verify.policy import Bits
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from enarx.verify.snp import CHECKS, examine_snp, verify_snp
 from tests.controls import Control
 from tests.forge import amd

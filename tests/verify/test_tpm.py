@@ -16,7 +16,8 @@ from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature, en
 from enarx.verify import Roots, TrustAnchor
 from enarx.verify import certificates as verify_certificates
 from enarx.verify.examination import Examination
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
 from tests.controls import Control
 from tests.forge import tpm

@@ -17,23 +17,9 @@ from enarx.formats.evidence import KINDS
 from enarx.record import names
 from enarx.verify.examination import Examination, VerifiedEvidence
 from enarx.verify.policy import AppraisalPolicy, Rule, Unchecked
-from enarx.verify.result import (
-    AUTHENTIC,
-    FAILED,
-    NOT_CHECKED,
-    NOT_REACHED,
-    PASSED,
-    REFUSED,
-    SKIPPED,
-    TRUSTED,
-    UNDECIDED,
-    AttestationResult,
-    Check,
-    Claims,
-    Unknown,
-    first_end,
-    result,
-)
+from enarx.verify.claims import Claims
+from enarx.verify.result import AUTHENTIC, FAILED, NOT_CHECKED, NOT_REACHED, PASSED, REFUSED, SKIPPED, TRUSTED, UNDECIDED, AttestationResult, Check, first_end, result
+from enarx.verify.values import Unknown
 from enarx.verify.times import Period, TimeAsked, TimeWanted
 
 MIN_FRESH = 16

@@ -17,7 +17,8 @@ from enarx.record import as_dict
 from enarx.verify import dcap, snp
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
-from enarx.verify.result import Endorsements, Unknown
+from enarx.verify.result import Endorsements
+from enarx.verify.values import Unknown
 from enarx.verify.roots import Roots
 
 OWN = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")

@@ -12,7 +12,8 @@ from enarx.formats.evidence.nitro import Evidence
 from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.nitro import NitroClaims
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
+from enarx.verify.values import Unknown
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
 from enarx.verify.unused import generally, unused

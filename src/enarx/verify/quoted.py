@@ -13,7 +13,8 @@ from enarx.verify.intel import Certificate, Collateral, Machine
 from enarx.verify.policies.sgx import SgxClaims
 from enarx.verify.policies.tdx import TdxClaims
 from enarx.verify.policy import Bits
-from enarx.verify.result import Endorsements, Forecast, Unknown, Unused
+from enarx.verify.result import Endorsements, Forecast, Unused
+from enarx.verify.values import Unknown
 from enarx.verify.revocation import Authority, Standing, standing, unused_list
 from enarx.verify.tcb import Evaluation, reached, relaunched
 from enarx.verify.times import Period, outside, reason

@@ -26,18 +26,8 @@ from enarx.record import record
 from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
 from enarx.verify.policies.tdx import TdxClaims
 from enarx.verify.policies.tpm import TpmClaims
-from enarx.verify.result import (
-    FAILED,
-    NOT_CHECKED,
-    NOT_REACHED,
-    PASSED,
-    REFUSED,
-    UNDECIDED,
-    AttestationResult,
-    Check,
-    Claims,
-    result,
-)
+from enarx.verify.claims import Claims
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, REFUSED, UNDECIDED, AttestationResult, Check, result
 
 WHERE = "docs/attestation/eventlog.md"
 CHECKS = ("event-log",)

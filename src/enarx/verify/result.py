@@ -13,9 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
-from enarx.record import as_dict, record
+from enarx.record import record
+from enarx.verify.values import plain, show
 
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.policy import AppraisalPolicy
 
 _T = TypeVar("_T")
@@ -45,13 +47,6 @@ Endorsements: TypeAlias = tuple[bytes, ...]
 
 The verifier of a kind recognizes each by its content. Endorsements are signed, so their origin does not matter.
 """
-
-
-@record()
-class Unknown:
-    """Stands for a claim whose value could not be determined. Only the matcher `Unchecked` accepts it."""
-
-    reason: str
 
 
 class Check(NamedTuple):
@@ -130,30 +125,6 @@ class Unused(NamedTuple):
 
     place: int
     reason: str
-
-
-@record()
-class Claims:
-    """The claims that every kind of TEE makes. A kind with further claims adds them in a subclass.
-
-    kind         a name from formats.evidence.KINDS
-    measurement  digest of the launched image, computed the way the kind does (simulated: 48 bytes)
-    host_data    what the host bound the launch to: 32 bytes; a wider field is cut to 32 bytes if the rest is zero
-    report_data  the caller's fresh data, as the evidence carries it (simulated: 64 bytes)
-    debug        whether the host can read the Keep's memory
-    svn          security version number of the workload or the platform, as the kind defines it
-    chip_id      the machine's identity, as the kind names machines (simulated: 32 bytes)
-
-    A claim that could not be determined holds an `Unknown` where its type allows one.
-    """
-
-    kind: str
-    measurement: bytes
-    host_data: bytes
-    report_data: bytes
-    debug: bool
-    svn: int
-    chip_id: bytes | Unknown
 
 
 @record()
@@ -279,33 +250,3 @@ def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult
     else:
         error = AppraisalError(code, message, result=verdict, hint=hint)
     raise error
-
-
-def plain(value: object) -> Any:
-    """A value as JSON has it: bytes in hexadecimal, records as objects, an unknown value as None."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Check):
-        return value.to_value()
-    if isinstance(value, (Forecast, Unused)):
-        return value._asdict()
-    if isinstance(value, Unknown):
-        return None
-    if hasattr(value, "text"):
-        return show(value)
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return as_dict_plain(value) if hasattr(value, "__fields__") else value
-
-
-def as_dict_plain(value: object) -> dict[str, Any]:
-    """The fields of a record, each as JSON has it."""
-    return {name: plain(item) for name, item in as_dict(value).items()}
-
-
-def show(value: object) -> str:
-    """A value as text for people: bytes in hexadecimal; a type with a `text` method renders itself."""
-    if isinstance(value, Unknown):
-        return "unknown"
-    text = getattr(value, "text", None)
-    return str(plain(value)) if text is None else str(text())

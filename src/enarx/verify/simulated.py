@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from enarx.errors import ParseError
 from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.result import Claims, Endorsements, Forecast, Unused
+from enarx.verify.claims import Claims
+from enarx.verify.result import Endorsements, Forecast, Unused
 from enarx.verify.roots import Roots, simulated_anchor
 from enarx.verify.times import Period, check_times
 

@@ -15,7 +15,8 @@ from enarx.verify.certificates import p384_signed, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.policy import Bits
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
+from enarx.verify.values import Unknown
 from enarx.verify.revocation import Authority, revocation_list, unused_list
 from enarx.verify.roots import Roots
 from enarx.verify.times import check_times

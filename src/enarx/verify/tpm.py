@@ -15,7 +15,8 @@ from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
 from enarx.verify.certificates import UNREADABLE, key_of, link, load, path, pin
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
 from enarx.verify.policies.tpm import TpmClaims
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
+from enarx.verify.values import Unknown
 from enarx.verify.revocation import Authority, list_issued, revocation_list, standing, unused_list
 from enarx.verify.roots import Roots, TrustAnchor
 from enarx.verify.times import Period, check_times

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 from enarx.formats.evidence import SIMULATED
 from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher
-from enarx.verify.result import FAILED, PASSED, AttestationResult, Claims, Unknown
+from enarx.verify.claims import Claims
+from enarx.verify.result import FAILED, PASSED, AttestationResult
+from enarx.verify.values import Unknown
 
 INSTANCE, CONFIGURATION, EXECUTABLES, HARDWARE, OPAQUE = (
     "instance-identity",

@@ -15,7 +15,8 @@ from enarx.formats.evidence.detect import detect
 from enarx.verify import AttestationResult, Roots, examine, judge, unappraised
 from enarx.verify.appraise import unverified
 from enarx.verify.policy_file import read_policy
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as_dict_plain
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
+from enarx.verify.values import as_dict_plain
 
 MAX_EVIDENCE = 16 << 20
 MAX_POLICY = 1 << 20

@@ -7,7 +7,7 @@ from enarx.verify.policies import snp, tdx
 from enarx.verify.policies.snp import SnpClaims, SnpPolicy
 from enarx.verify.policies.tdx import TdxClaims, TdxPolicy
 from enarx.verify.policy import Matcher
-from enarx.verify.result import Unknown
+from enarx.verify.values import Unknown
 
 _TYPES = {"pcrs": tuple, "secure_boot": bool, "vm_id": str, "reset_count": int, "restart_count": int}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enarx.record import record
 from enarx.verify.policy import AppraisalPolicy, Matcher
-from enarx.verify.result import Claims
+from enarx.verify.claims import Claims
 
 
 @record()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enarx.record import record
 from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
-from enarx.verify.result import Claims, Unknown
+from enarx.verify.claims import Claims
+from enarx.verify.values import Unknown
 
 
 @record()

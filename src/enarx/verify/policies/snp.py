@@ -7,7 +7,8 @@ from typing import Any, Self
 from enarx.errors import UsageError
 from enarx.record import as_dict, names, record
 from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
-from enarx.verify.result import Claims, Unknown
+from enarx.verify.claims import Claims
+from enarx.verify.values import Unknown
 
 PRODUCTS = ("milan", "genoa", "turin")
 
