@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from enarx.formats.evidence import HARDWARE
 from enarx.record import names, replace
 from enarx.verify import AppraisalPolicy, AttestationResult
 from enarx.verify.ear import status
-from enarx.verify.policies.snp import Parts, Tcb
+from enarx.verify.kinds import HARDWARE
+from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, Unchecked
 from enarx.verify.replay import appraise_event_log
 from enarx.verify.result import REFUSED, TRUSTED, UNDECIDED

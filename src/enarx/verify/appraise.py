@@ -6,9 +6,9 @@ from functools import cache
 from itertools import repeat
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import KINDS
 from enarx.record import names
 from enarx.verify.examination import Examination, VerifiedEvidence
+from enarx.verify.kinds import KINDS
 from enarx.verify.policy import AppraisalPolicy
 from enarx.verify.result import (
     AUTHENTIC,

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
+from enarx.verify.kinds import KINDS, SIMULATED
 from enarx.verify.result import SHOWN, plain, show
 
 UNORDERED = (bool, bytes, str)

@@ -16,8 +16,8 @@ from typing import Any
 from enarx.errors import UsageError
 from enarx.formats import toml
 from enarx.formats.checks import Path, nearest
-from enarx.formats.evidence import KINDS
 from enarx.record import names
+from enarx.verify.kinds import KINDS, find
 from enarx.verify.policy import (
     AnyOf,
     AppraisalPolicy,
@@ -26,7 +26,6 @@ from enarx.verify.policy import (
     Exactly,
     Matcher,
     NoneOf,
-    SimulatedPolicy,
     Unchecked,
 )
 
@@ -35,81 +34,17 @@ MATCHERS = ("at_least", "any_of", "none_of", "unchecked")
 
 def policy_type(kind: str) -> type[AppraisalPolicy]:
     """The policy of a kind; UsageError if there is none."""
-    match kind:
-        case "simulated":
-            return SimulatedPolicy
-        case "snp":
-            from enarx.verify.policies.snp import SnpPolicy
-
-            return SnpPolicy
-        case "sgx":
-            from enarx.verify.policies.sgx import SgxPolicy
-
-            return SgxPolicy
-        case "tdx":
-            from enarx.verify.policies.tdx import TdxPolicy
-
-            return TdxPolicy
-        case "nitro":
-            from enarx.verify.policies.nitro import NitroPolicy
-
-            return NitroPolicy
-        case "cca":
-            from enarx.verify.policies.cca import CcaPolicy
-
-            return CcaPolicy
-        case "az-snp-vtpm":
-            from enarx.verify.policies.azure import AzSnpPolicy
-
-            return AzSnpPolicy
-        case "az-tdx-vtpm":
-            from enarx.verify.policies.azure import AzTdxPolicy
-
-            return AzTdxPolicy
-        case "tpm":
-            from enarx.verify.policies.tpm import TpmPolicy
-
-            return TpmPolicy
-    raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
+    if kind not in KINDS:
+        raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
+    return find(kind).policy()
 
 
 def template(kind: str) -> str:
     """A commented policy to begin with, which refuses everything until it has a measurement; UsageError if none is known."""
-    match kind:
-        case "snp":
-            from enarx.verify.policies.snp import TEMPLATE
-
-            return TEMPLATE
-        case "sgx":
-            from enarx.verify.policies.sgx import TEMPLATE
-
-            return TEMPLATE
-        case "tdx":
-            from enarx.verify.policies.tdx import TEMPLATE
-
-            return TEMPLATE
-        case "nitro":
-            from enarx.verify.policies.nitro import TEMPLATE
-
-            return TEMPLATE
-        case "cca":
-            from enarx.verify.policies.cca import TEMPLATE
-
-            return TEMPLATE
-        case "az-snp-vtpm":
-            from enarx.verify.policies.azure import SNP_TEMPLATE
-
-            return SNP_TEMPLATE
-        case "az-tdx-vtpm":
-            from enarx.verify.policies.azure import TDX_TEMPLATE
-
-            return TDX_TEMPLATE
-        case "tpm":
-            from enarx.verify.policies.tpm import TEMPLATE
-
-            return TEMPLATE
-        case _:
-            raise UsageError("policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint="see --help")
+    text = find(kind).template() if kind in KINDS else ""
+    if not text:
+        raise UsageError("policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint="see --help")
+    return text
 
 
 def read_policy(text: str, source: str) -> AppraisalPolicy:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import dropwhile
 from typing import Any, NamedTuple
 
-from enarx.formats.evidence import SIMULATED
-from enarx.verify.policies.snp import NEWEST, PRODUCTS, Parts, Tcb
+from enarx.verify.kinds import SIMULATED, find
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher
 from enarx.verify.result import FAILED, PASSED, AttestationResult, Claims, Unknown
 
@@ -66,101 +65,43 @@ class Says(NamedTuple):
     decides: bool = False
 
 
-def _rules(claim: str, *ids: str, decide: bool = False) -> dict[str, Says]:
+def rules(claim: str, *ids: str, decide: bool = False) -> dict[str, Says]:
+    """The checks of these ids, as rules that speak for one claim of the vector."""
     return dict.fromkeys(ids, Says(claim, decide))
 
 
-COMMON = {
-    **_rules(HARDWARE, "kind", decide=True),
-    **_rules(EXECUTABLES, "measurement", decide=True),
-    **_rules(CONFIGURATION, "host-data"),
-    **_rules(OPAQUE, "debug", decide=True),
-    **_rules(EXECUTABLES, "svn"),
-    **_rules(INSTANCE, "chip-id", decide=True),
-}
-VENDOR = {
-    **_rules(HARDWARE, "tcb-status", "revoked", decide=True),
-    **_rules(HARDWARE, "tcb-date", "advisories", "tcb-evaluation-number", "fmspc"),
-    **_rules(HARDWARE, "dynamic-platform", "cached-keys", "smt-enabled"),
-    **_rules(INSTANCE, "ppid"),
-}
-SNP = {
-    **COMMON,
-    **_rules(OPAQUE, "policy-migration-agent", decide=True),
-    **_rules(CONFIGURATION, "vmpl", decide=True),
-    **_rules(CONFIGURATION, "policy-smt", "policy-single-socket", "policy-cxl", "policy-aes-256-xts", "policy-abi"),
-    **_rules(CONFIGURATION, "policy-rapl-disabled", "policy-ciphertext-hiding", "policy-page-swap-disabled"),
-    **_rules(HARDWARE, "reported-tcb", "committed-tcb", "launch-tcb", "revoked", "platform-alias-check", decide=True),
-    **_rules(HARDWARE, "version", "product", "current-tcb", "launch-mitigations", "current-mitigations"),
-    **_rules(HARDWARE, "platform-smt", "platform-tsme", "platform-ecc", "platform-rapl-disabled"),
-    **_rules(HARDWARE, "platform-ciphertext-hiding", "platform-tio"),
-    **_rules(EXECUTABLES, "family-id", "image-id", "id-key-digest", "author-key-digest"),
-    **_rules(INSTANCE, "signing-key", "csp-id", "report-id", "report-id-ma"),
-}
-SGX = {
-    **COMMON,
-    **VENDOR,
-    **_rules(EXECUTABLES, "mr-signer", "isv-prod-id", "isv-ext-prod-id", "isv-family-id"),
-    **_rules(CONFIGURATION, "attributes", decide=True),
-    **_rules(CONFIGURATION, "config-svn", "xfrm", "misc-select"),
-}
-TDX = {
-    **COMMON,
-    **VENDOR,
-    **_rules(EXECUTABLES, "rtmr1", "rtmr2", "rtmr3", decide=True),
-    **_rules(CONFIGURATION, "rtmr0", "td-attributes", "sept-ve-disable", decide=True),
-    **_rules(CONFIGURATION, "xfam", "mr-owner", "mr-owner-config"),
-    **_rules(OPAQUE, "migratable", "mr-service-td", "current-service-td", decide=True),
-    **_rules(HARDWARE, "mr-signer-seam", "seam-attributes", "current-tcb-status", decide=True),
-    **_rules(HARDWARE, "svn", "version", "mr-seam", "tee-tcb-svn", "tee-tcb-svn-2"),
-    **_rules(HARDWARE, "current-tcb-date", "current-advisories", "module-status", "current-module-status"),
-}
-NITRO = {
-    **COMMON,
-    **_rules(EXECUTABLES, "pcr1", "pcr2", "pcr8"),
-    **_rules(CONFIGURATION, "user-data", "public-key"),
-    **_rules(INSTANCE, "pcr3", "pcr4", "module-id"),
-    **_rules("", "svn"),
-}
-CCA = {
-    **COMMON,
-    **_rules(EXECUTABLES, "rem0", "rem1", "rem2", "rem3", decide=True),
-    **_rules(HARDWARE, "software-components", decide=True),
-    **_rules(HARDWARE, "profile", "implementation-id", "platform-config"),
-    **_rules(OPAQUE, "lifecycle"),
-    **_rules("", "svn"),
-}
-TPM = {
-    **COMMON,
-    **_rules(EXECUTABLES, "pcrs", decide=True),
-    **_rules(EXECUTABLES, "measurement", "pcr-bank"),
-    **_rules(HARDWARE, "ak-certified", decide=True),
-    **_rules(HARDWARE, "firmware"),
-    **_rules("", "debug", "svn", "reset-count", "restart-count", "clock-safe"),
-}
-AZURE = {
-    **_rules(EXECUTABLES, "pcrs", decide=True),
-    **_rules(CONFIGURATION, "secure-boot", decide=True),
-    **_rules(INSTANCE, "vm-id"),
-    **_rules("", "reset-count", "restart-count"),
-}
-TABLE: Mapping[str, Mapping[str, Says]] = {
-    SIMULATED: COMMON,
-    "snp": SNP,
-    "sgx": SGX,
-    "tdx": TDX,
-    "nitro": NITRO,
-    "cca": CCA,
-    "tpm": TPM,
-    "az-snp-vtpm": SNP | AZURE,
-    "az-tdx-vtpm": {
-        **(TDX | AZURE),
-        **_rules(EXECUTABLES, "rtmr1", "rtmr2", "rtmr3"),  # zeros: the guest is in the PCRs
-        **_rules(CONFIGURATION, "rtmr0", "sept-ve-disable"),
-    },
-}
-"""Every rule of every kind. `tests/house/test_results.py` compares it with the policies and the docs."""
+class Fact(NamedTuple):
+    """A claim of evidence that lowers a claim of the vector to a value, if `bad` says so."""
 
+    name: str
+    claim: str
+    value: int
+    bad: Callable[[Any], bool]
+
+
+FACTS = (
+    Fact("debug", OPAQUE, VISIBLE, bool),
+    Fact("kind", HARDWARE, NOT_RECOGNIZED, lambda kind: kind == SIMULATED),
+    Fact("kind", OPAQUE, VISIBLE, lambda kind: kind == SIMULATED),
+)
+"""Of every kind, whatever the policy accepts; worse than all those of a kind's own."""
+
+
+class Trust(NamedTuple):
+    """What a kind's appraisal says to other parties: the claim that each of its rules speaks for, and its own facts."""
+
+    rules: Mapping[str, Says]
+    facts: tuple[Fact, ...] = ()
+
+
+COMMON = {
+    **rules(HARDWARE, "kind", decide=True),
+    **rules(EXECUTABLES, "measurement", decide=True),
+    **rules(CONFIGURATION, "host-data"),
+    **rules(OPAQUE, "debug", decide=True),
+    **rules(EXECUTABLES, "svn"),
+    **rules(INSTANCE, "chip-id", decide=True),
+}
 LOG = Says(EXECUTABLES)
 """The claim that the replay of a boot event log speaks for (`enarx.verify.replay`)."""
 
@@ -176,12 +117,13 @@ def vector(result: AttestationResult) -> dict[str, int]:
     claims, policy = result.claims, result.policy
     if claims is None or policy is None:
         return {}
-    found = dict(_despite(claims))
+    table, facts = find(claims.kind).trust()
+    found = dict(_despite(claims, facts))
     made = {id: outcome for id, outcome, *_ in dropwhile(lambda row: row[0] != "endorsements-current", result.rows)}
     if FAILED in (made.pop("endorsements-current"), made.pop("report-data")):
         return {}
     for id, outcome in made.items():
-        claim, decides = TABLE[claims.kind].get(id, LOG)
+        claim, decides = table.get(id, LOG)
         if not claim:
             continue
         passed, left_open, failed = VALUES[claim]
@@ -224,9 +166,8 @@ def _leaves_open(id: str, matcher: Matcher, claims: Claims) -> bool:
 
 def _least(claim: Any) -> Any:
     """The least value that a claim with an order may have: a floor that takes it takes everything."""
-    if type(claim) is not Tcb:
-        return type(claim)(0)
-    return Tcb(**{name: None if getattr(claim, name) is None else Parts() for name in PRODUCTS})
+    least: Callable[[], Any] | None = getattr(claim, "least", None)
+    return type(claim)(0) if least is None else least()
 
 
 def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:
@@ -239,47 +180,10 @@ def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:
     return {int(one.partition(":")[0]) for one in named}
 
 
-def _despite(claims: Claims) -> Iterator[tuple[str, int]]:
-    """The facts of `FACTS` that this evidence has: claim of the vector and value."""
-    for fact in FACTS:
+def _despite(claims: Claims, facts: tuple[Fact, ...]) -> Iterator[tuple[str, int]]:
+    """Those of these facts, and of `FACTS`, that this evidence has: claim of the vector and value. The worst come last."""
+    for fact in (*facts, *FACTS):
         found = getattr(claims, fact.name, None)
         known = found is not None and type(found) is not Unknown
-        if known and (claims.kind, fact.name) not in MEANT and fact.bad(found):
+        if known and fact.bad(found):
             yield fact.claim, fact.value
-
-
-def _behind(tcb: Any) -> bool:
-    """Is a TCB behind the newest known for its product?"""
-    return not any((parts := getattr(tcb, name)) is not None and parts >= NEWEST[name] for name in PRODUCTS)
-
-
-class Fact(NamedTuple):
-    """A claim of evidence that lowers a claim of the vector to a value, if `bad` says so."""
-
-    name: str
-    claim: str
-    value: int
-    bad: Callable[[Any], bool]
-
-
-FACTS = (
-    Fact("policy_migration_agent", OPAQUE, NOT_ENCRYPTED, bool),
-    Fact("migratable", OPAQUE, NOT_ENCRYPTED, bool),
-    Fact("secure_boot", CONFIGURATION, VULNERABLE, lambda on: not on),
-    Fact("sept_ve_disable", CONFIGURATION, VULNERABLE, lambda on: not on),
-    Fact("tcb_status", HARDWARE, VULNERABLE, lambda status: status != "UpToDate"),
-    Fact("current_tcb_status", HARDWARE, VULNERABLE, lambda status: status != "UpToDate"),
-    Fact("advisories", HARDWARE, VULNERABLE, bool),
-    Fact("current_advisories", HARDWARE, VULNERABLE, bool),
-    Fact("platform_alias_check", HARDWARE, VULNERABLE, lambda complete: not complete),
-    Fact("reported_tcb", HARDWARE, VULNERABLE, _behind),
-    Fact("committed_tcb", HARDWARE, VULNERABLE, _behind),
-    Fact("launch_tcb", HARDWARE, VULNERABLE, _behind),
-    Fact("debug", OPAQUE, VISIBLE, bool),
-    Fact("kind", HARDWARE, NOT_RECOGNIZED, lambda kind: kind == SIMULATED),
-    Fact("kind", OPAQUE, VISIBLE, lambda kind: kind == SIMULATED),
-)
-"""Whatever the policy accepts; the worst last."""
-
-MEANT = {("az-tdx-vtpm", "sept_ve_disable")}
-"""Clear on every Azure machine: the paravisor is in between."""

@@ -1,0 +1,62 @@
+"""Azure's confidential VMs on AMD SEV-SNP: evidence of kind snp, and a virtual TPM's quote that stands on it."""
+
+from __future__ import annotations
+
+from enarx.verify.kinds import Examine, Kind, Registers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.verify.policy import AppraisalPolicy
+    from enarx.verify.result import Claims
+    from enarx.verify.trust import Trust
+
+
+def _detect(data: bytes) -> bool:
+    from enarx.formats.evidence.families.azure import SNP, begins
+
+    return begins(data, SNP)
+
+
+def _examiner() -> Examine:
+    from enarx.verify.kinds.az_snp_vtpm.examine import examine
+
+    return examine
+
+
+def _policy() -> type[AppraisalPolicy]:
+    from enarx.verify.kinds.az_snp_vtpm.claims import AzSnpPolicy
+
+    return AzSnpPolicy
+
+
+def _template() -> str:
+    from enarx.verify.kinds.az_snp_vtpm.claims import TEMPLATE
+
+    return TEMPLATE
+
+
+def _trust() -> Trust:
+    from enarx.verify.kinds.az_snp_vtpm.trust import TRUST
+
+    return TRUST
+
+
+def _registers(claims: Claims) -> Registers:
+    from enarx.verify.kinds.az_snp_vtpm.claims import AzSnpClaims
+    from enarx.verify.replay import PCRS, pcr_values
+
+    assert isinstance(claims, AzSnpClaims)
+    return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
+
+
+KIND = Kind(
+    name="az-snp-vtpm",
+    detect=_detect,
+    examiner=_examiner,
+    policy=_policy,
+    template=_template,
+    trust=_trust,
+    parts=("snp",),
+    registers=_registers,
+    unmeasured="pcrs",
+)

@@ -1,0 +1,62 @@
+"""Azure's confidential VMs on Intel TDX: evidence of kind tdx, and a virtual TPM's quote that stands on it."""
+
+from __future__ import annotations
+
+from enarx.verify.kinds import Examine, Kind, Registers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.verify.policy import AppraisalPolicy
+    from enarx.verify.result import Claims
+    from enarx.verify.trust import Trust
+
+
+def _detect(data: bytes) -> bool:
+    from enarx.formats.evidence.families.azure import TDX, begins
+
+    return begins(data, TDX)
+
+
+def _examiner() -> Examine:
+    from enarx.verify.kinds.az_tdx_vtpm.examine import examine
+
+    return examine
+
+
+def _policy() -> type[AppraisalPolicy]:
+    from enarx.verify.kinds.az_tdx_vtpm.claims import AzTdxPolicy
+
+    return AzTdxPolicy
+
+
+def _template() -> str:
+    from enarx.verify.kinds.az_tdx_vtpm.claims import TEMPLATE
+
+    return TEMPLATE
+
+
+def _trust() -> Trust:
+    from enarx.verify.kinds.az_tdx_vtpm.trust import TRUST
+
+    return TRUST
+
+
+def _registers(claims: Claims) -> Registers:
+    from enarx.verify.kinds.az_tdx_vtpm.claims import AzTdxClaims
+    from enarx.verify.replay import PCRS, pcr_values
+
+    assert isinstance(claims, AzTdxClaims)
+    return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
+
+
+KIND = Kind(
+    name="az-tdx-vtpm",
+    detect=_detect,
+    examiner=_examiner,
+    policy=_policy,
+    template=_template,
+    trust=_trust,
+    parts=("tdx",),
+    registers=_registers,
+    unmeasured="pcrs",
+)

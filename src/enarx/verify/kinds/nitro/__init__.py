@@ -1,0 +1,55 @@
+"""AWS Nitro Enclaves: a document that carries its certificates, in COSE."""
+
+from __future__ import annotations
+
+from enarx.verify.kinds import Examine, Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.verify.policy import AppraisalPolicy
+    from enarx.verify.trust import Trust
+
+
+def _detect(data: bytes) -> bool:
+    return data[:2] in (b"\x84\x44", b"\xd2\x84", b"\x84\x58")
+
+
+def _examiner() -> Examine:
+    from enarx.verify.kinds.nitro.examine import examine
+
+    return examine
+
+
+def _policy() -> type[AppraisalPolicy]:
+    from enarx.verify.kinds.nitro.claims import NitroPolicy
+
+    return NitroPolicy
+
+
+def _template() -> str:
+    from enarx.verify.kinds.nitro.claims import TEMPLATE
+
+    return TEMPLATE
+
+
+def _trust() -> Trust:
+    from enarx.verify.kinds.nitro.trust import TRUST
+
+    return TRUST
+
+
+def _time(data: bytes) -> int:
+    from enarx.formats.evidence.nitro import Evidence
+
+    return Evidence.from_bytes(data).time
+
+
+KIND = Kind(
+    name="nitro",
+    detect=_detect,
+    examiner=_examiner,
+    policy=_policy,
+    template=_template,
+    trust=_trust,
+    time=_time,
+)

@@ -1,0 +1,58 @@
+"""TPM 2.0: a quote of registers by a key of the TPM."""
+
+from __future__ import annotations
+
+from enarx.verify.kinds import Examine, Kind, Registers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.verify.policy import AppraisalPolicy
+    from enarx.verify.result import Claims
+    from enarx.verify.trust import Trust
+
+
+def _detect(data: bytes) -> bool:
+    return data[:1] == b"\n" and b"\xff\x54\x43\x47\x80\x18" in data[:4096]
+
+
+def _examiner() -> Examine:
+    from enarx.verify.kinds.tpm.examine import examine
+
+    return examine
+
+
+def _policy() -> type[AppraisalPolicy]:
+    from enarx.verify.kinds.tpm.claims import TpmPolicy
+
+    return TpmPolicy
+
+
+def _template() -> str:
+    from enarx.verify.kinds.tpm.claims import TEMPLATE
+
+    return TEMPLATE
+
+
+def _trust() -> Trust:
+    from enarx.verify.kinds.tpm.trust import TRUST
+
+    return TRUST
+
+
+def _registers(claims: Claims) -> Registers:
+    from enarx.verify.kinds.tpm.claims import TpmClaims
+    from enarx.verify.replay import PCRS, pcr_values
+
+    assert isinstance(claims, TpmClaims)
+    return Registers(PCRS, claims.pcr_bank, pcr_values(claims.pcrs))
+
+
+KIND = Kind(
+    name="tpm",
+    detect=_detect,
+    examiner=_examiner,
+    policy=_policy,
+    template=_template,
+    trust=_trust,
+    registers=_registers,
+)
