@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from enarx.tenant.deploy import Claim
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 
 
@@ -21,7 +21,7 @@ def judge(measurement: bytes, package: bytes, root: bytes) -> Callable[[Claim], 
     )
 
     def judged(claim: Claim) -> AttestationResult:
-        return evaluate(
+        return verify_and_appraise(
             claim.kind,
             claim.evidence,
             claim.endorsements,

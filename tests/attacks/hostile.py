@@ -24,7 +24,7 @@ from enarx.hardware.keys import Chip, load
 from enarx.tenant import deploy, package
 from enarx.tenant.deploy import Claim, Delivered, Result, Run
 from enarx.tenant.owners import Owners
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 from tests.controls import Control
 from tests.exchange import OWNER, Store, frames, public
@@ -212,7 +212,7 @@ class Scene:
         good = Claim(kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh)
 
         def judged(claim: Claim) -> AttestationResult:
-            return evaluate(
+            return verify_and_appraise(
                 claim.kind,
                 claim.evidence,
                 claim.endorsements,

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from enarx.formats.evidence.snp import SIGNED_SIZE, Report, encode
 from enarx.record import replace
-from enarx.verify.amd import OID, PARTS
+from enarx.verify.families.amd import OID, PARTS
 
 NOW = 1_780_000_000
 START = datetime.fromtimestamp(NOW - 86400, UTC)

@@ -19,13 +19,14 @@ from enarx.delivery.session import Status
 from enarx.errors import EnarxError
 from enarx.formats import bundle, endorsements, plain_json, wire
 from enarx.formats.config import Config
-from enarx.formats.evidence import cose, simulated
-from enarx.formats.evidence.detect import detect
+from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
+from enarx.formats.evidence.families import cose
 from enarx.formats.evidence.snp import split
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
-from enarx.verify import Roots, TrustAnchor, examine, judge
+from enarx.verify import Roots, TrustAnchor, attestation_result, examine
 from enarx.verify.ear import ear
+from enarx.verify.kinds import detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests import exchange
@@ -65,7 +66,7 @@ class Target:
 
 def _judged(kind: str, *given: bytes) -> Callable[[bytes], object]:
     def run(data: bytes) -> object:
-        found = judge(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
+        found = attestation_result(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
         return json.dumps(found.to_value()), ear(found, build="fuzz")
 
     return run
@@ -190,13 +191,13 @@ def run(name: str, data: bytes) -> None:
 
 
 SIGNATURES = (
-    "snp.p384_signed",
-    "amd._pss",
-    "intel.signed",
-    "nitro.p384_signed",
-    "cca._signed",
-    "tpm._signed",
-    "azure._signed",
+    "kinds.snp.examine.p384_signed",
+    "families.amd._pss",
+    "families.intel.collateral.signed",
+    "kinds.nitro.examine.p384_signed",
+    "kinds.cca.examine._signed",
+    "kinds.tpm.examine._signed",
+    "families.azure._signed",
 )
 
 

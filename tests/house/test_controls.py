@@ -32,12 +32,12 @@ NO_VERDICT = {
 OWN = {"controls.py", "conftest.py", "house/test_controls.py"}
 
 REFUSING = """
-from enarx.verify.snp import examine_snp
+from enarx.verify.kinds.snp.examine import examine
 from tests.conftest import every_refusal_has_a_control
 from tests.verify.test_snp import GOOD, REPORT
 
 def test_without_a_control():
-    assert examine_snp(**{**GOOD.inputs, "now": 0}).status == "not authentic"
+    assert examine(**{**GOOD.inputs, "now": 0}).status == "not authentic"
 
 def test_with_one():
     assert GOOD.but(now=0).status == "not authentic"
@@ -67,7 +67,7 @@ def test_every_test_is_watched(request: pytest.FixtureRequest) -> None:
 def test_every_way_to_a_refusal_is_watched() -> None:
     """Examinations and appraisals, of whatever kind, through whatever function."""
     with watch() as strays:
-        test_snp.examine_snp(**{**test_snp.GOOD.inputs, "now": BEFORE_IT_BEGINS})
+        test_snp.examine(**{**test_snp.GOOD.inputs, "now": BEFORE_IT_BEGINS})
         test_kinds.appraising(**{**test_kinds.APPRAISED.inputs, "said": test_kinds.claims(debug=True)})
         given, policy = test_rules.good("snp"), test_rules.exact("tdx")
         test_rules.judging(given, policy, kind="snp", fresh=bytes(64), now=test_rules.NOW)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pytest
@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
-from enarx.formats.evidence.azure import Evidence
-from enarx.verify import Roots
-from enarx.verify.azure import SNP_CHECKS, TDX_CHECKS, examine_az_snp, examine_az_tdx, verify_az_snp, verify_az_tdx
+from enarx.formats.evidence.families.azure import Evidence
+from enarx.verify import Roots, verify
 from enarx.verify.examination import Examination
+from enarx.verify.kinds.az_snp_vtpm import examine as az_snp
+from enarx.verify.kinds.az_tdx_vtpm import examine as az_tdx
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
 from tests.controls import Control
@@ -29,7 +30,7 @@ ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
 BOUND = hashlib.sha256(tpm.runtime()).digest().ljust(64, b"\0")
 
 
-GOOD = Control(examine_az_snp, evidence=tpm.azure(), endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
+GOOD = Control(az_snp.examine, evidence=tpm.azure(), endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
 
 
 def examined(evidence: bytes, *given: bytes, now: int = amd.NOW, roots: Roots = ROOTS) -> Examination:
@@ -81,7 +82,7 @@ def td_good() -> Control[Examination]:
     """With the quote that `td_failed` makes where nothing is to fail."""
     evidence = td_evidence(intel.quote(body=intel.domain(report_data=(520, BOUND))))
     given = (intel.collateral(),)
-    return Control(examine_az_tdx, evidence=evidence, endorsements=given, roots=test_dcap.roots(), now=amd.NOW)
+    return Control(az_tdx.examine, evidence=evidence, endorsements=given, roots=test_dcap.roots(), now=amd.NOW)
 
 
 def td_quoted(quote: bytes, given: tuple[bytes, ...], message: bytes | None = None, **changes: Any) -> Examination:
@@ -147,8 +148,8 @@ def test_each_check_fails_alone_on_tdx(id: str) -> None:
 
 
 def test_the_tables_are_complete() -> None:
-    assert tuple(ON_SNP) == SNP_CHECKS
-    assert tuple(ON_TDX) == TDX_CHECKS
+    assert tuple(ON_SNP) == az_snp.CHECKS
+    assert tuple(ON_TDX) == az_tdx.CHECKS
 
 
 def test_good_evidence_on_tdx_is_authentic() -> None:
@@ -161,9 +162,9 @@ def test_good_evidence_on_tdx_is_authentic() -> None:
 
 def test_each_kind_takes_its_own() -> None:
     with pytest.raises(ParseError):
-        examine_az_tdx(tpm.azure(), endorsements=(), roots=ROOTS, now=amd.NOW)
+        az_tdx.examine(tpm.azure(), endorsements=(), roots=ROOTS, now=amd.NOW)
     with pytest.raises(ParseError):
-        verify_az_tdx(tpm.azure(td_quote="AAAA"), endorsements=(), roots=ROOTS, now=amd.NOW)
+        verify("az-tdx-vtpm", tpm.azure(td_quote="AAAA"), endorsements=(), roots=ROOTS, now=amd.NOW)
 
 
 def test_the_older_form_and_a_vcek_in_it() -> None:
@@ -231,7 +232,7 @@ def test_bytes_are_kept_and_verify_raises() -> None:
     data = tpm.azure()
     found = Evidence.from_bytes(data)
     assert (found.to_bytes(), found.signed) == (data, tpm.quote())
-    control = Control(verify_az_snp, **GOOD.inputs)
+    control = Control(partial(verify, "az-snp-vtpm"), **GOOD.inputs)
     assert control.but().claims.kind == "az-snp-vtpm"
     with pytest.raises(VerificationError):
         control.but(now=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cbor2
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.evidence.cca import Evidence
-from enarx.formats.evidence.detect import detect
-from enarx.verify import Roots, TrustAnchor
-from enarx.verify.cca import CHECKS, examine_cca, verify_cca
+from enarx.verify import Roots, TrustAnchor, verify
 from enarx.verify.examination import Examination
+from enarx.verify.kinds import detect
+from enarx.verify.kinds.cca.examine import CHECKS, examine
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from tests.controls import Control
 from tests.forge import arm
@@ -26,7 +27,7 @@ from tests.forge import arm
 ROOTS = Roots(cca=(TrustAnchor(b"no key"), TrustAnchor(arm.spki("platform"))))
 
 
-GOOD = Control(examine_cca, evidence=arm.token(), endorsements=(), roots=ROOTS, now=0)
+GOOD = Control(examine, evidence=arm.token(), endorsements=(), roots=ROOTS, now=0)
 
 
 def examined(evidence: bytes | None = None, roots: Roots = ROOTS) -> Examination:
@@ -128,7 +129,7 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    control = Control(verify_cca, **GOOD.inputs)
+    control = Control(partial(verify, "cca"), **GOOD.inputs)
     assert control.but().claims.kind == "cca"
     found = examined(roots=Roots())
     assert found.status in ("authentic", "undecided")

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UnavailableError, VerificationError
-from enarx.formats.evidence.dcap import Quote, SgxReport
-from enarx.verify import Roots
+from enarx.formats.evidence.families.dcap import Quote, SgxReport
+from enarx.verify import Roots, verify
 from enarx.verify.certificates import pin
-from enarx.verify.dcap import SGX_CHECKS, TDX_CHECKS, examine_sgx, examine_tdx, verify_sgx, verify_tdx
 from enarx.verify.examination import Examination
-from enarx.verify.intel import machine, point, signed
+from enarx.verify.families.intel.collateral import machine, point, signed
+from enarx.verify.families.intel.quote import DOMAIN_CHECKS, ENCLAVE_CHECKS
+from enarx.verify.families.intel.tcb import STATUSES, together
+from enarx.verify.kinds.sgx.examine import examine as examine_sgx
+from enarx.verify.kinds.tdx.examine import examine as examine_tdx
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
-from enarx.verify.tcb import STATUSES, together
 from tests.controls import Control
 from tests.forge import intel as forge
 from tests.forge.intel import NOW, SGX, TDX
@@ -128,11 +130,11 @@ def test_each_check_fails_alone(id: str) -> None:
     assert came.pop(id) == (NOT_CHECKED if id == "collateral" else FAILED)
     assert set(came.values()) <= {PASSED, NOT_REACHED}
     assert found.status == ("undecided" if id == "collateral" else "not authentic")
-    assert all(came[name] == PASSED for name in TDX_CHECKS[: TDX_CHECKS.index(id)])
+    assert all(came[name] == PASSED for name in DOMAIN_CHECKS[: DOMAIN_CHECKS.index(id)])
 
 
 def test_the_table_is_complete() -> None:
-    assert set(ONLY) == set(TDX_CHECKS) == {*SGX_CHECKS, *TDX_ALONE}
+    assert set(ONLY) == set(DOMAIN_CHECKS) == {*ENCLAVE_CHECKS, *TDX_ALONE}
 
 
 TDX_ALONE = {"tdx-module", "current-tdx-module", "current-tcb-level"}
@@ -616,7 +618,7 @@ def test_the_peer_finds_the_same_of_real_ones(evidence_dir: Path, vector: str, n
 def test_sgx(evidence_dir: Path) -> None:
     data = (evidence_dir / "sgx/dcap-qvl/quote.bin").read_bytes()
     given = (evidence_dir / "collateral/assembled/own-sgx_dcap-qvl.json").read_bytes()
-    claims: Any = verify_sgx(data, endorsements=(given,), roots=Roots(), now=1_751_328_000).claims
+    claims: Any = verify("sgx", data, endorsements=(given,), roots=Roots(), now=1_751_328_000).claims
     assert claims.tcb_status == "ConfigurationAndSWHardeningNeeded"
     assert claims.advisories == ("INTEL-SA-00289", "INTEL-SA-00615")
     assert claims.measurement == SgxReport.from_bytes(Quote.from_bytes(data).body).mr_enclave
@@ -625,7 +627,7 @@ def test_sgx(evidence_dir: Path) -> None:
 def test_tdx(evidence_dir: Path) -> None:
     data = (evidence_dir / "tdx/dcap-qvl/quote.bin").read_bytes()
     given = (evidence_dir / "collateral/assembled/own-tdx_dcap-qvl.json").read_bytes()
-    real = Control(verify_tdx, evidence=data, endorsements=(given,), roots=Roots(), now=1_751_328_000)
+    real = Control(partial(verify, "tdx"), evidence=data, endorsements=(given,), roots=Roots(), now=1_751_328_000)
     claims: Any = real.but().claims
     assert (claims.tcb_status, claims.advisories, claims.sept_ve_disable) == ("UpToDate", (), True)
     assert (claims.fmspc.hex(), claims.tcb_date, claims.revoked) == ("b0c06f000000", 1_710_288_000, False)
@@ -639,7 +641,7 @@ def test_out_of_date_is_authentic(evidence_dir: Path) -> None:
     """The platform is; its TDX module alone would not be."""
     data = (evidence_dir / "tdx/automata-v4/quote.bin").read_bytes()
     given = (evidence_dir / "collateral/assembled/solana2025-00806f05.json").read_bytes()
-    claims: Any = verify_tdx(data, endorsements=(given,), roots=Roots(), now=1_752_969_600).claims
+    claims: Any = verify("tdx", data, endorsements=(given,), roots=Roots(), now=1_752_969_600).claims
     assert claims.tcb_status == "OutOfDate"
     assert claims.advisories == ("INTEL-SA-00960", "INTEL-SA-00982", "INTEL-SA-00986")
 

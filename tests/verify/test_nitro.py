@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
-from enarx.verify import Roots
+from enarx.verify import Roots, verify
 from enarx.verify.examination import Examination
-from enarx.verify.nitro import CHECKS, examine_nitro, verify_nitro
+from enarx.verify.kinds.nitro.examine import CHECKS, examine
 from enarx.verify.result import FAILED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
 from tests.controls import Control
@@ -23,7 +24,7 @@ from tests.forge import aws
 ROOTS = Roots(aws=(hashlib.sha256(aws.root()).digest(),))
 
 
-GOOD = Control(examine_nitro, evidence=aws.document(), endorsements=(), roots=ROOTS, now=aws.NOW)
+GOOD = Control(examine, evidence=aws.document(), endorsements=(), roots=ROOTS, now=aws.NOW)
 
 
 def examined(evidence: bytes, *, now: int = aws.NOW, roots: Roots = ROOTS) -> Examination:
@@ -128,7 +129,7 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    control = Control(verify_nitro, **GOOD.inputs)
+    control = Control(partial(verify, "nitro"), **GOOD.inputs)
     assert control.but().claims.kind == "nitro"
     with pytest.raises(VerificationError):
         control.but(now=0)

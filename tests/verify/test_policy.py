@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import HARDWARE, KINDS
 from enarx.record import names, record, replace
+from enarx.verify.kinds import HARDWARE, KINDS
 from enarx.verify.policy import (
     AnyOf,
     AppraisalPolicy,

@@ -19,8 +19,8 @@ import pytest
 
 from enarx.formats.evidence.snp import Report, encode
 from enarx.record import names, replace
-from enarx.verify import AppraisalPolicy, AttestationResult, Roots, TrustAnchor, appraise, examine, judge
-from enarx.verify.policies.snp import Parts, Tcb
+from enarx.verify import AppraisalPolicy, AttestationResult, Roots, TrustAnchor, appraise, attestation_result, examine
+from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.policy import AnyOf, Bits, Exactly, Unchecked
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.result import FAILED, NOT_AUTHENTIC, NOT_CHECKED, NOT_REACHED, PASSED, REFUSED, TRUSTED, UNDECIDED
@@ -628,7 +628,9 @@ def without(policy: AppraisalPolicy, *together: str) -> AppraisalPolicy:
 
 def judging(given: Given, policy: AppraisalPolicy, *, kind: str, fresh: bytes, now: int) -> AttestationResult:
     """The judge of the controls here: what is given (evidence and all that it is judged by) is one input of it."""
-    return judge(kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=now)
+    return attestation_result(
+        kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=now
+    )
 
 
 def control(

@@ -13,11 +13,20 @@ from hypothesis import strategies as st
 
 from enarx.errors import AppraisalError, EnarxError, ParseError, UnavailableError, UsageError, VerificationError
 from enarx.record import replace
-from enarx.verify import AttestationResult, Roots, appraise, evaluate, examine, judge, unappraised
+from enarx.verify import (
+    AttestationResult,
+    Roots,
+    appraise,
+    attestation_result,
+    examine,
+    unappraised,
+    verify,
+    verify_and_appraise,
+)
 from enarx.verify.appraise import check_ids
+from enarx.verify.kinds.simulated.examine import CHECKS
 from enarx.verify.policy import AnyOf, AtLeast, Exactly, SimulatedPolicy, Unchecked
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, OUTCOMES, PASSED, SKIPPED, STATUSES
-from enarx.verify.simulated import CHECKS, verify_simulated
 from tests.controls import Control
 from tests.forge.simulated import NOW, Forge, key, raw
 
@@ -42,7 +51,7 @@ class Vector:
     status: str = "refused"
     error: type[EnarxError] = AppraisalError
 
-    def judge(self, *, by: Callable[..., AttestationResult] = judge, **changes: Any) -> AttestationResult:
+    def judge(self, *, by: Callable[..., AttestationResult] = attestation_result, **changes: Any) -> AttestationResult:
         """The verdict; the control is good evidence, judged by the same."""
         changes = {"kind": self.kind, "forge": self.forge, "endorsed": self.endorsed, **changes}
         return Control(partial(judging, by), **ACCEPTED).but(**changes)
@@ -70,7 +79,7 @@ EXAMINED = Control(
     roots=ROOTS,
     now=NOW,
 )
-VERIFIED = Control(verify_simulated, **EXAMINED.inputs)
+VERIFIED = Control(partial(verify, "simulated"), **EXAMINED.inputs)
 
 
 def wrong(**changes: object) -> Vector:
@@ -136,14 +145,14 @@ def test_it_is_an_error_of_the_right_class_and_says_which(check: str) -> None:
 
 
 def test_evaluate_returns_what_is_trusted() -> None:
-    assert Vector().judge(by=evaluate) == Vector().judge()
+    assert Vector().judge(by=verify_and_appraise) == Vector().judge()
 
 
 @pytest.mark.parametrize("check", VECTORS)
 def test_evaluate_raises_the_same(check: str) -> None:
     vector = VECTORS[check]
     with pytest.raises(vector.error) as caught:
-        vector.judge(by=evaluate)
+        vector.judge(by=verify_and_appraise)
     assert caught.value.code == CODES.get(check, check)
     if isinstance(caught.value, AppraisalError):
         assert isinstance(caught.value.result, AttestationResult)
@@ -223,13 +232,13 @@ def test_the_labels_keep_the_signatures_apart() -> None:
     """A root that is also a chip: what it signed as the one is nothing as the other."""
     both = GOOD.but(root=key(2), chip=key(2))
     roots = Roots(simulated=(raw(key(2)),))
-    verify_simulated(both.evidence(), endorsements=both.endorsements(), roots=roots, now=NOW)
+    verify("simulated", both.evidence(), endorsements=both.endorsements(), roots=roots, now=NOW)
     with pytest.raises(ParseError):
-        verify_simulated(both.certificate(), endorsements=(both.evidence(),), roots=roots, now=NOW)
+        verify("simulated", both.certificate(), endorsements=(both.evidence(),), roots=roots, now=NOW)
 
 
 def test_another_kind_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    accepting = Control(partial(judging, evaluate), **ACCEPTED)
+    accepting = Control(partial(judging, verify_and_appraise), **ACCEPTED)
     assert accepting.but().status == "trusted"
     monkeypatch.setattr("enarx.verify.examine", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(AppraisalError, check=lambda e: e.code == "kind"):
@@ -277,7 +286,7 @@ def test_leaving_a_check_out_is_written_down() -> None:
 
 
 def test_without_a_policy_the_most_is_authentic() -> None:
-    verified = verify_simulated(GOOD.evidence(), endorsements=GOOD.endorsements(), roots=ROOTS, now=NOW)
+    verified = verify("simulated", GOOD.evidence(), endorsements=GOOD.endorsements(), roots=ROOTS, now=NOW)
     result = unappraised(verified)
     assert result.status == "authentic"
     with pytest.raises(AppraisalError, check=lambda e: e.code == "not-appraised"):
@@ -288,7 +297,7 @@ def test_without_a_policy_the_most_is_authentic() -> None:
 @pytest.mark.parametrize("kind", ["simulated", "snp"])
 def test_no_verdict_without_fresh_report_data(kind: str, size: int) -> None:
     with pytest.raises(UsageError, match="nothing is fresh"):
-        judge(
+        attestation_result(
             kind,
             GOOD.evidence(),
             GOOD.endorsements(),
@@ -327,7 +336,7 @@ def test_plain_values() -> None:
 @given(st.binary(max_size=400), st.lists(st.binary(max_size=400), max_size=3))
 def test_any_bytes_end_in_an_error_of_ours(evidence: bytes, endorsements: list[bytes]) -> None:
     with pytest.raises(EnarxError):
-        verify_simulated(evidence, endorsements=tuple(endorsements), roots=ROOTS, now=NOW)
+        verify("simulated", evidence, endorsements=tuple(endorsements), roots=ROOTS, now=NOW)
 
 
 @given(st.integers(0, 1), st.data())

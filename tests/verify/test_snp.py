@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,13 +15,13 @@ from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
 from enarx.formats.evidence.snp import REPORT_SIZE, SIGNED_SIZE
-from enarx.verify import Roots, unappraised
+from enarx.verify import Roots, unappraised, verify
 from enarx.verify.examination import Examination
-from enarx.verify.policies.snp import Parts, Tcb
+from enarx.verify.kinds.snp.claims import Parts, Tcb
+from enarx.verify.kinds.snp.examine import CHECKS, examine
 from enarx.verify.policy import Bits
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
-from enarx.verify.snp import CHECKS, examine_snp, verify_snp
 from tests.controls import Control
 from tests.forge import amd
 
@@ -29,7 +30,7 @@ ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
 REPORT = amd.sign(amd.blank())
 
 
-GOOD = Control(examine_snp, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
+GOOD = Control(examine, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
 
 
 def examined(
@@ -199,7 +200,7 @@ def test_no_bit_can_be_changed(bit: int) -> None:
 
 
 def test_verify_raises() -> None:
-    control = Control(verify_snp, **GOOD.inputs).with_(endorsements=(ARK, ASK, VCEK))
+    control = Control(partial(verify, "snp"), **GOOD.inputs).with_(endorsements=(ARK, ASK, VCEK))
     assert control.but().claims.kind == "snp"
     with pytest.raises(VerificationError):
         control.but(now=0)

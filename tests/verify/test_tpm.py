@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, VerificationError
-from enarx.formats.evidence.tpm import Evidence, PublicKey, Quote, Signature, encode
-from enarx.verify import Roots, TrustAnchor
+from enarx.formats.evidence.families.tpm import Quote, encode
+from enarx.formats.evidence.tpm import Evidence, PublicKey, Signature
+from enarx.verify import Roots, TrustAnchor, verify
 from enarx.verify import certificates as verify_certificates
 from enarx.verify.examination import Examination
+from enarx.verify.kinds.tpm.examine import CHECKS, examine
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
-from enarx.verify.tpm import CHECKS, examine_tpm, verify_tpm
 from tests.controls import Control
 from tests.forge import tpm
 
@@ -29,9 +31,9 @@ AK, ISSUER, ROOT = tpm.maker()
 MAKERS = Roots(tpm_makers=(hashlib.sha256(ROOT).digest(),))
 
 
-GOOD = Control(examine_tpm, evidence=tpm.attestation(), endorsements=(), roots=ROOTS, now=tpm.NOW)
+GOOD = Control(examine, evidence=tpm.attestation(), endorsements=(), roots=ROOTS, now=tpm.NOW)
 CERTIFIED = Control(
-    examine_tpm,
+    examine,
     evidence=tpm.attestation(certificates=(AK,)),
     endorsements=(ISSUER, ROOT),
     roots=MAKERS,
@@ -320,7 +322,7 @@ def test_bytes_are_kept_and_verify_raises() -> None:
     data = tpm.attestation()
     found = Evidence.from_bytes(data)
     assert (found.to_bytes(), found.signed, found.quote.to_bytes()) == (data, MESSAGE, MESSAGE)
-    control = Control(verify_tpm, **GOOD.inputs)
+    control = Control(partial(verify, "tpm"), **GOOD.inputs)
     assert control.but().claims.kind == "tpm"
     with pytest.raises(VerificationError):
         control.but(evidence=tpm.attestation(attributes=0))

@@ -14,7 +14,7 @@ from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.tenant.deploy import Claim
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
-from enarx.verify import AttestationResult, Roots, evaluate, judge
+from enarx.verify import AttestationResult, Roots, attestation_result, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, ReferenceValues, SimulatedPolicy, Unchecked
 
 ANY_PACKAGE = bytes(32)
@@ -59,7 +59,7 @@ class SimulatedJudge:
         """As tenant.deploy.Judge; shows what it found."""
         console.warn(LOUD)
         try:
-            result = evaluate(
+            result = verify_and_appraise(
                 claim.kind,
                 claim.evidence,
                 claim.endorsements,
@@ -128,7 +128,7 @@ class PolicyJudge:
         """As tenant.deploy.Judge; shows the result, and which of the user's own endorsements it does not rest on."""
         from enarx.cli.evidence_files import show_unused
 
-        result = judge(
+        result = attestation_result(
             claim.kind,
             claim.evidence,
             (*self._given.items, *claim.endorsements),

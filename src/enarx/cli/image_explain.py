@@ -14,11 +14,6 @@ from enarx.formats.evidence.eventlog import EventLog
 from enarx.image.launch import events, search, search_boot, search_images, tdx
 from enarx.image.launch.search import Explanation
 from enarx.verify import Roots, examine
-from enarx.verify.policies.nitro import NitroClaims
-from enarx.verify.policies.sgx import SgxClaims
-from enarx.verify.policies.snp import SnpClaims
-from enarx.verify.policies.tdx import TdxClaims
-from enarx.verify.policies.tpm import TpmClaims
 from enarx.verify.replay import PCRS, RTMRS
 
 MAX_EVIDENCE = 16 << 20
@@ -27,7 +22,7 @@ LAYOUTS = {"tdx": RTMRS, "tpm": PCRS}
 
 def explain(options: argparse.Namespace) -> int:
     """Show what was found; 0 if every register that was tried is explained, else 126."""
-    from enarx.formats.evidence.detect import detect
+    from enarx.verify.kinds import detect
 
     data = load(options.evidence, MAX_EVIDENCE)
     options.kind = options.kind or detect(data)
@@ -40,7 +35,7 @@ def explain(options: argparse.Namespace) -> int:
         raise UsageError("explain", f"nothing given that {options.kind} measures", hint="enarx image measure --help")
     value: dict[str, Any] = {"kind": options.kind, "verified": False, "registers": [_value(made) for made in found]}
     if options.event_log:
-        bank = said.pcr_bank if isinstance(said, TpmClaims) else "sha384"
+        bank = getattr(said, "pcr_bank", "sha384")
         value |= log_value(options.event_log, options.kind, bank, _known(options, bank))
     if options.json:
         console.show_json(value)
@@ -49,17 +44,9 @@ def explain(options: argparse.Namespace) -> int:
     return 0 if all(made.launched is not None for made in found) else console.EXIT_REFUSED
 
 
-def _explanations(options: argparse.Namespace, said: object) -> Iterator[Explanation]:
-    if isinstance(said, SnpClaims):
-        return _snp(options, said)
-    if isinstance(said, TdxClaims):
-        return _tdx(options, said)
-    if isinstance(said, NitroClaims):
-        return _nitro(options, said)
-    if isinstance(said, SgxClaims):
-        return _sgx(options, said)
-    assert isinstance(said, TpmClaims)
-    return _tpm(options, said)
+def _explanations(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
+    by_kind = {"snp": _snp, "tdx": _tdx, "nitro": _nitro, "sgx": _sgx, "tpm": _tpm}
+    return by_kind[options.kind](options, said)
 
 
 def _known(options: argparse.Namespace, bank: str) -> dict[bytes, str]:
@@ -75,13 +62,13 @@ def _known(options: argparse.Namespace, bank: str) -> dict[bytes, str]:
     return known
 
 
-def _snp(options: argparse.Namespace, said: SnpClaims) -> Iterator[Explanation]:
+def _snp(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
     processors, firmwares = launch_files.processors(options), launch_files.sev_firmwares(options)
     launches = search.snp_launches(processors, firmwares, launch_files.sev_boots(options))
     yield search.explain("measurement", said.measurement, launches)
 
 
-def _tdx(options: argparse.Namespace, said: TdxClaims) -> Iterator[Explanation]:
+def _tdx(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
     if options.firmware:
         firmwares = tuple((path, launch_files.firmware(path)) for path in options.firmware)
         yield search.explain("mrtd", said.measurement, search_boot.mrtd_launches(firmwares, options.page_order))
@@ -96,7 +83,7 @@ def _tdx(options: argparse.Namespace, said: TdxClaims) -> Iterator[Explanation]:
             yield search.explain(f"rtmr{i} by the log", measured, [({"log": options.event_log}, replayed)])
 
 
-def _tpm(options: argparse.Namespace, said: TpmClaims) -> Iterator[Explanation]:
+def _tpm(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
     bank, files, images = said.pcr_bank, launch_files.boot_files(options), launch_files.files(options.uki)
     values = {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in said.pcrs)}
     candidates: dict[int, Iterator[search.Candidate]] = {}
@@ -117,7 +104,7 @@ def _tpm(options: argparse.Namespace, said: TpmClaims) -> Iterator[Explanation]:
             yield search.explain(f"pcr{index} by the log", measured, [({"log": options.event_log}, replayed)])
 
 
-def _nitro(options: argparse.Namespace, said: NitroClaims) -> Iterator[Explanation]:
+def _nitro(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
     given = ((options.certificate, load(options.certificate)),) if options.certificate else ()
     parts = search_images.parts_of(launch_files.enclave_images(options), given)
     for index, measured in {0: said.measurement, 1: said.pcr1, 2: said.pcr2, 8: said.pcr8}.items():
@@ -125,7 +112,7 @@ def _nitro(options: argparse.Namespace, said: NitroClaims) -> Iterator[Explanati
             yield search.explain(f"pcr{index}", measured, search_images.nitro_launches(parts, index))
 
 
-def _sgx(options: argparse.Namespace, said: SgxClaims) -> Iterator[Explanation]:
+def _sgx(options: argparse.Namespace, said: Any) -> Iterator[Explanation]:
     sigstructs = launch_files.sigstructs(options)
     launches = search_images.enclave_launches(launch_files.layouts(options), sigstructs)
     yield search.explain("mr_enclave", said.measurement, launches)

@@ -9,11 +9,11 @@ from enarx.endorsements.describe import described
 from enarx.endorsements.intel import Pcs
 from enarx.errors import UnavailableError, UsageError
 from enarx.formats.bundle import Bundle, Item
-from enarx.formats.evidence.azure import Evidence
-from enarx.formats.evidence.dcap import Quote
+from enarx.formats.evidence.families.azure import Evidence
+from enarx.formats.evidence.families.dcap import Quote
 from enarx.formats.evidence.snp import Report, split
-from enarx.verify import intel
-from enarx.verify.snp import ROLES, parts_of, product_of
+from enarx.verify.families.intel import collateral as intel
+from enarx.verify.kinds.snp.examine import ROLES, parts_of, product_of
 
 OLD_PRODUCTS = ("milan", "genoa")
 """Reports before version 3 do not say of which product they are."""

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Answer, Web
 from enarx.errors import ParseError, UnavailableError
-from enarx.verify import intel
+from enarx.verify.families.intel import collateral as intel
+from enarx.verify.families.intel.tcb import date
 from enarx.verify.revocation import revocation_list
-from enarx.verify.tcb import date
 
 URL = "https://api.trustedservices.intel.com"
 ROOT_CRL_URL = "https://certificates.trustedservices.intel.com"

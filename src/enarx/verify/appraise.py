@@ -13,14 +13,28 @@ from __future__ import annotations
 from functools import cache
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import KINDS
 from enarx.record import names
-from enarx.verify.examination import Examination, VerifiedEvidence
-from enarx.verify.policy import AppraisalPolicy, Rule, Unchecked
 from enarx.verify.claims import Claims
-from enarx.verify.result import AUTHENTIC, FAILED, NOT_CHECKED, NOT_REACHED, PASSED, REFUSED, SKIPPED, TRUSTED, UNDECIDED, AttestationResult, Check, first_end, result
-from enarx.verify.values import Unknown
+from enarx.verify.examination import Examination, VerifiedEvidence
+from enarx.verify.kinds import KINDS
+from enarx.verify.policy import AppraisalPolicy, Rule, Unchecked
+from enarx.verify.result import (
+    AUTHENTIC,
+    FAILED,
+    NOT_CHECKED,
+    NOT_REACHED,
+    PASSED,
+    REFUSED,
+    SKIPPED,
+    TRUSTED,
+    UNDECIDED,
+    AttestationResult,
+    Check,
+    first_end,
+    result,
+)
 from enarx.verify.times import Period, TimeAsked, TimeWanted
+from enarx.verify.values import Unknown
 
 MIN_FRESH = 16
 """The least number of bytes of report data. Shorter data may occur in two exchanges."""

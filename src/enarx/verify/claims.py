@@ -13,8 +13,8 @@ writes, the table in the docs, the hint when a check fails, and the claim's part
             hint="another layer of the guest, such as a paravisor, asked for the report",
         )
 
-A subclass has the claims of its base, in the same order, and may declare them again in its own words. A claim that the
-evidence may leave open has the type `... | Unknown`.
+A subclass has the claims of its base, in the same order, and may declare them again in its own words; a hint that it leaves
+out is the base's. A claim that the evidence may leave open has the type `... | Unknown`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def claims_of(kind: str) -> Callable[[type[_T]], type[_T]]:
         own: dict[str, Claim] = {}
         types = get_type_hints(cls)
         for name in cls.__annotations__:
-            own[name] = getattr(cls, name)._replace(name=name, value_type=_type_in_policies(types[name]))
+            declaration: Claim = getattr(cls, name)
+            hint = declaration.hint or (inherited[name].hint if name in inherited else "")
+            own[name] = declaration._replace(name=name, value_type=_type_in_policies(types[name]), hint=hint)
             delattr(cls, name)
         declared = inherited | own
         declared["kind"] = declared["kind"]._replace(suggest=Exactly(kind))
@@ -153,7 +155,9 @@ class Claims:
         supports=CONFIGURATION,
         hint="the Keep was launched for another package, or for none yet (a pool)",
     )
-    report_data: bytes = claim("The data that the Keep had the TEE sign. It has no rule: it must equal what was asked for.")
+    report_data: bytes = claim(
+        "The data that the Keep had the TEE sign. It has no rule: it must equal what was asked for."
+    )
     debug: bool = claim("Whether the host can read the Keep's memory.", decides=OPAQUE, hint="the host can look inside")
     svn: int = claim("Security version number.", supports=EXECUTABLES, hint="the platform lacks an update")
     chip_id: bytes | Unknown = claim("The machine's identity.", decides=INSTANCE)

@@ -15,7 +15,20 @@ from collections.abc import Callable
 
 from enarx.record import record
 from enarx.verify.claims import Claims
-from enarx.verify.result import AUTHENTIC, FAILED, NOT_AUTHENTIC, NOT_CHECKED, NOT_REACHED, PASSED, UNDECIDED, Check, Forecast, Unused, construct, raise_for
+from enarx.verify.result import (
+    AUTHENTIC,
+    FAILED,
+    NOT_AUTHENTIC,
+    NOT_CHECKED,
+    NOT_REACHED,
+    PASSED,
+    UNDECIDED,
+    Check,
+    Forecast,
+    Unused,
+    construct,
+    raise_for,
+)
 
 
 class Ledger:

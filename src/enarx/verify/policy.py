@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
 from enarx.verify.claims import Claim, Claims, declared
+from enarx.verify.kinds import KINDS, SIMULATED
 from enarx.verify.matchers import MATCHERS, AnyOf, AtLeast, Exactly, Matcher, NoneOf, Unchecked
 from enarx.verify.values import Bits, plain
 
@@ -140,9 +139,11 @@ class SimulatedPolicy(AppraisalPolicy):
     _simulated = True
 
 
-@cache
 def policy_for(claims: type[Claims]) -> type[AppraisalPolicy]:
-    """The policy class for a kind of hardware: the fields of AppraisalPolicy, and one for each further claim."""
+    """Make the policy class for a kind of hardware: the fields of AppraisalPolicy, and one for each further claim.
+
+    `policy_file.policy_type` has the class of each kind.
+    """
     further = [name for name in declared(claims) if name not in names(Claims)]
     body: dict[str, Any] = {
         "__doc__": f"The policy for the claims of {claims.__name__}.",

@@ -47,10 +47,11 @@ def plain(value: object) -> Any:
         return None
     if hasattr(value, "text"):
         return show(value)
-    if hasattr(value, "to_value"):
-        return value.to_value()
-    if hasattr(value, "_asdict"):
-        return {name: plain(item) for name, item in value._asdict().items()}
+    to_value, as_dict_of_tuple = getattr(value, "to_value", None), getattr(value, "_asdict", None)
+    if to_value is not None:
+        return to_value()
+    if as_dict_of_tuple is not None:
+        return {name: plain(item) for name, item in as_dict_of_tuple().items()}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return as_dict_plain(value) if hasattr(value, "__fields__") else value

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.cose import MAX_DEPTH, decode, sign1
+from enarx.formats.evidence.families.cose import MAX_DEPTH, decode, sign1
 from enarx.formats.evidence.nitro import Evidence
 from tests.forge import aws
 

@@ -10,10 +10,11 @@ from typing import Any
 from enarx.cli import console
 from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unix_time, unused
 from enarx.errors import ParseError, UsageError
-from enarx.formats.evidence import KINDS, LOGS
-from enarx.formats.evidence.detect import detect
-from enarx.verify import AttestationResult, Roots, examine, judge, unappraised
+from enarx.formats.evidence import eventlog
+from enarx.formats.evidence.eventlog import LOGS
+from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import unverified
+from enarx.verify.kinds import KINDS, detect
 from enarx.verify.policy_file import read_policy
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
 from enarx.verify.values import as_dict_plain
@@ -90,7 +91,7 @@ def _kind(options: argparse.Namespace, data: bytes) -> str:
         raise UsageError(
             "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
         )
-    return options.kind or detect(data)
+    return options.kind or eventlog.detect(data) or detect(data)
 
 
 def _time(text: str, kind: str, data: bytes) -> int:
@@ -131,7 +132,7 @@ def _verdict(
     fresh = _hex(options.report_data)
     if kind in ("snp", "sgx", "tdx", "cca") and len(fresh) < 64:
         fresh = fresh.ljust(64, b"\0") if len(fresh) >= 16 else fresh
-    return judge(kind, data, given, policy=policy, roots=roots, report_data=fresh, now=now)
+    return attestation_result(kind, data, given, policy=policy, roots=roots, report_data=fresh, now=now)
 
 
 def _hex(text: str) -> bytes:
