@@ -20,7 +20,6 @@ out is the base's. A claim that the evidence may leave open has the type `... | 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import UnionType
 from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 from enarx.record import names, record
@@ -127,8 +126,9 @@ def claims_of(kind: str) -> Callable[[type[_T]], type[_T]]:
 
 def _type_in_policies(annotation: Any) -> type:
     """The type that policies name: `bytes | Unknown` is bytes, `tuple[str, ...]` is tuple."""
-    if isinstance(annotation, UnionType):
-        (annotation,) = (member for member in get_args(annotation) if member is not Unknown)
+    members = get_args(annotation)
+    if Unknown in members:
+        (annotation,) = (member for member in members if member is not Unknown)
     origin: type = get_origin(annotation) or annotation
     return origin
 
