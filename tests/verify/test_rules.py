@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from enarx.formats.evidence.snp import Report, encode
+from enarx.formats.evidence.snp import Report
 from enarx.record import names, replace
 from enarx.verify import AppraisalPolicy, AttestationResult, Roots, TrustAnchor, appraise, attestation_result, examine
 from enarx.verify.kinds.snp.claims import Parts, Tcb
@@ -114,7 +114,7 @@ def snp(
     **vcek: Any,
 ) -> Given:
     """`revoked` are serial numbers on the list; None is no list."""
-    base = encode(amd.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
+    base = amd.encode(amd.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
     signed = amd.sign(Report.from_bytes(over(base, report)))
     ark, ask = amd_issuers(product, "csp" in vcek)
     if ends:
