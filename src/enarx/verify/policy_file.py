@@ -17,7 +17,7 @@ from enarx.errors import UsageError
 from enarx.formats import toml
 from enarx.formats.checks import Path, nearest
 from enarx.record import names
-from enarx.verify.kinds import KINDS, find
+from enarx.verify.kinds import HARDWARE, KINDS, find
 from enarx.verify.policy import (
     AnyOf,
     AppraisalPolicy,
@@ -43,7 +43,9 @@ def template(kind: str) -> str:
     """A commented policy to begin with, which refuses everything until it has a measurement; UsageError if none is known."""
     text = find(kind).template() if kind in KINDS else ""
     if not text:
-        raise UsageError("policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint="see --help")
+        raise UsageError(
+            "policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint=f"one of {', '.join(HARDWARE)}"
+        )
     return text
 
 

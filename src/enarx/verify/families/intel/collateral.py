@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
-from enarx.errors import ParseError
+from enarx.errors import ParseError, UsageError
+from enarx.formats.evidence.families.dcap import Quote
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, ec_key, link, load, quietly
 from enarx.verify.families.intel.tcb import WHAT, Identity, TcbInfo
@@ -137,6 +138,28 @@ def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:
         return list_signed(of.der, der)
 
     return Authority(of.subject, of.name, by_it, serials)
+
+
+@record()
+class Request:
+    """What Intel's service is asked for: the collateral of a TEE on machines of a model, whose `authority` is platform or
+    processor.
+    """
+
+    tee: int
+    machine: Machine
+    authority: str
+
+
+def request(quote: Quote) -> Request:
+    """What verifying a quote needs. UsageError if its certificates do not say which machine made it."""
+    leaf, made_by = certificate(quote.chain[0]), machine(quote.chain[0])
+    issuer = certificate(quote.chain[1]) if len(quote.chain) > 1 else None
+    if leaf is None or made_by is None or issuer is None or issuer.name not in AUTHORITIES:
+        raise UsageError("endorsements-machine", "the certificates in the quote do not say which machine made it")
+    return Request(
+        tee=quote.tee, machine=made_by, authority="platform" if issuer.name == AUTHORITIES[0] else "processor"
+    )
 
 
 @record()

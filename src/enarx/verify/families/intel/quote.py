@@ -13,6 +13,7 @@ from enarx.verify.examination import Ledger
 from enarx.verify.families.intel import collateral as intel
 from enarx.verify.families.intel.case import Case, spans
 from enarx.verify.families.intel.collateral import Collateral
+from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.families.intel.tcb import Evaluation, reached
 from enarx.verify.roots import Roots
 from enarx.verify.times import check_times
@@ -43,7 +44,7 @@ INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
     """Make every check of the quote; `where` is the page that has them."""
-    pinned = pin(case.quote.chain[-1]) in roots.intel
+    pinned = pin(case.quote.chain[-1]) in roots.pins(INTEL)
     ids = ENCLAVE_CHECKS if case.domain is None else DOMAIN_CHECKS
     ledger = Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
     _examine(ledger, case, roots, now)
@@ -80,7 +81,7 @@ def _machine(ledger: Ledger, case: Case, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: pin(root) in roots.intel,
+        lambda: pin(root) in roots.pins(INTEL),
         wanted="a pinned root",
         got=pin(root).hex(),
         hint="a root that is not the vendor's",

@@ -6,6 +6,7 @@ from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.kinds import Request
     from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.result import Claims
     from enarx.verify.trust import Trust
@@ -49,6 +50,13 @@ def _registers(claims: Claims) -> Registers:
     return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.az_snp_vtpm import read
+    from enarx.verify.kinds.snp.endorse import request
+
+    return request(read(data).hcl.report)
+
+
 KIND = Kind(
     name="az-snp-vtpm",
     detect=_detect,
@@ -59,4 +67,5 @@ KIND = Kind(
     parts=("snp",),
     registers=_registers,
     unmeasured="pcrs",
+    request=_request,
 )

@@ -6,6 +6,7 @@ from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.kinds import Request
     from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.result import Claims
     from enarx.verify.trust import Trust
@@ -49,6 +50,14 @@ def _registers(claims: Claims) -> Registers:
     return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.az_tdx_vtpm import read
+    from enarx.formats.evidence.tdx import Evidence
+    from enarx.verify.families.intel.collateral import request
+
+    return request(Evidence.from_bytes(read(data).td_quote).quote)
+
+
 KIND = Kind(
     name="az-tdx-vtpm",
     detect=_detect,
@@ -59,4 +68,5 @@ KIND = Kind(
     parts=("tdx",),
     registers=_registers,
     unmeasured="pcrs",
+    request=_request,
 )

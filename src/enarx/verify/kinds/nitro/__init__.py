@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.nitro.roots import AWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,5 +52,7 @@ KIND = Kind(
     policy=_policy,
     template=_template,
     trust=_trust,
+    roots=(AWS,),
     time=_time,
+    unendorsed="its documents carry their certificates",
 )

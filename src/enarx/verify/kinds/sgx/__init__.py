@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.kinds import Examine, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.kinds import Request
     from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.trust import Trust
 
@@ -40,6 +42,13 @@ def _trust() -> Trust:
     return TRUST
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.sgx import Evidence
+    from enarx.verify.families.intel.collateral import request
+
+    return request(Evidence.from_bytes(data).quote)
+
+
 KIND = Kind(
     name="sgx",
     detect=_detect,
@@ -47,5 +56,7 @@ KIND = Kind(
     policy=_policy,
     template=_template,
     trust=_trust,
+    roots=(INTEL,),
     report_size=64,
+    request=_request,
 )

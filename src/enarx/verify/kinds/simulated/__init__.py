@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,4 +41,6 @@ KIND = Kind(
     policy=_policy,
     template=str,
     trust=_trust,
+    roots=(SIMULATED_ROOTS,),
+    unendorsed="there is nobody to endorse it",
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.snp.roots import AMD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.kinds import Request
     from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.trust import Trust
 
@@ -39,6 +41,12 @@ def _trust() -> Trust:
     return TRUST
 
 
+def _request(data: bytes) -> Request:
+    from enarx.verify.kinds.snp.endorse import request
+
+    return request(data)
+
+
 KIND = Kind(
     name="snp",
     detect=_detect,
@@ -46,5 +54,7 @@ KIND = Kind(
     policy=_policy,
     template=_template,
     trust=_trust,
+    roots=(AMD,),
     report_size=64,
+    request=_request,
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.kinds import Request
     from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.result import Claims
     from enarx.verify.trust import Trust
@@ -49,6 +51,13 @@ def _registers(claims: Claims) -> Registers:
     return Registers(RTMRS, "sha384", dict(enumerate((claims.rtmr0, claims.rtmr1, claims.rtmr2, claims.rtmr3), 1)))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.tdx import Evidence
+    from enarx.verify.families.intel.collateral import request
+
+    return request(Evidence.from_bytes(data).quote)
+
+
 KIND = Kind(
     name="tdx",
     detect=_detect,
@@ -56,7 +65,9 @@ KIND = Kind(
     policy=_policy,
     template=_template,
     trust=_trust,
+    roots=(INTEL,),
     report_size=64,
     registers=_registers,
     unmeasured="rtmr0 to rtmr2",
+    request=_request,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind, Registers
+from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,5 +55,10 @@ KIND = Kind(
     policy=_policy,
     template=_template,
     trust=_trust,
+    roots=(
+        ATTESTATION_KEYS,
+        MAKERS,
+    ),
     registers=_registers,
+    unendorsed="the key is what you know of the TPM; give it with --trust-anchor",
 )
