@@ -194,7 +194,7 @@ def run(name: str, data: bytes) -> None:
 SIGNATURES = (
     "kinds.snp.examine.p384_signed",
     "families.amd._pss",
-    "families.intel.collateral.signed",
+    "families.intel.certificates.signed",
     "kinds.nitro.examine.p384_signed",
     "kinds.cca.examine._signed",
     "kinds.tpm.examine._signed",
