@@ -14,7 +14,7 @@ import pytest
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.verify import Roots, verify
-from enarx.verify.result import Claims
+from enarx.verify.claims import Claims
 from tests.hardware.conftest import Start
 from tests.hardware.machine import LIMITS, SITE, Machine, Puppet, launch_order, tree
 

@@ -37,6 +37,7 @@ PURE_STDLIB = {
         "operator",
         "re",
         "struct",
+        "textwrap",
         "tomllib",
         "typing",
         "unicodedata",

@@ -28,7 +28,8 @@ from enarx.verify.families.intel.quote import DOMAIN_CHECKS, ENCLAVE_CHECKS
 from enarx.verify.families.intel.tcb import STATUSES, together
 from enarx.verify.kinds.sgx.examine import examine as examine_sgx
 from enarx.verify.kinds.tdx.examine import examine as examine_tdx
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import intel as forge
 from tests.forge.intel import NOW, SGX, TDX
@@ -211,7 +212,7 @@ def test_the_other_authority() -> None:
 def test_the_root_revokes(serial: int) -> None:
     given = forge.collateral(authorities=forge.revoked(forge.ROOT, serial))
     found = examined(forge.quote(), given)
-    said: Any = found.said
+    said: Any = found.unverified_claims
     assert (outcomes(found)["revocation"], said.revoked) == (FAILED, True)
 
 
@@ -531,7 +532,7 @@ def peer(data: bytes, given: bytes, *, now: int = NOW, root: bytes | None = None
 
 
 def ours(found: Examination) -> tuple[str, tuple[str, ...]] | None:
-    said: Any = found.said
+    said: Any = found.unverified_claims
     return (said.tcb_status, said.advisories) if found.status == "authentic" else None
 
 

@@ -13,11 +13,13 @@ from enarx.formats.evidence.nitro import Evidence
 from enarx.record import as_dict
 from enarx.verify import AppraisalPolicy, AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
+from enarx.verify.claims import Claims
 from enarx.verify.ear import MAX_LIFETIME, ear
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy import Exactly, Unchecked
 from enarx.verify.policy_file import policy_type
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, Claims, Unknown
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED
+from enarx.verify.values import Unknown
 from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.controls import Control
 from tests.forge.simulated import Forge

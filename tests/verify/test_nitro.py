@@ -16,7 +16,8 @@ from enarx.errors import ParseError, VerificationError
 from enarx.verify import Roots, verify
 from enarx.verify.examination import Examination
 from enarx.verify.kinds.nitro.examine import CHECKS, examine
-from enarx.verify.result import FAILED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import aws
 

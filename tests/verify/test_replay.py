@@ -236,7 +236,7 @@ def test_trust_domains(evidence_dir: Path) -> None:
 
 
 def test_azure_has_registers() -> None:
-    layout, bank, given = registers(test_azure.GOOD.but().said)
+    layout, bank, given = registers(test_azure.GOOD.but().unverified_claims)
     assert (layout, bank, given) == (PCRS, "sha256", dict(enumerate(tpm.PCRS)))
 
 

@@ -747,7 +747,7 @@ def test_what_is_not_known_is_undecided(kind: str, name: str) -> None:
     changes, together = UNKNOWN[kind, name]
     others = without(exact(kind), *(other for other in together if other != name))
     result = judged(kind, FORGES[kind](**changes), others)
-    rules = result.checks[-len(others.rules.ids) :]
+    rules = result.checks[-len(others.rules) :]
     assert (result.status, ids(result, FAILED)) == (UNDECIDED, set())
     assert {check.id for check in rules if check.outcome == NOT_CHECKED} == {id_of(name)}
     left = replace(others, **{name: Unchecked(reason="it is not known")})

@@ -21,7 +21,8 @@ from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.kinds.snp.examine import CHECKS, examine
 from enarx.verify.kinds.snp.roots import AMD
 from enarx.verify.policy import Bits
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import amd
 

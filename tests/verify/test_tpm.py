@@ -19,7 +19,8 @@ from enarx.verify import Roots, TrustAnchor, verify
 from enarx.verify import certificates as verify_certificates
 from enarx.verify.examination import Examination
 from enarx.verify.kinds.tpm.examine import CHECKS, examine
-from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, Unknown
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
+from enarx.verify.values import Unknown
 from tests.controls import Control
 from tests.forge import tpm
 

@@ -25,7 +25,8 @@ from enarx.verify import AttestationResult, Roots, attestation_result, examine, 
 from enarx.verify.appraise import MIN_FRESH, unverified
 from enarx.verify.kinds import KINDS, detect, find
 from enarx.verify.policy_file import read_policy
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as_dict_plain
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
+from enarx.verify.values import as_dict_plain
 
 MAX_EVIDENCE = 16 << 20
 MAX_POLICY = 1 << 20
@@ -46,8 +47,8 @@ def show(options: argparse.Namespace) -> int:
 
         show_log(kind, data, as_json=options.json)
         return 0
-    said = examine(kind, data, (), roots=Roots(), now=0).said
-    found = {name: value for name, value in as_dict_plain(said).items() if name != "kind"}
+    claims = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
+    found = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
     if options.json:
         console.show_json({"kind": kind, **found})
     else:

@@ -29,7 +29,7 @@ def explain(options: argparse.Namespace) -> int:
     if options.kind not in launch_files.TAKEN or options.kind.startswith("sev"):
         raise UsageError("kind", f"a launch of kind {options.kind} is not searched for")
     launch_files.require_taken(options, options.kind)
-    said = examine(options.kind, data, (), roots=Roots(), now=0).said
+    said = examine(options.kind, data, (), roots=Roots(), now=0).unverified_claims
     found = list(_explanations(options, said))
     if not found:
         raise UsageError("explain", f"nothing given that {options.kind} measures", hint="enarx image measure --help")

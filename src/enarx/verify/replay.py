@@ -23,6 +23,7 @@ from enarx.formats.evidence.eventlog import (
     Variable,
 )
 from enarx.record import record
+from enarx.verify.claims import Claims
 from enarx.verify.kinds import KINDS, Registers, find
 from enarx.verify.result import (
     FAILED,
@@ -33,7 +34,6 @@ from enarx.verify.result import (
     UNDECIDED,
     AttestationResult,
     Check,
-    Claims,
     result,
 )
 
@@ -251,7 +251,9 @@ def _check(found: AttestationResult, log: bytes) -> Check:
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
     anchor = found.checks[0].anchor
-    return Check(id=CHECKS[0], outcome=outcome, wants=wanted, found=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint)
+    return Check(
+        id=CHECKS[0], outcome=outcome, wanted_value=wanted, got_value=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint
+    )
 
 
 def pcr_values(pcrs: tuple[str, ...]) -> dict[int, bytes]:

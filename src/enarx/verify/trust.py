@@ -1,33 +1,32 @@
-"""The trustworthiness vector of a result (draft-ietf-rats-ar4si, 2.3.4), by the table in docs/attestation/results.md.
+"""The trustworthiness vector of a result (draft-ietf-rats-ar4si, 2.3.4): what the verifier tells other parties.
 
-Each rule of a policy speaks for one claim of the vector. A rule that decides its claim must be set and must leave nothing open:
-otherwise the claim falls to a warning. A rule that fails contradicts its claim. Some claims of evidence lower the vector even if
-the policy accepts them: the policy says what its owner accepts, the vector tells other parties what the machine is.
+A policy says what its owner accepts. The vector says what the machine is, to parties that do not know the policy:
+
+* Each rule of a policy supports one trustworthiness claim, or none, as the declaration of its claim says.
+* A rule that decides a trustworthiness claim must name good values. If it leaves the value open, the result does not affirm:
+  the trustworthiness claim becomes a warning.
+* A rule that fails contradicts its trustworthiness claim.
+* Some claims of the evidence lower the vector even if the policy accepts them, such as a debug mode (`Lowers`).
+
+docs/attestation/results.md has the tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import dropwhile
 from typing import Any, NamedTuple
 
-from enarx.verify.kinds import SIMULATED, find
-from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher
-from enarx.verify.result import FAILED, PASSED, AttestationResult, Claims, Unknown
-
-INSTANCE, CONFIGURATION, EXECUTABLES, HARDWARE, OPAQUE = (
-    "instance-identity",
-    "configuration",
-    "executables",
-    "hardware",
-    "runtime-opaque",
-)
-"""The claims of the vector that are made here."""
+from enarx.verify.claims import CONFIGURATION, EXECUTABLES, HARDWARE, INSTANCE, OPAQUE, Claims, declared
+from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Matcher
+from enarx.verify.policy import AppraisalPolicy
+from enarx.verify.result import FAILED, PASSED, AttestationResult
+from enarx.verify.values import Bits, Unknown
 
 
 class Values(NamedTuple):
-    """The values of a claim of the vector: after a rule that passed, after a deciding rule that leaves it open, after a rule
-    that failed.
+    """The values of a trustworthiness claim: after a rule that passed, after a deciding rule that leaves the value open, and
+    after a rule that failed.
     """
 
     passed: int
@@ -36,154 +35,114 @@ class Values(NamedTuple):
 
 
 LEFT_OPEN = -33
-"""A warning that AR4SI has no number for: the policy leaves open what decides the claim."""
+"""A warning for which AR4SI has no number: the policy leaves open what decides the trustworthiness claim."""
+
+NO_CLAIM = 0
+"""The value of a trustworthiness claim that is not made."""
 
 VALUES = {
-    INSTANCE: Values(2, 0, 97),
+    INSTANCE: Values(2, NO_CLAIM, 97),
     CONFIGURATION: Values(2, 36, 96),
     EXECUTABLES: Values(3, 33, 96),
     HARDWARE: Values(2, LEFT_OPEN, 96),
     OPAQUE: Values(2, LEFT_OPEN, 96),
 }
-"""0 is no claim: a policy that takes any machine recognizes none, and affirms the rest all the same."""
+"""A policy that accepts any machine makes no claim about the instance, and may affirm the rest all the same."""
 
-NO_CLAIM = 0
-VULNERABLE = 32
-"""Of configuration or hardware: with known vulnerabilities."""
-
-NOT_ENCRYPTED = 32
-"""Of runtime-opaque: closed to other guests, not to the machine's operator."""
-
-NOT_RECOGNIZED = 97
-VISIBLE = 96
-
-
-class Says(NamedTuple):
-    """The claim of the vector that a rule speaks for ("" is none), and whether the rule decides it."""
-
-    claim: str
-    decides: bool = False
-
-
-def rules(claim: str, *ids: str, decide: bool = False) -> dict[str, Says]:
-    """The checks of these ids, as rules that speak for one claim of the vector."""
-    return dict.fromkeys(ids, Says(claim, decide))
-
-
-class Fact(NamedTuple):
-    """A claim of evidence that lowers a claim of the vector to a value, if `bad` says so."""
-
-    name: str
-    claim: str
-    value: int
-    bad: Callable[[Any], bool]
-
-
-FACTS = (
-    Fact("debug", OPAQUE, VISIBLE, bool),
-    Fact("kind", HARDWARE, NOT_RECOGNIZED, lambda kind: kind == SIMULATED),
-    Fact("kind", OPAQUE, VISIBLE, lambda kind: kind == SIMULATED),
-)
-"""Of every kind, whatever the policy accepts; worse than all those of a kind's own."""
-
-
-class Trust(NamedTuple):
-    """What a kind's appraisal says to other parties: the claim that each of its rules speaks for, and its own facts."""
-
-    rules: Mapping[str, Says]
-    facts: tuple[Fact, ...] = ()
-
-
-COMMON = {
-    **rules(HARDWARE, "kind", decide=True),
-    **rules(EXECUTABLES, "measurement", decide=True),
-    **rules(CONFIGURATION, "host-data"),
-    **rules(OPAQUE, "debug", decide=True),
-    **rules(EXECUTABLES, "svn"),
-    **rules(INSTANCE, "chip-id", decide=True),
-}
-LOG = Says(EXECUTABLES)
-"""The claim that the replay of a boot event log speaks for (`enarx.verify.replay`)."""
+EVENT_LOG = EXECUTABLES
+"""The trustworthiness claim that the replay of a boot event log supports (`enarx.verify.replay`)."""
 
 BOOT = frozenset((0, 2, 4, 8, 9, 11, 12, 13, 14))
-"""The registers of a TPM that tell what runs: firmware and its drivers, boot loaders, the files that GRUB or systemd-stub load
-(kernel, command line, initrd, extensions), and the keys that shim trusts (TCG PFP 3.3.4; UAPI, Linux TPM PCR Registry)."""
+"""The TPM registers that say what runs: firmware and its drivers, boot loaders, the files that GRUB or systemd-stub load (kernel,
+command line, initrd, extensions), and the keys that shim trusts (TCG PFP 3.3.4; UAPI, Linux TPM PCR Registry)."""
 
 
 def vector(result: AttestationResult) -> dict[str, int]:
-    """The trustworthiness claims of an appraisal, by name. Empty for evidence that was held against no policy, is not fresh, or
-    has endorsements that have ended.
+    """The trustworthiness claims of a result, by name.
+
+    Empty if the evidence was not appraised against a policy, is not fresh, or has endorsements that have ended.
     """
     claims, policy = result.claims, result.policy
     if claims is None or policy is None:
         return {}
-    table, facts = find(claims.kind).trust()
-    found = dict(_despite(claims, facts))
-    made = {id: outcome for id, outcome, *_ in dropwhile(lambda row: row[0] != "endorsements-current", result.rows)}
-    if FAILED in (made.pop("endorsements-current"), made.pop("report-data")):
+    appraisal = dropwhile(lambda check: check.id != "endorsements-current", result.checks)
+    outcomes = {check.id: check.outcome for check in appraisal}
+    if FAILED in (outcomes.pop("endorsements-current"), outcomes.pop("report-data")):
         return {}
-    for id, outcome in made.items():
-        claim, decides = table.get(id, LOG)
-        if not claim:
+    values: dict[str, int] = {}
+    for trustworthiness_claim, value in (*_lowered(claims), *_supported(outcomes, claims, policy)):
+        values[trustworthiness_claim] = max(values.get(trustworthiness_claim, value), value, key=rank)
+    return {name: value for name, value in values.items() if value != NO_CLAIM}
+
+
+def _lowered(claims: Claims) -> Iterator[tuple[str, int]]:
+    """What the claims of the evidence lower, whatever the policy accepts."""
+    for name, declaration in declared(type(claims)).items():
+        value = getattr(claims, name)
+        for lowers in declaration.lowers:
+            if type(value) is not Unknown and lowers.when(value):
+                yield lowers.trustworthiness_claim, lowers.value
+
+
+def _supported(outcomes: dict[str, str], claims: Claims, policy: AppraisalPolicy) -> Iterator[tuple[str, int]]:
+    """What each check of appraisal says about the trustworthiness claim that it supports."""
+    declarations = {claim.check_id: claim for claim in declared(type(claims)).values()}
+    for check_id, outcome in outcomes.items():
+        claim = declarations.get(check_id)
+        supports = EVENT_LOG if claim is None else claim.trustworthiness_claim
+        if not supports:
             continue
-        passed, left_open, failed = VALUES[claim]
+        decides = claim is not None and claim.decides
+        left_open = claim is not None and decides and _leaves_open(claim.name, claims, policy)
+        values = VALUES[supports]
         if outcome == FAILED:
-            value = failed
-        elif outcome == PASSED and not (decides and _leaves_open(id, getattr(policy, id.replace("-", "_")), claims)):
-            value = passed
+            yield supports, values.failed
+        elif outcome == PASSED and not left_open:
+            yield supports, values.passed
         elif decides:
-            value = left_open
-        else:
-            continue
-        found[claim] = max(found.get(claim, value), value, key=rank)
-    return {claim: value for claim, value in found.items() if value != NO_CLAIM}
+            yield supports, values.left_open
 
 
 TIERS = ("affirming", "none", "warning", "contraindicated")
-"""The best first."""
+"""The tiers of AR4SI, the best first."""
 
 
 def rank(value: int) -> int:
-    """The place in `TIERS` of a trustworthiness claim's value (AR4SI, 2.3.2)."""
+    """The index in `TIERS` of a trustworthiness claim's value (AR4SI, 2.3.2)."""
     if -1 <= value <= 1:
         return 1
     least = value if value > 0 else -value - 1
     return 0 if least < 32 else 2 if least < 96 else 3
 
 
-def _leaves_open(id: str, matcher: Matcher, claims: Claims) -> bool:
-    """Does a rule that passed only exclude some values, or none?"""
-    if id == "pcrs":
-        return not registers_named(matcher, getattr(claims, id)) >= BOOT
+def _leaves_open(name: str, claims: Claims, policy: AppraisalPolicy) -> bool:
+    """Whether a rule names no good values: it accepts every value, or all but some."""
+    matcher: Matcher = getattr(policy, name)
+    claim = getattr(claims, name)
+    if name == "pcrs":
+        return not registers_named(matcher, claim) >= BOOT
     match matcher:
         case Exactly() | AnyOf():
             return False
         case AtLeast():
-            return type(matcher.value) is tuple or matcher.accepts(_least(getattr(claims, id.replace("-", "_"))))
-        case _:
-            return any(type(one) is not bool and not (type(one) is Bits and one.mask) for one in matcher.values)
+            return type(matcher.value) is tuple or matcher.accepts(_least(claim))
+        case _:  # NoneOf says which values are good of booleans and of masks alone, Unchecked of nothing
+            return any(type(value) is not bool and not (type(value) is Bits and value.mask) for value in matcher.values)
 
 
 def _least(claim: Any) -> Any:
-    """The least value that a claim with an order may have: a floor that takes it takes everything."""
+    """The least value of an ordered type: a floor that accepts it accepts every value."""
     least: Callable[[], Any] | None = getattr(claim, "least", None)
     return type(claim)(0) if least is None else least()
 
 
 def registers_named(matcher: Matcher, pcrs: tuple[str, ...]) -> set[int]:
-    """The registers whose values a rule names, of those in the evidence that it accepted."""
+    """The indexes of the registers whose values a rule names, out of those in evidence that it accepted."""
     match matcher:
         case Exactly() | AnyOf():
             named = pcrs
+        case AtLeast():
+            named = matcher.value
         case _:
-            named = matcher.values[0] if isinstance(matcher, AtLeast) else ()
-    return {int(one.partition(":")[0]) for one in named}
-
-
-def _despite(claims: Claims, facts: tuple[Fact, ...]) -> Iterator[tuple[str, int]]:
-    """Those of these facts, and of `FACTS`, that this evidence has: claim of the vector and value. The worst come last."""
-    for fact in (*facts, *FACTS):
-        found = getattr(claims, fact.name, None)
-        known = found is not None and type(found) is not Unknown
-        if known and fact.bad(found):
-            yield fact.claim, fact.value
+            named = ()
+    return {int(register.partition(":")[0]) for register in named}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from enarx.formats.evidence.families.azure import Evidence
 from enarx.formats.evidence.families.tpm import MAX_PCRS
 from enarx.verify.examination import Examination, Ledger
-from enarx.verify.result import NOT_CHECKED, PASSED, Unknown
+from enarx.verify.values import Unknown
 
 CHECKS = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
 """The id of every check that is made here, in order."""
@@ -21,12 +21,12 @@ CHECKS = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
 
 def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
     """Put down the checks of the hardware's report, each id behind `prefix`, and make those of what stands on it."""
-    _carried(ledger, inner, prefix)
+    ledger.include(inner, prefix=prefix)
     bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
     ledger.check(
         "runtime-data",
-        lambda: inner.said.report_data == bound,
-        wanted=inner.said.report_data.hex(),
+        lambda: inner.unverified_claims.report_data == bound,
+        wanted=inner.unverified_claims.report_data.hex(),
         got=bound.hex(),
         hint="the paravisor's keys and claims were changed on their way",
     )
@@ -53,24 +53,6 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
         needs="runtime-data",
         hint="the quote was changed on its way, or another TPM made it",
     )
-
-
-def _carried(ledger: Ledger, inner: Examination, prefix: str) -> None:
-    """The checks of the hardware's report, as they came out."""
-    stopped = ""
-    for check in inner.checks:
-        outcome = check.outcome
-        reached = outcome in (PASSED, NOT_CHECKED) or outcome == "failed"
-        ledger.check(
-            prefix + check.id,
-            lambda outcome=outcome: None if outcome == NOT_CHECKED else outcome == PASSED,  # type: ignore[misc]
-            wanted=check.wants,
-            got=check.found,
-            needs="" if reached else stopped,
-            hint=check.hint,
-        )
-        if outcome != PASSED:
-            stopped = stopped or prefix + check.id
 
 
 def _signed(found: Evidence) -> bool:

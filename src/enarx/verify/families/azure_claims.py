@@ -1,30 +1,34 @@
-"""Claims of Azure's virtual TPM, beside the hardware's: their types, hints, and lines of a policy to begin with."""
+"""Claims of Azure's virtual TPM and paravisor, which stand beside the hardware's claims."""
 
 from __future__ import annotations
 
-TYPES = {"pcrs": tuple, "secure_boot": bool, "vm_id": str, "reset_count": int, "restart_count": int}
+from enarx.verify.claims import CONFIGURATION, EXECUTABLES, INSTANCE, VULNERABLE, Lowers, claim
+from enarx.verify.matchers import Exactly, Unchecked
 
-HINTS = {
-    "measurement": "another version of Azure's paravisor: it alone is measured at launch, the guest is in the PCRs",
-    "pcrs": "another firmware (0), boot loader (4), kernel or command line (8 to 11) of the guest",
-    "secure-boot": "the VM was made without secure boot",
-}
-
-GUEST = """
-# THE GUEST ITSELF IS IN THE VIRTUAL TPM'S REGISTERS, not in the measurement: until you name them, this policy takes any guest of
-# anybody on Azure. At least these: pcrs = { at_least = ["4:00ff...", "9:00ff...", "11:00ff..."] }; all that say what runs are
-# 0, 2, 4, 8, 9, 11, 12, 13, 14.
-pcrs = { unchecked = "ANY GUEST: name what firmware, boot loader and kernel it runs" }
-secure_boot = true
-vm_id = { unchecked = "any VM" }
-reset_count = { unchecked = "a VM may start again" }
-restart_count = { unchecked = "a VM may sleep" }
-"""
-
-
-def begin(template: str, **lines: str) -> str:
-    """Another kind's policy with some of its lines changed; each must be there."""
-    for old, new in lines.items():
-        ((line,),) = ([text for text in template.split("\n") if text.startswith(f"{old} = ")],)
-        template = template.replace(line, f"{old} = {new}")
-    return template
+MEASUREMENT = claim(
+    "Launch measurement of Azure's paravisor. The guest is in the virtual TPM's registers.",
+    suggest=Exactly(bytes(48)),
+    advice="Replace the zeros, which match nothing.",
+    decides=EXECUTABLES,
+    hint="another version of Azure's paravisor: it alone is measured at launch, the guest is in the PCRs",
+)
+REPORT_DATA = claim("The fresh data in the virtual TPM's quote.")
+PCRS = claim(
+    "All SHA-256 registers of the virtual TPM, each as index:value.",
+    suggest=Unchecked(reason="ANY GUEST: name what firmware, boot loader and kernel it runs"),
+    advice="THE GUEST ITSELF IS MEASURED HERE, not in the measurement: until you name registers, this policy accepts any guest "
+    'of any Azure customer. Name at least these: pcrs = { at_least = ["4:00ff...", "9:00ff...", "11:00ff..."] }. All '
+    "registers that say what runs are 0, 2, 4, 8, 9, 11, 12, 13, 14.",
+    decides=EXECUTABLES,
+    hint="another firmware (0), boot loader (4), kernel or command line (8 to 11) of the guest",
+)
+SECURE_BOOT = claim(
+    "Whether secure boot is on, according to the paravisor.",
+    suggest=Exactly(True),
+    decides=CONFIGURATION,
+    lowers=(Lowers(CONFIGURATION, VULNERABLE, lambda on: not on),),
+    hint="the VM was made without secure boot",
+)
+VM_ID = claim("The VM's id, according to the paravisor.", suggest=Unchecked(reason="any VM"), supports=INSTANCE)
+RESET_COUNT = claim("How often the virtual TPM was reset.", suggest=Unchecked(reason="a VM may start again"))
+RESTART_COUNT = claim("How often the virtual TPM was resumed.", suggest=Unchecked(reason="a VM may sleep"))

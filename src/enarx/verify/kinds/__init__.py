@@ -18,14 +18,13 @@ from enarx.errors import UsageError
 from enarx.record import record
 
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.examination import Examination
     from enarx.verify.families.amd import Request as AmdRequest
     from enarx.verify.families.intel.collateral import Request as IntelRequest
-    from enarx.verify.policy import AppraisalPolicy
     from enarx.verify.replay import Layout
-    from enarx.verify.result import Claims, Endorsements
+    from enarx.verify.result import Endorsements
     from enarx.verify.roots import Roots, RootSet
-    from enarx.verify.trust import Trust
 
     Request: TypeAlias = AmdRequest | IntelRequest
     """What to ask a vendor's service for: `enarx.endorsements` fetches it."""
@@ -71,9 +70,7 @@ class Kind:
     name            as policies and results have it
     detect          whether bytes begin as evidence of this kind does: a guess, which verification confirms or refutes
     examiner        loads the checks of authenticity
-    policy          loads the policy class for its claims
-    template        loads a policy to begin with, as TOML; empty if there is none
-    trust           loads what its rules and claims say in a trustworthiness vector
+    claims          loads the class that declares its claims, from which policies, templates and trustworthiness vectors derive
     parts           the kinds that this one is composed of
     registers       of verified claims the registers that a boot event log replays to; None if there are none
     unmeasured      the claims that say what runs, where the measurement leaves that out; empty if it does not
@@ -87,9 +84,7 @@ class Kind:
     name: str
     detect: Callable[[bytes], bool]
     examiner: Callable[[], Examine]
-    policy: Callable[[], type[AppraisalPolicy]]
-    template: Callable[[], str]
-    trust: Callable[[], Trust]
+    claims: Callable[[], type[Claims]]
     parts: tuple[str, ...] = ()
     registers: Callable[[Claims], Registers] | None = None
     unmeasured: str = ""

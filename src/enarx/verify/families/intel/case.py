@@ -15,11 +15,12 @@ from enarx.verify.families.intel.collateral import Collateral
 from enarx.verify.families.intel.machine import Machine
 from enarx.verify.families.intel.machine import machine as machine_of
 from enarx.verify.families.intel.tcb import Evaluation, SeamReport, reached, relaunched
-from enarx.verify.result import Endorsements, Forecast, Unknown, Unused
+from enarx.verify.result import Endorsements, Forecast, Unused
 from enarx.verify.revocation import Authority, Standing, standing, unused_list
 from enarx.verify.times import Period, outside, reason
 from enarx.verify.unused import generally
 from enarx.verify.unused import unused as unused_of
+from enarx.verify.values import Unknown
 
 FLAGS = ("dynamic_platform", "cached_keys", "smt_enabled")
 VENDOR = ("tcb_status", "tcb_date", "advisories", "tcb_evaluation_number", "fmspc", "ppid", "chip_id", *FLAGS)

@@ -6,10 +6,8 @@ from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.kinds import Request
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.result import Claims
-    from enarx.verify.trust import Trust
 
 
 def _detect(data: bytes) -> bool:
@@ -24,22 +22,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.az_snp_vtpm.claims import AzSnpPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.az_snp_vtpm.claims import AzSnpClaims
 
-    return AzSnpPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.az_snp_vtpm.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.az_snp_vtpm.trust import TRUST
-
-    return TRUST
+    return AzSnpClaims
 
 
 def _registers(claims: Claims) -> Registers:
@@ -61,9 +47,7 @@ KIND = Kind(
     name="az-snp-vtpm",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     parts=("snp",),
     registers=_registers,
     unmeasured="pcrs",

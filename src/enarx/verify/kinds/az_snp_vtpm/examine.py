@@ -33,7 +33,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     inner = snp.examine(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
     ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
     azure.examine_guest(ledger, found, inner, PREFIX)
-    said: dict[str, Any] = as_dict(inner.said) | azure.guest_claims(found) | {"kind": "az-snp-vtpm"}
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-snp-vtpm"}
     return ledger.examination(
         AzSnpClaims(**said),
         forecast=inner.forecast,

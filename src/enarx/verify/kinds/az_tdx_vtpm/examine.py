@@ -29,5 +29,5 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     inner = tdx.examine(found.td_quote, endorsements=endorsements, roots=roots, now=now)
     ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
     azure.examine_guest(ledger, found, inner, PREFIX)
-    said: dict[str, Any] = as_dict(inner.said) | azure.guest_claims(found) | {"kind": "az-tdx-vtpm"}
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-tdx-vtpm"}
     return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)

@@ -7,8 +7,7 @@ from enarx.verify.kinds.cca.roots import PLATFORM_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.trust import Trust
+    from enarx.verify.claims import Claims
 
 
 def _detect(data: bytes) -> bool:
@@ -21,31 +20,17 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.cca.claims import CcaPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.cca.claims import CcaClaims
 
-    return CcaPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.cca.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.cca.trust import TRUST
-
-    return TRUST
+    return CcaClaims
 
 
 KIND = Kind(
     name="cca",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(PLATFORM_KEYS,),
     report_size=64,
     unendorsed="there is no public root; give the platform's key with --trust-anchor",

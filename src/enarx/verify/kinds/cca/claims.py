@@ -1,89 +1,88 @@
-"""Arm CCA: claims, the policy for them, and a policy to begin with."""
+"""The claims of an Arm CCA token: the realm's and the platform's.
+
+Source: Realm Management Monitor specification (Arm DEN0137), attestation. There is no public root: the caller gives the keys
+that sign for platforms.
+"""
 
 from __future__ import annotations
 
-from enarx.record import record
-from enarx.verify.policy import AppraisalPolicy, Matcher
-from enarx.verify.result import Claims
+from enarx.verify.claims import (
+    CONFIGURATION,
+    EXECUTABLES,
+    HARDWARE,
+    INSTANCE,
+    OPAQUE,
+    VISIBLE,
+    Claims,
+    Lowers,
+    claim,
+    claims_of,
+)
+from enarx.verify.matchers import AnyOf, Exactly, Unchecked
+from enarx.verify.values import Unknown
+
+_EXTENDED = Unchecked(reason="the realm extends it")
+_ANY_PLATFORM = Unchecked(reason="any platform under the keys given")
 
 
-@record()
+@claims_of("cca")
 class CcaClaims(Claims):
-    """What a CCA token says besides.
+    """The claims of a CCA token."""
 
-    measurement is the realm's initial one, report_data the challenge, host_data the personalization value, chip_id the
-    platform's instance id, svn 0; debug is every lifecycle but secured.
-
-    lifecycle            as the platform says: 0x3000 to 0x30ff is secured
-    software_components  of the platform, each as type:measurement:signer, bytes in hexadecimal
-    """
-
-    rem0: bytes
-    rem1: bytes
-    rem2: bytes
-    rem3: bytes
-    profile: str
-    lifecycle: int
-    implementation_id: bytes
-    platform_config: bytes
-    software_components: tuple[str, ...]
-
-
-@record()
-class CcaPolicy(AppraisalPolicy):
-    """The rules for that."""
-
-    rem0: Matcher
-    rem1: Matcher
-    rem2: Matcher
-    rem3: Matcher
-    profile: Matcher
-    lifecycle: Matcher
-    implementation_id: Matcher
-    platform_config: Matcher
-    software_components: Matcher
-
-    _types = AppraisalPolicy._types | {
-        **dict.fromkeys(("rem0", "rem1", "rem2", "rem3", "implementation_id", "platform_config"), bytes),
-        "profile": str,
-        "lifecycle": int,
-        "software_components": tuple,
-    }
-    _hints = {
-        "measurement": "another image, memory layout or number of vCPUs of the realm",
-        "host-data": "the realm was created for another owner or configuration",
-        "debug": "the platform is not secured: its lifecycle allows debugging",
-        "software-components": "the platform runs other firmware",
-    }
-
-
-TEMPLATE = """# What is accepted of an Arm CCA realm. Each field is a value, { at_least = }, { any_of = [] }, { none_of = [] },
-# or { unchecked = "why" }. Nothing set is an error. The keys that sign for platforms are given with --trust-anchor.
-
-kind = "cca"
-
-# The realm's initial measurement, of 32, 48 or 64 bytes. Put yours here: zeros match nothing sound.
-measurement = "0000000000000000000000000000000000000000000000000000000000000000"
-rem0 = { unchecked = "the realm extends it" }
-rem1 = { unchecked = "the realm extends it" }
-rem2 = { unchecked = "the realm extends it" }
-rem3 = { unchecked = "the realm extends it" }
-debug = false
-host_data = { unchecked = "the personalization value; name it where you bind a configuration to it" }
-svn = { unchecked = "CCA has none" }
-
-# The platform.
-profile = { any_of = [
-  "http://arm.com/CCA-SSD/1.0.0",
-  "tag:arm.com,2023:cca_platform#1.0.0",
-  "tag:arm.com,2024:cca_platform#2.0.0",
-] }
-lifecycle = { unchecked = "debug = false asks for a secured one" }
-implementation_id = { unchecked = "any platform under the keys given" }
-platform_config = { unchecked = "any platform under the keys given" }
-software_components = { unchecked = "any firmware; { any_of = [...] } lists what is known" }
-
-# Which machine. Whoever holds a machine in hand may take its keys: where that matters, list the machines that you believe to
-# be locked away.
-chip_id = { unchecked = "any machine under the keys given" }
-"""
+    measurement: bytes = claim(
+        "The realm's initial measurement: 32, 48 or 64 bytes.",
+        suggest=Exactly(bytes(32)),
+        advice="Replace the zeros, which match no honest realm.",
+        decides=EXECUTABLES,
+        hint="another image, memory layout or number of vCPUs of the realm",
+    )
+    host_data: bytes = claim(
+        "The realm's personalization value.",
+        suggest=Unchecked(reason="the personalization value; name it where you bind a configuration to it"),
+        supports=CONFIGURATION,
+        hint="the realm was created for another owner or configuration",
+    )
+    report_data: bytes = claim("The realm's challenge.")
+    debug: bool = claim(
+        "Whether the platform's lifecycle is any other than secured.",
+        suggest=Exactly(False),
+        decides=OPAQUE,
+        lowers=(Lowers(OPAQUE, VISIBLE, bool),),
+        hint="the platform is not secured: its lifecycle allows debugging",
+    )
+    svn: int = claim("0: CCA has no such claim.", suggest=Unchecked(reason="CCA has none"))
+    chip_id: bytes | Unknown = claim(
+        "The platform's instance id.",
+        suggest=Unchecked(reason="any machine under the keys given"),
+        advice="Anyone with physical access may extract a machine's keys. Where that matters, list the machines that you believe "
+        "to be physically secure with any_of.",
+        decides=INSTANCE,
+    )
+    rem0: bytes = claim("Extensible measurement 0.", suggest=_EXTENDED, decides=EXECUTABLES)
+    rem1: bytes = claim("Extensible measurement 1.", suggest=_EXTENDED, decides=EXECUTABLES)
+    rem2: bytes = claim("Extensible measurement 2.", suggest=_EXTENDED, decides=EXECUTABLES)
+    rem3: bytes = claim("Extensible measurement 3.", suggest=_EXTENDED, decides=EXECUTABLES)
+    profile: str = claim(
+        "The profile of the platform token.",
+        suggest=AnyOf(
+            (
+                "http://arm.com/CCA-SSD/1.0.0",
+                "tag:arm.com,2023:cca_platform#1.0.0",
+                "tag:arm.com,2024:cca_platform#2.0.0",
+            )
+        ),
+        supports=HARDWARE,
+    )
+    lifecycle: int = claim(
+        "The platform's lifecycle state: 0x3000 to 0x30ff is secured.",
+        suggest=Unchecked(reason="debug = false asks for a secured one"),
+        supports=OPAQUE,
+    )
+    implementation_id: bytes = claim("The platform's implementation.", suggest=_ANY_PLATFORM, supports=HARDWARE)
+    platform_config: bytes = claim("The platform's configuration.", suggest=_ANY_PLATFORM, supports=HARDWARE)
+    software_components: tuple[str, ...] = claim(
+        "The platform's firmware: each component as type:measurement:signer, bytes in hexadecimal.",
+        suggest=Unchecked(reason="any firmware; { any_of = [...] } lists what is known"),
+        decides=HARDWARE,
+        hint="the platform runs other firmware",
+    )

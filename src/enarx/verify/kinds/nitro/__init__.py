@@ -7,8 +7,7 @@ from enarx.verify.kinds.nitro.roots import AWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.trust import Trust
+    from enarx.verify.claims import Claims
 
 
 def _detect(data: bytes) -> bool:
@@ -21,22 +20,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.nitro.claims import NitroPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.nitro.claims import NitroClaims
 
-    return NitroPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.nitro.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.nitro.trust import TRUST
-
-    return TRUST
+    return NitroClaims
 
 
 def _time(data: bytes) -> int:
@@ -49,9 +36,7 @@ KIND = Kind(
     name="nitro",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(AWS,),
     time=_time,
     unendorsed="its documents carry their certificates",

@@ -13,10 +13,11 @@ from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.nitro.claims import NitroClaims
 from enarx.verify.kinds.nitro.roots import AWS
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
 from enarx.verify.unused import generally, unused
+from enarx.verify.values import Unknown
 
 WHERE = "docs/attestation/nitro.md"
 CHECKS = ("root", "chain", "authorities", "validity", "document-time", "signature")

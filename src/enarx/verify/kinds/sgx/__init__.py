@@ -7,9 +7,8 @@ from enarx.verify.kinds import Examine, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.kinds import Request
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.trust import Trust
 
 
 def _detect(data: bytes) -> bool:
@@ -24,22 +23,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.sgx.claims import SgxPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.sgx.claims import SgxClaims
 
-    return SgxPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.sgx.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.sgx.trust import TRUST
-
-    return TRUST
+    return SgxClaims
 
 
 def _request(data: bytes) -> Request:
@@ -53,9 +40,7 @@ KIND = Kind(
     name="sgx",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(INTEL,),
     report_size=64,
     request=_request,

@@ -7,8 +7,7 @@ from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.trust import Trust
+    from enarx.verify.claims import Claims
 
 
 def _detect(_: bytes) -> bool:
@@ -22,25 +21,17 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.policy import SimulatedPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.simulated.claims import SimulatedClaims
 
-    return SimulatedPolicy
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.simulated.trust import TRUST
-
-    return TRUST
+    return SimulatedClaims
 
 
 KIND = Kind(
     name="simulated",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=str,
-    trust=_trust,
+    claims=_claims,
     roots=(SIMULATED_ROOTS,),
     unendorsed="there is nobody to endorse it",
 )

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from enarx.errors import ParseError
 from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
 from enarx.verify.examination import Examination, Ledger
+from enarx.verify.kinds.simulated.claims import SimulatedClaims
 from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
-from enarx.verify.result import Claims, Endorsements, Forecast, Unused
+from enarx.verify.result import Endorsements, Forecast, Unused
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
 
@@ -141,8 +142,8 @@ def _evidence_signature(ledger: Ledger, chip: ChipCertificate, report: Evidence)
     )
 
 
-def _claims(report: Evidence) -> Claims:
-    return Claims(
+def _claims(report: Evidence) -> SimulatedClaims:
+    return SimulatedClaims(
         kind=KIND,
         measurement=report.measurement,
         host_data=report.host_data,

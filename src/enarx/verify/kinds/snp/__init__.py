@@ -7,9 +7,8 @@ from enarx.verify.kinds.snp.roots import AMD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.kinds import Request
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.trust import Trust
 
 
 def _detect(data: bytes) -> bool:
@@ -23,22 +22,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.snp.claims import SnpPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.snp.claims import SnpClaims
 
-    return SnpPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.snp.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.snp.trust import TRUST
-
-    return TRUST
+    return SnpClaims
 
 
 def _request(data: bytes) -> Request:
@@ -51,9 +38,7 @@ KIND = Kind(
     name="snp",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(AMD,),
     report_size=64,
     request=_request,

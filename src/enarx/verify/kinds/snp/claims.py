@@ -1,4 +1,8 @@
-"""AMD SEV-SNP: claims, the policy for them, and a policy to begin with."""
+"""The claims of an AMD SEV-SNP report, and the versions (TCBs) that they are about.
+
+Sources: SEV Secure Nested Paging Firmware ABI Specification (AMD 56860, 1.58), tables ATTESTATION_REPORT, TCB_VERSION, Guest
+Policy and PLATFORM_INFO; security bulletins AMD-SB-3019 and AMD-SB-3020.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,29 @@ from typing import Any, Self
 
 from enarx.errors import UsageError
 from enarx.record import as_dict, names, record
-from enarx.verify.policy import AppraisalPolicy, Bits, Matcher
-from enarx.verify.result import Claims, Unknown
+from enarx.verify.claims import (
+    CONFIGURATION,
+    EXECUTABLES,
+    HARDWARE,
+    INSTANCE,
+    NOT_ENCRYPTED,
+    OPAQUE,
+    VISIBLE,
+    VULNERABLE,
+    Claims,
+    Lowers,
+    claim,
+    claims_of,
+)
+from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Unchecked
+from enarx.verify.values import Bits, Unknown
 
 PRODUCTS = ("milan", "genoa", "turin")
 
 
 @record()
 class Parts:
-    """The security versions of one TCB, 0 to 255 each; `fmc` is Turin's alone."""
+    """The security versions of one TCB, 0 to 255 each. Only Turin has an `fmc`."""
 
     fmc: int = 0
     bootloader: int = 0
@@ -34,7 +52,7 @@ class Parts:
 
 @record()
 class Tcb:
-    """A TCB by product. A report's has one; a policy's floor one for each product that is accepted at all."""
+    """A TCB by product. A report has one; the floor of a policy has one for each product that the policy accepts."""
 
     milan: Parts | None = None
     genoa: Parts | None = None
@@ -52,16 +70,43 @@ class Tcb:
         )
 
     def least(self) -> Tcb:
-        """The lowest TCB of the same products: a floor that takes it takes everything."""
-        return Tcb(**{name: None if getattr(self, name) is None else Parts() for name in PRODUCTS})
+        """The lowest TCB of the same products. A floor that accepts it accepts every TCB of these products."""
+        return Tcb(**{product: None if getattr(self, product) is None else Parts() for product in PRODUCTS})
+
+    def is_behind(self) -> bool:
+        """Whether the TCB is below the newest one known for its product."""
+        return not any(
+            (parts := getattr(self, product)) is not None and parts >= NEWEST[product] for product in PRODUCTS
+        )
+
+    def to_toml(self) -> dict[str, dict[str, int]]:
+        """The TCB as a policy file has it: a table of versions for each product."""
+        return {
+            product: {name: version for name, version in as_dict(parts).items() if name in parts_of(product)}
+            for product, parts in as_dict(self).items()
+            if parts is not None
+        }
 
     @classmethod
-    def from_value(cls, value: object) -> Self:
-        """Of a policy's table; UsageError."""
+    def from_toml(cls, value: object) -> Self:
+        """The TCB of a policy file. UsageError if a part is missing: it would be a floor of nothing."""
         table = _table(value, PRODUCTS, "a TCB for each product")
         if not table:
             raise UsageError("policy-type", "policy: a TCB without a product", hint=f"one of {', '.join(PRODUCTS)}")
         return cls(**{product: _parts(parts, product) for product, parts in table.items()})
+
+
+def parts_of(product: str) -> tuple[str, ...]:
+    """The names of the versions that a product's TCB has."""
+    return tuple([name for name in names(Parts) if name != "fmc" or product == "turin"])
+
+
+NEWEST = {
+    "milan": Parts(bootloader=4, tee=0, snp=24, microcode=219),
+    "genoa": Parts(bootloader=10, tee=0, snp=23, microcode=84),
+    "turin": Parts(fmc=0, bootloader=1, tee=0, snp=2, microcode=71),
+}
+"""The TCB of a fully updated machine at the time of this release: AMD-SB-3019, AMD-SB-3020."""
 
 
 def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
@@ -69,9 +114,8 @@ def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
 
 
 def _parts(value: object, product: str) -> Parts:
-    """Every part that the product has: one that is left out would be a floor of nothing."""
-    wanted = [name for name in names(Parts) if name != "fmc" or product == "turin"]
-    table = _table(value, tuple(wanted), "versions")
+    wanted = parts_of(product)
+    table = _table(value, wanted, "versions")
     missing = [name for name in wanted if name not in table]
     if missing:
         raise UsageError(
@@ -92,191 +136,220 @@ def _table(value: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
     return value
 
 
-@record()
+_FLOOR = AtLeast(Tcb(**NEWEST))
+_NO_ID_BLOCK = Unchecked(reason="needs an id block")
+_NOT_ASKED = Unchecked(reason="no reason to ask for it")
+
+
+@claims_of("snp")
 class SnpClaims(Claims):
-    """What an SNP report says besides. `svn` is the guest's.
+    """The claims of an SNP report, and of the certificate that its signature was verified with."""
 
-    product       milan, genoa (its whole family) or turin
-    policy_*      what the guest's owner allowed at launch
-    platform_*    PLATFORM_INFO: how the machine is set up
-    *_tcb         the report's key was made for the reported one; the machine cannot go below the committed one
-    *_mitigations bit masks of what the firmware mitigates, from version 5 of the report on
-    chip_id       64 bytes; unknown where the host masks it
-    csp_id        the provider's name in a VLEK, else empty
-    """
-
-    version: int
-    product: str
-    signing_key: str
-    vmpl: int
-    family_id: bytes
-    image_id: bytes
-    policy_migration_agent: bool
-    policy_smt: bool
-    policy_single_socket: bool
-    policy_cxl: bool
-    policy_aes_256_xts: bool
-    policy_rapl_disabled: bool
-    policy_ciphertext_hiding: bool
-    policy_page_swap_disabled: bool
-    policy_abi: int
-    platform_smt: bool
-    platform_tsme: bool
-    platform_ecc: bool
-    platform_rapl_disabled: bool
-    platform_ciphertext_hiding: bool
-    platform_alias_check: bool
-    platform_tio: bool
-    id_key_digest: bytes
-    author_key_digest: bytes
-    report_id: bytes
-    report_id_ma: bytes
-    reported_tcb: Tcb
-    committed_tcb: Tcb
-    launch_tcb: Tcb
-    current_tcb: Tcb
-    launch_mitigations: Bits | Unknown
-    current_mitigations: Bits | Unknown
-    csp_id: str
-    revoked: bool | Unknown
-
-
-@record()
-class SnpPolicy(AppraisalPolicy):
-    """The rules for that."""
-
-    version: Matcher
-    product: Matcher
-    signing_key: Matcher
-    vmpl: Matcher
-    family_id: Matcher
-    image_id: Matcher
-    policy_migration_agent: Matcher
-    policy_smt: Matcher
-    policy_single_socket: Matcher
-    policy_cxl: Matcher
-    policy_aes_256_xts: Matcher
-    policy_rapl_disabled: Matcher
-    policy_ciphertext_hiding: Matcher
-    policy_page_swap_disabled: Matcher
-    policy_abi: Matcher
-    platform_smt: Matcher
-    platform_tsme: Matcher
-    platform_ecc: Matcher
-    platform_rapl_disabled: Matcher
-    platform_ciphertext_hiding: Matcher
-    platform_alias_check: Matcher
-    platform_tio: Matcher
-    id_key_digest: Matcher
-    author_key_digest: Matcher
-    report_id: Matcher
-    report_id_ma: Matcher
-    reported_tcb: Matcher
-    committed_tcb: Matcher
-    launch_tcb: Matcher
-    current_tcb: Matcher
-    launch_mitigations: Matcher
-    current_mitigations: Matcher
-    csp_id: Matcher
-    revoked: Matcher
-
-    _types = AppraisalPolicy._types | {
-        **dict.fromkeys(("version", "vmpl", "policy_abi"), int),
-        **dict.fromkeys(("product", "signing_key", "csp_id"), str),
-        **dict.fromkeys(("family_id", "image_id", "id_key_digest", "author_key_digest"), bytes),
-        **dict.fromkeys(("report_id", "report_id_ma"), bytes),
-        **dict.fromkeys(("policy_migration_agent", "policy_smt", "policy_single_socket", "policy_cxl"), bool),
-        **dict.fromkeys(("policy_aes_256_xts", "policy_ciphertext_hiding", "policy_rapl_disabled"), bool),
-        **dict.fromkeys(("policy_page_swap_disabled", "platform_smt", "platform_tsme"), bool),
-        **dict.fromkeys(("platform_ecc", "platform_rapl_disabled", "platform_ciphertext_hiding"), bool),
-        **dict.fromkeys(("platform_alias_check", "platform_tio", "revoked"), bool),
-        **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), Tcb),
-        **dict.fromkeys(("launch_mitigations", "current_mitigations"), Bits),
-    }
-    _hints = {
-        "measurement": "the launch digest covers firmware, number and model of vCPUs, and with direct boot kernel, initrd and "
+    measurement: bytes = claim(
+        "Launch digest of the guest: firmware, number and model of vCPUs, and with direct boot kernel, initrd and command line.",
+        suggest=Exactly(bytes(48)),
+        advice="Replace the zeros, which match nothing. `enarx image measure` computes the digest.",
+        decides=EXECUTABLES,
+        hint="the launch digest covers firmware, number and model of vCPUs, and with direct boot kernel, initrd and "
         "command line: another of any of these gives another digest",
-        "debug": "the guest was launched with a policy that lets the host read its memory (bit 19)",
-        "reported-tcb": "the machine's firmware or microcode is behind, or the host reports an older one",
-        "committed-tcb": "newer firmware is loaded provisionally: the machine can still be taken back below the floor",
-        "launch-tcb": "the guest was launched before the machine was updated: launch it anew",
-        "platform-alias-check": "firmware without the check for memory aliases (BadRAM), or it has not completed",
-        "vmpl": "another layer of the guest, such as a paravisor or an SVSM, asked for the report",
-        "policy-smt": "the guest allows that another runs on the same core",
-        "host-data": "the host launched the guest with another configuration",
-        "revoked": "a list of the product's root revokes the chain",
-    }
-
-
-NEWEST = {
-    "milan": Parts(bootloader=4, tee=0, snp=24, microcode=219),
-    "genoa": Parts(bootloader=10, tee=0, snp=23, microcode=84),
-    "turin": Parts(fmc=0, bootloader=1, tee=0, snp=2, microcode=71),
-}
-"""What a machine that is kept up to date has at least, when this was written: AMD-SB-3019, AMD-SB-3020."""
-
-
-def _line(product: str, parts: Parts) -> str:
-    shown = [f"{name} = {value}" for name, value in as_dict(parts).items() if name != "fmc" or product == "turin"]
-    return f"{product} = {{ {', '.join(shown)} }}\n"
-
-
-_FLOORS = "".join(_line(product, parts) for product, parts in NEWEST.items())
-
-TEMPLATE = """# What is accepted of an AMD SEV-SNP guest. Each field is a value, { at_least = }, { any_of = [] }, { none_of = [] },
-# or { unchecked = "why" }. Nothing set is an error.
-
-kind = "snp"
-
-# Launch digest. Put yours here: zeros match nothing. sev-snp-measure computes it from firmware, vCPUs, kernel and initrd.
-measurement = "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-host_data = { unchecked = "set by the host at launch; name it where you bind a configuration to it" }
-debug = false
-svn = { unchecked = "the guest owner's own numbering; needs an id block" }
-
-# Which machine. Whoever holds a machine in hand can take its keys (Battering RAM, TEE.fail): where that matters, list the
-# chip ids that you believe to be locked away, with any_of. Take out those whose keys have leaked with none_of.
-chip_id = { unchecked = "any machine" }
-csp_id = { unchecked = "any provider; a VLEK names it" }
-signing_key = { any_of = ["vcek", "vlek"] }
-
-# The seed of all keys of a Milan can be taken by software (arXiv 2605.12990). Drop it if the machine is not in your hands.
-product = { any_of = ["milan", "genoa", "turin"] }
-version = { any_of = [2, 3, 4, 5] }
-vmpl = 0
-family_id = { unchecked = "needs an id block" }
-image_id = { unchecked = "needs an id block" }
-id_key_digest = { unchecked = "needs an id block" }
-author_key_digest = { unchecked = "needs an id block" }
-report_id = { unchecked = "new at each launch" }
-report_id_ma = { unchecked = "no migration agent is allowed below" }
-
-# What the guest's owner allowed.
-policy_migration_agent = false
-policy_smt = { unchecked = "most machines have SMT on" }
-policy_single_socket = { unchecked = "no reason to ask for it" }
-policy_cxl = { unchecked = "no reason to ask for it" }
-policy_aes_256_xts = { unchecked = "no reason to ask for it" }
-policy_rapl_disabled = { unchecked = "no reason to ask for it" }
-policy_ciphertext_hiding = { unchecked = "no reason to ask for it" }
-policy_page_swap_disabled = { unchecked = "no reason to ask for it" }
-policy_abi = { unchecked = "no reason to ask for it" }
-revoked = false
-
-# How the machine is set up. The alias check answers BadRAM.
-platform_smt = { unchecked = "most machines have SMT on" }
-platform_tsme = { unchecked = "SNP encrypts by itself" }
-platform_ecc = { unchecked = "not on every machine" }
-platform_rapl_disabled = { unchecked = "most machines measure power" }
-platform_ciphertext_hiding = { unchecked = "Turin alone has it" }
-platform_alias_check = true
-platform_tio = { unchecked = "no device is trusted here" }
-
-current_tcb = { unchecked = "never below the committed one" }
-
-# Only reports of version 5 have these; { at_least = 0x1 } asks for bits.
-launch_mitigations = { unchecked = "not in every report" }
-current_mitigations = { unchecked = "not in every report" }
-
-# Floors as of AMD-SB-3019 and AMD-SB-3020. A product without a floor is not accepted.
-""" + "\n".join(f"[{name}.at_least]\n{_FLOORS}" for name in ("reported_tcb", "committed_tcb", "launch_tcb"))
+    )
+    host_data: bytes = claim(
+        "HOST_DATA: what the host bound the launch to.",
+        suggest=Unchecked(reason="set by the host at launch; name it where you bind a configuration to it"),
+        supports=CONFIGURATION,
+        hint="the host launched the guest with another configuration",
+    )
+    report_data: bytes = claim("REPORT_DATA: 64 bytes that the guest had the firmware sign.")
+    debug: bool = claim(
+        "Whether the guest was launched with a policy that lets the host read its memory (bit 19).",
+        suggest=Exactly(False),
+        decides=OPAQUE,
+        lowers=(Lowers(OPAQUE, VISIBLE, bool),),
+        hint="the guest was launched with a policy that lets the host read its memory (bit 19)",
+    )
+    svn: int = claim(
+        "GUEST_SVN: the guest owner's own numbering of releases.",
+        suggest=Unchecked(reason="the guest owner's own numbering; needs an id block"),
+        supports=EXECUTABLES,
+        hint="the platform lacks an update",
+    )
+    chip_id: bytes | Unknown = claim(
+        "CHIP_ID: the machine's identity, 64 bytes; unknown if the host masks it.",
+        suggest=Unchecked(reason="any machine"),
+        advice="Anyone with physical access can extract a machine's keys (Battering RAM, TEE.fail). Where that matters, list "
+        "the machines that you believe to be physically secure with any_of. Exclude machines with leaked keys with none_of.",
+        decides=INSTANCE,
+    )
+    version: int = claim(
+        "Version of the report's format.",
+        suggest=AnyOf((2, 3, 4, 5)),
+        supports=HARDWARE,
+    )
+    product: str = claim(
+        "Product line of the processor: milan, genoa (with Bergamo and Siena) or turin.",
+        suggest=AnyOf(PRODUCTS),
+        advice="Software can extract the seed of all keys of a Milan (arXiv 2605.12990): remove it unless you control the "
+        "machine.",
+        supports=HARDWARE,
+    )
+    signing_key: str = claim(
+        "The key that signed the report: vcek (the chip's own) or vlek (the provider's).",
+        suggest=AnyOf(("vcek", "vlek")),
+        supports=INSTANCE,
+    )
+    vmpl: int = claim(
+        "Privilege level of the software in the guest that asked for the report.",
+        suggest=Exactly(0),
+        decides=CONFIGURATION,
+        hint="another layer of the guest, such as a paravisor or an SVSM, asked for the report",
+    )
+    family_id: bytes = claim(
+        "FAMILY_ID: the family of the guest, from its id block.", suggest=_NO_ID_BLOCK, supports=EXECUTABLES
+    )
+    image_id: bytes = claim(
+        "IMAGE_ID: the image of the guest, from its id block.", suggest=_NO_ID_BLOCK, supports=EXECUTABLES
+    )
+    policy_migration_agent: bool = claim(
+        "Whether the guest's owner allows a migration agent, which can read the guest.",
+        suggest=Exactly(False),
+        decides=OPAQUE,
+        lowers=(Lowers(OPAQUE, NOT_ENCRYPTED, bool),),
+    )
+    policy_smt: bool = claim(
+        "Whether the guest's owner allows SMT, by which others may run on the same core.",
+        suggest=Unchecked(reason="most machines have SMT on"),
+        supports=CONFIGURATION,
+        hint="the guest allows that another runs on the same core",
+    )
+    policy_single_socket: bool = claim(
+        "Whether the guest's owner restricts the guest to one socket.", suggest=_NOT_ASKED, supports=CONFIGURATION
+    )
+    policy_cxl: bool = claim(
+        "Whether the guest's owner allows CXL devices and memory.", suggest=_NOT_ASKED, supports=CONFIGURATION
+    )
+    policy_aes_256_xts: bool = claim(
+        "Whether the guest's owner requires AES-256-XTS for memory.", suggest=_NOT_ASKED, supports=CONFIGURATION
+    )
+    policy_rapl_disabled: bool = claim(
+        "Whether the guest's owner requires that the host cannot measure power (RAPL).",
+        suggest=_NOT_ASKED,
+        supports=CONFIGURATION,
+    )
+    policy_ciphertext_hiding: bool = claim(
+        "Whether the guest's owner requires that the host cannot read ciphertext.",
+        suggest=_NOT_ASKED,
+        supports=CONFIGURATION,
+    )
+    policy_page_swap_disabled: bool = claim(
+        "Whether the guest's owner forbids the host to move the guest's pages.",
+        suggest=_NOT_ASKED,
+        supports=CONFIGURATION,
+    )
+    policy_abi: int = claim(
+        "The least version of the firmware ABI that the guest's owner accepts: major and minor, a byte each.",
+        suggest=_NOT_ASKED,
+        supports=CONFIGURATION,
+    )
+    platform_smt: bool = claim(
+        "Whether SMT is enabled on the machine.",
+        suggest=Unchecked(reason="most machines have SMT on"),
+        supports=HARDWARE,
+    )
+    platform_tsme: bool = claim(
+        "Whether the machine encrypts all of its memory (TSME).",
+        suggest=Unchecked(reason="SNP encrypts by itself"),
+        supports=HARDWARE,
+    )
+    platform_ecc: bool = claim(
+        "Whether the machine's memory corrects errors.",
+        suggest=Unchecked(reason="not on every machine"),
+        supports=HARDWARE,
+    )
+    platform_rapl_disabled: bool = claim(
+        "Whether the machine's power measurement (RAPL) is disabled.",
+        suggest=Unchecked(reason="most machines measure power"),
+        supports=HARDWARE,
+    )
+    platform_ciphertext_hiding: bool = claim(
+        "Whether the machine hides ciphertext from the host.",
+        suggest=Unchecked(reason="Turin alone has it"),
+        supports=HARDWARE,
+    )
+    platform_alias_check: bool = claim(
+        "Whether the check for memory aliases has completed since the last reset.",
+        suggest=Exactly(True),
+        advice="This check is AMD's answer to BadRAM.",
+        decides=HARDWARE,
+        lowers=(Lowers(HARDWARE, VULNERABLE, lambda complete: not complete),),
+        hint="firmware without the check for memory aliases (BadRAM), or it has not completed",
+    )
+    platform_tio: bool = claim(
+        "Whether trusted I/O (SEV-TIO) is enabled.",
+        suggest=Unchecked(reason="no device is trusted here"),
+        supports=HARDWARE,
+    )
+    id_key_digest: bytes = claim(
+        "Digest of the key that signed the id block; zeros without one.", suggest=_NO_ID_BLOCK, supports=EXECUTABLES
+    )
+    author_key_digest: bytes = claim(
+        "Digest of the key that certified the id block's key; zeros without one.",
+        suggest=_NO_ID_BLOCK,
+        supports=EXECUTABLES,
+    )
+    report_id: bytes = claim(
+        "Identity of this launch of the guest.", suggest=Unchecked(reason="new at each launch"), supports=INSTANCE
+    )
+    report_id_ma: bytes = claim(
+        "Identity of this launch of the guest's migration agent.",
+        suggest=Unchecked(reason="no migration agent is allowed below"),
+        supports=INSTANCE,
+    )
+    reported_tcb: Tcb = claim(
+        "The firmware versions that the signing key was derived for.",
+        suggest=_FLOOR,
+        advice="Floors as of AMD-SB-3019 and AMD-SB-3020. A product without a floor is not accepted.",
+        decides=HARDWARE,
+        lowers=(Lowers(HARDWARE, VULNERABLE, Tcb.is_behind),),
+        hint="the machine's firmware or microcode is behind, or the host reports an older one",
+    )
+    committed_tcb: Tcb = claim(
+        "The firmware versions that the machine can no longer be taken back below.",
+        suggest=_FLOOR,
+        decides=HARDWARE,
+        lowers=(Lowers(HARDWARE, VULNERABLE, Tcb.is_behind),),
+        hint="newer firmware is loaded provisionally: the machine can still be taken back below the floor",
+    )
+    launch_tcb: Tcb = claim(
+        "The firmware versions at the launch of the guest.",
+        suggest=_FLOOR,
+        decides=HARDWARE,
+        lowers=(Lowers(HARDWARE, VULNERABLE, Tcb.is_behind),),
+        hint="the guest was launched before the machine was updated: launch it anew",
+    )
+    current_tcb: Tcb = claim(
+        "The firmware versions that the machine runs now.",
+        suggest=Unchecked(reason="never below the committed one"),
+        supports=HARDWARE,
+    )
+    launch_mitigations: Bits | Unknown = claim(
+        "Bit mask of what the firmware mitigated at the launch of the guest; unknown before report version 5.",
+        suggest=Unchecked(reason="not in every report"),
+        advice="{ at_least = 0x1 } asks for bits.",
+        supports=HARDWARE,
+    )
+    current_mitigations: Bits | Unknown = claim(
+        "Bit mask of what the firmware mitigates now; unknown before report version 5.",
+        suggest=Unchecked(reason="not in every report"),
+        supports=HARDWARE,
+    )
+    csp_id: str = claim(
+        "The provider's name in a VLEK; empty for a VCEK.",
+        suggest=Unchecked(reason="any provider; a VLEK names it"),
+        supports=INSTANCE,
+    )
+    revoked: bool | Unknown = claim(
+        "Whether a revocation list names a certificate of the chain; unknown without a current list.",
+        suggest=Exactly(False),
+        decides=HARDWARE,
+        hint="a list of the product's root revokes the chain",
+    )

@@ -16,11 +16,12 @@ from enarx.verify.families.amd import Certificate, Revocation
 from enarx.verify.kinds.snp.claims import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.kinds.snp.roots import AMD
 from enarx.verify.policy import Bits
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, revocation_list, unused_list
 from enarx.verify.roots import Roots
 from enarx.verify.times import check_times
 from enarx.verify.unused import generally, unused
+from enarx.verify.values import Unknown
 
 WHERE = "docs/attestation/snp.md"
 CHECKS = (

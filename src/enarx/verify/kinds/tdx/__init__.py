@@ -7,10 +7,8 @@ from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.kinds import Request
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.result import Claims
-    from enarx.verify.trust import Trust
 
 
 def _detect(data: bytes) -> bool:
@@ -25,22 +23,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.tdx.claims import TdxPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.tdx.claims import TdxClaims
 
-    return TdxPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.tdx.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.tdx.trust import TRUST
-
-    return TRUST
+    return TdxClaims
 
 
 def _registers(claims: Claims) -> Registers:
@@ -62,9 +48,7 @@ KIND = Kind(
     name="tdx",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(INTEL,),
     report_size=64,
     registers=_registers,

@@ -7,9 +7,7 @@ from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.verify.policy import AppraisalPolicy
-    from enarx.verify.result import Claims
-    from enarx.verify.trust import Trust
+    from enarx.verify.claims import Claims
 
 
 def _detect(data: bytes) -> bool:
@@ -22,22 +20,10 @@ def _examiner() -> Examine:
     return examine
 
 
-def _policy() -> type[AppraisalPolicy]:
-    from enarx.verify.kinds.tpm.claims import TpmPolicy
+def _claims() -> type[Claims]:
+    from enarx.verify.kinds.tpm.claims import TpmClaims
 
-    return TpmPolicy
-
-
-def _template() -> str:
-    from enarx.verify.kinds.tpm.claims import TEMPLATE
-
-    return TEMPLATE
-
-
-def _trust() -> Trust:
-    from enarx.verify.kinds.tpm.trust import TRUST
-
-    return TRUST
+    return TpmClaims
 
 
 def _registers(claims: Claims) -> Registers:
@@ -52,9 +38,7 @@ KIND = Kind(
     name="tpm",
     detect=_detect,
     examiner=_examiner,
-    policy=_policy,
-    template=_template,
-    trust=_trust,
+    claims=_claims,
     roots=(
         ATTESTATION_KEYS,
         MAKERS,

@@ -16,11 +16,12 @@ from enarx.verify.certificates import UNREADABLE, key_of, link, load, path, pin
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.tpm.claims import TpmClaims
 from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
-from enarx.verify.result import Endorsements, Forecast, Unknown
+from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, list_issued, revocation_list, standing, unused_list
 from enarx.verify.roots import Roots, TrustAnchor
 from enarx.verify.times import Period, check_times
 from enarx.verify.unused import generally, unused
+from enarx.verify.values import Unknown
 
 WHERE = "docs/attestation/tpm.md"
 CHECKS = ("key", "key-provenance", "key-validity", "revocation", "pcr-selection", "pcr-digest", "quote-signature")
