@@ -26,7 +26,7 @@ from enarx.verify.policy_file import read_policy, template
 
 EVIDENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "evidence"
 EACH = 100
-CLI = "enarx.cli.main, enarx.cli.parser, enarx.cli.commands.evidence"
+CLI = "enarx.cli.main, enarx.cli.parser, enarx.cli.evidence"
 """What `enarx evidence verify` loads before it knows the kind."""
 
 ROOTS = Roots()

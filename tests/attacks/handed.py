@@ -55,7 +55,7 @@ class Party:
         self.directory = directory
         self._capsys = capsys
         pins = {"amd": (pin(ARK),), "intel": (pin(intel.root()),)}
-        monkeypatch.setattr("enarx.cli.commands.evidence.Roots", lambda **named: Roots(**pins, **named))
+        monkeypatch.setattr("enarx.cli.evidence.Roots", lambda **named: Roots(**pins, **named))
 
     def verify(self, evidence: bytes, *options: str, at: str = AT, policy: str = "", **files: bytes) -> Said:
         """`files` are endorsements, by name; `policy` is a whole one, else authenticity alone is asked for.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from enarx.cli.parser import COMMANDS, build_parser
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import enarx
+from tests.house.test_invariants import SRC
 from tests.programs import module
 
 
@@ -136,3 +140,34 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) ->
     assert found.returncode == 125
     assert b"hunter2" not in found.stderr
     assert b"@FILE" in found.stderr
+
+
+def test_every_command_is_a_module_and_every_module_a_command() -> None:
+    assert {path.stem for path in (SRC / "cli" / "commands").glob("*.py")} - {"__init__"} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_loads_no_other(name: str) -> None:
+    code = f"import sys; from enarx.cli.parser import parser_for; parser_for({name!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    prefix = "enarx.cli.commands."
+    assert [module for module in loaded if module.startswith(prefix)] == [f"{prefix}{name}"]
+
+
+def test_help_of_all_loads_no_command() -> None:
+    code = (
+        "import sys; from enarx.cli.parser import parser_for; print(parser_for('--help').format_help(), *sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(text in shown for text in COMMANDS)
+    assert "enarx.cli.commands." not in shown
+
+
+def test_completion_offers_what_is_declared(home: Path) -> None:
+    """Options in sections and in exclusive groups too, and the values that an option may take."""
+    script = enarx(home, "completion", "bash", check=True).stdout.decode()
+    words = dict(re.findall(r'"([a-z -]*)"\) words="([^"]*)"', script))
+    assert {"run", "deploy", "--help", "--version"} <= set(words[""].split())
+    assert {"--simulate", "--backend", "--unsafe-skip-layer"} <= set(words["run"].split())
+    assert {"--vcpus", "--id-key", "sev-es", "--kind"} <= set(words["image measure"].split())
+    assert words["keep"].split() == sorted(["--help", *build_parser().below["keep"].below])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from enarx.cli.commands import endorsements as command
+from enarx.cli import endorsements as command
 from enarx.cli.main import main
 from enarx.formats.endorsements import read
 from enarx.verify import Roots
@@ -36,7 +36,7 @@ def test_fetched_and_verified(
         assert main(["endorsements", "fetch", str(tmp_path / "report.bin"), "-o", bundle]) == 0
     assert len(vendor.asked) == 3
     assert "4 endorsements in" in capsys.readouterr().err
-    monkeypatch.setattr("enarx.cli.commands.evidence.Roots", lambda **_: Roots(amd=(pin(ARK),)))
+    monkeypatch.setattr("enarx.cli.evidence.Roots", lambda **_: Roots(amd=(pin(ARK),)))
     verify = ["evidence", "verify", str(tmp_path / "report.bin"), "--endorsements", bundle, "--json"]
     assert main([*verify, "--authenticity-only", "--at", "2026-06-01T00:00:00Z"]) == 0
     outcomes = {check["id"]: check["outcome"] for check in json.loads(capsys.readouterr().out)["checks"]}

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from enarx.cli import console
-from enarx.cli.commands import evidence
+from enarx.cli import console, evidence
 from enarx.cli.main import main
 from enarx.errors import BackendError, UsageError
 from enarx.verify.result import Forecast

@@ -25,7 +25,7 @@ from enarx.formats.endorsements import read
 from enarx.tenant.paths import write_private
 from enarx.verify import Roots, examine
 from enarx.verify.certificates import pin
-from enarx.verify.families.intel.collateral import machine
+from enarx.verify.families.intel.machine import machine
 from tests.endorsements.vendor import (
     ARK,
     ASK,

@@ -27,6 +27,7 @@ from enarx.formats.package import Head, Manifest, decode_index, encode_index
 from enarx.verify import Roots, TrustAnchor, attestation_result, examine
 from enarx.verify.ear import ear
 from enarx.verify.kinds import detect
+from enarx.verify.kinds.snp.roots import AMD as AMD_ROOTS
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests import exchange
@@ -85,7 +86,7 @@ def _endorsed(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], ob
             kind,
             evidence,
             (*found.endorsements, *given),
-            roots=Roots(amd=ROOTS.amd, cca=tuple(map(TrustAnchor, found.keys))),
+            roots=Roots(amd=ROOTS.pins(AMD_ROOTS), cca=tuple(map(TrustAnchor, found.keys))),
             now=NOW,
         )
 
@@ -193,7 +194,7 @@ def run(name: str, data: bytes) -> None:
 SIGNATURES = (
     "kinds.snp.examine.p384_signed",
     "families.amd._pss",
-    "families.intel.collateral.signed",
+    "families.intel.certificates.signed",
     "kinds.nitro.examine.p384_signed",
     "kinds.cca.examine._signed",
     "kinds.tpm.examine._signed",

@@ -41,9 +41,7 @@ def examples() -> Iterator[str]:
     while waiting:
         parser = waiting.pop()
         yield from (line.strip() for line in (parser.epilog or "").splitlines() if line.strip().startswith("enarx "))
-        for action in parser._actions:
-            if isinstance(action.choices, dict):
-                waiting += action.choices.values()
+        waiting += parser.below.values()
 
 
 def functions() -> Iterator[tuple[int, str]]:

@@ -22,7 +22,8 @@ from enarx.formats.evidence.families.dcap import Quote, SgxReport
 from enarx.verify import Roots, verify
 from enarx.verify.certificates import pin
 from enarx.verify.examination import Examination
-from enarx.verify.families.intel.collateral import machine, point, signed
+from enarx.verify.families.intel.certificates import point, signed
+from enarx.verify.families.intel.machine import machine
 from enarx.verify.families.intel.quote import DOMAIN_CHECKS, ENCLAVE_CHECKS
 from enarx.verify.families.intel.tcb import STATUSES, together
 from enarx.verify.kinds.sgx.examine import examine as examine_sgx

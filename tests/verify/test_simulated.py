@@ -25,6 +25,7 @@ from enarx.verify import (
 )
 from enarx.verify.appraise import check_ids
 from enarx.verify.kinds.simulated.examine import CHECKS
+from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
 from enarx.verify.policy import AnyOf, AtLeast, Exactly, SimulatedPolicy, Unchecked
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, OUTCOMES, PASSED, SKIPPED, STATUSES
 from tests.controls import Control
@@ -367,7 +368,7 @@ def test_any_flipped_bit_is_refused(which: int, data: st.DataObject) -> None:
 def test_trusted_is_exactly_when_nothing_is_wrong(changes: dict[str, object]) -> None:
     forge = GOOD.but(**changes)
     good = (
-        raw(forge.root) in ROOTS.simulated
+        raw(forge.root) in ROOTS.pins(SIMULATED_ROOTS)
         and raw(forge.signer or forge.chip) == raw(forge.chip)
         and forge.not_after > NOW
         and forge.svn >= 4

@@ -19,6 +19,7 @@ from enarx.verify import Roots, unappraised, verify
 from enarx.verify.examination import Examination
 from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.kinds.snp.examine import CHECKS, examine
+from enarx.verify.kinds.snp.roots import AMD
 from enarx.verify.policy import Bits
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
@@ -430,7 +431,7 @@ def test_a_tcb_part_over_255_is_for_nothing() -> None:
 
 def test_a_root_with_a_key_of_another_kind_signs_nothing() -> None:
     ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.ec_key("root"), amd.rsa_key("ARK-Genoa"))
-    roots = Roots(amd=(hashlib.sha256(ark).digest(), *ROOTS.amd))
+    roots = Roots(amd=(hashlib.sha256(ark).digest(), *ROOTS.pins(AMD)))
     found = outcomes(examined(REPORT, ark, ASK, VCEK, CRL, roots=roots, control=GOOD.with_(roots=roots)))
     assert (found["chain"], found["revocation"]) == (FAILED, NOT_REACHED)
 

@@ -22,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from enarx.cli import local_host
 
         local_host.start_early(arguments)
-    from enarx.cli.parser import build_parser
+    from enarx.cli.parser import parser_for
 
     own, arguments_of_workload = _split(arguments)
-    options = build_parser(own[0] if own else "").parse_args(own)
+    options = parser_for(own[0] if own else "").parse_args(own)
     options.args = arguments_of_workload
     return _guarded(options)
 
@@ -39,17 +39,14 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _guarded(options: argparse.Namespace) -> int:
-    """What ends a command other than its own return."""
-    import importlib
-
+    """Run the command; turn what it raises into an exit code."""
     from enarx.cli import console
     from enarx.errors import EnarxError
 
+    gc.freeze()
+    gc.enable()
     try:
-        module = importlib.import_module(f"enarx.cli.commands.{options.module}")
-        gc.freeze()
-        gc.enable()
-        return int(getattr(module, options.function)(options))
+        return int(options.run(options))
     except EnarxError as e:
         return console.report(e, as_json=getattr(options, "json", False))
     except KeyboardInterrupt:

@@ -1,43 +1,101 @@
-"""What the parsers of several commands share. Nothing here imports a zone."""
+"""The parser that every command declares its options on, and the options that several commands share.
+
+Nothing here imports a zone: help and completion answer at once, and a broken zone breaks only its own commands.
+
+    def declare(parser: Parser) -> None:
+        new = parser.action("new", new_key, "make an owner key", "enarx owner new team.pem")
+        new.add_argument("file", metavar="FILE", help="where to write it")
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 USAGE = 125
-Sub = Any  # argparse's sub-parser action has no public name
+"""The exit code for wrong usage, as `console.EXIT_USAGE`."""
+
+Run = Callable[[argparse.Namespace], int]
+"""What a command does: takes the parsed options, returns the exit code."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors of usage end with 125 and end in one line of help, as every other error does."""
+    """An argument parser that knows what may follow it, and exits with 125 on wrong usage.
+
+    `words` are the long options and the fixed values that may follow; `below` are the commands that may. Completion is
+    generated from both.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.words: list[str] = []
+        self.below: dict[str, Parser] = {}
+        self._subparsers_action: Any = None
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """As argparse."""
+        self._note(names, settings)
+        return super().add_argument(*names, **settings)
+
+    def section(self, title: str, description: str | None = None) -> Section:
+        """A group of options under a title of its own in the help text."""
+        return Section(self, self.add_argument_group(title, description))
+
+    def exclusive(self) -> Section:
+        """A group of options of which at most one may be given."""
+        return Section(self, self.add_mutually_exclusive_group())
+
+    def sub(self, name: str, text: str, metavar: str = "ACTION") -> Parser:
+        """The parser of a command below this one; `text` is its line in this one's help."""
+        if self._subparsers_action is None:
+            self._subparsers_action = self.add_subparsers(metavar=metavar, required=True)
+        parser: Parser = self._subparsers_action.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+        )
+        self.below[name] = parser
+        return parser
+
+    def runs(self, function: Run, *examples: str) -> None:
+        """Have this command run `function`; its help ends with the examples."""
+        self.set_defaults(run=function)
+        self.epilog = "examples:\n" + "".join(f"  {line}\n" for line in examples)
+
+    def action(self, name: str, function: Run, text: str, *examples: str) -> Parser:
+        """A command below this one that runs `function`."""
+        parser = self.sub(name, text)
+        parser.runs(function, *examples)
+        return parser
 
     def error(self, message: str) -> NoReturn:
-        """As argparse, with our exit code."""
+        """As argparse, with our exit code and our form of errors."""
         self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
 
+    def _note(self, names: tuple[str, ...], settings: dict[str, Any]) -> None:
+        self.words += (name for name in names if name.startswith("--"))
+        self.words += (value for value in settings.get("choices", ()) if value)
 
-def command(commands: Sub, name: str, function: str, text: str, *examples: str) -> Parser:
-    """A command of its own: its function as module:function, what it does, examples."""
-    module, _, function = function.partition(":")
-    parser: Parser = commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n" + "".join(f"  {line}\n" for line in examples) if examples else None,
-    )
-    parser.set_defaults(module=module, function=function)
-    return parser
+
+class Section:
+    """Some options of a parser, shown or checked together."""
+
+    def __init__(self, parser: Parser, group: Any) -> None:
+        self._parser = parser
+        self._group = group
+
+    def add_argument(self, *names: str, **settings: Any) -> None:
+        """As argparse."""
+        self._parser._note(names, settings)
+        self._group.add_argument(*names, **settings)
 
 
 def count(text: str) -> int:
-    """A number of things, for argparse."""
+    """A number of things: an argparse type."""
     return _number(text, 999_999_999)
 
 
 def port(text: str) -> int:
-    """A port of TCP, for argparse."""
+    """A TCP port, 0 to 65535: an argparse type."""
     return _number(text, 65_535)
 
 
@@ -47,24 +105,65 @@ def _number(text: str, most: int) -> int:
     return int(text)
 
 
-def endpoint(parser: Parser) -> None:
-    """What says where a daemon is, and how it knows us."""
+def add_json(parser: Parser, text: str = "JSON on stdout") -> None:
+    """The option for machine-readable output."""
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def add_workload(parser: Parser) -> None:
+    """The options that say what runs, the same for run, deploy and package."""
+    parser.add_argument("wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1")
+    parser.usage = f"{parser.prog} [OPTIONS] WORKLOAD.wasm [-- ARGS ...]"
+    parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
+    parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable; overrides the file")
+    parser.add_argument(
+        "--dir", action="append", default=[], metavar="HOST::GUEST[:rw]", help="package a directory with the workload"
+    )
+    parser.add_argument(
+        "--owner", action="append", default=[], metavar="FILE", help="owner key, PEM: one private, the others public"
+    )
+    parser.add_argument("--salt", metavar="FILE", help="keep the package's salt here, to get the same digest again")
+
+
+def add_delivery(parser: Parser) -> None:
+    """The options of a command that delivers a workload and shows its result."""
+    parser.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME=@FILE",
+        help="a secret's value: NAME=@FILE, NAME=env:VARIABLE, or NAME alone to be prompted",
+    )
+    parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
+    add_json(parser, "end with one line of JSON on stderr")
+    add_receipt(parser)
+
+
+def add_endpoint(parser: Parser) -> None:
+    """The options that locate a host daemon and authenticate to it."""
     parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: ENARX_HOST, or this machine's)")
     parser.add_argument("--token-file", metavar="FILE", default="", help="bearer token (default: ENARX_TOKEN_FILE)")
     parser.add_argument("--ca", metavar="FILE", default="", help="certificate authorities of the daemon, PEM")
-    parser.add_argument("--client-cert", metavar="FILE", default="", help="our certificate, PEM")
-    parser.add_argument("--client-key", metavar="FILE", default="", help="its key, PEM")
+    parser.add_argument("--client-cert", metavar="FILE", default="", help="your client certificate, PEM")
+    parser.add_argument("--client-key", metavar="FILE", default="", help="its private key, PEM")
 
 
-def receipt(parser: Parser) -> None:
-    """Where a receipt is to be written."""
+def add_backend(parser: Parser | Section) -> None:
+    """The option that chooses the kind of Keep."""
     parser.add_argument(
-        "--receipt", metavar="FILE", default="", help="write what proves the result to others (enarx result verify)"
+        "--backend", default="auto", metavar="KIND", help="the kind of Keep (default: auto, hardware only)"
     )
 
 
-def judge(parser: Parser) -> None:
-    """What says whom to believe, for commands that judge evidence outside a deployment."""
+def add_receipt(parser: Parser) -> None:
+    """The option that says where to write the receipt."""
+    parser.add_argument(
+        "--receipt", metavar="FILE", default="", help="write a proof of the result for others (enarx result verify)"
+    )
+
+
+def add_verifier(parser: Parser) -> None:
+    """The options that say what evidence is acceptable, for commands that verify evidence outside a deployment."""
     parser.add_argument(
         "--simulated-root", metavar="FILE", default="", help="accept simulated evidence under this root"
     )
@@ -75,7 +174,7 @@ def judge(parser: Parser) -> None:
         metavar="HEX",
         help="with --simulated-root: accept this Keep image (default: this release's)",
     )
-    parser.add_argument("--policy", metavar="FILE", default="", help="what is acceptable (enarx policy init)")
+    parser.add_argument("--policy", metavar="FILE", default="", help="the appraisal policy (enarx policy init)")
     parser.add_argument(
         "--endorsements",
         nargs="+",
@@ -87,8 +186,8 @@ def judge(parser: Parser) -> None:
     parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
 
 
-def unsafe(parser: Parser) -> None:
-    """What of the host's sandbox may be missing."""
+def add_skip_layer(parser: Parser) -> None:
+    """The option that lets a Keep start with fewer layers of the host's sandbox."""
     parser.add_argument(
         "--unsafe-skip-layer",
         action="append",

@@ -14,7 +14,7 @@ from enarx.verify.revocation import revocation_list
 URL = "https://kdsintf.amd.com"
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 SPL = ("fmcSPL", "blSPL", "teeSPL", "snpSPL", "ucodeSPL")
-"""How each part of a TCB is called, in the order of `enarx.verify.kinds.snp.claims.Parts`."""
+"""How each part of a TCB is called, in the order of `enarx.verify.families.amd.PARTS`."""
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from enarx.errors import UsageError
 from enarx.verify.claims import Claim, declared
-from enarx.verify.kinds import KINDS, find
+from enarx.verify.kinds import HARDWARE, KINDS, find
 from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Matcher, Unchecked
 from enarx.verify.values import Bits
 
@@ -28,7 +28,9 @@ def template(kind: str) -> str:
     """
     claims = [claim for claim in declared(find(kind).claims()).values() if claim.suggest] if kind in KINDS else []
     if len(claims) <= 1:  # the kind itself always has a rule
-        raise UsageError("policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint="see --help")
+        raise UsageError(
+            "policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint=f"one of {', '.join(HARDWARE)}"
+        )
     return "\n".join((HEADER.format(kind=kind), *map(_paragraph, claims)))
 
 

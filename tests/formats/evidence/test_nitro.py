@@ -167,5 +167,5 @@ def test_even_there_not_everything(data: str) -> None:
 def test_a_tpm_of_aws_is_no_enclave() -> None:
     fields = aws.payload()
     fields["nitrotpm_pcrs"] = fields.pop("pcrs")
-    with pytest.raises(ParseError, match="no enclave"):
+    with pytest.raises(ParseError, match="not of an enclave"):
         Evidence.from_bytes(aws.document(fields))

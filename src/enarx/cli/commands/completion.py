@@ -1,41 +1,41 @@
-"""`enarx completion`: scripts for shells, made from the parser itself."""
+"""`enarx completion`: completion scripts for shells, generated from the declared options."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from enarx.cli.parser import build_parser
+from enarx.cli.options import Parser
+
+Words = dict[str, list[str]]
+"""For each path of commands, such as "keep attach", the words that may follow it."""
+
+
+def declare(parser: Parser) -> None:
+    """`enarx completion`."""
+    parser.runs(completion, 'eval "$(enarx completion bash)"')
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"])
 
 
 def completion(options: argparse.Namespace) -> int:
-    """Print the script for one shell."""
-    words = {" ".join(path): sorted(found) for path, found in _words(build_parser(), ()).items()}
-    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](words))
+    """Print the script for one shell; 0."""
+    from enarx.cli.parser import build_parser
+
+    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](_words(build_parser(), "")))
     return 0
 
 
-def _words(parser: argparse.ArgumentParser, path: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
-    """For each command what can follow it: sub-commands and long options."""
-    here: list[str] = []
-    below: dict[tuple[str, ...], list[str]] = {}
-    for action in parser._actions:
-        here += [option for option in action.option_strings if option.startswith("--")]
-        choices: Any = action.choices
-        if isinstance(action, argparse._SubParsersAction):
-            for name, sub in choices.items():
-                here.append(name)
-                below |= _words(sub, (*path, name))
-        elif choices:
-            here += map(str, choices)
-    return {path: here, **below}
+def _words(parser: Parser, path: str) -> Words:
+    words = {path: sorted([*parser.words, *parser.below])}
+    for name, sub in parser.below.items():
+        words |= _words(sub, f"{path} {name}".lstrip())
+    return words
 
 
-def _cases(words: dict[str, list[str]]) -> str:
-    return "\n".join(f'    "{path}") words="{" ".join(found)}" ;;' for path, found in words.items())
+def _cases(words: Words) -> str:
+    return "\n".join(f'    "{path}") words="{" ".join(following)}" ;;' for path, following in words.items())
 
 
-def _bash(words: dict[str, list[str]]) -> str:
+def _bash(words: Words) -> str:
     return f"""_enarx() {{
   local words="" path="" word
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
@@ -53,14 +53,14 @@ def _bash(words: dict[str, list[str]]) -> str:
 complete -o default -F _enarx enarx"""
 
 
-def _zsh(words: dict[str, list[str]]) -> str:
+def _zsh(words: Words) -> str:
     return "autoload -U +X bashcompinit && bashcompinit\n" + _bash(words)
 
 
-def _fish(words: dict[str, list[str]]) -> str:
-    lines = ["complete -c enarx -n __fish_use_subcommand -f -a '" + " ".join(w for w in words[""] if w[0] != "-") + "'"]
-    for path, found in words.items():
-        for word in found:
-            condition = " && ".join(f"__fish_seen_subcommand_from {part}" for part in path.split()) or "true"
-            lines.append(f"complete -c enarx -n '{condition}' -a '{word}'")
+def _fish(words: Words) -> str:
+    commands = " ".join(word for word in words[""] if not word.startswith("-"))
+    lines = [f"complete -c enarx -n __fish_use_subcommand -f -a '{commands}'"]
+    for path, following in words.items():
+        condition = " && ".join(f"__fish_seen_subcommand_from {part}" for part in path.split()) or "true"
+        lines += (f"complete -c enarx -n '{condition}' -a '{word}'" for word in following)
     return "\n".join(lines)

@@ -5,16 +5,51 @@ from __future__ import annotations
 import argparse
 import os
 
-from enarx.cli import attestation, console, remote, session, workload
-from enarx.delivery.tenant import Session
+from enarx.cli import console
+from enarx.cli.options import Parser, add_backend, add_delivery, add_endpoint, add_workload
 from enarx.errors import BackendError, EnarxError, UnavailableError, UsageError
-from enarx.tenant.deploy import Run, admit
-from enarx.tenant.http import HostClient
-from enarx.tenant.sessions import Saved, forget
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.cli.attestation import SimulatedJudge
+    from enarx.delivery.tenant import Session
+    from enarx.tenant.deploy import Run
+    from enarx.tenant.http import HostClient
+    from enarx.tenant.sessions import Saved
+
+
+def declare(parser: Parser) -> None:
+    """`enarx deploy`."""
+    parser.runs(
+        deploy,
+        "enarx deploy --simulated-root root.pub hello.wasm",
+        "enarx deploy --host https://host.example:8443 --token-file token --simulated-root root.pub --detach job.wasm",
+    )
+    add_workload(parser)
+    add_delivery(parser)
+    add_endpoint(parser)
+    add_backend(parser)
+    parser.add_argument(
+        "--simulated-root",
+        metavar="FILE",
+        help="accept simulated evidence under this root: NOT protected from the host's owner",
+    )
+    parser.add_argument(
+        "--measurement",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="accept this Keep image (default: this release's)",
+    )
+    parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
+    parser.add_argument("--no-pool", action="store_true", help="launch a Keep for this package alone")
 
 
 def deploy(options: argparse.Namespace) -> int:
     """Launch, attest, deliver; then stay attached, or leave once the Keep has accepted the package under seal."""
+    from enarx.cli import attestation, remote, session, workload
+    from enarx.tenant.deploy import admit
+
     _check(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     judge = attestation.SimulatedJudge(
@@ -60,7 +95,9 @@ def deploy(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """What of the options cannot go together."""
+    """UsageError for options that exclude each other."""
+    from enarx.cli import session
+
     if not options.simulated_root:
         raise BackendError(
             "no-hardware",
@@ -75,10 +112,10 @@ def _check(options: argparse.Namespace) -> None:
     session.require_receipt(options)
 
 
-def _attached(
-    options: argparse.Namespace, client: HostClient, saved: Saved, run: Run, judge: attestation.SimulatedJudge
-) -> int:
+def _attached(options: argparse.Namespace, client: HostClient, saved: Saved, run: Run, judge: SimulatedJudge) -> int:
     """Until the end; then nothing is left behind. Ctrl-C stops the workload; what else goes wrong leaves it its session."""
+    from enarx.cli import session
+
     try:
         result = session.serve(run, options.receipt)
     except KeyboardInterrupt:
@@ -93,6 +130,8 @@ def _attached(
 
 def _remove(client: HostClient, keep: str, saved: Saved | None = None) -> None:
     """The Keep has no more use, nor has its session: a host that fails at removing it has its own prune."""
+    from enarx.tenant.sessions import forget
+
     if saved is not None:
         forget(saved)
     try:
@@ -103,6 +142,9 @@ def _remove(client: HostClient, keep: str, saved: Saved | None = None) -> None:
 
 def _kept(options: argparse.Namespace, client: HostClient, keep: str, opened: Session) -> Saved:
     """The session, on disk before anything that it is needed for is sent."""
+    from enarx.cli import remote
+    from enarx.tenant.sessions import Saved
+
     where = client.endpoint
     token_file = remote.token_file(options)
     saved = Saved(

@@ -1,86 +1,59 @@
-"""`enarx endorsements`: what vendors say in favour of their machines, fetched, kept and shown."""
+"""`enarx endorsements`: fetch, bundle and show the vendors' endorsements of their hardware."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import time
 
-from enarx.cli import console
-from enarx.cli.evidence_files import MALFORMED, endorsements, load
-from enarx.endorsements import amd, intel
-from enarx.endorsements.cache import Cache
-from enarx.endorsements.describe import described
-from enarx.endorsements.gather import gather
-from enarx.endorsements.web import Web
-from enarx.errors import UsageError
-from enarx.formats.bundle import Bundle
-from enarx.record import as_dict
-from enarx.tenant.paths import cache_dir, write_private
-from enarx.verify.kinds import KINDS, detect
+from enarx.cli.options import Parser, add_json
 
-MAX_EVIDENCE = 16 << 20
-KDS, PCS = "ENARX_KDS_URL", "ENARX_PCS_URL"
+
+def declare(parser: Parser) -> None:
+    """`enarx endorsements fetch`, `bundle` and `show`."""
+    fetching = parser.action(
+        "fetch",
+        fetch,
+        "fetch everything that verifying a piece of evidence needs, into one file",
+        "enarx endorsements fetch report.bin -o bundle.json",
+        "enarx endorsements fetch quote.bin -o bundle.json --pcs-url https://pccs.example.com:8081",
+    )
+    fetching.add_argument("file", metavar="EVIDENCE", help="the evidence, as received")
+    fetching.add_argument(
+        "--kind", metavar="KIND", default="", help="its kind (default: detected from its first bytes)"
+    )
+    fetching.add_argument("--kds-url", metavar="URL", default="", help="AMD's service, or a cache (or ENARX_KDS_URL)")
+    fetching.add_argument("--pcs-url", metavar="URL", default="", help="Intel's service, or a PCCS (or ENARX_PCS_URL)")
+    bundling = parser.action(
+        "bundle",
+        bundle,
+        "merge the endorsements from several files into one",
+        "enarx endorsements bundle vcek.der ask.der ark.der crl.der -o bundle.json",
+    )
+    showing = parser.action(
+        "show", show, "show what endorsements contain, unverified", "enarx endorsements show bundle.json"
+    )
+    add_json(showing)
+    for each in (bundling, showing):
+        each.add_argument("files", nargs="+", metavar="FILE_OR_DIR", help="DER, PEM, tables, collateral, bundles")
+    for each in (fetching, bundling):
+        each.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write the bundle")
 
 
 def fetch(options: argparse.Namespace) -> int:
-    """Everything that verifying one piece of evidence needs, from its vendor, into a bundle."""
-    data = load(options.file, MAX_EVIDENCE)
-    if options.kind and options.kind not in KINDS:
-        raise UsageError("kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join(KINDS)}")
-    cache = Cache(os.path.join(cache_dir(), "endorsements"), write=write_private)
-    kds_url = options.kds_url or os.environ.get(KDS) or amd.URL
-    pcs_url = options.pcs_url or os.environ.get(PCS) or intel.URL
+    """Fetch from the vendor what verifying one piece of evidence needs, into a bundle; 0."""
+    from enarx.cli.endorsements import fetch
 
-    def kds() -> amd.Kds:
-        return amd.Kds(Web(kds_url, say=console.say), cache)
-
-    def pcs() -> intel.Pcs:
-        root = Web(intel.ROOT_CRL_URL, say=console.say) if pcs_url == intel.URL else None
-        return intel.Pcs(Web(pcs_url, say=console.say), cache, root=root)
-
-    _write(options.output, gather(options.kind or detect(data), data, kds=kds, pcs=pcs))
-    return 0
+    return fetch(options)
 
 
 def bundle(options: argparse.Namespace) -> int:
-    """Endorsements from files into one."""
-    found = _gathered(options.files)
-    if not found:
-        raise UsageError("endorsements", "there is no endorsement in these files")
-    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in found)))
-    return 0
+    """Merge endorsements from files into one bundle; 0."""
+    from enarx.cli.endorsements import bundle
+
+    return bundle(options)
 
 
 def show(options: argparse.Namespace) -> int:
-    """What each is, and when it ends. Nothing is verified."""
-    items = [described(data, "") for data in _gathered(options.files)]
-    if options.json:
-        console.show_json([{**as_dict(i), "data": i.data.hex()} for i in items])
-    else:
-        console.table([[i.what, _date(i.until)] for i in items], ["endorsement (not verified)", "until"])
-    return 0
+    """Show what each endorsement is and when it expires; nothing is verified; 0."""
+    from enarx.cli.endorsements import show
 
-
-def _gathered(paths: list[str]) -> tuple[bytes, ...]:
-    """A file that is named has to be readable; what else a directory holds, and every key, is passed over."""
-    found = endorsements(paths)
-    for source, reason in found.unused:
-        if source in paths and reason.startswith(MALFORMED):
-            raise UsageError("endorsements", f"{source}: {reason}")
-        console.say(f"passed over: {source}: {reason}")
-    return found.items
-
-
-def _write(path: str, found: Bundle) -> None:
-    for item in found.items:
-        console.say(f"{item.what}, until {_date(item.until)}")
-    try:
-        write_private(os.path.abspath(path), found.to_bytes())
-    except OSError as e:
-        raise UsageError("file", f"{path}: {e.strerror}") from e
-    console.say(f"{len(found.items)} endorsements in {path}")
-
-
-def _date(until: int | None) -> str:
-    return "not known" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
+    return show(options)

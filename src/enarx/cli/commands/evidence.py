@@ -1,225 +1,74 @@
-"""`enarx evidence`: what evidence says, and whether it is to be believed."""
+"""`enarx evidence`: show what evidence claims, and verify it."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from typing import Any
 
-from enarx.cli import console
-from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unix_time, unused
-from enarx.errors import ParseError, UsageError
-from enarx.formats.evidence import eventlog
-from enarx.formats.evidence.eventlog import LOGS
-from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
-from enarx.verify.appraise import unverified
-from enarx.verify.kinds import KINDS, detect
-from enarx.verify.policy_file import read_policy
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
-from enarx.verify.values import as_dict_plain
+from enarx.cli.options import Parser, add_json
 
-MAX_EVIDENCE = 16 << 20
-MAX_POLICY = 1 << 20
-EXITS = {TRUSTED: 0, AUTHENTIC: 0, UNDECIDED: console.EXIT_UNDECIDED}
-ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
-EAR_TYPE = "eat+jwt"
-"""The media type without `application/` (RFC 9782), so that no other JWT passes for a result (RFC 8725, 3.11)."""
 
-LOUD = "NOT APPRAISED: that it is authentic says who signed it, not that it is acceptable"
+def declare(parser: Parser) -> None:
+    """`enarx evidence show` and `enarx evidence verify`."""
+    showing = parser.action("show", show, "show what evidence claims, unverified", "enarx evidence show report.bin")
+    verifying = parser.action(
+        "verify",
+        verify,
+        "verify evidence, and appraise it against a policy",
+        "enarx evidence verify report.bin --endorsements certs/ --policy snp.toml --report-data 00ff...",
+        "enarx evidence verify quote.bin --endorsements collateral.json --authenticity-only --at 2026-04-01T00:00:00Z",
+        "enarx evidence verify quote.pb --trust-anchor ak.pem --policy tpm.toml --report-data 00ff... --event-log log.bin",
+    )
+    for each in (showing, verifying):
+        each.add_argument("file", metavar="FILE", help="the evidence, as received")
+        each.add_argument(
+            "--kind", metavar="KIND", default="", help="its kind (default: detected from its first bytes)"
+        )
+        add_json(each)
+    _verify_options(verifying)
+
+
+def _verify_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--endorsements",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE_OR_DIR",
+        help="DER, PEM, AMD certificate tables, JSON collateral",
+    )
+    parser.add_argument(
+        "--trust-anchor",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a public key to trust (cca, tpm), or a root certificate (tpm); endorsements are never trusted by themselves",
+    )
+    parser.add_argument("--policy", metavar="FILE", default="", help="the appraisal policy (enarx policy init)")
+    parser.add_argument(
+        "--report-data", "--nonce", metavar="HEX", default="", help="the fresh data that the evidence must carry"
+    )
+    parser.add_argument(
+        "--at", metavar="TIME", default="now", help="RFC 3339, or `evidence` for the document's own time (default: now)"
+    )
+    parser.add_argument(
+        "--event-log",
+        metavar="FILE",
+        default="",
+        help="the boot event log, which must replay to the verified registers (kinds tpm, tdx, az-snp-vtpm, az-tdx-vtpm)",
+    )
+    parser.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
+    parser.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")
 
 
 def show(options: argparse.Namespace) -> int:
-    """What the evidence says, believed or not."""
-    data = load(options.file, MAX_EVIDENCE)
-    kind = _kind(options, data)
-    if kind in LOGS:
-        from enarx.cli.event_logs import show_log
+    """Show what the evidence claims, authentic or not; 0."""
+    from enarx.cli.evidence import show
 
-        show_log(kind, data, as_json=options.json)
-        return 0
-    said = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
-    found = {name: value for name, value in as_dict_plain(said).items() if name != "kind"}
-    if options.json:
-        console.show_json({"kind": kind, **found})
-    else:
-        console.table(
-            [[name, _short(value)] for name, value in found.items()], ["field", f"value ({kind}, not verified)"]
-        )
-    return 0
+    return show(options)
 
 
 def verify(options: argparse.Namespace) -> int:
-    """The verdict: 0 trusted, 126 refused, 127 undecided."""
-    if not options.policy and not options.authenticity_only:
-        hint = "--policy FILE (enarx policy init --kind KIND writes one), or --authenticity-only"
-        raise UsageError("policy", "a verdict needs a policy: nothing says what is acceptable", hint=hint)
-    if options.policy and options.authenticity_only:
-        raise UsageError("policy", "--authenticity-only appraises nothing: a policy would be left aside")
-    if options.report_data and options.authenticity_only:
-        raise UsageError("report-data", "--authenticity-only appraises nothing: report data would be left aside")
-    data = load(options.file, MAX_EVIDENCE)
-    kind = _kind(options, data)
-    if kind in LOGS:
-        raise UsageError("kind", "a log is no evidence, and proves nothing", hint="--event-log FILE beside evidence")
-    log = b""
-    if options.event_log:
-        from enarx.verify.replay import require_registers
+    """Verify and appraise; 0 trusted, 126 refused, 127 undecided."""
+    from enarx.cli.evidence import verify
 
-        require_registers(kind)
-        log = load(options.event_log, MAX_EVIDENCE)
-    now = _time(options.at, kind, data)
-    given, named = endorsements(options.endorsements), trust_anchors(options.trust_anchor)
-    roots = Roots(**believed(kind, named))
-    endorsed = (*given.items, *(der for _, der in named.certificates if kind == "tpm"))
-    try:
-        if options.authenticity_only:
-            result = _authenticity(kind, data, endorsed, roots, now)
-        else:
-            result = _verdict(options, kind, data, endorsed, roots, now)
-    except ParseError as e:
-        return _unreadable(options, kind, e, unused(kind, given, named, None), now)
-    if options.event_log:
-        from enarx.verify.replay import appraise_event_log
-
-        result = appraise_event_log(result, log)
-    return _finish(options, result, unused(kind, given, named, result))
-
-
-def _kind(options: argparse.Namespace, data: bytes) -> str:
-    if options.kind and options.kind not in (*KINDS, *LOGS):
-        raise UsageError(
-            "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
-        )
-    return options.kind or eventlog.detect(data) or detect(data)
-
-
-def _time(text: str, kind: str, data: bytes) -> int:
-    """Unix seconds: now, of an RFC 3339 text, or the document's own."""
-    if text == "now":
-        return int(time.time())
-    if text == "evidence":
-        return _own_time(kind, data)
-    return unix_time(text)
-
-
-def _own_time(kind: str, data: bytes) -> int:
-    if kind == "nitro":
-        from enarx.formats.evidence.nitro import Evidence
-
-        try:
-            return Evidence.from_bytes(data).time
-        except ParseError:
-            return 0  # reading it again says what is wrong
-    raise UsageError("at", f"evidence of kind {kind} carries no time", hint="--at 2026-01-31T12:00:00Z")
-
-
-def _authenticity(kind: str, data: bytes, given: tuple[bytes, ...], roots: Roots, now: int) -> AttestationResult:
-    console.warn(LOUD)
-    examination = examine(kind, data, given, roots=roots, now=now)
-    if examination.status == AUTHENTIC:
-        return unappraised(examination.verified())
-    return unverified(examination)
-
-
-def _verdict(
-    options: argparse.Namespace, kind: str, data: bytes, given: tuple[bytes, ...], roots: Roots, now: int
-) -> AttestationResult:
-    policy = read_policy(load(options.policy, MAX_POLICY).decode(errors="replace"), options.policy)
-    if not options.report_data:
-        hint = "--report-data HEX: what you asked the Keep to put in, a hash or a nonce"
-        raise UsageError("report-data", "a verdict needs the fresh data that the evidence must carry", hint=hint)
-    fresh = _hex(options.report_data)
-    if kind in ("snp", "sgx", "tdx", "cca") and len(fresh) < 64:
-        fresh = fresh.ljust(64, b"\0") if len(fresh) >= 16 else fresh
-    return attestation_result(kind, data, given, policy=policy, roots=roots, report_data=fresh, now=now)
-
-
-def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
-
-
-def _finish(options: argparse.Namespace, result: AttestationResult, left: list[dict[str, str]]) -> int:
-    code = EXITS.get(result.status, console.EXIT_REFUSED)
-    value = result.to_value()
-    value["advisories"] = (value["claims"] or {}).get("advisories", [])
-    value["unused"] = left
-    if options.ear:
-        print(_ear(options.ear, result))
-    elif options.json:
-        console.show_json(value)
-    else:
-        _table(result)
-    good = code == 0
-    console.say(f"attestation: {result.status} ({result.kind})", colour="32;1" if good else "31;1")
-    if good:
-        console.say(f"  expires: {console.expiry(result.expires, result.ends_first)}")
-    for check in result.failed:
-        if check.outcome != "not reached":
-            code_of = "" if check.code == check.id else f" ({check.code})"
-            console.say(f"  {check.outcome}: {check.id}{code_of}: got {check.got[:300]}, wanted {check.wanted[:300]}")
-            if check.hint:
-                console.say(f"    hint: {check.hint}")
-    show_unused(left)
-    return code
-
-
-def _table(result: AttestationResult) -> None:
-    rows = [[c.outcome, c.id, c.got[:72], c.wanted[:72], c.anchor, c.where] for c in result.checks]
-    console.table(rows, ["outcome", "check", "got", "wanted", "anchor", "rule"])
-    for entry in result.forecast:
-        until = "no date known" if entry.until is None else console.utc(entry.until)
-        console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
-
-
-def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
-    """Bytes that are not the format are not authentic; machines get a result of the usual form."""
-    if options.json:
-        check = {
-            "id": "format",
-            "outcome": "failed",
-            "code": e.code,
-            "got": e.message,
-            "wanted": e.what,
-            "anchor": "none",
-            "where": e.what,
-        }
-        value: dict[str, Any] = {
-            "status": NOT_AUTHENTIC,
-            "kind": kind,
-            "at": now,
-            "policy": None,
-            "claims": None,
-            "checks": [check | {"hint": e.hint}],
-        }
-        value |= {"advisories": [], "expires": None, "ends_first": None, "forecast": [], "unused": left}
-        console.show_json(value)
-    return console.report(e)
-
-
-def _ear(path: str, result: AttestationResult) -> str:
-    from joserfc import jwk, jwt
-    from joserfc.errors import JoseError
-
-    from enarx import VERSION
-    from enarx.verify.ear import ear
-
-    claims = ear(result, build=f"enarx {VERSION}")
-    for made in (jwk.ECKey, jwk.OKPKey):
-        try:
-            key = made.import_key(load(path))
-            name = ALGORITHMS[key.curve_name]
-            return jwt.encode({"alg": name, "typ": EAR_TYPE}, claims, key, algorithms=[name])
-        except (ValueError, TypeError, KeyError, JoseError):
-            continue
-    raise UsageError(
-        "ear-key", f"{path}: wanted a private key, P-256, P-384, P-521 or Ed25519, as PEM without a password"
-    )
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return verify(options)

@@ -7,17 +7,63 @@ import os
 import sys
 from collections.abc import Callable
 
-from enarx.cli.local_host import code_paths
+from enarx.cli.options import Parser, add_skip_layer, count, port
 from enarx.errors import UsageError
-from enarx.formats.quantities import parse_size
-from enarx.tenant.paths import SOCKET, cache_dir, private_dir, runtime_dirs, state_dir
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
 
 
+def declare(parser: Parser) -> None:
+    """`enarx host serve`."""
+    serving = parser.action(
+        "serve",
+        serve,
+        "run the host daemon",
+        "enarx host serve",
+        "enarx host serve --pool 4 --socket-group enarx",
+        "enarx host serve --address 192.0.2.1 --port 8443 --tls-cert c.pem --tls-key k.pem --client-ca tenants.pem",
+    )
+    _listening(serving)
+    _bounds(serving)
+    add_skip_layer(serving)
+
+
+def _listening(parser: Parser) -> None:
+    parser.add_argument("--state", metavar="DIR", default="", help="where to store its Keeps")
+    parser.add_argument("--socket", metavar="PATH", default="", help="Unix socket (default: where clients look for it)")
+    parser.add_argument("--socket-group", metavar="GROUP", default="", help="let this group's members use the socket")
+    parser.add_argument("--address", default="", help="listen on TCP (default: 127.0.0.1 if --port is given)")
+    parser.add_argument("--port", type=port, default=None, help="default: 8800; 0 takes a free one and logs it")
+    parser.add_argument(
+        "--token-file", action="append", metavar="FILE", default=[], help="bearer token of a tenant; may be repeated"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", default="", help="certificate chain, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", default="", help="its private key, PEM")
+    parser.add_argument("--client-ca", metavar="FILE", default="", help="require client certificates from this CA, PEM")
+
+
+def _bounds(parser: Parser) -> None:
+    parser.add_argument("--pool", type=count, default=0, metavar="N", help="keep N empty Keeps ready")
+    parser.add_argument("--max-keeps", type=count, default=100, metavar="N", help="running Keeps (default: 100)")
+    parser.add_argument(
+        "--max-memory",
+        default="",
+        metavar="SIZE",
+        help="memory of all Keeps together (default: 80 %% of this machine's, or of the daemon's cgroup if less)",
+    )
+    parser.add_argument("--max-disk", default="", metavar="SIZE", help="files of all Keeps together")
+    parser.add_argument("--tenant-keeps", type=count, default=0, metavar="N", help="running Keeps of each tenant")
+    parser.add_argument("--tenant-memory", default="", metavar="SIZE", help="memory of each tenant's Keeps together")
+    parser.add_argument("--stored-output", default="", metavar="SIZE", help="output stored for each Keep until read")
+    parser.add_argument(
+        "--max-finished", type=count, default=10_000, metavar="N", help="ended Keeps to keep (default: 10000)"
+    )
+    parser.add_argument("--max-stored", default="", metavar="SIZE", help="stored output of all Keeps together")
+
+
 def serve(options: argparse.Namespace) -> int:
-    """Run the daemon until it is told to end."""
+    """Run the daemon until a signal ends it."""
     if sys.platform != "linux":
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
@@ -26,6 +72,10 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
+    from enarx.cli.local_host import code_paths
+    from enarx.formats.quantities import parse_size
+    from enarx.tenant.paths import cache_dir, private_dir, state_dir
+
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = keeps.Bounds(
@@ -62,5 +112,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def _default_socket(choose: Callable[[str, str], str]) -> str:
     """Where clients look first: the system's directory for root, else this user's."""
+    from enarx.tenant.paths import SOCKET, runtime_dirs
+
     *own, system = [os.path.join(directory, SOCKET) for directory in runtime_dirs()]
     return choose(system, own[0] if own else "")

@@ -3,278 +3,144 @@
 from __future__ import annotations
 
 import argparse
-import base64
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
-from enarx.cli import console, launch_files
-from enarx.cli.evidence_files import load
-from enarx.errors import UsageError
-from enarx.formats.launch.pe import PeFile
-from enarx.image.launch.registers import Event, register
+from enarx.cli.options import Parser, add_json
 
-Value = dict[str, Any]
-EVENT_FIELDS = ("register", "what", "digest")
+KINDS = ("snp", "sev", "sev-es", "tdx", "nitro", "sgx", "tpm")
+EXPLAINED = ("snp", "tdx", "nitro", "sgx", "tpm")
+KIND_TEXT = f"its kind, one of {', '.join(EXPLAINED)} (default: by how it begins)"
+
+
+def declare(parser: Parser) -> None:
+    """`enarx image measure` and `enarx image explain-mismatch`."""
+    measuring = parser.action(
+        "measure",
+        measure,
+        "compute what hardware measures of a launch (docs/measurement.md)",
+        "enarx image measure --kind snp --firmware OVMF.amdsev.fd --kernel vmlinuz --initrd initrd --append 'console=ttyS0'",
+        "enarx image measure --kind tdx --firmware OVMF.fd --kernel vmlinuz --initrd initrd --append 'console=ttyS0'",
+        "enarx image measure --kind nitro --eif enclave.eif --json",
+        "enarx image measure --kind sgx --sigstruct enclave.sig",
+        "enarx image measure --kind tpm --uki linux.efi --bank sha256",
+    )
+    measuring.add_argument("--kind", required=True, choices=KINDS, help="the kind of hardware")
+    explaining = parser.action(
+        "explain-mismatch",
+        explain_mismatch,
+        "find the launch that evidence was measured from, and name what differs from the intended one",
+        "enarx image explain-mismatch report.bin --firmware OVMF.amdsev.fd --kernel vmlinuz --initrd initrd --append quiet",
+    )
+    explaining.add_argument("evidence", metavar="EVIDENCE", help="the evidence, as received; it is not verified here")
+    explaining.add_argument("--kind", default="", choices=("", *EXPLAINED), metavar="KIND", help=KIND_TEXT)
+    for each in (measuring, explaining):
+        add_json(each)
+        _boot(each, many=each is explaining)
+        _sev(each)
+        _tdx(each)
+        _nitro(each)
+    _id_block(measuring)
+    _once(measuring)
+    measuring.add_argument(
+        "-o", "--output", default="", metavar="FILE", help="nitro: write the image assembled from the parts here"
+    )
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Compute and show what a launch measures."""
-    launch_files.require_taken(options, options.kind)
-    value = {"kind": options.kind} | MEASURES[options.kind](options)
-    if options.json:
-        console.show_json(value)
-        return 0
-    plain = {name: item for name, item in value.items() if not isinstance(item, list)}
-    console.table([[name, str(item)] for name, item in plain.items()], ["what", "value"])
-    for name, rows in value.items():
-        if isinstance(rows, list) and rows:
-            print()
-            console.table([[str(cell) for cell in row.values()] for row in rows], [name, *list(rows[0])[1:]])
-    return 0
+    """Compute and show what a launch measures; 0."""
+    from enarx.cli.image_measure import measure
+
+    return measure(options)
 
 
 def explain_mismatch(options: argparse.Namespace) -> int:
-    """Search what was launched; 0 if all of it was found, 126 if a register is left that nothing given explains."""
+    """Find what was launched; 0 if every register is explained, 126 if one is not."""
     from enarx.cli.image_explain import explain
 
     return explain(options)
 
 
-def _sev(options: argparse.Namespace) -> Value:
-    from enarx.image.launch.sev import measure_sev
-
-    firmware = launch_files.firmware(launch_files.required(options, "firmware"))
-    return {"measurement": measure_sev(firmware, launch_files.kernel_hashes(options)).hex()}
-
-
-def _sev_es(options: argparse.Namespace) -> Value:
-    from enarx.image.launch.sev import measure_sev_es
-
-    firmware = launch_files.firmware(launch_files.required(options, "firmware"))
-    processors = launch_files.processors(options)
-    measured = measure_sev_es(
-        firmware,
-        launch_files.kernel_hashes(options),
-        vcpus=processors.count,
-        signature=processors.signature,
-        vmm=processors.vmm,
-        era=processors.era,
-    )
-    return {"measurement": measured.hex()}
-
-
-def _snp(options: argparse.Namespace) -> Value:
-    from enarx.image.launch import snp
-
-    if options.svsm:
-        measured = _svsm(options)
-    else:
-        launch_files.only(options, "firmware")
-        firmware = launch_files.sev_firmwares(options)[0]
-        hashes = launch_files.kernel_hashes(options)
-        measured = snp.measure(firmware.metadata, firmware.digest, hashes, launch_files.processors(options))
-    return {"measurement": measured.hex(), **_id_block(options, measured)}
-
-
-def _svsm(options: argparse.Namespace) -> bytes:
-    from enarx.formats.quantities import parse_size
-    from enarx.image.launch import snp
-
-    processors = launch_files.processors(options)
-    if options.kernel or options.published or options.firmware_digest or processors.vmm != "qemu":
-        raise UsageError("svsm", "an SVSM is measured with a firmware file, under qemu, and without a kernel")
-    if processors.features != snp.FEATURES:
-        raise UsageError("svsm", f"an SVSM starts with SEV features {snp.FEATURES:#x}")
-    return snp.measure_svsm(
-        launch_files.firmware(launch_files.required(options, "firmware")),
-        launch_files.firmware(options.svsm),
-        variables=parse_size(options.variables),
-        vcpus=processors.count,
-        signature=processors.signature,
-    )
-
-
-def _id_block(options: argparse.Namespace, measured: bytes) -> Value:
-    from enarx.formats.launch.idblock import IdAuth, IdBlock
-    from enarx.image.launch import idblock
-    from enarx.image.launch.keys import signing_key
-
-    if bool(options.check_id_block) != bool(options.check_id_auth) or (options.author_key and not options.id_key):
-        raise UsageError("id-block", "an ID block goes with its authentication, and an author's key with an ID key")
-    if options.check_id_block:
-        block = IdBlock.from_bytes(load(options.check_id_block, 1 << 16))
-        auth = IdAuth.from_bytes(load(options.check_id_auth, 1 << 16))
-        idblock.verify(block, auth)
-        idblock.require_launch(block, measured)
-    elif options.id_key:
-        block = _new_block(options, measured)
-        author = signing_key(load(options.author_key)) if options.author_key else None
-        auth = idblock.sign(block, signing_key(load(options.id_key)), author)
-    else:
-        return {}
-    shown = {"id_block": block.to_bytes(), "id_auth": auth.to_bytes()}
-    digests = {"id_key_digest": idblock.key_digest(auth.id_key)}
-    if auth.has_author:
-        digests["author_key_digest"] = idblock.key_digest(auth.author_key)
-    return {name: base64.b64encode(data).decode() for name, data in shown.items()} | {
-        name: digest.hex() for name, digest in digests.items()
+def _boot(parser: Parser, *, many: bool) -> None:
+    group = parser.section("what is launched", "of each the first is what was intended" if many else None)
+    texts = {
+        "firmware": "the whole firmware, such as OVMF.fd",
+        "kernel": "the kernel, as handed to the hypervisor",
+        "initrd": "the initrd; nitro: a ramdisk, once for each",
+        "eif": "nitro: an enclave image",
+        "uki": "tpm: a unified kernel image",
+        "sigstruct": "sgx: the signature structure of an enclave",
+        "layout": "sgx: a description of the enclave's pages, JSON",
     }
+    for name, text in texts.items():
+        group.add_argument(f"--{name}", action="append", default=[], metavar="FILE", help=text)
+    group.add_argument("--append", action="append", default=[], metavar="TEXT", help="the kernel's command line")
 
 
-def _new_block(options: argparse.Namespace, measured: bytes) -> Any:
-    from enarx.formats.launch.idblock import IdBlock
+def _sev(parser: Parser) -> None:
+    group = parser.section("snp, sev-es, sev")
+    group.add_argument("--vcpus", type=int, default=1, metavar="N", help="processors (default: 1)")
+    group.add_argument(
+        "--vcpu-model", default="EPYC-v4", metavar="NAME", help="as QEMU's -cpu, or 0x and a CPUID signature"
+    )
+    group.add_argument("--guest-features", default="0x1", metavar="HEX", help="SEV features (default: 0x1)")
+    group.add_argument("--vmm", default="qemu", metavar="NAME", help="qemu, ec2 or gce (default: qemu)")
+    group.add_argument(
+        "--vmsa-era", default="", metavar="NAME", help="how the VMM sets processors up (default: as today)"
+    )
+    group.add_argument(
+        "--firmware-digest", default="", metavar="HEX", help="snp: the firmware's digest, in place of its own"
+    )
+    group.add_argument("--kernel-hash", default="", metavar="HEX", help="SHA-256 of the kernel, in place of the file")
+    group.add_argument("--initrd-hash", default="", metavar="HEX", help="SHA-256 of the initrd, in place of the file")
+    group.add_argument("--published", default="", metavar="FILE", help="snp: a firmware's published metadata, JSON")
 
-    nothing = "00" * 16
-    return IdBlock(
-        launch_digest=measured,
-        family_id=launch_files.hexadecimal(options.family_id or nothing, "--family-id", 16),
-        image_id=launch_files.hexadecimal(options.image_id or nothing, "--image-id", 16),
-        guest_svn=launch_files.number(str(options.guest_svn), "--guest-svn", 32),
-        policy=launch_files.number(options.guest_policy, "--guest-policy", 64),
+
+def _tdx(parser: Parser) -> None:
+    group = parser.section("tdx, tpm")
+    group.add_argument("--page-order", default="two-pass", choices=("two-pass", "one-pass"), help="of the hypervisor")
+    group.add_argument(
+        "--setup-header",
+        default="plain",
+        choices=("plain", "patched"),
+        help="the kernel as it is, or filled in by QEMU up to 10.1 (default: plain)",
+    )
+    group.add_argument("--memory", default="2GiB", metavar="SIZE", help="of the machine, for a patched kernel")
+    group.add_argument("--separators", type=int, default=1, metavar="N", help="tdx: in RTMR1 (default: 1)")
+    group.add_argument("--event-log", default="", metavar="FILE", help="the boot event log, for RTMR0 and each event")
+    group.add_argument(
+        "--passed", action="append", default=[], metavar="TEXT", help="tpm: a command line beside the UKI's own"
     )
 
 
-def _tdx(options: argparse.Namespace) -> Value:
-    from enarx.image.launch import events, tdx
-
-    value: Value = {}
-    known: dict[bytes, str] = {}
-    if path := launch_files.only(options, "firmware"):
-        firmware = launch_files.firmware(path)
-        value["mrtd"] = tdx.mrtd(firmware, order=options.page_order).hex()
-        known = events.of_firmware(firmware)
-    registers: dict[str, tuple[Event, ...]] = {}
-    if options.kernel:
-        if not 0 <= options.separators <= tdx.MAX_SEPARATORS:
-            raise UsageError("separators", f"wanted 0 to {tdx.MAX_SEPARATORS} separators")
-        initrd = load(launch_files.only(options, "initrd"), launch_files.MAX_FILE) if options.initrd else None
-        cmdline = launch_files.cmdline(launch_files.only(options, "append"))
-        registers["rtmr1"] = tdx.rtmr1(_kernel(options, "sha384"), separators=options.separators)
-        registers["rtmr2"] = tdx.rtmr2(cmdline, initrd)
-    if not value and not registers and not options.event_log:
-        raise UsageError("image-option", "tdx needs --firmware for MRTD, --kernel for RTMR1 and 2, or --event-log")
-    value |= _registers(registers, "sha384")
-    return value | _log(options, "sha384", known | _names(registers))
+def _nitro(parser: Parser) -> None:
+    group = parser.section("nitro")
+    group.add_argument("--certificate", default="", metavar="FILE", help="the signer's certificate, PEM")
 
 
-def _kernel(options: argparse.Namespace, bank: str) -> bytes:
-    """The Authenticode digest of the kernel as it is handed on."""
-    from enarx.image.launch.authenticode import authenticode
-    from enarx.image.launch.search_boot import kernels
-
-    launch_files.only(options, "kernel")
-    if options.setup_header == "plain":
-        return authenticode(PeFile.from_bytes(load(options.kernel[0], launch_files.MAX_FILE)), bank)
-    _, digest = next(kernels(launch_files.boot_files(options), bank))
-    return digest
-
-
-def _nitro(options: argparse.Namespace) -> Value:
-    from enarx.image.launch import nitro
-    from enarx.image.launch.keys import signing_key
-
-    (_, image), *others = launch_files.enclave_images(options)
-    if others:
-        raise UsageError("image-option", "one launch has one image: --eif, or its parts")
-    if options.signing_key:
-        if not options.certificate:
-            raise UsageError("image-option", "--signing-key goes with --certificate")
-        image = nitro.sign(image, load(options.certificate), signing_key(load(options.signing_key)))
-    value: Value = {f"pcr{index}": digest.hex() for index, digest in nitro.pcrs(image).items()}
-    if image.signature:
-        nitro.verify(image)
-        value["signature"] = "verified"
-    elif options.certificate:
-        value["pcr8"] = nitro.signer(load(options.certificate)).hex()
-    value["metadata"] = image.metadata.decode(errors="replace")
-    if options.output:
-        _write(options.output, image.to_bytes())
-    return value
+def _id_block(parser: Parser) -> None:
+    group = parser.section("snp: ID block of this launch")
+    group.add_argument("--id-key", default="", metavar="FILE", help="sign one with this key, PEM, P-384")
+    group.add_argument("--author-key", default="", metavar="FILE", help="and the ID key with this one")
+    group.add_argument("--guest-policy", default="0x30000", metavar="HEX", help="the guest's policy (default: 0x30000)")
+    group.add_argument("--guest-svn", type=int, default=0, metavar="N", help="its security version")
+    group.add_argument("--family-id", default="", metavar="HEX", help="16 bytes")
+    group.add_argument("--image-id", default="", metavar="HEX", help="16 bytes")
+    group.add_argument("--check-id-block", default="", metavar="FILE", help="verify this ID block against the launch")
+    group.add_argument("--check-id-auth", default="", metavar="FILE", help="with this authentication")
 
 
-def _write(path: str, data: bytes) -> None:
-    try:
-        with open(path, "xb") as file:
-            file.write(data)
-    except OSError as e:
-        raise UsageError("file", f"{path}: {e.strerror}", hint="a file that is there is not overwritten") from e
-
-
-def _sgx(options: argparse.Namespace) -> Value:
-    from enarx.image.launch import sgx
-
-    value: Value = {}
-    if launch_files.only(options, "layout"):
-        value["mr_enclave"] = sgx.mr_enclave(launch_files.layouts(options)[0][1]).hex()
-    if launch_files.only(options, "sigstruct"):
-        sigstruct = launch_files.sigstructs(options)[0][1]
-        sgx.verify(sigstruct)
-        signed = sigstruct.mr_enclave.hex()
-        if value.setdefault("mr_enclave", signed) != signed:
-            raise UsageError("sgx-mismatch", f"the layout measures {value['mr_enclave']}, and {signed} is signed")
-        value |= {
-            "mr_signer": sgx.mr_signer(sigstruct).hex(),
-            "isv_prod_id": sigstruct.isv_prod_id,
-            "isv_svn": sigstruct.isv_svn,
-            "attributes": sigstruct.attributes.hex(),
-            "attribute_mask": sigstruct.attribute_mask.hex(),
-            "date": sigstruct.date,
-            "signature": "verified",
-        }
-    if not value:
-        raise UsageError("image-option", "sgx needs --layout or --sigstruct")
-    return value
-
-
-def _tpm(options: argparse.Namespace) -> Value:
-    from enarx.image.launch import tpm
-
-    if options.bank not in tpm.BANKS:
-        raise UsageError("bank", f"{options.bank[:40]!r} is no bank", hint=f"one of {', '.join(tpm.BANKS)}")
-    if bool(options.kernel) == bool(options.uki):
-        raise UsageError("image-option", "tpm needs --kernel, for a direct boot, or --uki")
-    if options.uki:
-        found = tpm.uki(
-            PeFile.from_bytes(load(launch_files.only(options, "uki"), launch_files.MAX_FILE)),
-            bank=options.bank,
-            passed=[launch_files.cmdline(text) for text in options.passed],
-            phases=options.phase,
-            inner=not options.no_inner_kernel,
-        )
-    else:
-        initrd = load(launch_files.only(options, "initrd"), launch_files.MAX_FILE) if options.initrd else None
-        cmdline = launch_files.cmdline(launch_files.only(options, "append"))
-        found = tpm.direct(_kernel(options, options.bank), cmdline, initrd, bank=options.bank)
-    registers = {f"pcr{index}": events for index, events in found.items()}
-    value = {"bank": options.bank} | _registers(registers, options.bank)
-    return value | _log(options, options.bank, _names(registers))
-
-
-def _registers(registers: Mapping[str, tuple[Event, ...]], bank: str) -> Value:
-    value: Value = {name: register(events, bank).hex() for name, events in registers.items()}
-    rows = [(name, event.what, event.digest.hex()) for name, events in registers.items() for event in events]
-    return value | ({"events": [dict(zip(EVENT_FIELDS, row, strict=True)) for row in rows]} if rows else {})
-
-
-def _names(registers: Mapping[str, Iterable[Event]]) -> dict[bytes, str]:
-    return {event.digest: event.what for events in registers.values() for event in events}
-
-
-def _log(options: argparse.Namespace, bank: str, known: Mapping[bytes, str]) -> Value:
-    """Registers as a log leads to them, and what is behind each of its events."""
-    if not options.event_log:
-        return {}
-    from enarx.cli.image_explain import log_value
-
-    return log_value(options.event_log, options.kind, bank, known)
-
-
-MEASURES: Mapping[str, Callable[[argparse.Namespace], Value]] = {
-    "snp": _snp,
-    "sev": _sev,
-    "sev-es": _sev_es,
-    "tdx": _tdx,
-    "nitro": _nitro,
-    "sgx": _sgx,
-    "tpm": _tpm,
-}
+def _once(parser: Parser) -> None:
+    group = parser.section("more of one launch")
+    group.add_argument("--svsm", default="", metavar="FILE", help="snp: an SVSM below the firmware")
+    group.add_argument(
+        "--variables", default="0", metavar="SIZE", help="snp: of the variables between SVSM and firmware"
+    )
+    group.add_argument("--bank", default="sha384", metavar="NAME", help="tpm: sha1, sha256, sha384 or sha512")
+    group.add_argument(
+        "--phase", action="append", default=[], metavar="NAME", help="tpm: a phase of the boot, in PCR 11"
+    )
+    group.add_argument(
+        "--no-inner-kernel", action="store_true", help="tpm: the UKI's stub does not have its kernel measured"
+    )
+    group.add_argument(
+        "--signing-key", default="", metavar="FILE", help="its key, PEM: sign the image made of the parts"
+    )

@@ -9,24 +9,58 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from enarx.cli import attestation, console, remote, session
-from enarx.delivery.session import STDERR, STDOUT
-from enarx.delivery.tenant import Attachment
+from enarx.cli import console
+from enarx.cli.options import Parser, Run, add_endpoint, add_json, add_receipt, add_verifier
 from enarx.errors import UsageError
-from enarx.formats.wire import FrameType
-from enarx.tenant import sessions
-from enarx.tenant.delivering import refused
-from enarx.tenant.deploy import Result, Run
-from enarx.tenant.deploy import attest as attest_session
-from enarx.tenant.http import HostClient, ids
-from enarx.tenant.sessions import Saved
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.http import HostClient
+    from enarx.tenant.sessions import Saved
+
+KEEP = "its id, or a prefix that is unique"
 SETTLED = 10.0
 """Seconds to wait for the Keep's own word that it has stopped."""
 
 
+def declare(parser: Parser) -> None:
+    """`enarx keep`: one action for each thing that can be done with a Keep."""
+    listing = parser.action("list", list, "list the Keeps of a host", "enarx keep list")
+    inspecting = _on_keep(parser, "inspect", inspect, "show what the host reports about a Keep")
+    reading = _on_keep(parser, "logs", logs, "show a Keep's output so far, verified")
+    attesting = parser.action(
+        "attest",
+        attest,
+        "have the Keep of a running job prove itself again, with fresh evidence",
+        "enarx keep attest KEEP --simulated-root root.pub",
+    )
+    attesting.add_argument("keep", metavar="KEEP", help=KEEP)
+    add_verifier(attesting)
+    attaching = _on_keep(
+        parser, "attach", attach, "attach to a session: stdin, stdout, stderr and status (Ctrl-C detaches)"
+    )
+    stopping = _on_keep(parser, "stop", stop, "stop a workload: its owner asks the Keep, else the host kills it")
+    removing = _on_keep(parser, "rm", rm, "remove an ended Keep and its output")
+    removing.add_argument("--force", action="store_true", help="kill it if it is running")
+    pruning = parser.action("prune", prune, "remove all ended Keeps", "enarx keep prune")
+    for each in (attaching, reading):
+        add_receipt(each)
+    for each in (listing, inspecting, reading, attesting, attaching, stopping, removing, pruning):
+        add_json(each, "JSON on stdout (attach, logs: one line on stderr)")
+        add_endpoint(each)
+
+
+def _on_keep(parser: Parser, name: str, function: Run, text: str) -> Parser:
+    """An action on one Keep."""
+    action = parser.action(name, function, text, f"enarx keep {name} KEEP")
+    action.add_argument("keep", metavar="KEEP", help=KEEP)
+    return action
+
+
 def list(options: argparse.Namespace) -> int:
     """All Keeps of a host; `ours` marks those that we have a session with."""
+    from enarx.cli import remote
+
     client = remote.client(options)
     keeps = client.keeps()
     ours = {saved.keep for saved in _sessions() if saved.url == client.endpoint.url}
@@ -56,6 +90,13 @@ def inspect(options: argparse.Namespace) -> int:
 
 def logs(options: argparse.Namespace) -> int:
     """Output so far, each record verified; not attached, nothing is sent."""
+    from enarx.cli import session
+    from enarx.delivery.session import STDERR, STDOUT
+    from enarx.delivery.tenant import Attachment
+    from enarx.formats.wire import FrameType
+    from enarx.tenant.delivering import refused
+    from enarx.tenant.deploy import Result
+
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
     session.require_receipt(options)
@@ -82,6 +123,9 @@ def logs(options: argparse.Namespace) -> int:
 
 def attest(options: argparse.Namespace) -> int:
     """Fresh evidence of the Keep that runs a job of ours, judged: 0 trusted, 126 refused, 127 undecided or silent."""
+    from enarx.cli import attestation
+    from enarx.tenant.deploy import attest as attest_session
+
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
     judge = attestation.judge_of(options, known.session.package)
@@ -98,10 +142,13 @@ def attest(options: argparse.Namespace) -> int:
 
 def attach(options: argparse.Namespace) -> int:
     """Take up a session; Ctrl-C leaves it as it is."""
+    from enarx.cli import session
+    from enarx.tenant import deploy
+
     client, keep, saved = _resolve(options)
     known = _ours(saved, keep)
     session.require_receipt(options)
-    run = Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
+    run = deploy.Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
     try:
         result = session.serve(run, options.receipt)
     except KeyboardInterrupt:
@@ -112,6 +159,8 @@ def attach(options: argparse.Namespace) -> int:
 
 def stop(options: argparse.Namespace) -> int:
     """Ask the Keep under seal, if we are its owner, so that its end is proven; else have the host kill it."""
+    from enarx.cli import session
+
     client, keep, saved = _resolve(options)
     if saved is not None and (result := session.stop(client.link(keep), saved.session, SETTLED)) is not None:
         console.say(f"stopped: {result.status.cause}")
@@ -123,6 +172,8 @@ def stop(options: argparse.Namespace) -> int:
 
 def rm(options: argparse.Namespace) -> int:
     """Remove a Keep, its stored output and our session with it."""
+    from enarx.tenant import sessions
+
     client, keep, saved = _resolve(options)
     client.call("DELETE", f"/v1/keeps/{keep}" + ("?force=true" if options.force else ""))
     if saved is not None:
@@ -132,6 +183,10 @@ def rm(options: argparse.Namespace) -> int:
 
 def prune(options: argparse.Namespace) -> int:
     """Remove every ended Keep of a host."""
+    from enarx.cli import remote
+    from enarx.tenant import sessions
+    from enarx.tenant.http import ids
+
     client = remote.client(options)
     removed: Any = client.call("POST", "/v1/prune")
     names = ids(removed, "removed")
@@ -147,6 +202,9 @@ def prune(options: argparse.Namespace) -> int:
 
 def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None]:
     """The Keep that is meant: by our sessions first, which also know its host."""
+    from enarx.cli import remote
+    from enarx.tenant import sessions
+
     saved = sessions.find(options.keep, _sessions(), url=options.host.rstrip("/"))
     if saved is not None:
         return remote.client_of(saved, options), saved.keep, saved
@@ -161,6 +219,8 @@ def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None
 
 def _sessions() -> Sequence[Saved]:
     """All saved sessions; a file that is none is named and passed over."""
+    from enarx.tenant import sessions
+
     saved, bad = sessions.known()
     for e in bad:
         console.say(f"note: {e.message}; passed over")

@@ -1,15 +1,27 @@
-"""`enarx owner`: the keys that say who may give a package its secrets."""
+"""`enarx owner`: the keys that decide who may provision a package's secrets."""
 
 from __future__ import annotations
 
 import argparse
 
 from enarx.cli import console
-from enarx.tenant import owners
+from enarx.cli.options import Parser
+
+
+def declare(parser: Parser) -> None:
+    """`enarx owner new` and `enarx owner show`."""
+    making = parser.action("new", new, "make an owner key", "enarx owner new", "enarx owner new team.pem")
+    showing = parser.action(
+        "show", show, "print an owner's public key", "enarx owner show", "enarx owner show team.pem"
+    )
+    for each in (making, showing):
+        each.add_argument("file", nargs="?", default="", metavar="FILE", help="the key's file (default: your own)")
 
 
 def new(options: argparse.Namespace) -> int:
-    """Make a key; its private half stays in the file."""
+    """Make a key pair in a new file and print its public half; 0."""
+    from enarx.tenant import owners
+
     path = options.file or owners.default_path()
     public = owners.create(path)
     console.say(f"wrote {path} (keep it secret)")
@@ -18,6 +30,8 @@ def new(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """The public half, for others to name as an owner."""
+    """Print the public half, PEM, for others to name as an owner; 0."""
+    from enarx.tenant import owners
+
     print(owners.public_pem(owners.read_public(options.file or owners.default_path())), end="")
     return 0

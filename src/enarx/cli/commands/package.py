@@ -1,15 +1,30 @@
-"""`enarx package`: what a package is, without delivering it."""
+"""`enarx package`: what a package contains, without delivering it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-from enarx.cli import console, workload
+from enarx.cli import console
+from enarx.cli.options import Parser, add_json, add_workload
+
+
+def declare(parser: Parser) -> None:
+    """`enarx package digest` and `enarx package show`."""
+    add_workload(
+        digesting := parser.action(
+            "digest", digest, "print a package's digest", "enarx package digest --salt salt.hex hello.wasm"
+        )
+    )
+    add_workload(showing := parser.action("show", show, "print a package's manifest", "enarx package show hello.wasm"))
+    for each in (digesting, showing):
+        add_json(each)
 
 
 def digest(options: argparse.Namespace) -> int:
-    """The package digest, which evidence binds. It is the same again only with the same --salt."""
+    """Print the package digest, which evidence binds; only the same --salt gives the same digest again. 0."""
+    from enarx.cli import workload
+
     built, _ = workload.build(options)
     value = built.manifest.digest.hex()
     print(json.dumps({"digest": value}) if options.json else value)
@@ -17,7 +32,9 @@ def digest(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """The manifest, as anyone on the way sees it."""
+    """Print the manifest: all that a host sees of the package. 0."""
+    from enarx.cli import workload
+
     built, _ = workload.build(options)
     manifest = built.manifest
     console.show_json(

@@ -1,4 +1,4 @@
-"""`enarx platform`: what this machine can do, and for each missing thing what would mend it."""
+"""`enarx platform`: what this machine can do, and how to add what is missing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import sys
 from typing import Any
 
 from enarx.cli import console
-from enarx.record import as_dict
+from enarx.cli.options import Parser, add_json
+
+
+def declare(parser: Parser) -> None:
+    """`enarx platform`."""
+    parser.runs(show, "enarx platform --json")
+    add_json(parser)
 
 
 def show(options: argparse.Namespace) -> int:
-    """Layers of the sandbox, kinds of Keep, and the measurement of the Keep that this installation starts."""
+    """Show the backends, the layers of the sandbox, and the measurement of this installation's Keep; 0."""
     value = gather()
     if options.json:
         console.show_json(value)
@@ -38,8 +44,9 @@ def show(options: argparse.Namespace) -> int:
 
 
 def gather() -> dict[str, Any]:
-    """What `show` shows."""
+    """The backends, layers, memory bound and measurement, as JSON values."""
     from enarx.cli import attestation
+    from enarx.record import as_dict
 
     value: dict[str, Any] = {
         "measurement": attestation.own_measurement().hex(),

@@ -1,4 +1,4 @@
-"""`enarx reset`: remove everything that this program keeps on this machine."""
+"""`enarx reset`: remove everything that this program stores on this machine."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ import shutil
 import sys
 
 from enarx.cli import console
+from enarx.cli.options import Parser
 from enarx.errors import UsageError
-from enarx.tenant.paths import cache_dir, config_dir, state_dir
+
+
+def declare(parser: Parser) -> None:
+    """`enarx reset`."""
+    parser.runs(reset, "enarx reset")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def reset(options: argparse.Namespace) -> int:
-    """After asking: sessions and owner keys cannot be brought back."""
-    found = [path for path in (config_dir(), state_dir(), cache_dir()) if os.path.isdir(path)]
-    if not found:
+    """Remove it after asking, because sessions and owner keys cannot be recovered; 0."""
+    from enarx.tenant.paths import cache_dir, config_dir, state_dir
+
+    directories = [path for path in (config_dir(), state_dir(), cache_dir()) if os.path.isdir(path)]
+    if not directories:
         console.say("nothing to remove")
         return 0
-    for path in found:
+    for path in directories:
         console.say(path)
-    if not options.yes and not _agreed():
+    if not options.yes and not _confirmed():
         raise UsageError("not-agreed", "nothing was removed", hint="answer yes, or give --yes")
-    for path in found:
+    for path in directories:
         try:
             shutil.rmtree(path)
         except OSError as e:
@@ -31,8 +39,8 @@ def reset(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed() -> bool:
+def _confirmed() -> bool:
     if not sys.stdin.isatty():
         return False
-    console.say("remove all of it? owner keys and the results of detached jobs are lost for ever")
+    console.say("remove all of it? owner keys and the results of detached jobs cannot be recovered")
     return input("type yes: ") == "yes"

@@ -1,24 +1,49 @@
-"""`enarx result`: what a receipt proves of a run, to anybody."""
+"""`enarx result`: what a receipt proves about a run, to anyone."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 
-from enarx.cli import attestation, console
-from enarx.cli.evidence_files import load, unix_time
-from enarx.delivery.messages import Attestation
-from enarx.delivery.receipt import MAX_RECEIPT, Receipt
-from enarx.delivery.session import STDERR, STDOUT
+from enarx.cli import console
+from enarx.cli.options import Parser, add_json, add_verifier
 from enarx.errors import ParseError, UsageError, VerificationError
-from enarx.record import as_dict
-from enarx.tenant.deploy import Claim
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.delivery.receipt import Receipt
 
 PIECE = 1 << 20
+"""Bytes of output read at a time."""
+
+
+def declare(parser: Parser) -> None:
+    """`enarx result verify`."""
+    verifying = parser.action(
+        "verify",
+        verify,
+        "verify a receipt: who ran which package, how it ended, and what it wrote",
+        "enarx result verify job.receipt --stdout out.txt --simulated-root root.pub",
+        "enarx result verify job.receipt --package 00ff... --policy snp.toml --endorsements certs/",
+    )
+    verifying.add_argument("receipt", metavar="RECEIPT", help="from --receipt of run, deploy, keep attach or keep logs")
+    verifying.add_argument("--stdout", metavar="FILE", default="", help="the workload's stdout, to check")
+    verifying.add_argument("--stderr", metavar="FILE", default="", help="the workload's stderr, to check")
+    verifying.add_argument("--package", metavar="HEX", default="", help="the package digest that the receipt must name")
+    verifying.add_argument("--at", metavar="TIME", default="now", help="RFC 3339: verify the evidence at this time")
+    add_json(verifying)
+    add_verifier(verifying)
 
 
 def verify(options: argparse.Namespace) -> int:
-    """0 if everything holds: the evidence under the caller's own policy, the signature, the output that was given."""
+    """Verify the evidence under the caller's policy, the signature, and the output if given; 0 if all of it holds."""
+    from enarx.cli import attestation
+    from enarx.cli.evidence_files import unix_time
+    from enarx.delivery.messages import Attestation
+    from enarx.delivery.session import STDERR, STDOUT
+    from enarx.record import as_dict
+    from enarx.tenant.deploy import Claim
+
     receipt = _receipt(options.receipt)
     if options.package and receipt.package != _digest(options.package):
         raise VerificationError("receipt-package", f"the receipt is of package {receipt.package.hex()}")
@@ -51,6 +76,9 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _receipt(path: str) -> Receipt:
+    from enarx.cli.evidence_files import load
+    from enarx.delivery.receipt import MAX_RECEIPT, Receipt
+
     try:
         return Receipt.from_bytes(load(path, MAX_RECEIPT))
     except ParseError as e:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import argparse
 
-from enarx.cli import attestation, console, local_host, session, workload
+from enarx.cli import console
+from enarx.cli.options import Parser, add_backend, add_delivery, add_skip_layer, add_workload
 from enarx.errors import BackendError, UsageError
-from enarx.tenant.deploy import admit
-from enarx.tenant.link import LocalLink
 
-HARDWARE = ("snp", "tdx", "sgx")
+
+def declare(parser: Parser) -> None:
+    """`enarx run`."""
+    parser.runs(
+        run,
+        "enarx run --simulate hello.wasm",
+        "enarx run --simulate --dir ./data::/data report.wasm -- --year 2026",
+        "enarx run --simulate --secret signing-key=@key.bin payroll.wasm",
+    )
+    add_workload(parser)
+    add_delivery(parser)
+    which = parser.exclusive()
+    add_backend(which)
+    which.add_argument("--simulate", action="store_true", help="no hardware: NOT protected from this machine's owner")
+    add_skip_layer(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start the host side, deploy to it, and be attached until the end."""
+    """Start the host side, deploy to it, and stay attached until the end; returns the workload's exit code."""
+    from enarx.cli import local_host
+
     try:
         if not options.simulate:
             raise BackendError(
@@ -27,6 +42,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _simulated(options: argparse.Namespace) -> int:
+    from enarx.cli import attestation, local_host, session, workload
+    from enarx.tenant.deploy import admit
+    from enarx.tenant.link import LocalLink
+
     session.require_receipt(options)
     package, owners = workload.build(options, secrets=workload.secrets(options))
     _require_files(package.manifest.config.limits.open_files)

@@ -53,6 +53,20 @@ class Certificate:
 
 
 @record()
+class Request:
+    """What AMD's service is asked for: the issuers and the revocation list of a role, and the certificate of a VCEK.
+
+    role  vcek or vlek; a VLEK's own certificate comes from the provider, by way of the host
+    chip  the chip's id as a report has it
+    tcbs  the product, or those that it may be, each with the parts of the TCB that the report states
+    """
+
+    role: str
+    chip: bytes
+    tcbs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@record()
 class Endorsed:
     """Endorsements sorted: certificates, and revocation lists."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from enarx.errors import UsageError
 from enarx.record import record
@@ -20,9 +20,14 @@ from enarx.record import record
 if TYPE_CHECKING:
     from enarx.verify.claims import Claims
     from enarx.verify.examination import Examination
+    from enarx.verify.families.amd import Request as AmdRequest
+    from enarx.verify.families.intel.collateral import Request as IntelRequest
     from enarx.verify.replay import Layout
     from enarx.verify.result import Endorsements
-    from enarx.verify.roots import Roots
+    from enarx.verify.roots import Roots, RootSet
+
+    Request: TypeAlias = AmdRequest | IntelRequest
+    """What to ask a vendor's service for: `enarx.endorsements` fetches it."""
 
 HARDWARE = (
     "snp",
@@ -71,6 +76,9 @@ class Kind:
     unmeasured      the claims that say what runs, where the measurement leaves that out; empty if it does not
     report_size     bytes that shorter report data is padded to with zeros; 0 if it stands as it is
     time            the time that the evidence states (unix seconds); None if it states none
+    roots           the sets of roots that its chains may end in, beside those of its parts
+    request         what to ask its vendor for, to verify some evidence; None if nothing is fetched
+    unendorsed      why nothing is fetched
     """
 
     name: str
@@ -82,6 +90,9 @@ class Kind:
     unmeasured: str = ""
     report_size: int = 0
     time: Callable[[bytes], int] | None = None
+    roots: tuple[RootSet, ...] = ()
+    request: Callable[[bytes], Request] | None = None
+    unendorsed: str = ""
 
 
 @cache

@@ -6,11 +6,12 @@ Monitor specification (Arm DEN0137), A7.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from enarx.errors import ParseError
 from enarx.formats.checks import same
 from enarx.formats.evidence.families.cose import Sign1, decode, sign1
+from enarx.formats.fields import Fields
 from enarx.record import record
 
 WHAT = "CCA token"
@@ -28,6 +29,7 @@ PLATFORM, REALM = 44234, 44241
 HASHES = ("sha-256", "sha-384", "sha-512")
 DIGESTS = (32, 48, 64)
 EXTENSIBLE = 4
+MAX_TEXT = 1024
 
 
 @record()
@@ -69,26 +71,29 @@ class Evidence:
         if len(data) > MAX_SIZE:
             raise ParseError("token-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         platform, realm = _tokens(decode(data, WHAT, tags=frozenset((COLLECTION, CMW)), variant=True))
-        of_platform, of_realm = (_Claims(decode(token.payload, WHAT, variant=True)) for token in (platform, realm))
+        of_platform, of_realm = _claims(platform, "platform"), _claims(realm, "realm")
         rems = of_realm.array(44239)
         if len(rems) != EXTENSIBLE or not all(isinstance(rem, bytes) and len(rem) in DIGESTS for rem in rems):
-            raise _wrong("44239", "wanted four measurements")
+            raise of_realm.error(44239, "four measurements")
+        components = of_platform.each(2399, _component)
+        if not components:
+            raise of_platform.error(2399, "one component at least")
         return cls(
             platform=platform,
             realm=realm,
-            profile=of_platform.text(265),
-            platform_nonce=of_platform.bytes(10, DIGESTS),
-            implementation_id=of_platform.bytes(2396, (32,)),
-            instance_id=of_platform.bytes(256, (33,)),
-            config=of_platform.bytes(2401, range(4097)),
+            profile=of_platform.text(265, longest=MAX_TEXT),
+            platform_nonce=of_platform.binary(10, DIGESTS),
+            implementation_id=of_platform.binary(2396, (32,)),
+            instance_id=of_platform.binary(256, (33,)),
+            config=of_platform.binary(2401, range(4097)),
             lifecycle=of_platform.number(2395, 1 << 16),
-            components=_components(of_platform),
-            challenge=of_realm.bytes(10, (64,)),
-            personalization=of_realm.bytes(44235, (64,)),
-            rim=of_realm.bytes(44238, DIGESTS),
+            components=components,
+            challenge=of_realm.binary(10, (64,)),
+            personalization=of_realm.binary(44235, (64,)),
+            rim=of_realm.binary(44238, DIGESTS),
             rems=tuple(rems),
-            rak=of_realm.bytes(44237, range(1, 513)),
-            rak_hash=of_realm.text(44240),
+            rak=of_realm.binary(44237, range(1, 513)),
+            rak_hash=of_realm.text(44240, longest=MAX_TEXT),
             raw=data,
         )
 
@@ -102,8 +107,8 @@ class Evidence:
         return self.platform.signed
 
 
-def _wrong(claim: str, said: str) -> ParseError:
-    return ParseError("token-claim", f"{claim}: {said}", what=WHAT)
+def _wrong(part: str, message: str) -> ParseError:
+    return ParseError("token-field", f"{part}: {message}", what=WHAT)
 
 
 def _tokens(value: object) -> tuple[Sign1, Sign1]:
@@ -116,6 +121,10 @@ def _tokens(value: object) -> tuple[Sign1, Sign1]:
     return _token(value[PLATFORM], newer=newer), _token(value[REALM], newer=newer)
 
 
+def _claims(token: Sign1, name: str) -> Fields:
+    return Fields(decode(token.payload, WHAT, variant=True), WHAT, code="token", path=name)
+
+
 def _token(value: object, *, newer: bool) -> Sign1:
     if newer:
         if not isinstance(value, list) or len(value) not in (2, 3) or not same(value[0], EAT_CWT):
@@ -126,51 +135,10 @@ def _token(value: object, *, newer: bool) -> Sign1:
     return sign1(value, WHAT, more=HEADERS, variant=True)
 
 
-def _components(claims: _Claims) -> tuple[Component, ...]:
-    found = tuple(map(_component, claims.array(2399)))
-    if not found:
-        raise _wrong("2399", "wanted one component at least")
-    return found
-
-
-def _component(value: Any) -> Component:
-    claims = _Claims(value)
+def _component(claims: Fields) -> Component:
     return Component(
-        type=claims.text(1) if 1 in claims.table else "",
-        measurement=claims.bytes(2, DIGESTS),
-        version=claims.text(4) if 4 in claims.table else "",
-        signer=claims.bytes(5, DIGESTS),
+        type=claims.text(1, longest=MAX_TEXT) if 1 in claims else "",
+        measurement=claims.binary(2, DIGESTS),
+        version=claims.text(4, longest=MAX_TEXT) if 4 in claims else "",
+        signer=claims.binary(5, DIGESTS),
     )
-
-
-class _Claims:
-    """A map of claims by number; each is wanted, of its type."""
-
-    def __init__(self, value: object) -> None:
-        if not isinstance(value, dict):
-            raise _wrong("claims", "wanted a map")
-        self.table: dict[Any, Any] = value
-
-    def text(self, key: int) -> str:
-        value = self.table.get(key)
-        if not isinstance(value, str) or not value.isprintable() or len(value) > 1024:
-            raise _wrong(str(key), "wanted a text")
-        return value
-
-    def bytes(self, key: int, sizes: tuple[int, ...] | range) -> bytes:
-        value = self.table.get(key)
-        if not isinstance(value, bytes) or len(value) not in sizes:
-            raise _wrong(str(key), f"wanted bytes, {sizes}")
-        return value
-
-    def number(self, key: int, end: int) -> int:
-        value = self.table.get(key)
-        if type(value) is not int or not 0 <= value < end:
-            raise _wrong(str(key), f"wanted 0 to {end - 1}")
-        return value
-
-    def array(self, key: int) -> list[Any]:
-        value = self.table.get(key)
-        if not isinstance(value, list) or len(value) > 256:
-            raise _wrong(str(key), "wanted an array")
-        return value

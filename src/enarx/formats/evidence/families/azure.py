@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Self
 
 from enarx.errors import ParseError
 from enarx.formats.evidence.families.tpm import MAX_PCRS, Quote
+from enarx.formats.fields import Fields, json_object
 from enarx.record import record
 
 WHAT = "Azure evidence"
@@ -75,31 +76,23 @@ class Evidence:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """ParseError for anything but the evidence, in one of its forms."""
-        if len(data) > MAX_SIZE:
-            raise ParseError("evidence-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         value = _json(data, "evidence")
-        quote = value.get("tpm_quote", value.get("quote"))
-        hcl = Hcl.from_bytes(_bytes(value.get("hcl_report", value.get("report")), "hcl_report"))
-        if not isinstance(quote, dict):
-            raise _wrong("tpm_quote", "wanted an object")
-        pcrs = quote.get("pcrs")
-        if not isinstance(pcrs, list) or len(pcrs) != MAX_PCRS:
-            raise _wrong("pcrs", f"wanted {MAX_PCRS} registers")
+        quote = value.inner("tpm_quote" if "tpm_quote" in value else "quote")
+        hcl = Hcl.from_bytes(_octets(value, "hcl_report" if "hcl_report" in value else "report"))
         runtime = _json(hcl.runtime, "runtime data")
-        vm = runtime.get("vm-configuration")
-        vm = vm if isinstance(vm, dict) else {}
-        td_quote = _bytes(value["td_quote"], "td_quote") if "td_quote" in value else b""
+        vm_id, secure_boot = _vm(runtime)
+        td_quote = _octets(value, "td_quote") if "td_quote" in value else b""
         if bool(td_quote) is not (hcl.kind == TDX):
             raise _wrong("td_quote", "wanted with an HCL report of TDX, and with no other")
         return cls(
             hcl=hcl,
             key=_key(runtime),
-            vm_id=_vm_id(vm.get("vmUniqueId")),
-            secure_boot=vm["secure-boot"] if isinstance(vm.get("secure-boot"), bool) else None,
-            quote=Quote.from_bytes(_bytes(quote.get("message"), "message", text=bytes.fromhex)),
-            signature=_bytes(quote.get("signature"), "signature", text=bytes.fromhex),
-            pcrs=tuple(map(_pcr, pcrs)),
-            vcek=_vcek(value.get("vcek")),
+            vm_id=vm_id,
+            secure_boot=secure_boot,
+            quote=Quote.from_bytes(_octets(quote, "message", text=bytes.fromhex)),
+            signature=_octets(quote, "signature", text=bytes.fromhex),
+            pcrs=_pcrs(quote),
+            vcek=_vcek(value),
             td_quote=td_quote,
             raw=data,
         )
@@ -119,23 +112,12 @@ class Evidence:
         return self.quote.signed
 
 
-def _wrong(field: str, said: str) -> ParseError:
-    return ParseError("evidence-field", f"{field}: {said}", what=WHAT)
+def _wrong(field: str, message: str) -> ParseError:
+    return ParseError("evidence-field", f"{field}: {message}", what=WHAT)
 
 
-def _json(data: bytes, what: str) -> dict[str, Any]:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) != len(pairs):
-            raise ValueError
-        return dict(pairs)
-
-    try:
-        value = json.loads(data, object_pairs_hook=once)
-    except (ValueError, RecursionError):
-        raise _wrong(what, "not JSON, or a key twice") from None
-    if not isinstance(value, dict):
-        raise _wrong(what, "wanted an object")
-    return value
+def _json(data: bytes, name: str) -> Fields:
+    return json_object(data, WHAT, code="evidence", path=name, unique=True, limit=MAX_SIZE)
 
 
 def _base64(text: str) -> bytes:
@@ -145,47 +127,57 @@ def _base64(text: str) -> bytes:
 _URL = str.maketrans("-_", "+/")
 
 
-def _bytes(value: object, field: str, *, text: Any = _base64) -> bytes:
-    """Of an array of numbers, or of a text."""
+def _octets(fields: Fields, name: str, *, text: Callable[[str], bytes] = _base64) -> bytes:
+    """Bytes, which attesters write as an array of numbers or as a text."""
+    return _read_octets(fields.get(name), fields, name, text)
+
+
+def _read_octets(value: object, fields: Fields, name: str, text: Callable[[str], bytes]) -> bytes:
     try:
         if isinstance(value, list):
             return bytes(value)
         if isinstance(value, str):
-            found: bytes = text(value)
-            return found
+            return text(value)
     except (ValueError, TypeError, binascii.Error):
-        pass  # said below
-    raise _wrong(field, "wanted bytes, as an array or a text")
+        pass  # the error below covers every form
+    raise fields.error(name, "bytes, as an array of numbers or a text")
 
 
-def _vm_id(value: object) -> str | None:
-    if value is not None and not (isinstance(value, str) and value.isprintable() and len(value) <= 256):
-        raise _wrong("vmUniqueId", "wanted a text")
-    return value
+def _pcrs(quote: Fields) -> tuple[bytes, ...]:
+    """The values of all registers. Each has its size checked: the digest over them does not say where one ends."""
+    values = tuple([_read_octets(value, quote, "pcrs", bytes.fromhex) for value in quote.array("pcrs")])
+    if len(values) != MAX_PCRS or any(len(value) != PCR_SIZE for value in values):
+        raise quote.error("pcrs", f"{MAX_PCRS} registers of {PCR_SIZE} bytes")
+    return values
 
 
-def _pcr(value: object) -> bytes:
-    found = _bytes(value, "pcrs", text=bytes.fromhex)
-    if len(found) != PCR_SIZE:  # the digest over them does not say where one ends
-        raise _wrong("pcrs", f"a register of {len(found)} bytes, wanted {PCR_SIZE}")
-    return found
+def _vm(runtime: Fields) -> tuple[str | None, bool | None]:
+    """The VM's id, and whether it booted securely; None for what the runtime data leaves out."""
+    if not isinstance(runtime.get("vm-configuration"), dict):
+        return None, None
+    vm = runtime.inner("vm-configuration")
+    id = None if vm.get("vmUniqueId") is None else vm.text("vmUniqueId", longest=256)
+    secure_boot = vm.get("secure-boot")
+    return id, secure_boot if isinstance(secure_boot, bool) else None
 
 
-def _key(runtime: dict[str, Any]) -> tuple[int, int]:
-    keys = runtime.get("keys")
-    for key in keys if isinstance(keys, list) else ():
-        if isinstance(key, dict) and key.get("kid") == KEY and key.get("kty") == "RSA":
-            e, n = (int.from_bytes(_bytes(key.get(part), part), "big") for part in ("e", "n"))
+def _key(runtime: Fields) -> tuple[int, int]:
+    """The virtual TPM's RSA key as (e, n)."""
+    for value in runtime.array("keys"):
+        key = Fields(value, WHAT, code="evidence", path="runtime data.keys")
+        if (key.get("kid"), key.get("kty")) == (KEY, "RSA"):
+            e, n = (int.from_bytes(_octets(key, part), "big") for part in ("e", "n"))
             return e, n
-    raise _wrong("keys", f"no {KEY}")
+    raise runtime.error("keys", f"{KEY} among them")
 
 
-def _vcek(value: object) -> bytes:
-    """PEM, or DER in base64."""
-    if not isinstance(value, str):
+def _vcek(value: Fields) -> bytes:
+    """A VCEK as PEM, or as DER in base64; empty if there is none."""
+    text = value.get("vcek")
+    if not isinstance(text, str):
         return b""
-    lines = [line for line in value.split("\n") if line and not line.startswith("-----")]
-    return _bytes("".join(lines), "vcek")
+    lines = [line for line in text.split("\n") if line and not line.startswith("-----")]
+    return _read_octets("".join(lines), value, "vcek", _base64)
 
 
 def _number(data: bytes, offset: int) -> int:

@@ -5,15 +5,17 @@ AWS Nitro Enclaves, "Verifying the root of trust" (attestation_process.md, 2.2: 
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from enarx.errors import ParseError
 from enarx.formats.evidence.families.cose import Sign1, decode, sign1
+from enarx.formats.fields import Fields
 from enarx.record import record
 
 WHAT = "Nitro attestation document"
 MAX_SIZE = 64 << 10
 MAX_PCRS = 32
+MAX_BUNDLE = 16
 PCR_SIZES = (32, 48, 64)
 CERTIFICATE = range(1, 1025)
 FIELDS = {"module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"}
@@ -46,20 +48,23 @@ class Evidence:
         message = sign1(data, WHAT)
         if message.algorithm != "ES384" or len(message.signature) != 96:
             raise _wrong("signature", "wanted ES384")
-        value = decode(message.payload, WHAT)
-        if isinstance(value, dict) and "nitrotpm_pcrs" in value:
-            raise _wrong("nitrotpm_pcrs", "a document of a NitroTPM, which is no enclave's")
-        if not isinstance(value, dict) or not FIELDS <= set(value) <= FIELDS | set(OPTIONAL):
-            raise _wrong("payload", "wanted a map of the fields that there are")
-        if value["digest"] != "SHA384":
-            raise _wrong("digest", "wanted SHA384")
+        document = Fields(decode(message.payload, WHAT), WHAT, code="document")
+        if "nitrotpm_pcrs" in document:
+            raise _wrong("nitrotpm_pcrs", "a document of a NitroTPM, not of an enclave")
+        if not document.names >= FIELDS or document.names - FIELDS - OPTIONAL.keys():
+            raise _wrong("payload", f"wanted {', '.join(sorted(FIELDS))}, and of others {', '.join(OPTIONAL)} alone")
+        if document.text("digest") != "SHA384":
+            raise document.error("digest", "SHA384")
+        module_id, time_ms = document.text("module_id", longest=256), document.number("timestamp", 1 << 53)
+        if not module_id or not time_ms:
+            raise _wrong("payload", "an empty module_id, or a timestamp of 0")
         return cls(
-            module_id=_module(value["module_id"]),
-            time_ms=_time(value["timestamp"]),
-            pcrs=_pcrs(value["pcrs"]),
-            certificate=_bytes(value["certificate"], "certificate", CERTIFICATE),
-            cabundle=_bundle(value["cabundle"]),
-            **{name: _optional(value.get(name), name, sizes) for name, sizes in OPTIONAL.items()},
+            module_id=module_id,
+            time_ms=time_ms,
+            pcrs=_pcrs(document),
+            certificate=document.binary("certificate", CERTIFICATE),
+            cabundle=_bundle(document),
+            **{name: _optional(document, name, sizes) for name, sizes in OPTIONAL.items()},
             message=message,
             raw=data,
         )
@@ -79,44 +84,26 @@ class Evidence:
         return self.time_ms // 1000
 
 
-def _wrong(field: str, said: str) -> ParseError:
-    return ParseError("document-field", f"{field}: {said}", what=WHAT)
+def _wrong(field: str, message: str) -> ParseError:
+    return ParseError("document-field", f"{field}: {message}", what=WHAT)
 
 
-def _module(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 256 or not value.isprintable():
-        raise _wrong("module_id", "wanted a text")
-    return value
+def _optional(document: Fields, name: str, sizes: range) -> bytes:
+    return b"" if document.get(name) is None else document.binary(name, sizes)
 
 
-def _time(value: object) -> int:
-    if type(value) is not int or not 0 < value < 1 << 53:
-        raise _wrong("timestamp", "wanted unix milliseconds")
-    return value
-
-
-def _bytes(value: object, field: str, sizes: range) -> bytes:
-    if not isinstance(value, bytes) or len(value) not in sizes:
-        raise _wrong(field, f"wanted {sizes.start} to {sizes.stop - 1} bytes")
-    return value
-
-
-def _optional(value: object, field: str, sizes: range) -> bytes:
-    return b"" if value is None else _bytes(value, field, sizes)
-
-
-def _pcrs(value: Any) -> tuple[tuple[int, bytes], ...]:
-    if not isinstance(value, dict) or not 0 < len(value) <= MAX_PCRS:
-        raise _wrong("pcrs", f"wanted 1 to {MAX_PCRS} registers")
-    for index, digest in value.items():
+def _pcrs(document: Fields) -> tuple[tuple[int, bytes], ...]:
+    pcrs = document.inner("pcrs")
+    if not 0 < len(pcrs.names) <= MAX_PCRS:
+        raise document.error("pcrs", f"1 to {MAX_PCRS} registers")
+    for index in pcrs.names:
         if type(index) is not int or not 0 <= index < MAX_PCRS:
-            raise _wrong("pcrs", "an index that is none")
-        if not isinstance(digest, bytes) or len(digest) not in PCR_SIZES:
-            raise _wrong("pcrs", f"register {index}: wanted {PCR_SIZES} bytes")
-    return tuple(sorted(value.items()))
+            raise document.error("pcrs", f"registers 0 to {MAX_PCRS - 1}")
+    return tuple([(index, pcrs.binary(index, PCR_SIZES)) for index in sorted(pcrs.names)])
 
 
-def _bundle(value: Any) -> tuple[bytes, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= 16:
-        raise _wrong("cabundle", "wanted 1 to 16 certificates")
-    return tuple(_bytes(item, "cabundle", CERTIFICATE) for item in value)
+def _bundle(document: Fields) -> tuple[bytes, ...]:
+    bundle = document.array("cabundle", most=MAX_BUNDLE)
+    if not bundle or not all(isinstance(der, bytes) and len(der) in CERTIFICATE for der in bundle):
+        raise document.error("cabundle", f"1 to {MAX_BUNDLE} certificates of at most {CERTIFICATE.stop - 1} bytes")
+    return tuple(bundle)

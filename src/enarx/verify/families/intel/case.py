@@ -8,8 +8,12 @@ from enarx.errors import ParseError
 from enarx.formats.evidence.families.dcap import Quote, SgxReport
 from enarx.record import record
 from enarx.verify.examination import Ledger
+from enarx.verify.families.intel import certificates
 from enarx.verify.families.intel import collateral as intel
-from enarx.verify.families.intel.collateral import Certificate, Collateral, Machine
+from enarx.verify.families.intel.certificates import Certificate
+from enarx.verify.families.intel.collateral import Collateral
+from enarx.verify.families.intel.machine import Machine
+from enarx.verify.families.intel.machine import machine as machine_of
 from enarx.verify.families.intel.tcb import Evaluation, SeamReport, reached, relaunched
 from enarx.verify.result import Endorsements, Forecast, Unused
 from enarx.verify.revocation import Authority, Standing, standing, unused_list
@@ -55,7 +59,7 @@ class Case:
 
 def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamReport | None = None) -> Case:
     """A quote, about a trust domain or an enclave, with the collateral that fits it best."""
-    machine, chain = intel.machine(quote.chain[0]), tuple(map(intel.certificate, quote.chain))
+    machine, chain = machine_of(quote.chain[0]), tuple(map(certificates.certificate, quote.chain))
     given, malformed = _given(endorsements)
 
     def fit(one: Collateral) -> tuple[bool, bool, bool, int, int, int]:
@@ -105,9 +109,9 @@ def _authorities(chain: tuple[Certificate | None, ...], given: Collateral | None
         return ()
     leaf, authority, root = chain
     assert leaf and authority and root  # noqa: PT018  # none of them is None
-    signers = map(intel.certificate, (given.info_signer, given.identity_signer) if given else ())
+    signers = map(certificates.certificate, (given.info_signer, given.identity_signer) if given else ())
     serials = (authority.serial, *(signer.serial for signer in signers if signer))
-    return intel.authority(authority, (leaf.serial,)), intel.authority(root, serials)
+    return certificates.authority(authority, (leaf.serial,)), certificates.authority(root, serials)
 
 
 def _evaluated(
@@ -136,7 +140,7 @@ def periods(given: Collateral) -> tuple[Period, ...]:
 
 def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
     """When everything holds that has to: of each authority the newest list."""
-    signers = (intel.certificate(given.info_signer), intel.certificate(given.identity_signer))
+    signers = (certificates.certificate(given.info_signer), certificates.certificate(given.identity_signer))
     return (
         *(one.period for one in (*case.chain, *dict.fromkeys(signers)) if one),
         *periods(given),

@@ -10,9 +10,11 @@ import hashlib
 from enarx.formats.evidence.families.dcap import Quote
 from enarx.verify.certificates import pin
 from enarx.verify.examination import Ledger
+from enarx.verify.families.intel import certificates
 from enarx.verify.families.intel import collateral as intel
 from enarx.verify.families.intel.case import Case, spans
 from enarx.verify.families.intel.collateral import Collateral
+from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.families.intel.tcb import Evaluation, reached
 from enarx.verify.roots import Roots
 from enarx.verify.times import check_times
@@ -43,7 +45,7 @@ INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
     """Make every check of the quote; `where` is the page that has them."""
-    pinned = pin(case.quote.chain[-1]) in roots.intel
+    pinned = pin(case.quote.chain[-1]) in roots.pins(INTEL)
     ids = ENCLAVE_CHECKS if case.domain is None else DOMAIN_CHECKS
     ledger = Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
     _examine(ledger, case, roots, now)
@@ -80,7 +82,7 @@ def _machine(ledger: Ledger, case: Case, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: pin(root) in roots.intel,
+        lambda: pin(root) in roots.pins(INTEL),
         wanted="a pinned root",
         got=pin(root).hex(),
         hint="a root that is not the vendor's",
@@ -100,16 +102,16 @@ def _chained(case: Case) -> bool:
     if len(case.chain) != 3 or case.machine is None:
         return False
     leaf, authority, root = case.chain
-    if not leaf or not authority or not root or leaf.authority or leaf.name != intel.PCK:
+    if not leaf or not authority or not root or leaf.authority or leaf.name != certificates.PCK:
         return False
-    named = authority.name in intel.AUTHORITIES and root.name == intel.ROOT
-    return named and intel.issued(root.der, authority.der) and intel.issued(authority.der, leaf.der)
+    named = authority.name in certificates.AUTHORITIES and root.name == certificates.ROOT
+    return named and certificates.issued(root.der, authority.der) and certificates.issued(authority.der, leaf.der)
 
 
 def _quoted(ledger: Ledger, quote: Quote) -> None:
     ledger.check(
         "qe-report",
-        lambda: intel.signed_raw(intel.key(quote.chain[0]), quote.qe_signature, quote.qe_report),
+        lambda: certificates.signed_raw(certificates.key(quote.chain[0]), quote.qe_signature, quote.qe_report),
         wanted="the quoting enclave's report, signed by the machine's key",
         got="the report",
         needs="pck-chain",
@@ -126,7 +128,7 @@ def _quoted(ledger: Ledger, quote: Quote) -> None:
     )
     ledger.check(
         "quote-signature",
-        lambda: intel.signed_raw(intel.point(quote.attestation_key), quote.signature, quote.signed),
+        lambda: certificates.signed_raw(certificates.point(quote.attestation_key), quote.signature, quote.signed),
         wanted="made by that key",
         got="the quote",
         needs="attestation-key",
@@ -138,12 +140,12 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     root, tee = case.quote.chain[-1], case.quote.tee
 
     def by_intel(signer: bytes, signature: bytes, text: bytes) -> bool:
-        return intel.signer_issued(root, signer) and intel.text_signed(signer, signature, text)
+        return intel.signer_issued(root, signer) and certificates.text_signed(signer, signature, text)
 
     ledger.check(
         "tcb-info",
         lambda: given.info.tee == tee and by_intel(given.info_signer, given.info_signature, given.info_text),
-        wanted=f"TCB info for TEE {tee:#x}, signed by {intel.SIGNING}",
+        wanted=f"TCB info for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"TCB info for TEE {given.info.tee:#x}",
         needs=("root", "collateral"),
         hint="the collateral was changed on its way, or is for another TEE",
@@ -153,7 +155,7 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
         lambda: (
             given.identity.tee == tee and by_intel(given.identity_signer, given.identity_signature, given.identity_text)
         ),
-        wanted=f"the quoting enclave's identity for TEE {tee:#x}, signed by {intel.SIGNING}",
+        wanted=f"the quoting enclave's identity for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"an identity for TEE {given.identity.tee:#x}",
         needs=("root", "collateral"),
         hint="the collateral was changed on its way, or is for another TEE",

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self
 
 from enarx.errors import ParseError
 from enarx.formats.evidence.families.dcap import SGX, TDX, SgxReport
+from enarx.formats.fields import Fields
 from enarx.record import record
 from enarx.verify.times import date as day
-
-_T = TypeVar("_T")
 
 WHAT = "Intel collateral"
 UP_TO_DATE, OUT_OF_DATE, REVOKED = "UpToDate", "OutOfDate", "Revoked"
@@ -29,7 +27,8 @@ STATUSES = (
     *(OUT_OF_DATE, TO_CONFIGURE, REVOKED),
 )
 TEES = {"SGX": SGX, "TDX": TDX, "QE": SGX, "TD_QE": TDX}
-MAX_LEVELS = 256
+COMPONENTS = 16
+_MODULE = re.compile(r"(?:TDX_)?([0-9A-Fa-f]{2})", re.ASCII)
 _DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)Z", re.ASCII)
 
 
@@ -141,26 +140,24 @@ class TcbInfo:
     modules: tuple[tuple[int, Module], ...] = ()
 
     @classmethod
-    def from_value(cls, value: dict[str, Any]) -> Self:
+    def from_value(cls, value: Fields) -> Self:
         """Of the signed JSON. ParseError."""
-        tee = TEES.get(_text(value, "id"))
-        if tee is None or _number(value, "version", 8) != 3:
+        tee = TEES.get(value.text("id"))
+        if tee is None or value.number("version", 1 << 8) != 3:
             raise ParseError("collateral-version", "TCB info of a version or TEE that is not known", what=WHAT)
         modules: dict[int, Module] = {}
         if "tdxModule" in value:
-            modules[0] = _module(_table(value, "tdxModule"))
-        for one in _list(value, "tdxModuleIdentities", lambda v: v) if "tdxModuleIdentities" in value else ():
-            major = _hex(_text(one, "id").removeprefix("TDX_"), 1)[0]
-            if major:
-                modules[major] = _module(one, _list(one, "tcbLevels", _own_level))
+            modules[0] = _module(value.inner("tdxModule"))
+        if "tdxModuleIdentities" in value:
+            modules |= {major: module for major, module in value.each("tdxModuleIdentities", _identity) if major}
         return cls(
             tee=tee,
             start=date(value, "issueDate"),
             end=date(value, "nextUpdate"),
-            fmspc=_bytes(value, "fmspc", 6),
-            pce_id=_bytes(value, "pceId", 2),
-            evaluation=_number(value, "tcbEvaluationDataNumber", 32),
-            levels=_list(value, "tcbLevels", lambda level: _level(level, tee)),
+            fmspc=value.hex("fmspc", 6),
+            pce_id=value.hex("pceId", 2),
+            evaluation=value.number("tcbEvaluationDataNumber", 1 << 32),
+            levels=value.each("tcbLevels", lambda level: _level(level, tee)),
             modules=tuple(modules.items()),
         )
 
@@ -220,23 +217,23 @@ class Identity:
     levels: tuple[Level, ...]
 
     @classmethod
-    def from_value(cls, value: dict[str, Any]) -> Self:
+    def from_value(cls, value: Fields) -> Self:
         """Of the signed JSON, version 2. ParseError."""
-        tee = TEES.get(_text(value, "id"))
-        if tee is None or _number(value, "version", 8) != 2:
+        tee = TEES.get(value.text("id"))
+        if tee is None or value.number("version", 1 << 8) != 2:
             raise ParseError("collateral-version", "an identity of a version or enclave that is not known", what=WHAT)
         return cls(
             tee=tee,
             start=date(value, "issueDate"),
             end=date(value, "nextUpdate"),
-            evaluation=_number(value, "tcbEvaluationDataNumber", 32),
-            misc_select=int.from_bytes(_bytes(value, "miscselect", 4), "little"),
-            misc_mask=int.from_bytes(_bytes(value, "miscselectMask", 4), "little"),
-            attributes=int.from_bytes(_bytes(value, "attributes", 16), "little"),
-            attributes_mask=int.from_bytes(_bytes(value, "attributesMask", 16), "little"),
-            signer=_bytes(value, "mrsigner", 32),
-            product=_number(value, "isvprodid", 16),
-            levels=_list(value, "tcbLevels", _own_level),
+            evaluation=value.number("tcbEvaluationDataNumber", 1 << 32),
+            misc_select=int.from_bytes(value.hex("miscselect", 4), "little"),
+            misc_mask=int.from_bytes(value.hex("miscselectMask", 4), "little"),
+            attributes=int.from_bytes(value.hex("attributes", 16), "little"),
+            attributes_mask=int.from_bytes(value.hex("attributesMask", 16), "little"),
+            signer=value.hex("mrsigner", 32),
+            product=value.number("isvprodid", 1 << 16),
+            levels=value.each("tcbLevels", _own_level),
         )
 
     def is_of(self, report: SgxReport) -> bool:
@@ -273,28 +270,36 @@ def relaunched(launch: str, current: str) -> str:
     return RELAUNCH_TO_CONFIGURE if launch == TO_CONFIGURE or current.startswith("Configuration") else RELAUNCH
 
 
-def _level(value: dict[str, Any], tee: int) -> Level:
-    tcb = _table(value, "tcb")
+def _identity(value: Fields) -> tuple[int, Module]:
+    """A module by its major version, which its id ends in: TDX_03."""
+    found = _MODULE.fullmatch(value.text("id"))
+    if not found:
+        raise value.error("id", "TDX_ and two hexadecimal digits")
+    return int(found[1], 16), _module(value, value.each("tcbLevels", _own_level))
+
+
+def _level(value: Fields, tee: int) -> Level:
+    tcb = value.inner("tcb")
     return _leveled(
         value,
         sgx=_components(tcb, "sgxtcbcomponents"),
         tdx=_components(tcb, "tdxtcbcomponents") if tee == TDX else (),
-        svn=_number(tcb, "pcesvn", 16),
+        svn=tcb.number("pcesvn", 1 << 16),
     )
 
 
-def _own_level(value: dict[str, Any]) -> Level:
+def _own_level(value: Fields) -> Level:
     """Of an enclave or a module: it is as it is, and nothing of it can be configured."""
-    found = _leveled(value, svn=_number(_table(value, "tcb"), "isvsvn", 16))
+    found = _leveled(value, svn=value.inner("tcb").number("isvsvn", 1 << 16))
     if found.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
         raise ParseError("collateral-level", f"an enclave or module that is {found.status}", what=WHAT)
     return found
 
 
-def _leveled(value: dict[str, Any], **versions: Any) -> Level:
-    status = _text(value, "tcbStatus")
-    advisories = value.get("advisoryIDs", [])
-    if status not in STATUSES or not isinstance(advisories, list) or not all(map(_is_name, advisories)):
+def _leveled(value: Fields, **versions: Any) -> Level:
+    status = value.text("tcbStatus")
+    advisories = value.array("advisoryIDs") if "advisoryIDs" in value else []
+    if status not in STATUSES or not all(map(_is_name, advisories)):
         raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
     return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
 
@@ -304,70 +309,25 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 64
 
 
-def _components(tcb: dict[str, Any], name: str) -> tuple[int, ...]:
-    found = tcb.get(name)
-    each: list[Any] = found if isinstance(found, list) else []
-    versions: list[Any] = [one.get("svn") if isinstance(one, dict) else None for one in each]
-    if len(versions) != 16 or not all(type(one) is int and 0 <= one < 256 for one in versions):
-        raise ParseError("collateral-field", f"{name}: wanted 16 versions of 8 bits", what=WHAT)
-    return tuple(versions)
+def _components(tcb: Fields, name: str) -> tuple[int, ...]:
+    versions = tcb.each(name, lambda component: component.number("svn", 1 << 8))
+    if len(versions) != COMPONENTS:
+        raise tcb.error(name, f"{COMPONENTS} security versions")
+    return versions
 
 
-def _module(value: dict[str, Any], levels: tuple[Level, ...] = ()) -> Module:
+def _module(value: Fields, levels: tuple[Level, ...] = ()) -> Module:
     return Module(
-        signer=_bytes(value, "mrsigner", 48),
-        attributes=int.from_bytes(_bytes(value, "attributes", 8), "little"),
-        mask=int.from_bytes(_bytes(value, "attributesMask", 8), "little"),
+        signer=value.hex("mrsigner", 48),
+        attributes=int.from_bytes(value.hex("attributes", 8), "little"),
+        mask=int.from_bytes(value.hex("attributesMask", 8), "little"),
         levels=levels,
     )
 
 
-def _list(value: dict[str, Any], name: str, each: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
-    found = value.get(name)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found) or len(found) > MAX_LEVELS:
-        raise ParseError("collateral-field", f"{name}: wanted a list of objects", what=WHAT)
-    return tuple(each(one) for one in found)
-
-
-def _table(value: dict[str, Any], name: str) -> dict[str, Any]:
-    found = value.get(name)
-    if not isinstance(found, dict):
-        raise ParseError("collateral-field", f"{name}: wanted an object", what=WHAT)
-    return found
-
-
-def _text(value: dict[str, Any], name: str) -> str:
-    found = value.get(name)
-    if not isinstance(found, str):
-        raise ParseError("collateral-field", f"{name}: wanted a text", what=WHAT)
-    return found
-
-
-def _number(value: dict[str, Any], name: str, bits: int) -> int:
-    found = value.get(name)
-    if type(found) is not int or not 0 <= found < 1 << bits:
-        raise ParseError("collateral-field", f"{name}: wanted a number of {bits} bits", what=WHAT)
-    return found
-
-
-def _bytes(value: dict[str, Any], name: str, size: int) -> bytes:
-    return _hex(_text(value, name), size)
-
-
-def _hex(text: str, size: int) -> bytes:
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != size:
-        raise ParseError("collateral-field", f"{text:.40}: wanted {size} bytes in hexadecimal", what=WHAT)
-    return found
-
-
-def date(value: dict[str, Any], name: str) -> int:
+def date(value: Fields, name: str) -> int:
     """A date of collateral in unix seconds. ParseError."""
-    text = _text(value, name)
-    found = _DATE.fullmatch(text)
+    found = _DATE.fullmatch(value.text(name, longest=40))
     if not found or found[1] == "0000":
-        raise ParseError("collateral-date", f"{name}: {text:.40}, wanted a date as RFC 3339 in UTC", what=WHAT)
+        raise value.error(name, "a date as RFC 3339 in UTC")
     return timegm(tuple(map(int, found.groups())))

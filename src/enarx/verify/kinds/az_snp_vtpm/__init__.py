@@ -7,6 +7,7 @@ from enarx.verify.kinds import Examine, Kind, Registers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.verify.claims import Claims
+    from enarx.verify.kinds import Request
 
 
 def _detect(data: bytes) -> bool:
@@ -35,6 +36,13 @@ def _registers(claims: Claims) -> Registers:
     return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.az_snp_vtpm import read
+    from enarx.verify.kinds.snp.endorse import request
+
+    return request(read(data).hcl.report)
+
+
 KIND = Kind(
     name="az-snp-vtpm",
     detect=_detect,
@@ -43,4 +51,5 @@ KIND = Kind(
     parts=("snp",),
     registers=_registers,
     unmeasured="pcrs",
+    request=_request,
 )

@@ -7,6 +7,7 @@ from enarx.verify.kinds import Examine, Kind, Registers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.verify.claims import Claims
+    from enarx.verify.kinds import Request
 
 
 def _detect(data: bytes) -> bool:
@@ -35,6 +36,14 @@ def _registers(claims: Claims) -> Registers:
     return Registers(PCRS, "sha256", pcr_values(claims.pcrs))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.az_tdx_vtpm import read
+    from enarx.formats.evidence.tdx import Evidence
+    from enarx.verify.families.intel.collateral import request
+
+    return request(Evidence.from_bytes(read(data).td_quote).quote)
+
+
 KIND = Kind(
     name="az-tdx-vtpm",
     detect=_detect,
@@ -43,4 +52,5 @@ KIND = Kind(
     parts=("tdx",),
     registers=_registers,
     unmeasured="pcrs",
+    request=_request,
 )

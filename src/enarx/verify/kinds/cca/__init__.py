@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.cca.roots import PLATFORM_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,5 +31,7 @@ KIND = Kind(
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(PLATFORM_KEYS,),
     report_size=64,
+    unendorsed="there is no public root; give the platform's key with --trust-anchor",
 )

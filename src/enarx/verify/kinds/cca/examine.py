@@ -16,6 +16,7 @@ from enarx.formats.evidence.families.cose import Sign1, decode
 from enarx.verify.certificates import UNREADABLE
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.cca.claims import CcaClaims
+from enarx.verify.kinds.cca.roots import PLATFORM_KEYS
 from enarx.verify.result import Endorsements
 from enarx.verify.roots import Roots, TrustAnchor
 from enarx.verify.unused import generally, unused
@@ -43,18 +44,18 @@ def examine(
     3. that key is one: a point, raw or as COSE_Key
     4. it signed the realm token
 
-    There is no public root: `roots.cca` are keys that the caller believes. ParseError if the bytes are not the format.
+    There is no public root: `PLATFORM_KEYS` are keys that the caller believes. ParseError if the bytes are not the format.
     """
     token = Evidence.from_bytes(evidence)
-    signer = next((key for key in map(_given, roots.cca) if key and _signed(key, token.platform)), None)
+    signer = next((key for key in map(_given, roots.keys(PLATFORM_KEYS)) if key and _signed(key, token.platform)), None)
     rak = _realm_key(token.rak)
     anchor = "a key of the caller's" if signer else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     ledger.check(
         "platform-signature",
-        lambda: None if not roots.cca else signer is not None,
+        lambda: None if not roots.keys(PLATFORM_KEYS) else signer is not None,
         wanted="signed by a key that was given",
-        got=f"{len(roots.cca)} keys given",
+        got=f"{len(roots.keys(PLATFORM_KEYS))} keys given",
         hint="there is no public Arm root: give the key of the platform's maker with --trust-anchor",
     )
     digest = hashlib.new(token.rak_hash.replace("-", ""), token.rak).digest() if token.rak_hash in HASHES else b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.nitro.roots import AWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,5 +37,7 @@ KIND = Kind(
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(AWS,),
     time=_time,
+    unendorsed="its documents carry their certificates",
 )

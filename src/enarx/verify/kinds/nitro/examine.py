@@ -12,6 +12,7 @@ from enarx.formats.evidence.nitro import Evidence
 from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.nitro.claims import NitroClaims
+from enarx.verify.kinds.nitro.roots import AWS
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
@@ -46,7 +47,7 @@ def examine(
     document = Evidence.from_bytes(evidence)
     chain = (*document.cabundle, document.certificate)
     links = [link(der) for der in chain]
-    pinned = hashlib.sha256(chain[0]).digest() in roots.aws
+    pinned = hashlib.sha256(chain[0]).digest() in roots.pins(AWS)
     ledger = Ledger(CHECKS, anchor="AWS Nitro Enclaves root G1" if pinned else "none", where=WHERE, now=now)
     ledger.check(
         "root",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,4 +32,6 @@ KIND = Kind(
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(SIMULATED_ROOTS,),
+    unendorsed="there is nobody to endorse it",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -9,8 +11,9 @@ from enarx.errors import ParseError
 from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.simulated.claims import SimulatedClaims
+from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
 from enarx.verify.result import Endorsements, Forecast, Unused
-from enarx.verify.roots import Roots, simulated_anchor
+from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
 
 WHERE = "docs/spec/simulated.md, Checks"
@@ -33,7 +36,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     chips = [chip for chip in read if isinstance(chip, ChipCertificate)]
     chip = max(chips, key=lambda one: _fit(one, report, roots)) if len(chips) > 1 else chips[0] if chips else None
     root = _root(chip, roots) if chip else None
-    ledger = Ledger(CHECKS, anchor=simulated_anchor(root), where=WHERE, now=now)
+    ledger = Ledger(CHECKS, anchor=_anchor(root), where=WHERE, now=now)
     left = tuple([Unused(i, _why(one)) for i, one in enumerate(read) if one is not chip])
     _certificate(ledger, chip, read)
     if chip is None:
@@ -63,9 +66,16 @@ def _fit(chip: ChipCertificate, report: Evidence, roots: Roots) -> tuple[bool, b
     return _root(chip, roots) is not None, chip.chip_id == report.chip_id
 
 
+def _anchor(root: bytes | None) -> str:
+    """The name of a root in results; None is a root that nobody gave."""
+    return "none" if root is None else f"simulated root {hashlib.sha256(root).hexdigest()[:16]}"
+
+
 def _root(chip: ChipCertificate, roots: Roots) -> bytes | None:
     """The given root that signed the certificate."""
-    return next((root for root in roots.simulated if _signed(root, chip.signature, CHIP_LABEL + chip.signed)), None)
+    return next(
+        (root for root in roots.pins(SIMULATED_ROOTS) if _signed(root, chip.signature, CHIP_LABEL + chip.signed)), None
+    )
 
 
 def _signed(key: bytes, signature: bytes, message: bytes) -> bool:
@@ -93,7 +103,7 @@ def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
         lambda: root is not None,
         wanted="signed by a root that was given",
         got="signed by "
-        + (simulated_anchor(root) if root else f"none of the {len(roots.simulated)} simulated roots given"),
+        + (_anchor(root) if root else f"none of the {len(roots.pins(SIMULATED_ROOTS))} simulated roots given"),
         needs="chip-certificate",
         hint="the root of the host's simulated hardware is its root.pub: give that file as --simulated-root",
     )

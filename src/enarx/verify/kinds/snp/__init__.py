@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind
+from enarx.verify.kinds.snp.roots import AMD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.verify.claims import Claims
+    from enarx.verify.kinds import Request
 
 
 def _detect(data: bytes) -> bool:
@@ -26,10 +28,18 @@ def _claims() -> type[Claims]:
     return SnpClaims
 
 
+def _request(data: bytes) -> Request:
+    from enarx.verify.kinds.snp.endorse import request
+
+    return request(data)
+
+
 KIND = Kind(
     name="snp",
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(AMD,),
     report_size=64,
+    request=_request,
 )

@@ -14,6 +14,7 @@ from enarx.verify.examination import Examination, Ledger
 from enarx.verify.families import amd
 from enarx.verify.families.amd import Certificate, Revocation
 from enarx.verify.kinds.snp.claims import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
+from enarx.verify.kinds.snp.roots import AMD
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, revocation_list, unused_list
@@ -73,7 +74,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     signer, issuer, root = found
     authority = amd.authority(root, (issuer, signer)) if signer and issuer and root else None
     revoked = amd.revocation(given.lists, authority, now) if authority else NOTHING_TO_REVOKE
-    anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.amd else "none"
+    anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.pins(AMD) else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     _signer(ledger, report, signer)
     if signer is None:
@@ -122,7 +123,7 @@ def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) 
 
 def _stands(pair: tuple[Certificate, Certificate], signer: Certificate, roots: Roots) -> tuple[bool, bool]:
     issuer, root = pair
-    pinned = pin(root.der) in roots.amd
+    pinned = pin(root.der) in roots.pins(AMD)
     return pinned, pinned and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
@@ -209,7 +210,7 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: root is not None and pin(root.der) in roots.amd,
+        lambda: root is not None and pin(root.der) in roots.pins(AMD),
         wanted="a pinned root",
         got=pin(root.der) if root else "none",
         needs="issuers",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.kinds import Examine, Kind, Registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.verify.claims import Claims
+    from enarx.verify.kinds import Request
 
 
 def _detect(data: bytes) -> bool:
@@ -35,12 +37,21 @@ def _registers(claims: Claims) -> Registers:
     return Registers(RTMRS, "sha384", dict(enumerate((claims.rtmr0, claims.rtmr1, claims.rtmr2, claims.rtmr3), 1)))
 
 
+def _request(data: bytes) -> Request:
+    from enarx.formats.evidence.tdx import Evidence
+    from enarx.verify.families.intel.collateral import request
+
+    return request(Evidence.from_bytes(data).quote)
+
+
 KIND = Kind(
     name="tdx",
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(INTEL,),
     report_size=64,
     registers=_registers,
     unmeasured="rtmr0 to rtmr2",
+    request=_request,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.verify.kinds import Examine, Kind, Registers
+from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,5 +39,10 @@ KIND = Kind(
     detect=_detect,
     examiner=_examiner,
     claims=_claims,
+    roots=(
+        ATTESTATION_KEYS,
+        MAKERS,
+    ),
     registers=_registers,
+    unendorsed="the key is what you know of the TPM; give it with --trust-anchor",
 )

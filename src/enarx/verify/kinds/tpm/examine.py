@@ -15,6 +15,7 @@ from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
 from enarx.verify.certificates import UNREADABLE, key_of, link, load, path, pin
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.tpm.claims import TpmClaims
+from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, list_issued, revocation_list, standing, unused_list
 from enarx.verify.roots import Roots, TrustAnchor
@@ -35,7 +36,7 @@ CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1":
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
     """1. the evidence's key is one that signs only what the TPM itself has made
-    2. it is a TPM's: the caller knows it to be (`roots.tpm`), or a certificate of it leads to one of `roots.tpm_makers`; not
+    2. it is a TPM's: the caller knows it to be (`ATTESTATION_KEYS`), or a certificate of it leads to one of `MAKERS`; not
        checked without either
     3. `now` (unix seconds) lies within the validity of these certificates; a key that was given has no end
     4. no list that one of their issuers signed, and that holds now, revokes one of them; not checked without any
@@ -48,7 +49,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     found = Evidence.from_bytes(evidence)
     key = _key(found.key)
     public = _der(key) if key is not None else b""
-    known = bool(public) and TrustAnchor(public) in roots.tpm
+    known = bool(public) and TrustAnchor(public) in roots.keys(ATTESTATION_KEYS)
     certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
@@ -71,7 +72,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
         needs="key",
         hint="the quote was changed on its way, or another TPM made it",
     )
-    said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.tpm))
+    said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.keys(ATTESTATION_KEYS)))
     left = unused(endorsements, set(certified), lambda der: _unused(der, authorities, now))
     return ledger.examination(said, forecast=forecast, unused=left)
 
@@ -115,9 +116,9 @@ def _provenance(
 ) -> tuple[Forecast, ...]:
     ledger.check(
         "key-provenance",
-        lambda: known or bool(certified) or (False if roots.tpm else None),
+        lambda: known or bool(certified) or (False if roots.keys(ATTESTATION_KEYS) else None),
         wanted="a key that was given, or one that a TPM's maker certifies",
-        got=f"{len(roots.tpm)} keys given, {len(certified)} certificates up to a root",
+        got=f"{len(roots.keys(ATTESTATION_KEYS))} keys given, {len(certified)} certificates up to a root",
         hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
     )
     links = [made for made in map(link, certified) if made]
@@ -147,7 +148,7 @@ def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[b
         and found.depth < 0
         and any(use.startswith(TPM_USES) for use in found.uses)
     ]
-    return path(tuple(leaves), given, roots.tpm_makers)
+    return path(tuple(leaves), given, roots.pins(MAKERS))
 
 
 def _registers(ledger: Ledger, found: Evidence) -> None:

@@ -1,0 +1,86 @@
+"""Endorsements from vendors and files: fetched, bundled and shown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+from enarx.cli import console
+from enarx.cli.evidence_files import MALFORMED, endorsements, load
+from enarx.endorsements import amd, intel
+from enarx.endorsements.cache import Cache
+from enarx.endorsements.describe import described
+from enarx.endorsements.gather import gather
+from enarx.endorsements.web import Web
+from enarx.errors import UsageError
+from enarx.formats.bundle import Bundle
+from enarx.record import as_dict
+from enarx.tenant.paths import cache_dir, write_private
+from enarx.verify.kinds import KINDS, detect
+
+MAX_EVIDENCE = 16 << 20
+KDS, PCS = "ENARX_KDS_URL", "ENARX_PCS_URL"
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Everything that verifying one piece of evidence needs, from its vendor, into a bundle."""
+    data = load(options.file, MAX_EVIDENCE)
+    if options.kind and options.kind not in KINDS:
+        raise UsageError("kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join(KINDS)}")
+    cache = Cache(os.path.join(cache_dir(), "endorsements"), write=write_private)
+    kds_url = options.kds_url or os.environ.get(KDS) or amd.URL
+    pcs_url = options.pcs_url or os.environ.get(PCS) or intel.URL
+
+    def kds() -> amd.Kds:
+        return amd.Kds(Web(kds_url, say=console.say), cache)
+
+    def pcs() -> intel.Pcs:
+        root = Web(intel.ROOT_CRL_URL, say=console.say) if pcs_url == intel.URL else None
+        return intel.Pcs(Web(pcs_url, say=console.say), cache, root=root)
+
+    _write(options.output, gather(options.kind or detect(data), data, kds=kds, pcs=pcs))
+    return 0
+
+
+def bundle(options: argparse.Namespace) -> int:
+    """Endorsements from files into one."""
+    found = _gathered(options.files)
+    if not found:
+        raise UsageError("endorsements", "there is no endorsement in these files")
+    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in found)))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """What each is, and when it ends. Nothing is verified."""
+    items = [described(data, "") for data in _gathered(options.files)]
+    if options.json:
+        console.show_json([{**as_dict(i), "data": i.data.hex()} for i in items])
+    else:
+        console.table([[i.what, _date(i.until)] for i in items], ["endorsement (not verified)", "until"])
+    return 0
+
+
+def _gathered(paths: list[str]) -> tuple[bytes, ...]:
+    """A file that is named has to be readable; what else a directory holds, and every key, is passed over."""
+    found = endorsements(paths)
+    for source, reason in found.unused:
+        if source in paths and reason.startswith(MALFORMED):
+            raise UsageError("endorsements", f"{source}: {reason}")
+        console.say(f"passed over: {source}: {reason}")
+    return found.items
+
+
+def _write(path: str, found: Bundle) -> None:
+    for item in found.items:
+        console.say(f"{item.what}, until {_date(item.until)}")
+    try:
+        write_private(os.path.abspath(path), found.to_bytes())
+    except OSError as e:
+        raise UsageError("file", f"{path}: {e.strerror}") from e
+    console.say(f"{len(found.items)} endorsements in {path}")
+
+
+def _date(until: int | None) -> str:
+    return "not known" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
