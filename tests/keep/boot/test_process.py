@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from enarx.cli.local_host import code_paths
+
 from enarx.errors import BackendError, ParseError, UsageError
 from enarx.formats.wire import decode, encode
 from enarx.image.contents import code_paths as keep_paths
