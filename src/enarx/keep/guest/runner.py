@@ -125,7 +125,7 @@ def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozense
     code = _read(code_in, size)
     trailing = os.read(code_in, 1)
     os.close(code_in)
-    if not verdict or len(code) < size or trailing:
+    if len(header) < 1 + compiler.SIZE or len(code) < size or trailing:
         return {"cause": "failed", "message": NO_CODE}  # the keeper knows why
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
