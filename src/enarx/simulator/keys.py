@@ -1,4 +1,4 @@
-"""The simulated hardware's keys: a root, and one chip that it certifies; files of mode 0600 in a directory of 0700."""
+"""The simulator's keys: a root, and one chip that the root certifies. Files of mode 0600 in a directory of mode 0700."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SVN = 1
 
 @record(kw_only=False, hidden=("key",))
 class Chip:
-    """A chip that can sign evidence; `certificate` as it travels."""
+    """A chip that can sign evidence. `certificate` is its endorsement, encoded."""
 
     key: Ed25519PrivateKey
     chip_id: bytes
     certificate: bytes
 
     def sign(self, *, measurement: bytes, host_data: bytes, report_data: bytes) -> bytes:
-        """Evidence over these; sizes as in formats.evidence.simulated."""
+        """Return signed evidence with these claims; `formats.evidence.simulated` has their sizes."""
         body = evidence_body(
             chip_id=self.chip_id,
             measurement=measurement,
@@ -52,10 +52,10 @@ class Chip:
 
 
 def load(state: str) -> Chip:
-    """The chip of this state directory; everything in it is made on first use, by one process at a time.
+    """Return the chip in the state directory, under a lock; creates the directory and the keys on first use.
 
-    Keys are never replaced, but what is derived from them is made anew if it does not fit them: the root's public key,
-    and a certificate that has ended. UnavailableError if a key is damaged, or can be read by others.
+    Keys are never replaced. What follows from them is written again if it does not match: the root's public key, and a
+    certificate that has expired. UnavailableError if a key is damaged, or readable by others.
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     os.chmod(state, 0o700)
@@ -93,7 +93,7 @@ def _chip_id(key: Ed25519PrivateKey) -> bytes:
 
 
 def _certificate(path: str, root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> bytes:
-    """The one that is kept, if it is for this key, by this root, and good for a day at least; else a new one."""
+    """Return the stored certificate if it matches both keys and is valid for another day, else a new one."""
     now = int(time.time())
     kept = _read(path)
     if kept is not None and _fits(kept, root.public_key(), key.public_key(), now):
@@ -127,10 +127,10 @@ def _read(path: str) -> bytes | None:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Whole or not at all, and there to stay."""
+    """Write a file atomically and durably."""
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
-        os.fchmod(fd, 0o600)  # one that an interrupted start has left may be anything
+        os.fchmod(fd, 0o600)  # an interrupted start may have left it with another mode
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
