@@ -71,16 +71,17 @@ class Content:
         return len(head).to_bytes(4, "big") + head + self.wasm + self.index + self.file
 
 
-def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None) -> Manifest:
-    found = content or Content()
-    config = CONFIG.replace(dirs=(Dir(guest="/data", host="x"),))
+def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None, config: Config = CONFIG) -> Manifest:
+    """The manifest of a package with these parts, and one directory at /data."""
+    content = content or Content()
+    config = config.replace(dirs=(Dir(guest="/data", host="x"),))
     return Manifest.make(
         owners=tuple(public(seed) for seed in owners),
-        wasm=hashlib.sha256(found.wasm).digest(),
+        wasm=hashlib.sha256(content.wasm).digest(),
         config=config,
-        args=commit_args(found.salt, found.args),
-        env=commit_env(found.salt, found.env),
-        dirs=(commit_dir(found.salt, "/data", found.index),),
+        args=commit_args(content.salt, content.args),
+        env=commit_env(content.salt, content.env),
+        dirs=(commit_dir(content.salt, "/data", content.index),),
     )
 
 
@@ -196,10 +197,10 @@ def session() -> Session:
 
 
 def frames(data: bytes) -> list[bytes]:
-    """Frames that stand one behind the other, apart."""
-    found = []
+    """Split frames that follow each other."""
+    apart = []
     while data:
         size = HEADER.size + frame_header(data[: HEADER.size])[1]
-        found.append(data[:size])
+        apart.append(data[:size])
         data = data[size:]
-    return found
+    return apart

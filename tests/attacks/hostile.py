@@ -21,7 +21,7 @@ from enarx.formats.wire import HEADER, FrameType
 from enarx.keep.core.deadlines import Deadlines
 from enarx.simulator.keys import Chip, load
 from enarx.tenant import deploy, package
-from enarx.tenant.deploy import Claim, Delivered, Result, Run
+from enarx.tenant.deploy import Delivered, ReceivedEvidence, Result, Run
 from enarx.tenant.owners import Owners
 from enarx.verify import AttestationResult, Roots, evaluate
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
@@ -131,7 +131,7 @@ class Scene:
     def keep(self, **options: Any) -> MemoryKeep:
         return keep_on(self.chip, **options)
 
-    def judge(self, claim: Claim) -> None:
+    def judge(self, claim: ReceivedEvidence) -> None:
         policy = SimulatedPolicy(
             measurement=Exactly(MEASUREMENT),
             host_data=AnyOf((self.package.manifest.digest, bytes(32))),
@@ -141,9 +141,11 @@ class Scene:
         )
         fresh, now = claim.report_data, int(time.time())
         evidence = self.chip.sign(measurement=MEASUREMENT, host_data=bytes(32), report_data=fresh)
-        good = Claim(kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh)
+        good = ReceivedEvidence(
+            kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh
+        )
 
-        def judged(claim: Claim) -> AttestationResult:
+        def judged(claim: ReceivedEvidence) -> AttestationResult:
             return evaluate(
                 claim.kind,
                 claim.evidence,

@@ -25,7 +25,7 @@ def refused(call: Callable[[], object]) -> Invalid:
         (lambda: checks.known_keys({"b": 1}, PATH, ("a",)), "config-unknown-key", "unknown key 'b'"),
         (lambda: checks.needs({}, PATH, "entry", "name"), "config-missing", "entry without name"),
         (lambda: checks.text_of(1, PATH), "config-type", "table.0.key is an integer, wanted a text"),
-        (lambda: checks.text_of("a\0", PATH), "config-value", "table.0.key has a NUL in it"),
+        (lambda: checks.text_of("a\0", PATH), "config-value", "table.0.key contains NUL"),
         (lambda: checks.text_of("", PATH, empty=False), "config-value", "table.0.key is empty"),
         (lambda: checks.text_of("\udcff", PATH), "config-value", "table.0.key is not UTF-8"),
         (lambda: checks.one_of(True, PATH, ("a", "b")), "config-type", "table.0.key is a boolean, wanted a or b"),
@@ -35,9 +35,9 @@ def refused(call: Callable[[], object]) -> Invalid:
         (
             lambda: checks.whole(1 << 64, PATH, 0, 9),
             "config-value",
-            "table.0.key is of more than 64 bits, wanted 0 to 9",
+            "table.0.key is an integer of more than 64 bits, wanted 0 to 9",
         ),
-        (lambda: checks.unique(["a", "a"], "files", "name"), "config-duplicate", "'a' stands twice in files"),
+        (lambda: checks.unique(["a", "a"], "files", "name"), "config-duplicate", "'a' is repeated in files"),
         (
             lambda: checks.limited([0] * (MAX_ITEMS + 1), PATH),
             "config-value",

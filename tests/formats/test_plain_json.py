@@ -1,4 +1,4 @@
-"""JSON from strangers: a value that can be walked through, or a ParseError."""
+"""JSON from untrusted sources: a value that is safe to traverse, or a ParseError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents say is what the program does."""
+"""The documents agree with the program: commands, links, references, and tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.house.test_invariants import ROOT, SRC
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 ROOTS = (ROOT, ROOT / "src", SRC, ROOT / "tests")
-"""What the path of a module in prose may be relative to."""
+"""The directories that paths of modules in prose may be relative to."""
 
 
 def code_lines(text: str) -> list[str]:
@@ -31,7 +31,7 @@ def code_lines(text: str) -> list[str]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every line of a code block that starts with enarx, with where it stands."""
+    """Every enarx command in a code block, with the name of its document."""
     found = []
     for path in DOCUMENTS:
         for line in code_lines(path.read_text()):
@@ -57,7 +57,7 @@ def test_commands_parse(where: str, line: str) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """What a link can name behind # in a document: its headings, as GitHub makes anchors of them."""
+    """The anchors of a document: its headings, in GitHub's form."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -77,10 +77,10 @@ MODULE = re.compile(r"(?<![\w/.-])((?:[a-z_]+/)+[a-z_]+\.py)\b")
 
 @pytest.mark.parametrize("path", written(), ids=relative)
 def test_references_lead_somewhere(path: Path) -> None:
-    """In documents, docstrings and comments: documents with their sections, and modules by their paths."""
+    """References in documents, docstrings and comments: to documents, to their sections, and to modules by path."""
     if to_rewrite(path):
         pytest.skip("to be rewritten")
-    pieces = [(1, path.read_text())] if path.suffix == ".md" else prose(path)  # in documents, code is named in backticks
+    pieces = [(1, path.read_text())] if path.suffix == ".md" else prose(path)  # documents name code in backticks
     for line, piece in pieces:
         text = re.sub(r"\s+", " ", piece)
         for name, section in REFERENCE.findall(text):
@@ -92,7 +92,7 @@ def test_references_lead_somewhere(path: Path) -> None:
 
 
 def test_every_threat_has_its_attack() -> None:
-    """And every attack its threat, each once."""
+    """Each threat has exactly one attack, and each attack one threat."""
     threats = [int(n) for n in re.findall(r"^\| T(\d+) \|", (ROOT / "docs/threat-model.md").read_text(), re.MULTILINE)]
     attacks: list[int] = []
     for path in (ROOT / "tests/attacks").glob("test_t*.py"):

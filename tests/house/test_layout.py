@@ -1,4 +1,4 @@
-"""Tests lie at their modules' paths, or this file says where a module is tested (CONTRIBUTING.md, "Tests")."""
+"""Tests lie at the path of their module, or SHARED names the place (CONTRIBUTING.md, "Tests")."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ SHARED = {
     "tenant/": "tests/tenant",
     "verify/": "tests/verify",
 }
-"""Where modules without a test file of their own are tested. A name with a slash stands for all such modules below it."""
+"""The tests of modules without a test file of their own. A directory stands for all such modules below it."""
 
 ACROSS = {"attacks", "chaos", "e2e", "forge", "fuzz", "house", "vectors", "wasi"}
-"""Folders of tests that belong to no package: each has its place in CONTRIBUTING.md."""
+"""Folders of tests that belong to no package. CONTRIBUTING.md explains each."""
 
 
 def name_of(path: Path) -> str:
@@ -43,14 +43,14 @@ def name_of(path: Path) -> str:
 
 
 def own_tests(name: str) -> Path:
-    """Where the tests of a module's own lie; a package's are those of its __init__.py."""
+    """The path of a module's own tests; those of an __init__.py are named after the package."""
     path = PurePosixPath(name)
     path = path.parent if path.name == "__init__.py" else path.with_suffix("")
     return TESTS / path.parent / f"test_{path.name}.py"
 
 
 def needing_tests() -> list[str]:
-    """All modules but packages' docstrings and imports, which have nothing to test."""
+    """All modules except __init__.py and __main__.py."""
     return [name_of(p) for p in modules() if p.name not in ("__init__.py", "__main__.py")]
 
 

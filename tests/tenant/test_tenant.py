@@ -296,10 +296,12 @@ def test_a_stop_that_the_end_overtakes(code: str) -> None:
             raise UnavailableError(code, "the host says so")
 
     class Sealing:
+        stdin = 0
+
         def send(self, *_: object) -> bytes:
             return b""
 
-    run = Run(link=Ending(), session=None)  # type: ignore[arg-type]
+    run = Run(link=Ending(), session=SESSION)  # type: ignore[arg-type]
     run._attachment = Sealing()  # type: ignore[assignment]
     if code == "ended":
         run.stop()

@@ -64,7 +64,7 @@ class Hash(Protocol):
     """The part of hashlib's interface that `Receiver` needs."""
 
     def update(self, data: memoryview, /) -> None:
-        """Hash more bytes."""
+        """Add the next bytes to the hash."""
 
     def digest(self) -> bytes:
         """Return the digest of all bytes so far."""

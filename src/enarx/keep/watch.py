@@ -93,7 +93,7 @@ class Watch:
         self._feed()
 
     def kill(self) -> None:
-        """Kill the runner."""
+        """Kill the runner with SIGKILL."""
         self._handle.child.kill()
 
     def _feed(self) -> None:
@@ -155,7 +155,7 @@ class Watch:
         self._core.loaded(self._now())
 
     def _finish(self) -> None:
-        """The runner is gone: read what is left in its pipes, whoever else holds them, and report the end."""
+        """The runner is gone: read what is left in its pipes, even if other processes hold them, and report the end."""
         for fd in list(self._outputs) * REST:
             if fd in self._outputs:
                 self._read_output(fd)

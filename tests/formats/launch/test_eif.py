@@ -15,7 +15,7 @@ PLAIN = forge.image().to_bytes()
 
 
 def sealed(data: bytes) -> bytes:
-    """With a CRC that holds."""
+    """The file with a correct CRC."""
     return data[:544] + eif.checksum(data).to_bytes(4, "big") + data[548:]
 
 

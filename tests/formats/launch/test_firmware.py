@@ -131,7 +131,7 @@ SEEDS = (forge.firmware(), forge.pe(PLAIN, signature=b"s" * 8), forge.kernel())
 
 @given(data=st.data())
 def test_changed_bytes_end_in_parse_errors(data: st.DataObject) -> None:
-    """Numbers of any size anywhere in the headers: an error of ours, or an answer, and at once."""
+    """Arbitrary numbers in the headers lead to a ParseError or a result, without delay."""
     made = bytearray(data.draw(st.sampled_from(SEEDS)))
     ends = (range(0x400), range(len(made) - 0x800, len(made) - 2))
     for _ in range(data.draw(st.integers(1, 4))):

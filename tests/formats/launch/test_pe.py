@@ -42,7 +42,7 @@ def test_a_pe_file_that_is_wrong(data: bytes, code: str) -> None:
 @pytest.mark.parametrize("plus", [False, True])
 @pytest.mark.parametrize("directories", [4, 16])
 def test_what_authenticode_covers(plus: bool, directories: int) -> None:
-    """All but the checksum, the directory's entry and the signatures."""
+    """Everything except the checksum, the directory entry and the signatures."""
     signature = b"s" * 16 if directories > 4 else b""
     data = forge.pe(PLAIN, plus=plus, directories=directories, signature=signature, tail=b"tail")
     read = PeFile.from_bytes(data)

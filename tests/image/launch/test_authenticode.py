@@ -10,7 +10,7 @@ from enarx.image.launch.authenticode import authenticode
 
 
 def test_the_digest_under_debians_signature(vectors: Path) -> None:
-    """It stands in the signature itself, which Debian made."""
+    """Debian's signature contains the digest."""
     row = json.loads((vectors / "pe" / "expected.json").read_text())[0]
     data = (vectors / "pe" / row["file"]).read_bytes()
     read = PeFile.from_bytes(data)

@@ -22,7 +22,7 @@ from tests.image.launch.test_sev import options_of, rows
 
 
 def test_an_id_block(vectors: Path, tmp_path: Path, measured: Run, refused: Any) -> None:
-    """The block and both keys' digests are those of the vectors; the signatures hold."""
+    """The block and the digests of both keys match the vectors, and the signatures are valid."""
     folder = vectors / "snp" / "sev-snp-measure"
     expected = json.loads((folder / "id_block.json").read_text())
     digest = base64.b64decode(expected["ld_b64"])

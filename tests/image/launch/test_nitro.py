@@ -62,7 +62,7 @@ def test_an_image_of_its_parts(vectors: Path, tmp_path: Path, measured: Run) -> 
 
 
 def test_command_lines_of_aws(vectors: Path) -> None:
-    """A command line goes in as it stands in the file, without a NUL."""
+    """A command line is measured exactly as in the file, without a NUL."""
     for name in ("x86_64_cmdline", "aarch64_cmdline"):
         line = (vectors / "nitro" / "aws-blobs" / name).read_bytes()
         inner = hashlib.sha384(b"kernel" + line + b"ram").digest()
@@ -99,7 +99,7 @@ def test_a_signed_image_that_was_changed(field: str) -> None:
 
 
 def test_a_signature_section_of_byte_strings() -> None:
-    """As some write it, in place of arrays of integers."""
+    """Some programs write byte strings instead of arrays of integers."""
     pem, message = forge.certificate(), cbor2.loads(SIGNED.signature)[0]["signature"]
     section = cbor2.dumps([{"signing_certificate": pem, "signature": bytes(message)}])
     nitro.verify(replace(SIGNED, signature=section))
@@ -135,7 +135,7 @@ def message_bytes(payload: bytes, signature: bytes, *, algorithm: int = -35) -> 
 
 
 def unknown_key() -> bytes:
-    """A certificate whose key is on no curve that is known."""
+    """A certificate whose key is on an unknown curve."""
     der = base64.b64decode("".join(forge.certificate().decode().splitlines()[1:-1]))
     curve = bytes.fromhex("06052b81040022")  # secp384r1, in signature algorithm and key
     at = der.rindex(curve)

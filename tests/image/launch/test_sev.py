@@ -1,4 +1,4 @@
-"""SEV, SEV-ES and SNP: every vector, through the library and through the command line; and what is refused."""
+"""SEV, SEV-ES and SNP: every vector, by library and command line, and all refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def options_of(row: dict[str, Any], folder: Path) -> list[object]:
-    """A case of the tool's tests as options."""
+    """The options for a case of the tool's tests."""
     made: list[object] = ["--kind", MODES[row["mode"]], "--firmware", folder / row["ovmf"], "--vcpus", row["vcpus"]]
     made += ["--vmm", row.get("vmm_type", "qemu").lower()]
     if "svsm_file" in row:
@@ -71,7 +71,7 @@ def test_there_are_so_many_cases(vectors: Path) -> None:
 
 @pytest.mark.parametrize("i", DEBIAN_ROWS)
 def test_rows_of_debian(vectors: Path, measured: Run, i: int) -> None:
-    """The kernel is known by its SHA-256, which is all of it that is measured."""
+    """Only the SHA-256 of the kernel is known, which is all that SNP measures of it."""
     folder = vectors / "snp" / "debian-matrix"
     row = rows(folder)[i]
     firmware = vectors / "firmware" / "OVMF.amdsev-2026.08+ds-2.fd"
@@ -92,7 +92,7 @@ def test_rows_of_debian(vectors: Path, measured: Run, i: int) -> None:
 
 
 def secret_vm(vectors: Path, tmp_path: Path) -> tuple[list[object], Path, str]:
-    """Options for the launch that a hardware report is of, the report, and what it must say."""
+    """The options of a real launch, its hardware report, and the expected measurement."""
     folder = vectors / "snp" / "secretvm"
     expected = json.loads((folder / "expected.json").read_text())
     compose = hashlib.sha256((folder / "amd_cpu_docker_check_compose.yaml").read_bytes()).hexdigest()
@@ -135,7 +135,7 @@ def launched(firmware: Firmware = FIRMWARE, kernel: hashes.KernelHashes | None =
 
 
 def test_everything_matters() -> None:
-    """One change of anything that is measured, and the digest is another."""
+    """Any change of a measured input changes the digest."""
     other = [
         launched(kernel=None),
         launched(kernel=hashes.kernel_hashes(b"kernel", b"initrd", b"quiet ")),
@@ -157,7 +157,7 @@ def test_everything_matters() -> None:
 
 
 def test_the_cpuid_page_goes_last_on_ec2() -> None:
-    """There it makes no difference where the firmware's metadata has it."""
+    """On EC2, the place of the CPUID page in the metadata makes no difference."""
     moved = sorted(forge.SEV, key=lambda section: section[2] == CPUID)
     ordered = Firmware.from_bytes(forge.firmware())
     both = [
@@ -208,7 +208,7 @@ def test_hashes_that_do_not_fit_into_their_page() -> None:
 
 
 def test_sev_es_is_sev_and_the_processors() -> None:
-    """The definition, once more: one hash over all."""
+    """The definition written out again: one hash over everything."""
     kind = vmsa.VMMS["qemu"]
     pages = [
         vmsa.page(entry, signature=0x800F12, features=0, vmm=kind, era=kind.eras["current"])
@@ -227,7 +227,7 @@ def svsm(offset: int = 0x40) -> Firmware:
 
 
 def test_an_svsm() -> None:
-    """No vector: that each of what is measured matters, and where the SVSM lies."""
+    """Without a vector: every input matters, and so does the address of the SVSM."""
 
     def with_svsm(
         variables: int = 0x1000, vcpus: int = 2, signature: int = 0x800F12, module: Firmware | None = None

@@ -1,4 +1,4 @@
-"""SGX measurements by Intel's manual, and signature structures that hold or do not."""
+"""SGX measurements by Intel's manual, and valid and invalid signature structures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_enclave_by_its_records() -> None:
 
 
 def test_a_sigstruct_that_was_signed_elsewhere(vectors: Path, measured: Run) -> None:
-    """Its own fields; the signature holds, and so do Q1 and Q2."""
+    """All fields are read, and the signature, Q1 and Q2 are valid."""
     folder = vectors / "sgx" / "auditee"
     config = (folder / "Enclave.config.xml").read_text()
     found = measured("--kind", "sgx", "--sigstruct", folder / "sigstruct")

@@ -1,4 +1,4 @@
-"""PCRs that a TPM holds after a boot by firmware, a UKI or a stub."""
+"""PCRs of a TPM after a direct boot, and after a boot of a UKI."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_pcrs_of_real_firmware(vectors: Path, run: int) -> None:
 
 
 def test_a_uki_by_its_definition(tmp_path: Path, measured: Run) -> None:
-    """Names and contents in systemd's order whatever theirs in the file; the signature of the outcome is left out."""
+    """Names and contents are measured in systemd's order, whatever the file's; .pcrsig is not measured."""
     data = forge.pe(forge.UKI)
     (tmp_path / "linux.efi").write_bytes(data)
     value = bytes(32)
@@ -63,7 +63,7 @@ def test_a_uki_by_its_definition(tmp_path: Path, measured: Run) -> None:
 
 
 def archive(name: str, content: bytes) -> bytes:
-    """A newc archive of `/.extra` and one file in it, written out once more."""
+    """A newc archive of `/.extra` and one file in it, written out again."""
 
     def entry(words: str, name: bytes, content: bytes) -> bytes:
         head = b"070701" + words.replace(" ", "").encode() + name + b"\0"
@@ -107,7 +107,7 @@ BOOTED = (
 )
 
 
-"""Sections of two UKIs that were booted, and PCR 9 then: OVMF 2025.02, systemd-stub 257.13, Linux 6.12.117, swtpm 0.7.1."""
+"""Sections and PCR 9 of two booted UKIs: OVMF 2025.02, systemd-stub 257.13, Linux 6.12.117, swtpm 0.7.1."""
 
 
 @pytest.mark.parametrize("i", range(len(BOOTED)))
@@ -121,7 +121,7 @@ def test_pcr_9_of_ukis_that_were_booted(vectors: Path, i: int) -> None:
 
 @pytest.mark.parametrize("missing", [".cmdline", ".initrd"])
 def test_a_uki_without(missing: str) -> None:
-    """Without a command line of its own it is for others to say what the kernel is given."""
+    """Without its own command line, a UKI does not determine the kernel's command line."""
     sections = {name: content for name, content in forge.UKI.items() if name != missing}
     found = tpm.uki(PeFile.from_bytes(forge.pe(sections)), bank="sha384")
     assert (9 in found) == (missing != ".cmdline")

@@ -1,7 +1,7 @@
 """The core of every Keep: everything that it does between frames, as one state machine without I/O.
 
 `Core` is fed events and answers with actions. It reads no clock and draws no random numbers, so each event brings the time
-and, where keys or nonces are made, fresh entropy. It knows nothing of processes, pipes or kinds of evidence. A driver
+and, where keys or nonces are made, fresh entropy. It knows no processes, pipes or kinds of evidence. A driver
 does: the process Keep's is `enarx.keep.keeper`, and the attack tests have one in memory.
 
     core = Core(entropy=os.urandom(ENTROPY_SIZE), host_data=host_data, limits=limits, now=now())

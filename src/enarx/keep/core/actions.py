@@ -50,7 +50,7 @@ class Start:
     """Start the workload, once it is compiled; answered by `loaded` when its code is there, and by `ended`.
 
     `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether it has any. `memory`
-    is in bytes of linear memory, `milliseconds` of wall time; None is no limit.
+    is in bytes of linear memory; `milliseconds` are of wall time. None means unlimited.
     """
 
     args: tuple[str, ...]

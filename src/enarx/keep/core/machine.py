@@ -96,7 +96,7 @@ class Core:
             self._guard(now, self._evidence, kind, evidence, endorsements)
 
     def no_evidence(self) -> None:
-        """There is no evidence to be had. A Keep that could not attest yet ends; a running job does not need it."""
+        """The hardware gave no evidence. A Keep that has not attested yet ends; a running job goes on."""
         self._asked = False
         if self.state == CHALLENGED and not self.over:
             self._end()
@@ -110,7 +110,7 @@ class Core:
         self._fault(DeliveryError("keeper-memory", NO_MEMORY, state=self.state), now)
 
     def tick(self, now: Now) -> None:
-        """Time has passed."""
+        """Time has passed, perhaps up to the deadline."""
         if self._workload is not None:
             self._workload.tick(now)
         elif self._wait is not None and now.clock >= self._wait:
@@ -175,7 +175,6 @@ class Core:
         if self.state == SESSION:
             self._send(self._protocol.broken())
             return
-        self._actions.clear()  # what was still to be stored is of no use any more
         if self._protocol.output is None:
             self._send(self._protocol.refusal(error.code))
         else:
@@ -206,7 +205,7 @@ class Core:
             self._input(bytes(payload))
         elif kind is FrameType.CHALLENGE:
             self._challenge(bytes(payload), now)
-        elif kind is FrameType.DELIVERY and self.state in (RECEIVING, COMPLETE):
+        elif kind is FrameType.DELIVERY and self.state == RECEIVING:
             self._send(self._protocol.again(bytes(payload)))
         elif kind is FrameType.DELIVERY:
             self._delivery(bytes(payload), now)
@@ -225,7 +224,7 @@ class Core:
 
     def _attest(self, payload: bytes) -> None:
         """Fresh evidence is made for one request at a time. Others are passed over meanwhile."""
-        if not self._asked:
+        if not (self._asked and self.state == SESSION):
             self._ask(self._protocol.attest(payload))
 
     def _ask(self, report_data: bytes) -> None:

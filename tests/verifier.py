@@ -1,17 +1,17 @@
-"""The judgement of simulated evidence that tests and benchmarks share."""
+"""The verifier of simulated evidence that tests and benchmarks share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from enarx.tenant.deploy import Claim
+from enarx.tenant.deploy import ReceivedEvidence
 from enarx.verify import AttestationResult, Roots, evaluate
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 
 
-def judge(measurement: bytes, package: bytes, root: bytes) -> Callable[[Claim], AttestationResult]:
-    """Judges simulated evidence: of this measurement, launched for this package or for none, under this root."""
+def verifier(measurement: bytes, package: bytes, root: bytes) -> Callable[[ReceivedEvidence], AttestationResult]:
+    """Verifies simulated evidence: of this measurement, launched for this package or for none, under this root."""
     policy = SimulatedPolicy(
         measurement=Exactly(measurement),
         host_data=AnyOf((package, bytes(32))),
@@ -20,15 +20,15 @@ def judge(measurement: bytes, package: bytes, root: bytes) -> Callable[[Claim], 
         chip_id=Unchecked(reason="a test"),
     )
 
-    def judged(claim: Claim) -> AttestationResult:
+    def verify(received: ReceivedEvidence) -> AttestationResult:
         return evaluate(
-            claim.kind,
-            claim.evidence,
-            claim.endorsements,
+            received.kind,
+            received.evidence,
+            received.endorsements,
             policy=policy,
             roots=Roots(simulated=(root,)),
-            report_data=claim.report_data,
+            report_data=received.report_data,
             now=int(time.time()),
         )
 
-    return judged
+    return verify
