@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from enarx.errors import ParseError, UnavailableError
+from enarx.files import write_atomically
 from enarx.formats.evidence.simulated import (
     CHIP_LABEL,
     EVIDENCE_LABEL,
@@ -65,7 +66,7 @@ def load(state: str) -> Chip:
         root, key = _key(f"{state}/root.key"), _key(f"{state}/chip.key")
         public = f"{root.public_key().public_bytes_raw().hex()}\n".encode()
         if _read(f"{state}/{ROOT_PUBLIC}") != public:
-            _write(f"{state}/{ROOT_PUBLIC}", public)
+            write_atomically(f"{state}/{ROOT_PUBLIC}", public)
         return Chip(key, _chip_id(key), _certificate(f"{state}/chip.cert", root, key))
     finally:
         os.close(lock)
@@ -75,7 +76,7 @@ def _key(path: str) -> Ed25519PrivateKey:
     seed = _read(path)
     if seed is None:
         seed = os.urandom(KEY_SIZE)
-        _write(path, seed)
+        write_atomically(path, seed)
     if len(seed) != KEY_SIZE:
         raise UnavailableError(
             "hardware-key",
@@ -105,7 +106,7 @@ def _certificate(path: str, root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> 
         not_after=now + YEARS_10,
     )
     certificate = signed(body, root.sign(CHIP_LABEL + body))
-    _write(path, certificate)
+    write_atomically(path, certificate)
     return certificate
 
 
@@ -124,14 +125,3 @@ def _read(path: str) -> bytes | None:
             return file.read(MAX_FILE)
     except FileNotFoundError:
         return None
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write a file atomically and durably."""
-    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        os.fchmod(fd, 0o600)  # an interrupted start may have left it with another mode
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)

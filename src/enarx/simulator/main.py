@@ -11,9 +11,9 @@ import os
 import sys
 
 from enarx.image.contents import code_paths
+from enarx.spawn import start_python
 
 ORDERS = 3
-ZYGOTE_LINK = 3
 ZYGOTE = (
     "import gc; gc.disable(); import sys; sys.path[:0] = sys.argv[1].split(':'); "
     "from enarx.keep.boot.process import main; main()"
@@ -44,13 +44,8 @@ def start_zygote(code: tuple[str, ...]) -> tuple[int, int]:
     The zygote inherits the link and stderr, and an environment of its own.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
-    target = os.dup(theirs.fileno())  # a copy: DUP2 of a descriptor onto itself would keep close-on-exec
-    actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1)]
-    actions += [(os.POSIX_SPAWN_DUP2, target, ZYGOTE_LINK)]
-    arguments = [sys.executable, "-I", "-S", "-c", ZYGOTE, ":".join(code)]
     try:
-        pid = os.posix_spawn(sys.executable, arguments, {"LANG": "C.UTF-8"}, file_actions=actions)
+        pid = start_python(ZYGOTE, [":".join(code)], (theirs.fileno(),))
     finally:
-        os.close(target)
         theirs.close()
     return os.pidfd_open(pid), ours.detach()  # not reaped yet, so the number still names it
