@@ -65,8 +65,8 @@ class Party:
         """
         good, given = self._control(evidence), (evidence, options, files)
         if given == good or at != AT:
-            return Control(self._judged, given=given, at=AT, policy=policy).but(at=at)
-        return Control(self._judged, given=good, at=at, policy=policy).but(given=given)
+            return Control(self._verdict, given=given, at=AT, policy=policy).but(at=at)
+        return Control(self._verdict, given=good, at=at, policy=policy).but(given=given)
 
     def _control(self, evidence: bytes) -> Handed:
         match detect(evidence):
@@ -83,7 +83,7 @@ class Party:
                 key = str(self.put("good.der", arm.spki("platform")))
                 return arm.token(), ("--trust-anchor", key), {}
 
-    def _judged(self, given: Handed, at: str, policy: str) -> Said:
+    def _verdict(self, given: Handed, at: str, policy: str) -> Said:
         evidence, options, files = given
         self.put("evidence", evidence)
         named = [str(self.put(name, data)) for name, data in files.items()]

@@ -35,7 +35,7 @@ def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", std
     """Do every step of `enarx result verify`; return the result of the evidence."""
     receipt = Receipt.from_bytes(data)
     attested = Attestation.from_bytes(receipt.attestation)
-    result = machine.judge(built)(
+    result = machine.verifier(built)(
         ReceivedEvidence(
             kind=attested.kind,
             evidence=attested.evidence,
@@ -121,22 +121,22 @@ def test_the_command(home: Path) -> None:
     (home / "out").write_bytes(found.stdout)
     (home / "err").write_bytes(b"err\n")
     root = home / "state" / "enarx" / "simulated" / "root.pub"
-    judge = ("--simulated-root", root)
+    options = ("--simulated-root", root)
     receipt = Receipt.from_bytes((home / "receipt").read_bytes())
 
     def verified(*options: str | Path, path: Path = home / "receipt"):  # type: ignore[no-untyped-def]
         return enarx(home, "result", "verify", path, *options)
 
-    good = verified("--stdout", home / "out", "--stderr", home / "err", "--package", receipt.package.hex(), *judge)
+    good = verified("--stdout", home / "out", "--stderr", home / "err", "--package", receipt.package.hex(), *options)
     assert good.returncode == 0, good.stderr
     assert b"stdout: 4 bytes, verified" in good.stdout
-    assert b"not checked" in verified(*judge).stdout
-    assert verified("--json", *judge).stdout.startswith(b"{")
+    assert b"not checked" in verified(*options).stdout
+    assert verified("--json", *options).stdout.startswith(b"{")
     refused = {
-        "other output": verified("--stdout", home / "err", *judge),
-        "another package": verified("--package", "00" * 32, *judge),
-        "another image": verified("--measurement", "ab" * 48, *judge),
-        "another time": verified("--at", "2001-01-01T00:00:00Z", *judge),
+        "other output": verified("--stdout", home / "err", *options),
+        "another package": verified("--package", "00" * 32, *options),
+        "another image": verified("--measurement", "ab" * 48, *options),
+        "another time": verified("--at", "2001-01-01T00:00:00Z", *options),
     }
     for what, answer in refused.items():
         assert answer.returncode == 126, (what, answer.stderr)
@@ -145,19 +145,19 @@ def test_the_command(home: Path) -> None:
     assert verified("--simulated-root", home / "other.pub").returncode == 126
     for bad in (b"", b"\xa0", os.urandom(1000), (home / "receipt").read_bytes()[:-1], b"\x81" * 100_000):
         (home / "bad").write_bytes(bad)
-        answer = verified(*judge, path=home / "bad")
+        answer = verified(*options, path=home / "bad")
         assert answer.returncode == 126, answer.stderr
         assert b"is no receipt: " in answer.stderr
     for usage in (
         (),
-        (*judge, "--endorsements", home / "out"),
+        (*options, "--endorsements", home / "out"),
         ("--policy", home / "none"),
-        (*judge, "--stdout", home / "none"),
+        (*options, "--stdout", home / "none"),
     ):
         assert verified(*usage).returncode == 125, usage
 
 
-def test_a_policy_judges_a_receipt_too(home: Path) -> None:
+def test_a_policy_appraises_a_receipt_too(home: Path) -> None:
     """A policy for hardware accepts nothing simulated."""
     (home / "both.wasm").write_bytes(module("both"))
     assert run(home, "--receipt", home / "receipt", home / "both.wasm").returncode == 0

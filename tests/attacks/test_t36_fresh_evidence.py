@@ -44,9 +44,15 @@ def job(machine: Machine):  # type: ignore[no-untyped-def]
 
 def asked(job, mangle=lambda p: p, patience: float = 10) -> AttestationResult:  # type: ignore[no-untyped-def]
     machine, built, wire, delivered = job
-    link, judge = Between(wire, mangle), machine.judge(built)
+    link, verifier = Between(wire, mangle), machine.verifier(built)
     results: list[AttestationResult] = []
-    attest(link, delivered.session, lambda claim: results.append(judge(claim)), start=len(wire.log), patience=patience)
+    attest(
+        link,
+        delivered.session,
+        lambda received: results.append(verifier(received)),
+        start=len(wire.log),
+        patience=patience,
+    )
     return results[0]
 
 
@@ -182,24 +188,24 @@ def test_the_command(host: Proxy, home: Path) -> None:
     assert found.returncode == 0, found.stderr
     keep = found.stdout.decode().strip()
     ask = ("keep", "attest", keep, "--host", host.url)
-    judge = ("--simulated-root", host.behind.root)
-    good = host.enarx(*ask, *judge, "--json")
+    options = ("--simulated-root", host.behind.root)
+    good = host.enarx(*ask, *options, "--json")
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["status"] == "trusted"
     assert b"attestation: trusted" in good.stderr
-    assert host.enarx(*ask, *judge, "--measurement", "ab" * 48).returncode == 126
+    assert host.enarx(*ask, *options, "--measurement", "ab" * 48).returncode == 126
     assert host.enarx(*ask).returncode == 125
     recorded: list[bytes] = []
     host.to_tenant = lambda kind, p: (recorded.append(p) if kind is FrameType.EVIDENCE else None, [(kind, p)])[1]
-    assert host.enarx(*ask, *judge).returncode == 0
+    assert host.enarx(*ask, *options).returncode == 0
     host.to_tenant = lambda kind, p: [(kind, recorded[0] if kind is FrameType.EVIDENCE else p)]
-    replayed = host.enarx(*ask, *judge, patience=2)
+    replayed = host.enarx(*ask, *options, patience=2)
     assert replayed.returncode == 127
     assert b"no evidence in time" in replayed.stderr
     host.to_tenant = lambda *given: [given]
     for word in ([], {"frames": "many"}, None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(host.client, "call", lambda *_, word=word: word)
-            assert host.enarx(*ask, *judge).returncode == 0
+            assert host.enarx(*ask, *options).returncode == 0
     assert host.enarx("keep", "stop", keep, "--host", host.url).returncode == 0
-    assert host.enarx(*ask, *judge, patience=2).returncode == 127
+    assert host.enarx(*ask, *options, patience=2).returncode == 127
