@@ -188,7 +188,7 @@ FLOOD = """
             for _ in range(100):
                 os.write(fd, DATA)
 """
-"""To the keeper, unasked: of the two descriptors it has the one that is not the simulator's."""
+"""Sends to the keeper without a request: of its two descriptors, that is the one that does not lead to the simulator."""
 
 MISBEHAVIOUR = {
     "ends": "os._exit(0)",
