@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from enarx.tenant.deploy import ReceivedEvidence
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 
 
@@ -21,7 +21,7 @@ def verifier(measurement: bytes, package: bytes, root: bytes) -> Callable[[Recei
     )
 
     def verify(received: ReceivedEvidence) -> AttestationResult:
-        return evaluate(
+        return verify_and_appraise(
             received.kind,
             received.evidence,
             received.endorsements,

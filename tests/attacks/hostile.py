@@ -23,7 +23,7 @@ from enarx.simulator.keys import Chip, load
 from enarx.tenant import deploy, package
 from enarx.tenant.deploy import Delivered, ReceivedEvidence, Result, Run
 from enarx.tenant.owners import Owners
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 from tests.controls import Control
 from tests.exchange import OWNER, public
@@ -146,7 +146,7 @@ class Scene:
         )
 
         def judged(claim: ReceivedEvidence) -> AttestationResult:
-            return evaluate(
+            return verify_and_appraise(
                 claim.kind,
                 claim.evidence,
                 claim.endorsements,
