@@ -63,8 +63,6 @@ TO_REWRITE: set[str] = {
     "src/enarx/formats/endorsements.py",
     "src/enarx/formats/evidence",
     "src/enarx/host",
-    "src/enarx/keep",
-    "src/enarx/simulator",
     "src/enarx/tenant",
     "src/enarx/verify",
     "tests/chaos",
