@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import enarx
+from enarx.host import cgroups
 from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
@@ -97,6 +98,12 @@ class Machine(Daemon):
         if os.geteuid():
             return 0
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def cgroups(self) -> list[str]:
+        """The cgroups of this machine's Keeps."""
+        place = cgroups.find(f"look{os.getpid()}")
+        prefix = f"enarx-{cgroups.scope(str(self.state / 'hardware'))}-"
+        return [name for base in place._bases for name in os.listdir(base) if name.startswith(prefix)]
 
     def kill(self, pid: int) -> None:
         """At once."""

@@ -84,6 +84,10 @@ def _left(machine: Machine, descriptors: int) -> list[str]:
     if left := os.listdir(machine.state / "keeps"):
         wrong.append(f"left in keeps/: {left}")
     machine.start()
+    machine.end()
+    if left := machine.cgroups():
+        wrong.append(f"cgroups that are left: {left}")
+    machine.start()
     if machine.descriptors() > descriptors + 4:
         wrong.append(f"{machine.descriptors()} descriptors are open, {descriptors} at first")
     return wrong

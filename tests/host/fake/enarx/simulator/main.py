@@ -32,7 +32,7 @@ def main() -> None:
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll():
             if link is not None and fd == link.fileno():
-                message, fds, _, _ = socket.recv_fds(link, 65536, 1)
+                message, fds, _, _ = socket.recv_fds(link, 65536, 3)
                 if message:
                     serve(link, json.loads(message), fds, keeps)
                 else:
@@ -75,18 +75,25 @@ def serve(link: socket.socket, order: dict, fds: list[int], keeps: list[int]) ->
         checks = [["seccomp", "not in this kernel", "another kernel"]]
         answer = {"ok": False, "code": "layers-missing", "message": "a layer is missing", "hint": "", "checks": checks}
         link.send(json.dumps(answer).encode())
-        os.close(fds[0])
+        close(fds)
         return
     pid = os.fork()
     if pid == 0:
         link.close()
+        for group in fds[1:]:
+            os.write(group, b"0")  # the Keep enters its cgroups
         try:
             Keep(socket.socket(fileno=fds[0])).run()
         finally:
             os._exit(0)
     keeps.append(os.pidfd_open(pid))
     socket.send_fds(link, [json.dumps({"ok": True, "pid": pid, "layers": LAYERS}).encode()], [keeps[-1]])
-    os.close(fds[0])
+    close(fds)
+
+
+def close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 class Keep:
