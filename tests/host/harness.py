@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import enarx
+from enarx.host import backends
 from enarx.host.state import stored
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
@@ -27,6 +28,7 @@ REFUSES, DIES, HANGS, SLOW = 1001, 1002, 1003, 1004
 MEMORY, COMPILE, DISK = 64 << 20, 64 << 20, 16 << 20
 MAX_FRAME = (1 << 20) + (64 << 10)
 ZEROS = "0" * 64
+KIND = backends.default()
 
 
 def frame(order: bytes, rest: bytes = b"") -> bytes:
@@ -213,7 +215,7 @@ class Launcher:
         directory.mkdir(exist_ok=True)
         order = {
             "directory": str(directory),
-            "kind": "process",
+            "kind": KIND,
             "host_data": ZEROS,
             "memory": MEMORY,
             "disk": DISK,

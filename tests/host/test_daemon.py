@@ -21,6 +21,7 @@ from .harness import (
     COMPILE,
     DIES,
     DISK,
+    KIND,
     MAX_FRAME,
     MEMORY,
     REFUSES,
@@ -45,7 +46,7 @@ def test_a_keep_from_launch_to_removal(daemon: Make, root: Path) -> None:
     d = daemon()
     keep = d.launch()
     info = d.info(keep)
-    assert (info["id"], info["state"], info["kind"]) == (keep, "running", "process")
+    assert (info["id"], info["state"], info["kind"]) == (keep, "running", KIND)
     assert (info["memory"], info["disk"], info["package_digest"]) == (MEMORY, DISK, "0" * 64)
     assert info["layers"][0]["name"] == "seccomp"
     assert d.keeps() == {keep: "running"}

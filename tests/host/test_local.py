@@ -12,7 +12,22 @@ from typing import Any
 
 import pytest
 
-from .harness import DIES, DISK, HANGS, MEMORY, REFUSES, SLOW, ZEROS, Side, eventually, frame, processes, produce, spawn
+from .harness import (
+    DIES,
+    DISK,
+    HANGS,
+    KIND,
+    MEMORY,
+    REFUSES,
+    SLOW,
+    ZEROS,
+    Side,
+    eventually,
+    frame,
+    processes,
+    produce,
+    spawn,
+)
 
 
 class Local:
@@ -41,7 +56,7 @@ class Local:
             os.close(read)
 
     def order(self, **more: object) -> Side:
-        order = {"kind": "process", "host_data": ZEROS, "memory": MEMORY, "disk": DISK, "skip_layers": [], **more}
+        order = {"host_data": ZEROS, "memory": MEMORY, "disk": DISK, "skip_layers": [], **more}
         os.write(self.order_fd, json.dumps(order).encode() + b"\n")
         return Side(self.path)
 
@@ -75,7 +90,7 @@ def test_one_keep_that_ends_with_the_command(local: Callable[[], Local]) -> None
     side.give(frame(b"E", b"hello"))
     assert side.take(1) == [(0, b"\x01Ehello")]
     info = side.ask("info")
-    assert info["kind"] == "process"
+    assert info["kind"] == KIND
     assert info["skipped"] == ["seccomp"]
     assert info["layers"]
     one.leave()

@@ -16,7 +16,7 @@ from enarx.host.keeps.service import Keeps
 from enarx.host.launcher.client import Launcher
 from enarx.host.state.store import Store
 
-from .harness import COMPILE, DISK, MEMORY, PATHS, REFUSES
+from .harness import COMPILE, DISK, KIND, MEMORY, PATHS, REFUSES
 
 SIZES = {"memory": MEMORY, "compile": COMPILE, "disk": DISK}
 KEY = "0123456789abcdef"
@@ -51,7 +51,7 @@ def scene(root: Path) -> Scene:
 
 
 async def launch(keeps: Keeps, tenant: str, *, key: str = "", package: str | None = None, **sizes: int) -> str:
-    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, sizes={**SIZES, **sizes})
+    record = await keeps.launch(tenant=tenant, kind=KIND, package=package, key=key, sizes={**SIZES, **sizes})
     return record.id
 
 

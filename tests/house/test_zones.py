@@ -57,7 +57,7 @@ FOREIGN = {
     "cli": {"joserfc"},
     "simulator": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
-    "host": {"prometheus_client", "starlette", "uvloop"},
+    "host": {"msgspec", "prometheus_client", "starlette", "uvloop"},
 }
 """Of each zone, the packages of others that it may import."""
 
