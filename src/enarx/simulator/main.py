@@ -1,6 +1,6 @@
 """The simulated-hardware process: takes launches on descriptor 3, starts Keeps through a zygote, signs their evidence.
 
-`--state DIR` holds its keys, `--cache DIR` digests of files. One packet is one message (docs/spec/host.md, "Hardware").
+`--state DIR` holds its keys, `--cache DIR` digests of files. One packet is one message (docs/spec/host.md, "Simulator").
 It lives until its orders end *and* no Keep that it launched is left, so a host daemon can go and come back.
 """
 

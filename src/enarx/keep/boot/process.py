@@ -1,7 +1,7 @@
 """The zygote: a process that has loaded the Keep's code, holds no key, and is forked once for each Keep.
 
 It is started from the measured files by the (simulated) hardware, takes its orders on descriptor 3 and answers there,
-one packet each: CBOR with the descriptors beside it (docs/spec/host.md, "Hardware"). The host's cgroups for the Keep come
+one packet each: CBOR with the descriptors beside it (docs/spec/host.md, "Simulator"). The host's cgroups for the Keep come
 with the order, opened: the first process of a Keep joins them before it does anything else.
 """
 
