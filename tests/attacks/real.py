@@ -26,12 +26,12 @@ from enarx.host.processes import Handle
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.tenant import package
-from enarx.tenant.deploy import Claim, Delivered, Result, Run, admit
+from enarx.tenant.deploy import Delivered, ReceivedEvidence, Result, Run, admit
 from enarx.tenant.owners import Owners
 from enarx.verify import AttestationResult
 from tests.exchange import OWNER, public
-from tests.judge import judge
 from tests.programs import module
+from tests.verifier import verifier
 
 SOURCE = Path(enarx.__file__).parent
 SITE = next(p for p in sys.path if os.path.isdir(f"{p}/cryptography"))
@@ -42,7 +42,7 @@ MEMORY, DISK = 1 << 30, 256 << 20
 def with_deadlines(path: Path, **seconds: float) -> Path:
     """A copy of the code whose Keeps wait for so many seconds."""
     shutil.copytree(SOURCE, path / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
-    file = path / "enarx" / "keep" / "deadlines.py"
+    file = path / "enarx" / "keep" / "core" / "deadlines.py"
     text = file.read_text()
     for name, value in seconds.items():
         text, count = re.subn(rf"(?m)^    {name}: float = [\d.]+$", f"    {name}: float = {value}", text)
@@ -163,9 +163,9 @@ class Machine:
             str(path), config, owners=self.owners.public, salt=salt, secrets=secrets, base=str(self.home)
         )
 
-    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
+    def judge(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex((self.home / "hardware" / "root.pub").read_text().strip())
-        return judge(self._measurement, built.manifest.digest, root)
+        return verifier(self._measurement, built.manifest.digest, root)
 
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
         return admit(wire, built, self.owners, self.judge(built), patience=patience)

@@ -74,7 +74,7 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
-    from enarx.cli.local_host import code_paths
+    from enarx.api.local_host import code_paths
     from enarx.formats.quantities import parse_size
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
