@@ -1,4 +1,4 @@
-"""Backends: one is added in one file and a line, and launched by its name; one is deleted, and the rest stands."""
+"""Backends: a backend is added in one file and one line, and launched by its name; another is deleted, and the rest passes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add_boxed(source: Path, *, first: bool = False) -> None:
 
 
 class Installation:
-    """A copy of the code with one backend more, run as users run it."""
+    """A copy of the code with one more backend, run as users run it."""
 
     def __init__(self, home: Path, **more: bool) -> None:
         self.home, self.source = home, home / "src"
@@ -169,12 +169,12 @@ PROCESS = ("src/enarx/host/backends/process", "tests/host/test_process_backend.p
 """The folders of the backend `process` and its tests."""
 
 STAYING = ("supervisor", "tenants", "finished", "requests", "restart", "launcher", "cgroups")
-"""Tests of the host that launch Keeps of the default kind, whichever that is."""
+"""Tests that launch Keeps of the default kind, whichever that is."""
 
 
 @pytest.mark.timeout(400)
 def test_a_backend_is_deleted_with_its_folder_and_its_line_and_the_rest_stands(tmp_path: Path) -> None:
-    """The host has another backend then, of which the Keeps are puppets."""
+    """The copy has another backend in its place, whose Keeps are puppets."""
     copy = tmp_path / "tree"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".fuzz", "__pycache__", "shared"))
     for path in PROCESS:

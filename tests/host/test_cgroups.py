@@ -1,4 +1,4 @@
-"""Cgroups for Keeps: version 2 in a tree of files that stands for the kernel's, version 1 for real where there is one."""
+"""Cgroups for Keeps: version 2 in a tree of files that imitates the kernel's, version 1 for real where it is available."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Kernel:
             (place / name).touch()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A directory that is made has files, as the kernel's have, and goes with them."""
+        """New directories get their files, and lose them, as in the kernel."""
         make, unmake = os.mkdir, os.rmdir
 
         def mkdir(path: str, mode: int = 0o777) -> None:
@@ -103,7 +103,7 @@ def test_v2_nobody_else_is_moved(kernel: Kernel) -> None:
 
 
 def test_v2_a_leaf_of_a_delegated_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As DelegateSubgroup= makes it, and as a daemon that is started again finds itself."""
+    """As DelegateSubgroup= sets it up, and as a restarted daemon finds it."""
     kernel = Kernel(tmp_path, "/system.slice/enarx.service/enarx-host", procs="100\n")
     kernel.install(monkeypatch)
     (kernel.own.parent / "cgroup.subtree_control").write_text("memory pids\n")
@@ -233,7 +233,7 @@ def left(scope: str) -> list[str]:
 
 
 def kill_all(*pids: int) -> None:
-    """Kill them one after the other, the ones first that would clear up after the others."""
+    """Kill them in this order: first those that would clean up after the others."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -248,7 +248,7 @@ def is_alive(pid: int) -> bool:
 
 
 def killed(d: Daemon) -> str:
-    """A daemon's scope, in which the cgroup of one Keep is left: its supervisor was killed first."""
+    """Leave the empty cgroup of a Keep whose supervisor was killed; the daemon's scope."""
     scope = cgroups.scope(str(d.state / "hardware"))
     info = d.info(d.launch())
     kill_all(info["pid"], info["keep_pid"])
@@ -283,7 +283,7 @@ def test_the_next_start_removes_what_a_killed_host_has_left(
 
 
 def test_a_daemon_that_is_killed_takes_along_what_was_left(place: cgroups.Place, daemon: Callable[..., Daemon]) -> None:
-    """Its launcher sees its end, and clears up before its own."""
+    """The launcher notices the end of the daemon, and clears the scope before it ends too."""
     d = daemon()
     scope = killed(d)
     d.kill()
@@ -291,7 +291,7 @@ def test_a_daemon_that_is_killed_takes_along_what_was_left(place: cgroups.Place,
 
 
 def test_leftovers_go_and_cgroups_in_use_stay(place: cgroups.Place, daemon: Callable[..., Daemon]) -> None:
-    """As `enarx reset` has it done."""
+    """As `enarx reset` does."""
     d = daemon()
     used = d.launch()
     scope = killed(d)

@@ -63,7 +63,7 @@ def test_a_supervisor_ends_no_other(launcher: Launcher, root: Path) -> None:
 
 
 def test_nobody_else_may_connect(launcher: Launcher, root: Path) -> None:
-    """The daemon makes Keeps' directories 0700; the socket is for its user alone besides."""
+    """Keeps' directories have mode 0700; in addition, the socket is accessible to its user alone."""
     assert launcher.keep("k").ask("info")["ok"]
     assert (root / "k" / "sock").stat().st_mode & 0o077 == 0
     assert (root / "k" / "meta.json").stat().st_mode & 0o077 == 0
@@ -92,7 +92,7 @@ def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) 
 
 
 def test_a_launch_that_finds_no_room_says_so(launcher: Launcher, root: Path) -> None:
-    """The supervisor's first word cannot be written: the Keep is ended, and the error is named."""
+    """The supervisor's first report cannot be written: the Keep is ended, and the error is named."""
     (root / "k").mkdir()
     (root / "k" / "meta.json").mkdir()
     answer = launcher.order("k")

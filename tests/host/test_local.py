@@ -1,4 +1,4 @@
-"""The host side of `enarx run`: one Keep, for as long as the command lives, and nothing afterwards."""
+"""The host side of `enarx run`: one Keep for as long as the command lives, and nothing left afterwards."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_sigterm_takes_everything_down(local: Callable[[], Local]) -> None:
 
 
 def test_kill_leaves_no_process(local: Callable[[], Local]) -> None:
-    """Its directory is left then, which only a kill of this very process does: it holds ciphertext in memory."""
+    """Only then is its directory left: ciphertext, in memory."""
     one = local()
     one.order().ask("info")
     os.kill(one.pid, signal.SIGKILL)
@@ -191,7 +191,7 @@ def test_kill_leaves_no_process(local: Callable[[], Local]) -> None:
 
 
 def test_what_is_loaded_is_what_start_up_can_afford() -> None:
-    """Modules that cost milliseconds stay out of this process."""
+    """Modules that take milliseconds to load stay out of this process."""
     import subprocess
     import sys
 

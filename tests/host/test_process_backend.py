@@ -60,7 +60,7 @@ def has_sigchld(pid: int, how: str) -> bool:
 
 
 def test_nobody_is_made_to_ignore_the_end_of_a_child(root: Path) -> None:
-    """The hardware waits for its zygote: where it ignored SIGCHLD, the number could be another process's by then."""
+    """The simulator waits for its zygote: if it ignored SIGCHLD, the number could be another process's by then."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as a careless parent of the daemon may have left it
     try:
         launcher = Launcher(root)
