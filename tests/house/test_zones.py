@@ -58,7 +58,7 @@ FOREIGN = {
     "cli": {"joserfc"},
     "simulator": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
-    "host": {"prometheus_client", "starlette", "uvloop"},
+    "host": {"msgspec", "prometheus_client", "starlette", "uvloop"},
 }
 """The third-party packages that each zone may import."""
 

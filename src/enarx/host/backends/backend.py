@@ -7,12 +7,12 @@ port, and its process is the VMM.
 
 from __future__ import annotations
 
-from enarx.host.processes import Handle
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any, Protocol
+
+    from enarx.host.processes import Handle
 else:
     Protocol = object  # loading typing would cost `enarx run` milliseconds
 
