@@ -290,7 +290,8 @@ class RemoteStart(Start):
             yield
         except BaseException as e:
             if self._detach and place.saved is not None and isinstance(e, UnavailableError):
-                self._hooks.note(f"whether Keep {place.keep} runs the job is not known; its session is kept")
+                unknown = f"whether Keep {place.keep} runs the job is not known"
+                self._hooks.note(f"{unknown}; the session is kept: {place.session_file}")
             else:
                 self._remove(place)
             place.leave()
@@ -492,8 +493,10 @@ def accepting(
         raise UsageError("judge", "endorsements go with a policy: simulated evidence brings its own")
     if isinstance(policy, (str, os.PathLike)):
         policy = acceptance.read_policy(policy)
-    if isinstance(simulated_root, (str, os.PathLike)):
-        simulated_root = acceptance.read_root(simulated_root)
+    if simulated_root is not None and not isinstance(simulated_root, bytes):
+        simulated_root = os.fspath(
+            simulated_root
+        )  # read when the evidence is there: a new host makes it at its first launch
     return Acceptance(
         simulated_root=simulated_root,
         measurements=tuple(map(acceptance.measurement, measurements)),

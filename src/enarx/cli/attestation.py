@@ -69,6 +69,8 @@ def verifier(
             "nothing says what evidence is acceptable",
             hint="--policy FILE [--endorsements FILE ...], or --simulated-root FILE [--measurement HEX]",
         )
+    if options.endorsements and not options.policy:
+        raise UsageError("judge", "--endorsements go with --policy: simulated evidence brings its own")
     verdict = FileVerdict(options.endorsements, explain=options.explain)
     accepted = accepting(
         options.simulated_root or None, options.measurement, options.policy or None, verdict.given.items

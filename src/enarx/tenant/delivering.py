@@ -35,8 +35,9 @@ FIRST_PAUSE = 0.1
 LEAVE = 10.0
 """Seconds that a host has to answer for what it was sent, once the Keep has accepted it all the same."""
 
-FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed")
-"""Codes of UnavailableError that another connection cannot mend: the Keep, its whole host or our own link is gone."""
+FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed", "stdin-behind")
+"""Codes of UnavailableError that another connection does not mend: the Keep, its host or our own link is gone, or the
+workload has first to read what the Keep holds for it."""
 
 AHEAD = 64
 """Frames that may be read ahead of the caller."""

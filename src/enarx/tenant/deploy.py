@@ -174,6 +174,7 @@ class Run:
         self._attachment = Attachment(session, nonce=os.urandom(32), output=output)
         self._failed: Exception | None = None
         self._stopping = False
+        self._resumed = False
         self._done = False
 
     def serve(self) -> Result:
@@ -226,10 +227,10 @@ class Run:
         self.confirm = True
         deadline = time.monotonic() + seconds
         while self.settled.wait(max(0.0, deadline - time.monotonic())):
-            if self._failed is not None:
-                raise self._failed
             if self._done or not self._attachment.stdin_open:
                 return
+            if self._failed is not None:
+                raise self._failed
             self.settled.clear()  # it had ended without asking for a confirmation
             self._start_feeding()
         raise UnavailableError(
@@ -240,6 +241,11 @@ class Run:
 
     def _start_feeding(self) -> None:
         threading.Thread(target=self._feed, daemon=True, name="enarx-stdin").start()
+
+    @property
+    def over(self) -> bool:
+        """Has `serve` come to its end, whichever?"""
+        return self._done
 
     def stop(self) -> None:
         """Ask the Keep to kill the workload, if it still runs; the final record will say that it did.
@@ -258,7 +264,16 @@ class Run:
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
-        record = self._attachment.receive(kind, payload)
+        try:
+            record = self._attachment.receive(kind, payload)
+        except DeliveryError as e:
+            if e.code != "attachment-broken" or not self._resumed:
+                raise
+            raise UnavailableError(
+                "stdin-behind",
+                "stdin cannot go on yet: the Keep has more than it confirms",
+                hint="attach again once the workload has read it",
+            ) from e
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
@@ -301,7 +316,9 @@ class Run:
                 self._pump(offset)
                 if not self.confirm:
                     return
+                self._resumed = True
             except UnavailableError as e:
+                self._resumed = True
                 broken += 1
                 if self._done or not self._pause(e, broken):
                     raise self._given_up(e) from e

@@ -127,7 +127,7 @@ class LocalLink:
         self._path = path
         self._input: socket.socket | None = None
         self._output = Stream(self._entries)
-        self._open: list[socket.socket] = []
+        self._open: list[tuple[socket.socket, BinaryIO]] = []
         self._closed = False
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
@@ -151,7 +151,11 @@ class LocalLink:
         with connection, rest:
             try:
                 yield from read_entries(rest)
-            except OSError as e:
+            except (OSError, ValueError) as e:
+                if self._closed:  # by another thread, in the middle of a read
+                    raise closed() from None
+                if isinstance(e, ValueError):
+                    raise
                 raise lost("the host's output breaks off") from e
 
     def stop(self) -> None:
@@ -163,16 +167,18 @@ class LocalLink:
     def close(self) -> None:
         """As Link."""
         self._closed = True
-        for connection in self._open:
+        for connection, rest in self._open:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)  # whoever reads sees an end, and closes it
+                connection.shutdown(socket.SHUT_RDWR)  # a thread that reads sees an end
+            rest.close()
             connection.close()
 
     def _call(self, request: dict[str, object]) -> tuple[socket.socket, BinaryIO]:
         if self._closed:
             raise closed()
         connection = socket.socket(socket.AF_UNIX)
-        self._open.append(connection)
+        rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
+        self._open.append((connection, rest))
         try:
             connection.connect(self._path)
         except OSError as e:
@@ -180,7 +186,6 @@ class LocalLink:
         try:
             connection.settimeout(PATIENCE)
             connection.sendall(json.dumps(request).encode() + b"\n")
-            rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
             line = rest.readline(MAX_LINE)
             connection.settimeout(None)
         except OSError as e:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
 from enarx.errors import UsageError
+from enarx.files import write_atomically
 
 SOCKET = "host.sock"
 SYSTEM_RUNTIME = "/run/enarx"
@@ -86,38 +86,12 @@ def _make(path: str) -> None:
 
 
 def write_private(path: str, data: bytes, *, new: bool = False) -> None:
-    """A file of mode 0600 that is there whole or not at all. With `new` FileExistsError if there is one already."""
+    """Write a file of mode 0600, whole or not at all, and the directories above it that are missing.
+
+    With `new`, FileExistsError if it exists. OSError.
+    """
     _make(os.path.dirname(path) or ".")
-    temporary = f"{path}.{os.getpid()}.new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            if os.name == "posix":
-                os.chmod(temporary, 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            _name(temporary, path)
-        else:
-            os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _name(temporary: str, path: str) -> None:
-    """Give a file its name, which nothing may have yet."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError as e:  # a file system without hard links
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from e
-        os.replace(temporary, path)
-    else:
-        os.unlink(temporary)
+    write_atomically(path, data, new=new)
 
 
 def open_regular(path: str, *, dir_fd: int | None = None, follow: bool = True) -> int:
