@@ -1,4 +1,4 @@
-"""Peak memory of a whole Keep while a bomb is compiled or run in it, against its bound; needs cgroups of version 1."""
+"""Peak memory of a whole Keep that compiles or runs a bomb, against its bound; needs cgroups version 1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULES: dict[str, Callable[[], bytes]] = {
 
 
 def run(_: int, directory: Path) -> list[Finding]:
-    """Each once: they are made to reach their bound, not to be timed."""
+    """Each bomb runs once: the peak matters, not the time."""
     found = [_module(directory, name, make) for name, make in MODULES.items()]
     home = directory / "taken-over"
     home.mkdir()

@@ -1,4 +1,4 @@
-"""A tenant in this process, deploying to a real daemon."""
+"""A tenant in this process that deploys to a real daemon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.verifier import verifier
 
 @contextmanager
 def daemon(directory: Path, *options: str) -> Iterator[Daemon]:
-    """A daemon that is gone afterwards, with its Keeps."""
+    """Run a daemon and stop it afterwards, with its Keeps."""
     found = Daemon(directory, *options).start()
     try:
         yield found
@@ -54,7 +54,7 @@ class Tenant:
         return verifier(self._measurement, built.manifest.digest, root)
 
     def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
-        """Launch and deliver; the run is ready to be served."""
+        """Launch a Keep and deliver to it; the caller serves the run."""
         keep = self.launch(built)
         return keep, self.deliver(keep, built, write)
 
@@ -64,7 +64,7 @@ class Tenant:
         return self.client.launch(kind="process", package=None, memory=memory, compile=built.compile, disk=built.disk)
 
     def deliver(self, keep: str, built: package.Package, write: Callable[[int, bytes], None]) -> Run:
-        """Attest and deliver to a Keep that has been launched; the run is ready to be served."""
+        """Attest a launched Keep and deliver to it; the caller serves the run."""
         link = self.client.link(keep)
         delivered = admit(link, built, self.who, self.judge(built))
         return Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, write=write)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from enarx.tenant.deploy import ReceivedEvidence
-from enarx.verify import AttestationResult, Roots, evaluate
+from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 
 
@@ -30,7 +30,7 @@ def verifier(measurement: bytes, package: bytes, root: bytes) -> Callable[[Recei
     )
 
     def verify(received: ReceivedEvidence) -> AttestationResult:
-        return evaluate(
+        return verify_and_appraise(
             received.kind,
             received.evidence,
             received.endorsements,

@@ -11,10 +11,10 @@ def write_atomically(
 ) -> None:
     """Write `data` to a file that appears under `name` complete, with exactly the permissions `mode`.
 
-    The data goes to a new file beside it, which then takes the name: readers see the old file or the new one, and two
-    writers never mix. With `new` an existing file stays and FileExistsError is raised. With `dir_fd` the name is relative
-    to that directory, which must be its own. With `sync` file and directory are on the disk on return; leave it out only
-    for what a crash of the machine may take. OSError, and the old file is still there.
+    The data go to a new file beside it, which then takes the name. Readers see the old file or the new one, and two
+    writers never mix. `new` keeps an existing file and raises FileExistsError. `dir_fd` is an open directory that the name
+    is relative to. `sync` waits until file and directory are on the disk; data that may be lost in a crash of the machine
+    need not wait. On any OSError the old file is unchanged.
     """
     temporary = f"{name}.{os.urandom(6).hex()}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -23,7 +23,7 @@ def write_atomically(
         with open(fd, "wb", buffering=0) as file:
             _fill(file.fileno(), data)
             if os.name == "posix":
-                os.chmod(fd, mode)  # exactly, whatever the umask took away
+                os.chmod(fd, mode)  # the umask has removed bits
             if sync:
                 os.fsync(fd)
         if new:
@@ -44,7 +44,7 @@ def _fill(fd: int, data: bytes) -> None:
 
 
 def _give_name(temporary: str, name: str, dir_fd: int | None) -> None:
-    """Rename, unless the name is taken."""
+    """Rename a file; FileExistsError if the name is taken."""
     try:
         os.link(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except FileExistsError:
@@ -66,7 +66,7 @@ def _exists(name: str, dir_fd: int | None) -> bool:
 
 
 def _sync_directory(path: str, dir_fd: int | None) -> None:
-    """Make a new name last. Some network file systems refuse it (EINVAL): they have no way to do better."""
+    """Make a new name durable. Some network file systems cannot, and answer EINVAL."""
     directory = os.open(path, os.O_RDONLY, dir_fd=dir_fd)
     try:
         os.fsync(directory)

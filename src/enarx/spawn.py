@@ -1,7 +1,8 @@
-"""Start a Python process that inherits nothing but stderr and the descriptors it is given.
+"""Start a Python process that inherits only stderr and the given descriptors.
 
-Every process of a host and of a Keep starts this way: no environment, no shell, standard input and output at /dev/null.
-Linux only. It loads nothing but `os` and `sys`, because a cold `enarx run` waits for it four times.
+Hosts and simulators start their processes this way: without a shell, without the caller's environment, with stdin and
+stdout at /dev/null. Linux only. The module imports only `os` and `sys`, because each process of a cold `enarx run` waits
+for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 
 FIRST = 3
-"""The descriptor that the first of the given ones becomes in the child; the others follow."""
+"""The number of the first given descriptor in the child; the others follow."""
 
 ENVIRONMENT = {"LANG": "C.UTF-8"}
 
@@ -25,9 +26,9 @@ def start_python(
 ) -> int:
     """Run `code` in a new interpreter and return its pid, which the caller waits for.
 
-    `arguments` become sys.argv[1:], and `descriptors` become 3, 4, ... in the child; the caller still has to close its
-    own. The interpreter is isolated and loads no site module (-I -S): the code sets sys.path itself. `default_signals`
-    are reset to their default action. OSError.
+    `arguments` become sys.argv[1:], and `descriptors` become 3, 4, ... in the child; the caller's stay open. The
+    interpreter is isolated and loads no site module (-I -S), so the code must set sys.path. `default_signals` are reset
+    to their default action. OSError.
     """
     close_on_exec()
     copies: list[int] = []
@@ -50,22 +51,22 @@ def start_python(
 
 
 def close_on_exec() -> None:
-    """Mark every descriptor of this process but the standard ones close-on-exec.
+    """Mark all descriptors of this process except the standard ones close-on-exec.
 
-    Python's own already are; those that its parent left open are not.
+    Those that Python opened already are; those that the parent process left open are not.
     """
     for name in os.listdir("/proc/self/fd"):
         try:
             if int(name) > 2:
                 os.set_inheritable(int(name), False)
         except OSError:
-            continue  # the descriptor that the directory was read with
+            continue  # the descriptor of the directory listing itself
 
 
 def _copy(fd: int, lowest: int) -> int:
-    """A copy of `fd` numbered `lowest` or higher: a lower one could be a target, which dup2 would overwrite.
+    """A copy of `fd` numbered `lowest` or higher, since dup2 in the child would overwrite a lower one.
 
-    F_DUPFD does the same, but loading fcntl takes longer than all of this.
+    F_DUPFD does the same, but importing fcntl takes longer than the whole call.
     """
     low: list[int] = []
     try:

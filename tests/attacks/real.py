@@ -42,7 +42,7 @@ MEMORY, DISK = 1 << 30, 256 << 20
 def with_deadlines(path: Path, **seconds: float) -> Path:
     """A copy of the code whose Keeps wait for so many seconds."""
     shutil.copytree(SOURCE, path / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
-    file = path / "enarx" / "keep" / "deadlines.py"
+    file = path / "enarx" / "keep" / "core" / "deadlines.py"
     text = file.read_text()
     for name, value in seconds.items():
         text, count = re.subn(rf"(?m)^    {name}: float = [\d.]+$", f"    {name}: float = {value}", text)

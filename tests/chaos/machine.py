@@ -84,7 +84,7 @@ class Machine(Daemon):
         kind = next((role for part, role in ROLES.items() if part in command), "other")
         *_, inner = map(int, status["NSpid"].split())
         if kind == "zygote" and inner != pid:  # in a namespace of its own, where the keeper comes first
-            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "guest")
+            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "attester")
         found[pid] = (kind, int(status["PPid"]))
 
     def bugs(self) -> list[str]:

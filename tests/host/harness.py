@@ -239,7 +239,7 @@ class Launcher:
 DAEMON = """
 import json, sys
 from enarx.host.daemon import Options, serve
-from enarx.host.keeps.service import Bounds
+from enarx.host.keeps.bounds import Bounds
 from enarx.host.http.limits import Limits
 o = json.loads(sys.argv[1])
 o["bounds"], o["limits"] = Bounds(**o["bounds"]), Limits(**o["limits"])

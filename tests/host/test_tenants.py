@@ -32,7 +32,7 @@ class Scene:
 
     def run(self, story: Callable[[Keeps], Awaitable[None]], **bounds: Any) -> None:
         async def told() -> None:
-            launcher = Launcher(PATHS, hardware=f"{self.root}/hardware", cache=str(self.root))
+            launcher = Launcher(PATHS, state=f"{self.root}/hardware", cache=str(self.root))
             options = {"keeps": 10, "memory": 0, "disk": 0, "stored_output": 1 << 20, "pool": 0, **bounds}
             keeps = Keeps(Store(str(self.root)), launcher, Bounds(**options), ())
             keeps.start()
@@ -51,7 +51,7 @@ def scene(root: Path) -> Scene:
 
 
 async def launch(keeps: Keeps, tenant: str, *, key: str = "", package: str | None = None, **sizes: int) -> str:
-    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, **{**SIZES, **sizes})
+    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, sizes={**SIZES, **sizes})
     return record.id
 
 

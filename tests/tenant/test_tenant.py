@@ -49,9 +49,9 @@ def with_data(home: Path) -> Config:
 
 def received(built: package.Package) -> Store:
     store = Store()
-    receiver = Receiver(built.manifest, store)
+    receiver = Receiver(built.manifest)
     for chunk, _ in built.chunks():
-        receiver.feed(chunk)
+        store.take(receiver.feed(chunk))
     receiver.finish()
     return store
 

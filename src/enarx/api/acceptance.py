@@ -14,7 +14,7 @@ from enarx.image.measure import DigestCache, measure
 from enarx.record import record
 from enarx.tenant.deploy import ReceivedEvidence
 from enarx.tenant.paths import cache_dir, private_dir, read_file, state_dir
-from enarx.verify import AppraisalPolicy, AttestationResult, Roots, judge
+from enarx.verify import AppraisalPolicy, AttestationResult, Roots, attestation_result
 from enarx.verify.policy import AnyOf, Exactly, ReferenceValues, SimulatedPolicy, Unchecked
 
 ANY_PACKAGE = bytes(32)
@@ -76,7 +76,7 @@ class EvidenceVerifier:
 
         AppraisalError with the result, VerificationError, ParseError; UnavailableError if it cannot be decided.
         """
-        self.result = judge(
+        self.result = attestation_result(
             received.kind,
             received.evidence,
             (*self._acceptance.endorsements, *received.endorsements),

@@ -21,13 +21,13 @@ from enarx.api.workloads import Dirs, Path, Workload, workload
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UnavailableError, UsageError
 from enarx.formats.config import Config
-from enarx.formats.evidence import SIMULATED
 from enarx.record import record
 from enarx.tenant.deploy import Delivered, Progress, Stdin, admit
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.link import LocalLink
 from enarx.tenant.sessions import Saved, forget
 from enarx.verify import AppraisalPolicy, AttestationResult
+from enarx.verify.kinds import SIMULATED
 
 WARNING = "SIMULATED: no hardware protects this workload from the owner of the machine it runs on"
 """What is noted whenever evidence turns out to be simulated."""

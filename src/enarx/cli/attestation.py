@@ -10,8 +10,8 @@ from enarx.api.acceptance import Acceptance, EvidenceVerifier
 from enarx.api.start import WARNING, accepting
 from enarx.cli import console
 from enarx.errors import UsageError
-from enarx.formats.evidence import SIMULATED
 from enarx.verify import AttestationResult
+from enarx.verify.kinds import SIMULATED
 
 
 class Verdict:

@@ -59,7 +59,7 @@ class Boxed:
             handle.close()
             control.close()
             raise BackendError(answer["code"], answer["message"])
-        return RunningKeep(control, handle, {**answer, "box": "relays frames"})
+        return RunningKeep(control, handle, **answer, facts={"box": "relays frames"})
 
 
 BOXED = Boxed()
@@ -74,13 +74,13 @@ def main() -> None:
     inside, theirs = socket.socketpair()
     try:
         with theirs:
-            _, facts = Simulator(paths, state=state, cache=cache).launch(
+            _, launched = Simulator(paths, state=state, cache=cache).launch(
                 theirs, Request(site=site, groups=groups, **json.loads(order))
             )
     except BackendError as e:
         link.sendall(json.dumps({"code": e.code, "message": e.message}).encode())
         return
-    link.sendall(json.dumps(facts).encode())
+    link.sendall(json.dumps({name: launched[name] for name in ("layers", "scratch") if name in launched}).encode())
     link.close()
     for source, target in ((control, inside), (inside, control)):
         threading.Thread(target=carry, args=(source, target)).start()

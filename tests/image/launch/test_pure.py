@@ -1,4 +1,4 @@
-"""The engines compute and do nothing else; nothing but their own command loads them, and no Keep holds them."""
+"""The launch measurements are pure; only their own command loads them, and a Keep does not contain them."""
 
 from __future__ import annotations
 

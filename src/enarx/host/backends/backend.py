@@ -57,12 +57,22 @@ class RunningKeep:
     """A Keep that has been launched.
 
     `control` is a connected stream socket; the Keep ends when the host's end of it closes. `handle` is the process with
-    which all of the Keep ends. `facts` are shown by `enarx keep inspect` as they are, but for `scratch`: a directory in
-    /dev/shm that is erased once the Keep has ended. `layers`, a list, is required; it may be empty.
+    which all of the Keep ends. `layers` are those of the sandbox around it, flat objects of texts and booleans, and `facts`
+    texts of any kind: `enarx keep inspect` shows both. `scratch` is a directory in /dev/shm to erase with the Keep, or
+    empty.
     """
 
-    def __init__(self, control: socket.socket, handle: Handle, facts: dict[str, Any]) -> None:
-        self.control, self.handle, self.facts = control, handle, facts
+    def __init__(
+        self,
+        control: socket.socket,
+        handle: Handle,
+        *,
+        layers: list[dict[str, Any]],
+        facts: dict[str, str] | None = None,
+        scratch: str = "",
+    ) -> None:
+        self.control, self.handle = control, handle
+        self.layers, self.facts, self.scratch = layers, facts or {}, scratch
 
 
 class Backend(Protocol):

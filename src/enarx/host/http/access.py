@@ -1,4 +1,4 @@
-"""Who may ask the daemon anything at all, and as which tenant; and how many requests that may last go on at once."""
+"""Authentication and admission: which tenant a request belongs to, and how many long requests run at once."""
 
 from __future__ import annotations
 
@@ -10,26 +10,35 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from enarx.errors import UsageError
 from enarx.host.errors import HostError
+from enarx.host.http import schemas
 from enarx.host.http.doors import NAME
 from enarx.host.http.limits import Limits, Places
 
 OPEN_PATHS = ("/healthz",)
+"""Paths that need no credential."""
+
 LONG_PATHS = re.compile(r"/v1/keeps/[^/]*/(?:input|output|wait)")
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 MIN_TOKEN = 16
 MAX_TOKEN = 3000
 
 
-class Access:
-    """In front of the application. It finds the tenant: by whom the connection has shown, else by a bearer token.
+def error_response(e: HostError) -> Response:
+    """The answer that reports an error."""
+    return Response(schemas.encode(schemas.error(e)), e.status, e.headers, "application/json")
 
-    A browser on this machine would do the bidding of any page it shows: it is told from a client by the headers `Origin`
-    and `Sec-Fetch-Site`, which it always sends with what could change anything, and by the name of the host (rebinding).
+
+class Access:
+    """ASGI middleware that determines the tenant: by the connection's peer, else by a bearer token.
+
+    A browser on this machine sends requests for any page that it shows. Such requests are refused by the headers `Origin`
+    and `Sec-Fetch-Site`, which browsers always send with requests that could change anything, and by the Host header,
+    which defeats DNS rebinding.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, refused: Callable[[HostError], None]) -> None:
@@ -37,14 +46,14 @@ class Access:
         self._places = Places(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI."""
+        """Admit one request, or answer with the reason why not."""
         try:
             if scope["path"] not in OPEN_PATHS:
                 scope["state"]["tenant"] = _admit(scope)
             await self._pass_on(scope, receive, send)
         except HostError as e:
             self._refused(e)
-            await JSONResponse(e.value(), e.status, e.headers)(scope, receive, send)
+            await error_response(e)(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         tenant = scope["state"]["tenant"]
@@ -59,35 +68,35 @@ class Access:
 
 
 def _admit(scope: Scope) -> str:
-    """The tenant. HostError."""
+    """The tenant that the request belongs to. HostError `unauthorized`, `forbidden`."""
     door, headers = scope["state"]["door"], dict(scope["headers"])
     tenant = _bearer(headers, door.tokens) if door.tokens else scope["state"]["tenant"]
     if not tenant:
         raise HostError("unauthorized", "wanted a bearer token of this host", hint="--token-file FILE")
-    if door.local and not _is_local(headers.get(b"host", b"").decode("latin-1")):
-        raise HostError("forbidden", "asked by a name that is not this machine's", hint="http://127.0.0.1:PORT")
+    if door.local and not _is_loopback(headers.get(b"host", b"").decode("latin-1")):
+        raise HostError("forbidden", "the Host header is not a loopback name", hint="http://127.0.0.1:PORT")
     if b"origin" in headers or headers.get(b"sec-fetch-site", b"none") != b"none":
-        raise HostError("forbidden", "asked by a web page", hint="web pages may not ask a host")
+        raise HostError("forbidden", "the request comes from a web page", hint="web pages may not ask a host")
     return str(tenant)
 
 
 def _bearer(headers: dict[bytes, bytes], tokens: tuple[bytes, ...]) -> str:
-    """The tenant of the token; empty if it is none of them. It takes as long whichever it is."""
+    """The tenant of the bearer token; empty if the token is unknown. The time taken does not depend on which matches."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     digest = hashlib.sha256(token).digest()
-    known = sum([hmac.compare_digest(digest, one) for one in tokens])
+    known = sum([hmac.compare_digest(digest, other) for other in tokens])
     return f"token:{digest.hex()[:NAME]}" if known and scheme.lower() == b"bearer" else ""
 
 
 def _may_last(scope: dict[str, Any] | Scope) -> bool:
-    """Launches, input, output, waiting: all else answers as soon as it can."""
+    """Is it a launch, input, output or a wait? Every other request is answered as soon as possible."""
     launch = scope["method"] == "POST" and scope["path"] == "/v1/keeps"
     return launch or LONG_PATHS.fullmatch(scope["path"]) is not None
 
 
-def _is_local(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return name in LOCAL_NAMES
+    return name in LOOPBACK_NAMES
 
 
 def read_tokens(paths: tuple[str, ...]) -> tuple[bytes, ...]:
@@ -96,7 +105,7 @@ def read_tokens(paths: tuple[str, ...]) -> tuple[bytes, ...]:
 
 
 def read_token(path: str) -> str:
-    """The token in a file that nobody else may read; empty without a file. UsageError."""
+    """The token in a file that only its owner may read; empty if `path` is empty. UsageError."""
     if not path:
         return ""
     try:

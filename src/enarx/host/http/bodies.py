@@ -1,12 +1,10 @@
-"""Bodies of requests, which have to come: nobody holds a place by sending nothing."""
+"""Bodies of requests, with deadlines: no client keeps a place by sending nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 from enarx.host.errors import HostError
 from enarx.host.http.limits import Limits
@@ -15,9 +13,9 @@ MAX_JSON = 64 << 10
 
 
 class Timed:
-    """The pieces of a body. Only the time counts in which they are waited for, so a Keep that takes them slowly costs nothing.
+    """The pieces of a body. Only time spent waiting for the client counts, so a Keep that reads slowly costs it nothing.
 
-    HostError slow once that is more than the limits' `body_seconds` and what the bytes so far take at `body_rate`.
+    HostError `slow` once that exceeds `body_seconds` plus the time that the bytes so far take at `body_rate`.
     """
 
     def __init__(self, pieces: AsyncIterator[bytes], limits: Limits) -> None:
@@ -34,23 +32,17 @@ class Timed:
                 piece = await anext(self._pieces)
         except TimeoutError:
             raise HostError(
-                "slow", "the body does not come", hint="send it at once, or in requests of its own"
+                "slow", "the body does not arrive", hint="send it at once, or in several requests"
             ) from None
         self._left += len(piece) / self._rate - (time.monotonic() - begun)
         return piece
 
 
-async def read_json(pieces: AsyncIterator[bytes]) -> dict[str, Any]:
-    """The object that is the whole of a body. HostError."""
+async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
+    """A whole JSON body. HostError `too-large`."""
     body = b""
     async for piece in pieces:
         body += piece
         if len(body) > MAX_JSON:
             raise HostError("too-large", f"a body over {MAX_JSON} bytes")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise HostError("usage", "wanted a JSON object")
-    return value
+    return body

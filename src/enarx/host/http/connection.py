@@ -1,6 +1,6 @@
-"""One client's connection: reads one request at a time, has the application answer it, and waits for nobody for ever.
+"""One client's connection: reads one request at a time, has the application answer it, and never waits forever.
 
-Everything here is bounded by `Limits`, and by who else wants to come in: see `entrance`.
+Everything here is bounded by `Limits`; `entrance` bounds all connections together.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from enarx.host.http.entrance import Entrance
 
 MAX_HELD = 64 << 10
-"""Bytes of a body that wait to be taken before the client is held back."""
+"""Bytes of a body that may wait for the application before reading pauses."""
 
 
 class Connection(asyncio.Protocol):
-    """Made when a client has been accepted. `key` counts it with others of the same peer, `tenant` may become known late."""
+    """An accepted connection. It is counted with others of the same `key`; a `tenant` may become known only after TLS."""
 
     def __init__(self, entrance: Entrance, door: Door, accepted: socket.socket, key: str, tenant: str) -> None:
         self.entrance, self.door, self.key, self.tenant = entrance, door, key, tenant
@@ -39,21 +39,21 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._lingers = False
         self._idle = False
-        self._counted = self._checked = 0
+        self._counted = self._checked = self._unsent = 0
         self._since = entrance.now()
 
-    # What the loop says
+    # Called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Its handshake, if any, is over."""
+        """Note that the connection is established, after its TLS handshake if any."""
         self.transport = cast(asyncio.Transport, transport)  # the loop's own do not derive from it
         if self.gone.is_set():
-            self.transport.abort()  # it had to give way before it had come in
+            self.transport.abort()  # it had to give way during its handshake
         self.tenant = self.tenant or self.door.tenant(self.transport)
         self._since = self.entrance.now()
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes of the client's."""
+        """Take bytes from the client."""
         exchange = self.exchange
         if self._lingers or (exchange is not None and exchange.failed):
             return
@@ -65,22 +65,24 @@ class Connection(asyncio.Protocol):
         self._advance()
 
     def eof_received(self) -> None:
-        """The client says no more, which is taken for going."""
+        """Treat the end of the client's data as a disconnect."""
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than is written."""
+        """Note that the client reads more slowly than we write."""
         self._writable.clear()
         self.stalled = self.entrance.now()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Note that it has caught up."""
         self._writable.set()
         self.stalled = None
+        self.wrote()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has gone, or has been sent away."""
+        """Note that the connection is closed, by either side."""
         self.gone.set()
         self._drop()
+        self._count_unsent(0)
         self._writable.set()
         if self.exchange is not None:
             self.exchange.wake()
@@ -89,17 +91,17 @@ class Connection(asyncio.Protocol):
     # Reading
 
     def _count(self) -> None:
-        """What is unread counts with what others have left unread."""
+        """Count what is unread with that of all other connections."""
         grown, self._counted = len(self.rest) - self._counted, len(self.rest)
         self.entrance.unread(grown)
 
     def _drop(self) -> None:
-        """What is unread stays so."""
+        """Discard what is unread."""
         self.rest.clear()
         self._count()
 
     def _advance(self) -> None:
-        """As far as can be: a head, then its body. What follows these waits for the answer."""
+        """Read a head and its body, as far as they have arrived. Later requests wait for the answer."""
         try:
             while self.rest and not self._lingers:
                 if self.exchange is None:
@@ -113,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._pace()
 
     def _begin(self) -> bool:
-        """Is there a whole head? Its request goes to the application."""
+        """Pass a request to the application once its head is complete; False until then. HostError."""
         limits = self.entrance.limits
         if self._idle:
             self._idle, self._since = False, self.entrance.now()
@@ -130,17 +132,18 @@ class Connection(asyncio.Protocol):
         return True
 
     def _fail(self, e: HostError) -> None:
-        """What came is no request: said to the client where it waits for an answer."""
+        """Report malformed bytes to the client, if it waits for an answer."""
         self.entrance.refused(e)
         if self.exchange is not None:
             self.exchange.fail(e)
             self._drop()
         elif self.transport is not None:
             self.transport.write(refusal(e))
+            self.wrote()
             self.end()
 
     def _pace(self) -> None:
-        """Hold the client back, or let it go on."""
+        """Pause reading from the client, or resume it."""
         if self.transport is None or self.transport.is_closing():
             return
         exchange = self.exchange
@@ -157,15 +160,24 @@ class Connection(asyncio.Protocol):
     # Answering
 
     def taken(self) -> None:
-        """The application has taken what was there of the body."""
+        """Note that the application has taken the part of the body that had arrived."""
         self._pace()
 
+    def wrote(self) -> None:
+        """Count what the client has not read yet with that of all other connections."""
+        if self.transport is not None and not self.transport.is_closing():
+            self._count_unsent(self.transport.get_write_buffer_size())
+
+    def _count_unsent(self, size: int) -> None:
+        grown, self._unsent = size - self._unsent, size
+        self.entrance.unsent(grown)
+
     async def writable(self) -> None:
-        """Wait until the client has read enough."""
+        """Wait until the client has read enough of what was written."""
         await self._writable.wait()
 
     def answered(self, *, keeps: bool) -> None:
-        """The answer to the one request is written whole."""
+        """Note that the answer is written; `keeps` if the connection may serve another request."""
         self.exchange = None
         self._since, self._idle = self.entrance.now(), True
         if not keeps or self.entrance.closing:
@@ -177,7 +189,7 @@ class Connection(asyncio.Protocol):
     # Ending
 
     def end(self) -> None:
-        """Nothing more is read or said, but the client gets the time to read what has been."""
+        """Read and write no more, but leave the client time to read what was written."""
         if self.transport is None or self.transport.is_closing() or self._lingers:
             return
         self._drop()
@@ -188,17 +200,18 @@ class Connection(asyncio.Protocol):
         self._pace()
 
     def abort(self) -> None:
-        """At once."""
+        """Close at once, without sending what is unsent."""
         self._drop()
+        self._count_unsent(0)
         if self.transport is not None:
             self.transport.abort()
         elif self.entering is not None:
             self.gone.set()
             self.entering.cancel()
-            self._accepted.close()  # of a task that has not begun nothing runs, not even its end
+            self._accepted.close()  # a task that has not begun runs nothing, not even its finally
 
     def sweep(self, now: float) -> None:
-        """Once a second: give up a client that has had its time."""
+        """Check deadlines, once a second, and give up a client that has exceeded one."""
         limits, waited = self.entrance.limits, now - self._since
         if self._lingers:
             if waited > limits.linger_seconds:
@@ -217,7 +230,7 @@ class Connection(asyncio.Protocol):
     def _sweep_exchange(self, exchange: Exchange, now: float) -> None:
         limits = self.entrance.limits
         if not self._reading and self._hung_up():
-            self.abort()  # nobody else notices while nothing is read
+            self.abort()  # nothing else would notice while reading is paused
             return
         stalls = self.stalled is not None and not exchange.endless and now - self.stalled > limits.stall_seconds
         waits = exchange.received and not self._reading and now - self._since > limits.head_seconds
@@ -232,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def gives_way(self) -> bool:
-        """May it be closed when another client wants in: nothing goes on, or the client has long read nothing?"""
+        """May it be closed in favor of a new client: does nothing happen on it, or has its client long stopped reading?"""
         if self.exchange is None:
             return True
         return self.stalled is not None and self.entrance.now() - self.stalled > self.entrance.limits.stall_seconds

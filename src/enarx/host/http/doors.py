@@ -1,4 +1,4 @@
-"""Where clients come in: the Unix socket, whose clients the kernel knows, and TCP, whose clients bring a credential."""
+"""Listening sockets: the Unix socket, whose clients the kernel identifies, and TCP, whose clients bring a credential."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from enarx.host.http.certificates import public_key
 SO_PEERGROUPS = 59  # Linux; Python has no name for it
 CREDENTIALS = struct.Struct("iII")
 MAX_GROUPS = 256
-"""All that Python asks the kernel for; a member of more is not let in by a group."""
+"""The kernel is asked for this many groups; a member of more is not admitted by a group."""
 
 NAME = 16
-"""Hexadecimal digits that a tenant of a token or a certificate is told by."""
+"""Hexadecimal digits that name the tenant of a token or a certificate."""
 
 
 class Door:
-    """A listening socket. With `tokens` (SHA-256 of each) a client has to bring one; `local` has it call this machine by name."""
+    """A listening socket.
+
+    With `tokens` (the SHA-256 of each), a client must present one of them. If `local`, the Host header of its requests must
+    be a loopback name.
+    """
 
     def __init__(self, listener: socket.socket, url: str) -> None:
         listener.setblocking(False)
@@ -33,11 +37,11 @@ class Door:
         self.local = False
 
     def peer(self, accepted: socket.socket) -> tuple[str, str]:
-        """Whom a connection counts with, and its tenant if that is known now. HostError forbidden."""
-        raise HostError("forbidden", "nobody comes in here")
+        """The key by which a connection's peer is counted, and its tenant if already known. HostError `forbidden`."""
+        raise HostError("forbidden", "nobody may connect here")
 
     def tenant(self, transport: asyncio.Transport) -> str:
-        """The tenant that a connection shows once it stands; empty for none."""
+        """The tenant that an established connection proves; empty for none."""
         return ""
 
 
@@ -49,7 +53,7 @@ class UnixDoor(Door):
         self._group = group
 
     def peer(self, accepted: socket.socket) -> tuple[str, str]:
-        """By the kernel's word of who has connected."""
+        """The user who connected, as the kernel reports it."""
         _, uid, gid = CREDENTIALS.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
         if uid not in (0, os.geteuid()) and (self._group < 0 or self._group not in (gid, *_groups(accepted))):
             raise HostError(
@@ -68,7 +72,7 @@ def _groups(accepted: socket.socket) -> tuple[int, ...]:
 
 
 class TcpDoor(Door):
-    """TCP, for those who bring one of `tokens` or, with TLS that wants them, a client's certificate."""
+    """TCP, for clients with one of `tokens` or, if the TLS context requires it, with a client certificate."""
 
     def __init__(
         self, listener: socket.socket, url: str, tokens: tuple[bytes, ...], context: ssl.SSLContext | None
@@ -78,16 +82,16 @@ class TcpDoor(Door):
         self.local = ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
     def peer(self, accepted: socket.socket) -> tuple[str, str]:
-        """By address; of IPv6 the network, which is what a client has the whole of."""
+        """The client's address; for IPv6 its /64, because a client usually owns all of one."""
         address = ipaddress.ip_address(accepted.getpeername()[0].partition("%")[0])
         if isinstance(address, ipaddress.IPv6Address):
             address = address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False).network_address
         return f"address:{address}", ""
 
     def tenant(self, transport: asyncio.Transport) -> str:
-        """By the public key of its certificate, which TLS has verified."""
-        found = transport.get_extra_info("ssl_object")
-        certificate = found.getpeercert(binary_form=True) if found is not None else None
+        """The tenant named by the public key of its certificate, which TLS has verified."""
+        session = transport.get_extra_info("ssl_object")
+        certificate = session.getpeercert(binary_form=True) if session is not None else None
         if not certificate or self.tokens:
             return ""
         return f"cert:{hashlib.sha256(public_key(certificate)).hexdigest()[:NAME]}"

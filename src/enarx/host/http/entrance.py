@@ -1,4 +1,8 @@
-"""All connections together: who comes in, who has to give way, and the bounds on them."""
+"""All connections together: which are accepted, which give way, and the bounds on what they hold.
+
+When a bound is reached, the connection that has waited or stalled the longest is closed, so that a crowd of idle clients
+cannot keep others out.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ from enarx.host.http.exchange import Exchange, refusal
 from enarx.host.http.limits import RESERVE, Limits
 
 TURN = 16
-"""Connections accepted before those that stand have their turn."""
+"""Connections accepted before established connections have their turn."""
 
 REST = 0.1
-"""Seconds for which nobody comes in where the system has no descriptor for them: they wait in its queue."""
+"""Seconds without accepting while no descriptors are left: new clients wait in the kernel's queue."""
 
 SWEEP = 1.0
 SPENT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -30,7 +34,7 @@ CROWDED = HostError("crowded", "too many connections", hint="try again later")
 
 
 class Entrance:
-    """Made within a running loop. `refused` is told of every request that does not reach the application."""
+    """Accepts connections. Made within a running loop; `refused` is told of requests that never reach the application."""
 
     def __init__(self, application: ASGIApp, limits: Limits, refused: Callable[[HostError], None]) -> None:
         self.limits, self.refused, self.closing = limits, refused, False
@@ -42,15 +46,17 @@ class Entrance:
         self._waiting: dict[Connection, None] = {}
         self._peers: dict[str, dict[Connection, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unread = 0
+        self._unread = self._unsent = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._sweeper = self._loop.create_task(self._sweep())
 
     def open(self, door: Door) -> None:
-        """Let clients in by it."""
+        """Accept clients on a listening socket."""
         self._doors.append(door)
         self._loop.add_reader(door.socket, self._accept, door)
 
-    # Coming in
+    # Accepting
 
     def _accept(self, door: Door) -> None:
         for _ in range(TURN):
@@ -64,10 +70,10 @@ class Entrance:
             fd = accepted.fileno()
             self._admit(door, accepted)
             if _is_spent(fd):
-                return  # whoever has made room does so when this turn is over
+                return  # connections that give way are closed when this turn is over
 
     def _rest(self, door: Door, e: OSError) -> None:
-        """Those that wait the longest make room; until then asking again would only spin."""
+        """Close connections that have waited the longest, and pause: accepting again at once would only spin."""
         if e.errno not in SPENT:
             events.log("accept", level="error", message=str(e.strerror))
         for _ in range(TURN):
@@ -93,7 +99,7 @@ class Entrance:
         connection.entering = self._track(self._enter(door, accepted, connection))
 
     def _require_room(self, key: str, fd: int) -> None:
-        """HostError crowded where none can be made."""
+        """Make room for one more connection of this peer. HostError `crowded` if that is impossible."""
         peers = self._peers.get(key, {})
         if len(peers) >= self.limits.peer and not self._make_room(peers):
             raise CROWDED
@@ -102,16 +108,16 @@ class Entrance:
             raise CROWDED
 
     def _make_room(self, among: dict[Connection, None]) -> bool:
-        """Send away the first of those that can go, which has waited the longest."""
-        found = next((connection for connection in among if connection.gives_way), None)
-        if found is None:
+        """Close the first connection that gives way, which has waited the longest; False if none does."""
+        oldest = next((connection for connection in among if connection.gives_way), None)
+        if oldest is None:
             return False
-        found.abort()
-        self.leave(found)
+        oldest.abort()
+        self.leave(oldest)
         return True
 
     def _turn_away(self, door: Door, accepted: socket.socket, e: HostError) -> None:
-        """Say why, as far as that goes without waiting. What has been sent is read, or the answer would be lost with it."""
+        """Send the reason if that needs no waiting. Unread bytes must be read first, or closing would discard the answer."""
         self.refused(e)
         with accepted, contextlib.suppress(OSError):
             if door.context is None:
@@ -125,7 +131,7 @@ class Entrance:
             await self._loop.connect_accepted_socket(
                 lambda: connection, accepted, ssl=door.context, ssl_handshake_timeout=timeout
             )
-        except OSError as e:  # a handshake that came to nothing, or has taken too long
+        except OSError as e:  # the handshake failed or took too long
             events.log("handshake", message=type(e).__name__)
         finally:
             connection.entering = None
@@ -133,20 +139,20 @@ class Entrance:
                 accepted.close()
                 self.leave(connection)
 
-    # While they are here
+    # While they last
 
     def begin(self, connection: Connection, exchange: Exchange) -> None:
-        """A request has its head: the application gets it."""
+        """Pass a request whose head has arrived to the application."""
         self._waiting.pop(connection, None)
         self._track(exchange.run(self._application))
 
     def wait(self, connection: Connection) -> None:
-        """Nothing goes on there now."""
+        """Note that nothing happens on this connection now."""
         if connection in self._connections:
             self._waiting[connection] = None
 
     def leave(self, connection: Connection) -> None:
-        """It is gone."""
+        """Forget a connection that is gone."""
         self._connections.pop(connection, None)
         self._waiting.pop(connection, None)
         peers = self._peers.get(connection.key, {})
@@ -155,11 +161,31 @@ class Entrance:
             self._peers.pop(connection.key, None)
 
     def unread(self, grown: int) -> None:
-        """So many more bytes of requests wait to be whole; of too many, those go that have waited the longest."""
+        """Count more bytes of incomplete requests; beyond the bound, close the connections that have waited the longest."""
         self._unread += grown
         while self._unread > self.limits.heads and grown > 0:
             holders = {c: None for c in (*self._waiting, *self._connections) if c.rest}
             next(iter(holders)).abort()
+
+    def unsent(self, grown: int) -> None:
+        """Count more bytes, or fewer, that clients have not read. Beyond the bound, large answers wait in `room`."""
+        self._unsent += grown
+        if self._unsent <= self.limits.unsent:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until clients have read enough, or those that read nothing have been closed."""
+        await self._room.wait()
+
+    def _close_stalled(self, now: float) -> None:
+        """Close connections whose clients read nothing, the longest stalled first, until `room` is free."""
+        stalled = [c for c in self._connections if c.stalled is not None and now - c.stalled >= SWEEP]
+        for connection in sorted(stalled, key=lambda c: c.stalled or now):
+            if self._room.is_set():
+                return
+            connection.abort()
 
     def _track(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = self._loop.create_task(work)  # type: ignore[arg-type]
@@ -179,11 +205,12 @@ class Entrance:
             now = self.now()
             for connection in list(self._connections):
                 connection.sweep(now)
+            self._close_stalled(now)
 
     # The end
 
     async def close(self, grace: float) -> None:
-        """Let nobody in, let requests that go on end within `grace` seconds, then end them."""
+        """Accept no more, give requests under way `grace` seconds to end, then abort them."""
         self.closing = True
         for door in self._doors:
             self._loop.remove_reader(door.socket)
@@ -205,5 +232,5 @@ class Entrance:
 
 
 def _is_spent(fd: int) -> bool:
-    """Are so many descriptors in use that this one, which has the lowest free number, is of the reserve?"""
+    """Is this descriptor, which got the lowest free number, one of the reserve?"""
     return fd >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,17 +12,20 @@ from starlette.types import ASGIApp, Message
 
 from enarx.host import events
 from enarx.host.errors import HostError
+from enarx.host.http import schemas
 from enarx.host.http.requests import Chunked, Counted, Head
 
 if TYPE_CHECKING:
     from enarx.host.http.connection import Connection
 
 BODILESS = (204, 304)
+SMALL = 16 << 10
+"""Bytes that are sent even while other clients hold too much unread: errors, and answers to management."""
 
 
 def refusal(e: HostError) -> bytes:
-    """A whole answer with this error, after which the connection ends."""
-    body = json.dumps(e.value()).encode()
+    """The bytes of a whole answer with this error, after which the connection closes."""
+    body = schemas.encode(schemas.error(e))
     headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close", **e.headers}
     return _beginning(e.status, [(k.encode(), v.encode()) for k, v in headers.items()]) + body
 
@@ -38,7 +40,7 @@ def _beginning(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 class Exchange:
-    """`held` bytes of the body wait to be taken; `endless` is an answer that says no length."""
+    """A request and its answer. `held` bytes of its body wait to be taken; an `endless` answer has no stated length."""
 
     def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
@@ -55,17 +57,17 @@ class Exchange:
 
     @property
     def received(self) -> bool:
-        """Has the whole request come?"""
+        """Has the whole request arrived?"""
         return self._body.complete
 
     @property
     def failed(self) -> bool:
-        """Has its body turned out to be none?"""
+        """Was its body malformed?"""
         return self._failure is not None
 
     @property
     def scope(self) -> dict[str, Any]:
-        """As ASGI. `state` has the tenant as far as the connection says, its door, and an event that it is `gone`."""
+        """The ASGI scope. Its `state` has the tenant, if the connection proves one, the `door`, and the event `gone`."""
         head, connection = self._head, self._connection
         return {
             "type": "http",
@@ -84,7 +86,7 @@ class Exchange:
         }
 
     async def run(self, application: ASGIApp) -> None:
-        """Have it answered; what is left unanswered ends with the connection."""
+        """Have the application answer it. If the answer stays incomplete, the connection is closed."""
         try:
             await application(self.scope, self.receive, self.send)
         except Exception as e:  # noqa: BLE001  # the edge: one request fails, and the daemon goes on
@@ -96,7 +98,7 @@ class Exchange:
     # From the client
 
     def takes(self, data: bytes) -> bool:
-        """Was all of `data` the body's, of which the length is known? Then nothing of it is copied."""
+        """Take `data` without copying it if all of it belongs to a body of known length; False if not."""
         body = self._body
         if not isinstance(body, Counted) or len(data) > body.left:
             return False
@@ -105,7 +107,7 @@ class Exchange:
         return True
 
     def read(self, rest: bytearray) -> bool:
-        """Take the body's from `rest`; was there something? HostError."""
+        """Take the body's part from the front of `rest`; False if there was none. HostError."""
         before = len(rest)
         piece = self._body.read(rest)
         self._add(piece)
@@ -118,16 +120,16 @@ class Exchange:
         self._event.set()
 
     def fail(self, e: HostError) -> None:
-        """The body goes on as none may: whoever reads it is told so."""
+        """Report a malformed body to the application when it reads on."""
         self._failure, self._keeps = e, False
         self._event.set()
 
     def wake(self) -> None:
-        """The connection is lost."""
+        """Wake the application: the connection is closed."""
         self._event.set()
 
     async def receive(self) -> Message:
-        """As ASGI. HostError where the body turns out to be none."""
+        """ASGI receive: the next part of the body. HostError if the body is malformed."""
         if (
             self._waits
             and not self._started
@@ -157,8 +159,10 @@ class Exchange:
     # To the client
 
     async def send(self, message: Message) -> None:
-        """As ASGI. Waits for a client that reads slowly; to one that has gone it says nothing."""
+        """ASGI send: part of the answer. Waits for a client that reads slowly; does nothing once it is gone."""
         await self._connection.writable()
+        if len(message.get("body", b"")) > SMALL:
+            await self._connection.entrance.room()
         transport = self._connection.transport
         if self._over or self._connection.gone.is_set() or transport is None or transport.is_closing():
             return
@@ -168,6 +172,7 @@ class Exchange:
                 self._end()
         else:
             self._write(transport, message.get("body", b""), more=message.get("more_body", False))
+        self._connection.wrote()
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         self._started = True

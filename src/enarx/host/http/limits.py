@@ -1,4 +1,4 @@
-"""What clients of the daemon may take of it before, while and after they are known, and the descriptors that are left."""
+"""What clients may take of the daemon before, during and after authentication, and the descriptors that are left."""
 
 from __future__ import annotations
 
@@ -9,29 +9,40 @@ from dataclasses import dataclass
 from enarx.host.errors import HostError
 
 RESERVE = 16
-"""Descriptors that only requests of management, and what the daemon does for itself, may take."""
+"""Descriptors that only management requests, and the daemon's own work, may take."""
 
 LONG_RESERVE = 32
-"""Descriptors that must be left for a request that may last to begin."""
+"""Descriptors that must be free for a long request to begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Counts, bytes and seconds. `peer` is of one address (IPv6: of one /64) or user; all others are of one connection
-    unless they say otherwise.
+    """Counts, bytes and seconds; of one connection unless stated otherwise.
 
-    `connections` in all; `head` bytes of a request's head, `heads` of all unfinished heads together; `fields` of a head;
-    `target` bytes of its path and query; `ahead` bytes of later requests that wait for an answer; `chunks` of a chunked
-    body beyond one for each 64 bytes; `chunk_line` and `trailers` bytes. Seconds: `head_seconds` for a whole head and a TLS
-    handshake, `idle_seconds` between requests, `body_seconds` that a body may be waited for in all, beyond what `body_rate`
-    bytes a second account for, `stall_seconds` for a client to go on reading an answer, `linger_seconds` for it to notice
-    a refusal.
+    connections     connections in all
+    peer            connections of one user or address (IPv6: of one /64)
+    head            bytes of a request's head
+    heads           bytes of unfinished heads, of all connections together
+    unsent          bytes of answers that clients have not read, of all connections together
+    fields          header fields of a request
+    target          bytes of path and query
+    ahead           bytes of later requests that wait for an answer
+    chunks          chunks of a body, in addition to one for every 64 bytes
+    chunk_line      bytes of a chunk's head
+    trailers        bytes of all trailers
+    head_seconds    for a whole head, and for a TLS handshake
+    idle_seconds    between requests
+    body_seconds    spent waiting for a body, in addition to the time that its bytes take at `body_rate`
+    body_rate       bytes per second
+    stall_seconds   for a client to go on reading an answer
+    linger_seconds  for a client to read a refusal
     """
 
     connections: int = 1024
     peer: int = 256
     head: int = 16 << 10
     heads: int = 1 << 20
+    unsent: int = 64 << 20
     fields: int = 64
     target: int = 4 << 10
     ahead: int = 16 << 10
@@ -47,12 +58,12 @@ class Limits:
 
     @property
     def long(self) -> int:
-        """Requests at once that may last: launches, input, output, waiting. The rest is left to management."""
+        """Long requests at once: launches, input, output, waiting. The rest of the connections is left to management."""
         return self.connections * 3 // 4
 
     @property
     def tenant_long(self) -> int:
-        """The same of one tenant."""
+        """Long requests of one tenant at once."""
         return self.peer * 3 // 4
 
 
@@ -60,7 +71,7 @@ USUAL = Limits()
 
 
 def fitted(limits: Limits) -> Limits:
-    """The same with no more connections than the descriptors left are enough for: most requests take two of them."""
+    """The same limits with no more connections than the free descriptors allow: most requests take two."""
     connections = max(8, min(limits.connections, (descriptors_left() - LONG_RESERVE) // 2))
     peer = max(8, min(limits.peer, connections // 2))
     return Limits(
@@ -69,7 +80,7 @@ def fitted(limits: Limits) -> Limits:
 
 
 def descriptors_left() -> int:
-    """How many numbers are free above the lowest free one; new descriptors get the lowest."""
+    """How many numbers are free above the lowest free one, which is the number that a new descriptor gets."""
     try:
         fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -79,23 +90,23 @@ def descriptors_left() -> int:
 
 
 class Places:
-    """Requests that may last, of all tenants and of each."""
+    """Counts long requests, in all and of each tenant."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._taken: dict[str, int] = {}
 
     def take(self, tenant: str) -> None:
-        """One of them begins. HostError crowded, descriptors."""
+        """Let a tenant begin a long request. HostError `crowded`, `descriptors`."""
         taken = self._taken.get(tenant, 0)
         if sum(self._taken.values()) >= self._limits.long or taken >= self._limits.tenant_long:
-            raise HostError("crowded", "too many requests that last are going on", hint="end some, or try again later")
+            raise HostError("crowded", "too many long requests at once", hint="end some, or try again later")
         if descriptors_left() <= LONG_RESERVE:
             raise HostError("descriptors", "the host has no descriptors left for this", hint="try again later")
         self._taken[tenant] = taken + 1
 
     def leave(self, tenant: str) -> None:
-        """One of them has ended."""
+        """Note that one of a tenant's long requests has ended."""
         self._taken[tenant] -= 1
         if not self._taken[tenant]:
             del self._taken[tenant]

@@ -1,4 +1,4 @@
-"""The daemon's listening sockets: a Unix socket that only those reach who may, and TCP, with TLS where it is wanted."""
+"""Opens the daemon's listening sockets: a Unix socket with restricted access, and TCP, with TLS if configured."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ OPTIONS = (
     (socket.TCP_KEEPCNT, 3),
     (socket.TCP_USER_TIMEOUT, 60_000),
 )
-"""Nothing waits for more to send; a client that has gone without saying so is given up (seconds; milliseconds)."""
+"""Data is sent at once, and a client that vanished without a word is given up (seconds; milliseconds)."""
 
 
 def default_socket(system: str, user: str) -> str:
-    """Where clients look: `system` for root, else `user`, which is empty for none. UsageError."""
+    """The path where clients look: `system` for root, else `user`. UsageError if `user` is empty."""
     if os.geteuid() == 0:
         return system
     if not user:
@@ -39,7 +39,7 @@ def default_socket(system: str, user: str) -> str:
 
 @contextlib.contextmanager
 def unix_door(path: str, group: str) -> Iterator[UnixDoor]:
-    """Listen at `path`, for this user or also for the members of `group`; nothing is left there in the end. UsageError."""
+    """Listen at `path` for this user and, if `group` is not empty, its members. Removes the socket at the end. UsageError."""
     path = os.path.abspath(path)
     if len(os.fsencode(path)) > LONGEST:
         raise UsageError("socket-path", f"{path}: wanted at most {LONGEST} bytes", hint="--socket PATH")
@@ -53,13 +53,13 @@ def unix_door(path: str, group: str) -> Iterator[UnixDoor]:
         try:
             yield UnixDoor(listener, f"unix://{path}", gid)
         finally:
-            with contextlib.suppress(OSError):  # it has been removed, or its directory has
+            with contextlib.suppress(OSError):  # the socket or its directory was removed
                 if _identity(path) == ours:
                     os.unlink(path)
 
 
 def _gid(group: str) -> int:
-    """The number of a group; -1 for none. UsageError."""
+    """The number of the group; -1 if it is empty. UsageError."""
     try:
         return grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
@@ -67,13 +67,13 @@ def _gid(group: str) -> int:
 
 
 def _bind(listener: socket.socket, path: str, gid: int) -> tuple[int, int]:
-    """Put the socket at `path`, in the place of one that nobody listens to any more; what file it is. OSError, UsageError."""
+    """Bind to `path`, replacing a socket that nobody listens on; the new file's identity. OSError, UsageError."""
     fd = os.open(_directory(os.path.dirname(path), gid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)  # one daemon looks and binds at a time
+        fcntl.flock(fd, fcntl.LOCK_EX)  # one daemon at a time checks and binds
         _require_safe(path, os.fstat(fd))
         _clear(path)
-        listener.bind(path)  # with the mode that the daemon's umask leaves: nobody else's
+        listener.bind(path)  # the daemon's umask leaves others no access
         if gid >= 0:
             os.chown(path, -1, gid)
         os.chmod(path, 0o660 if gid >= 0 else 0o600)
@@ -83,34 +83,34 @@ def _bind(listener: socket.socket, path: str, gid: int) -> tuple[int, int]:
 
 
 def _directory(path: str, gid: int) -> str:
-    """Make it where it is missing: for this user, and for the group to pass through."""
+    """Make the directory if it is missing: for this user, and for the group to traverse."""
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return path
     if gid >= 0:
         os.chown(path, -1, gid)
-        os.chmod(path, 0o710)  # noqa: S103  # its members pass through, and list nothing
+        os.chmod(path, 0o710)  # noqa: S103  # its members may traverse it, not list it
     return path
 
 
 def _require_safe(path: str, directory: os.stat_result) -> None:
-    """Nobody else may put another socket in this one's place."""
+    """UsageError if other users could replace the socket."""
     if directory.st_uid not in (0, os.geteuid()):
-        raise UsageError("socket-directory", f"{path}: its directory is another user's", hint="--socket PATH")
+        raise UsageError("socket-directory", f"{path}: its directory belongs to another user", hint="--socket PATH")
     shared = directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     if shared and not directory.st_mode & stat.S_ISVTX:
         raise UsageError("socket-directory", f"{path}: others can write to its directory", hint="--socket PATH")
 
 
 def _clear(path: str) -> None:
-    """Remove a socket of ours that nobody listens to. UsageError if it is anything else."""
+    """Remove this user's socket if nobody listens on it. UsageError if it is anything else."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
-        raise UsageError("socket-taken", f"{path}: this is not a socket of this user", hint="--socket PATH")
+    if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+        raise UsageError("socket-taken", f"{path}: not a socket of this user", hint="--socket PATH")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:
@@ -119,18 +119,18 @@ def _clear(path: str) -> None:
             os.unlink(path)
             return
         except BlockingIOError:
-            pass  # as many wait there as can
+            pass  # its queue is full, so somebody listens
     raise UsageError("socket-taken", f"{path}: another daemon listens there", hint="--socket PATH")
 
 
 def _identity(path: str) -> tuple[int, int]:
-    found = os.lstat(path)
-    return found.st_dev, found.st_ino
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
 
 
 @contextlib.contextmanager
 def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SSLContext | None) -> Iterator[TcpDoor]:
-    """Listen on TCP. UsageError."""
+    """Listen on TCP; clients must bring one of `tokens` or what the TLS `context` requires. UsageError."""
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
@@ -138,7 +138,7 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
         raise UsageError("listen", f"{address}:{port}: {e.strerror}", hint="another --port?") from e
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in OPTIONS:  # connections get all this from the listener
+        for option, value in OPTIONS:  # accepted connections inherit these
             listener.setsockopt(socket.IPPROTO_TCP, option, value)
         name, number = listener.getsockname()[:2]
         shown = f"[{name}]:{number}" if ":" in name else f"{name}:{number}"
@@ -146,7 +146,7 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
 
 
 def tls_context(certificate: str, key: str, client_ca: str) -> ssl.SSLContext | None:
-    """What the files say; None without a certificate. UsageError."""
+    """The TLS context from PEM files; None without a certificate. With `client_ca`, clients need a certificate. UsageError."""
     if not certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

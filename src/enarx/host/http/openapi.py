@@ -1,44 +1,72 @@
-"""The OpenAPI 3.1 description of the host's interface; tests hold it against the routes and against a daemon's answers."""
+"""The OpenAPI 3.1 description of the host's interface.
+
+Bodies, answers and parameters are generated from the types in `schemas`; what is written by hand is which operation uses
+which. Tests hold the document against the routes and against a daemon's answers.
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
 
-from enarx.host import backends
+import msgspec
+from msgspec import Struct
 
-MAX_NUMBER = 1 << 62
-MAX_PAGE = 1000
-MAX_WAIT = 300.0
-KEY = "[A-Za-z0-9_-]{16,64}"
-STATES = ("running", "ended", "lost")
+from enarx.host.http import schemas
+from enarx.host.http.schemas import (
+    KEY,
+    Error,
+    Given,
+    Health,
+    Keep,
+    Launch,
+    Launched,
+    OutputQuery,
+    Page,
+    PageQuery,
+    Removed,
+    RemoveQuery,
+    Waited,
+    WaitQuery,
+)
 
-EVERYWHERE = (400, 408, 414, 431, 503, 505)
-"""Of bytes that are no request, requests that do not come, and too many of them."""
+ANYWHERE = (400, 408, 414, 431, 503, 505)
+"""Statuses that any operation may answer: malformed, incomplete or slow requests, and too many of them."""
 
 GUARDED = (401, 403)
+"""Statuses of every operation that needs a credential."""
+
+FRAMES_TYPE = "application/vnd.enarx.frames"
+LINKED = ("inspect", "wait", "input", "output", "stop", "remove")
+"""Operations on the Keep that a launch has made."""
 
 Schema = dict[str, Any]
+
+_BODIES = (Launch, Launched, Keep, Page, Given, Waited, Removed, Health, Error)
+_QUERIES = (PageQuery, OutputQuery, WaitQuery, RemoveQuery)
+_, _COMPONENTS = msgspec.json.schema_components((*_BODIES, *_QUERIES), ref_template="#/components/schemas/{name}")
 
 
 def _answer(text: str, content: Schema | None = None, **more: Any) -> Schema:
     return {"description": text, **({"content": content} if content else {}), **more}
 
 
-def _json(schema: Schema) -> Schema:
-    return {"application/json": {"schema": schema}}
+def _json(body: type[Struct]) -> Schema:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}}
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _query(name: str, text: str, **schema: Any) -> Schema:
-    return {"name": name, "in": "query", "schema": schema, "description": text}
+def _query(wanted: type[Struct]) -> tuple[Schema, ...]:
+    """The parameters that are the fields of a struct."""
+    fields: dict[str, Schema] = _COMPONENTS[wanted.__name__]["properties"]
+    return tuple(
+        {
+            "name": name,
+            "in": "query",
+            "description": field.get("description", ""),
+            "schema": {key: value for key, value in field.items() if key != "description"},
+        }
+        for name, field in fields.items()
+    )
 
 
 def _operation(
@@ -52,149 +80,72 @@ def _operation(
     body: Schema | None = None,
     is_open: bool = False,
 ) -> Schema:
-    """One method of a path. `errors` are those beside what may be answered to any request."""
-    codes = sorted({*errors, *EVERYWHERE, *(() if is_open else GUARDED)})
-    found: Schema = {
+    """One method of a path. `errors` are its own statuses, beside those of any operation."""
+    codes = sorted({*errors, *ANYWHERE, *(() if is_open else GUARDED)})
+    operation: Schema = {
         "operationId": name,
         "summary": summary,
         "responses": {str(status): answer} | {str(code): _error(code) for code in codes},
     }
     if is_open:
-        found["security"] = [{}]
+        operation["security"] = [{}]
     if parameters:
-        found["parameters"] = list(parameters)
+        operation["parameters"] = list(parameters)
     if body is not None:
-        found["requestBody"] = {"required": True, "content": body}
-    return found
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
 
 
 def _error(status: int) -> Schema:
-    return _answer(f"{HTTPStatus(status).phrase}; the code says why", _json(_ref("Error")))
+    return _answer(f"{HTTPStatus(status).phrase}; the code says why", _json(Error))
 
 
-_FRAMES = {"application/vnd.enarx.frames": {"schema": {"type": "string", "format": "binary"}}}
+_FRAMES = {FRAMES_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "pattern": f"^{KEY}$"},
-    "description": "the same tenant and key give the same Keep, however often they are sent",
+    "description": "the same tenant, key and body give the same Keep, however often they are sent",
 }
-_TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "minimum": 0}
-_SIZE = {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER, "description": "bytes"}
-_LAUNCH = {
-    "type": "object",
-    "required": ["memory", "disk"],
-    "properties": {
-        "kind": {"enum": list(backends.kinds()), "default": backends.default()},
-        "package_digest": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
-        "memory": _SIZE,
-        "compile": {**_SIZE, "type": ["integer", "null"], "description": "bytes that the compiler may take"},
-        "disk": _SIZE,
-    },
-}
-_SHOWN = {
-    "id": _TEXT,
-    "kind": _TEXT,
-    "package_digest": _TEXT,
-    "state": {"enum": list(STATES)},
-    "memory": _SIZE,
-    "disk": _SIZE,
-    "created": {"type": "number"},
-    "started": {"type": ["number", "null"]},
-    "ended": {"type": ["number", "null"]},
-}
-_LISTED = {"type": "object", "required": ["id", "kind", "state"], "properties": _SHOWN}
-_KEEP = {
-    "type": "object",
-    "required": ["id", "kind", "state"],
-    "properties": {
-        **_SHOWN,
-        "keep_pid": {"type": "integer", "description": "on the host"},
-        "pid": {"type": "integer", "description": "the supervisor's, on the host"},
-        "layers": {"type": "array", "items": {"type": "object"}, "description": "of the sandbox, each on or not"},
-        "compile": {**_SIZE, "description": "bytes of memory that the compiler may take"},
-        "bound": {"type": "object", "description": "bytes of memory of the whole Keep, and by what they are bounded"},
-        "skipped": {
-            "type": "array",
-            "items": _TEXT,
-            "description": "layers that the host does without, by its own wish",
-        },
-        "frames": _COUNT,
-        "first": _COUNT,
-        "stored": _COUNT,
-        "dropped": _COUNT,
-        "reason": {**_TEXT, "description": "why the host ended it; empty where it did not"},
-    },
-}
-_ERROR = _object(
-    error={
-        "type": "object",
-        "required": ["code", "message", "hint", "checks"],
-        "properties": {
-            "code": _TEXT,
-            "message": _TEXT,
-            "hint": _TEXT,
-            "checks": {
-                "type": "array",
-                "description": "what the host's sandbox lacks: a layer's name, what is missing, and a remedy",
-                "items": {"type": "array", "items": _TEXT},
-            },
-        },
+_FIRST = {
+    "Enarx-First": {
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "number of the first frame that the host still has",
     }
-)
-
-_PAGE = (
-    _query("after", "an id: the page begins behind it", type="string", maxLength=64),
-    _query("limit", "Keeps in the page", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
-    _query("state", "only Keeps in this state", enum=list(STATES)),
-)
-_FROM = _query(
-    "from",
-    "number of the first frame wanted; a gap in the numbers is what the host dropped",
-    type="integer",
-    minimum=0,
-    maximum=MAX_NUMBER,
-    default=0,
-)
-_FOLLOW = _query("follow", "go on until the Keep has ended", type="boolean", default=True)
-_FORCE = _query("force", "kill it first", type="boolean", default=False)
-_TIMEOUT = _query("timeout", "seconds", type="number", minimum=0, maximum=MAX_WAIT, default=30)
-_KEEPS = _object(keeps={"type": "array", "items": _ref("Listed")}, next={"type": ["string", "null"]})
-_REMOVED = _object(removed={"type": "array", "items": _TEXT})
-_FIRST = {"Enarx-First": {"schema": _COUNT, "description": "number of the first frame that the host still has"}}
-_LINKS = {
-    name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
-    for name in ("inspect", "wait", "input", "output", "stop", "remove")
 }
+_LINKS = {name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in LINKED}
 
 _PATHS: dict[str, dict[str, Schema]] = {
     "/v1/keeps": {
         "get": _operation(
-            "list", "A page of the tenant's Keeps, oldest first", 200, _answer("Keeps", _json(_KEEPS)), parameters=_PAGE
+            "list",
+            "List the tenant's Keeps, oldest first",
+            200,
+            _answer("a page of Keeps", _json(Page)),
+            parameters=_query(PageQuery),
         ),
         "post": _operation(
             "launch",
-            "A Keep",
+            "Launch a Keep",
             201,
-            _answer("its id", _json(_object(id=_TEXT)), links=_LINKS),
+            _answer("its id", _json(Launched), links=_LINKS),
             (409, 413, 422, 502, 507),
             parameters=(_KEY,),
-            body=_json(_LAUNCH),
+            body=_json(Launch),
         ),
     },
     "/v1/keeps/{id}": {
         "get": _operation(
-            "inspect", "One Keep", 200, _answer("the Keep", _json(_ref("Keep"))), (404, 502), parameters=(_ID,)
+            "inspect", "Inspect a Keep", 200, _answer("the Keep", _json(Keep)), (404, 502), parameters=(_ID,)
         ),
         "delete": _operation(
             "remove",
             "Erase an ended Keep",
             204,
-            _answer("there is no such Keep any more"),
+            _answer("nothing of the Keep is left"),
             (404, 409, 502, 507),
-            parameters=(_ID, _FORCE),
+            parameters=(_ID, *_query(RemoveQuery)),
         ),
     },
     "/v1/keeps/{id}/stop": {
@@ -203,19 +154,19 @@ _PATHS: dict[str, dict[str, Schema]] = {
     "/v1/keeps/{id}/wait": {
         "get": _operation(
             "wait",
-            "Wait for its end",
+            "Wait until a Keep has ended",
             200,
-            _answer("ended or not", _json(_object(ended={"type": "boolean"}))),
+            _answer("ended or not", _json(Waited)),
             (404,),
-            parameters=(_ID, _TIMEOUT),
+            parameters=(_ID, *_query(WaitQuery)),
         )
     },
     "/v1/keeps/{id}/input": {
         "post": _operation(
             "input",
-            "Frames to a Keep",
+            "Give a Keep frames",
             200,
-            _answer("how many", _json(_object(frames=_COUNT))),
+            _answer("how many it got", _json(Given)),
             (404, 409, 413, 502),
             parameters=(_ID,),
             body=_FRAMES,
@@ -224,32 +175,38 @@ _PATHS: dict[str, dict[str, Schema]] = {
     "/v1/keeps/{id}/output": {
         "get": _operation(
             "output",
-            "Frames from a Keep, each behind its number (u64)",
+            "Read a Keep's frames, each after its number (u64)",
             200,
             _answer("entries", _FRAMES, headers=_FIRST),
             (404, 502),
-            parameters=(_ID, _FROM, _FOLLOW),
+            parameters=(_ID, *_query(OutputQuery)),
         )
     },
     "/v1/prune": {
         "post": _operation(
-            "prune", "Erase all ended Keeps of the tenant", 200, _answer("ids", _json(_REMOVED)), (502, 507)
+            "prune", "Erase all ended Keeps of the tenant", 200, _answer("their ids", _json(Removed)), (502, 507)
         )
     },
     "/v1/openapi.json": {
-        "get": _operation("openapi", "This document", 200, _answer("OpenAPI 3.1", _json({"type": "object"})))
+        "get": _operation(
+            "openapi",
+            "Describe this interface",
+            200,
+            _answer("OpenAPI 3.1", {"application/json": {"schema": {"type": "object"}}}),
+        )
     },
     "/healthz": {
         "get": _operation(
-            "health",
-            "Does the daemon answer?",
-            200,
-            _answer("it does", _json(_object(ok={"const": True}))),
-            is_open=True,
+            "health", "Check that the daemon answers", 200, _answer("it does", _json(Health)), is_open=True
         )
     },
     "/metrics": {
-        "get": _operation("metrics", "For Prometheus", 200, _answer("text format", {"text/plain": {"schema": _TEXT}}))
+        "get": _operation(
+            "metrics",
+            "Read the metrics for Prometheus",
+            200,
+            _answer("text format", {"text/plain": {"schema": {"type": "string"}}}),
+        )
     },
 }
 
@@ -258,16 +215,19 @@ DOCUMENT: Schema = {
     "info": {
         "title": "Enarx host",
         "version": "1",
-        "description": "Starts Keeps and carries their frames. Nothing that it says is to be trusted. A tenant is a user of "
-        "the Unix socket, a token or a client's certificate; another tenant's Keep is as one that does not exist.",
+        "description": "Launches Keeps and carries their frames. No answer is to be trusted. A tenant is a user of the Unix "
+        "socket, a token or a client certificate; another tenant's Keep answers as one that does not exist.",
     },
     "security": [{}, {"token": []}, {"certificate": []}],
     "paths": _PATHS,
     "components": {
-        "schemas": {"Keep": _KEEP, "Listed": _LISTED, "Error": _ERROR},
+        "schemas": {name: schema for name, schema in _COMPONENTS.items() if not name.endswith("Query")},
         "securitySchemes": {
             "token": {"type": "http", "scheme": "bearer"},
             "certificate": {"type": "mutualTLS"},
         },
     },
 }
+"""The whole document, as plain values."""
+
+__all__ = ["DOCUMENT", "FRAMES_TYPE", "schemas"]

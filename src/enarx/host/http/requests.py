@@ -1,8 +1,8 @@
-"""HTTP/1.1 requests as bytes, without I/O: a strict reading of heads and of chunked bodies (RFC 9112).
+"""A strict, sans-IO reading of HTTP/1.1 request heads and chunked bodies (RFC 9112).
 
-One reading or none: whatever two programs could take for two different requests is refused, and where a bound of `Limits`
-is passed nothing more is read. Lines end in CR LF; fields are not folded; each field that decides anything comes once; a body
-has a length or is chunked, never both; trailers are checked, counted and dropped.
+There is one reading or none: bytes that two programs could read as different requests are refused, and once a bound of
+`Limits` is exceeded nothing more is read. Lines end in CR LF; fields are not folded; each field that decides anything occurs
+once; a body has a length or is chunked, never both; trailers are checked, counted and dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enarx.host.http.limits import Limits
 
 END = b"\r\n\r\n"
 BEGINNING = re.compile(rb"[A-Z]{1,20}(?: (?:/[!-~]*(?: [HTP/0-9.]{0,8})?)?)?\r?")
-"""What an unfinished request line looks like; everything else is refused before more of it comes."""
+"""The form of an unfinished request line. Anything else is refused before more of it arrives."""
 
 LINE = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x22\x24-\x7e]*) HTTP/([0-9]\.[0-9])")
 NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -27,19 +27,23 @@ LONE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\0")
 ONCE = frozenset(
     b"host content-length transfer-encoding content-type authorization expect idempotency-key origin sec-fetch-site".split()
 )
-"""Fields that decide something, so that two of them would leave it open."""
+"""Fields that decide something: with two of them, the decision would be ambiguous."""
 
 BYTES_PER_CHUNK = 64
 
 
 def malformed(what: str) -> HostError:
-    """The refusal of bytes that are no request."""
+    """The refusal of malformed bytes."""
     return HostError("malformed", what, hint="see RFC 9112")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A request's head. `headers` have their names in lower case; `length` is -1 for a chunked body."""
+    """A request's head.
+
+    Names in `headers` are in lower case. `length` is -1 for a chunked body. `waits`: the client expects 100 Continue.
+    `keeps`: the connection may serve another request.
+    """
 
     method: str
     path: bytes
@@ -51,16 +55,17 @@ class Head:
 
 
 def check_beginning(data: bytearray, limits: Limits, checked: int = 0) -> None:
-    """Of an unfinished head, of which `checked` bytes have been here before. HostError as soon as it can become none.
+    """Check an unfinished head. HostError as soon as it cannot become a valid one.
 
-    What has been checked is not gone through again, or a head that comes byte by byte would cost its size squared.
+    The first `checked` bytes were checked before and are not scanned again: a head that arrives byte by byte would
+    otherwise cost the square of its size.
     """
     if data.find(b"\r\n", 0, min(checked, limits.target + 64)) < 0:
         _check_first(bytes(data[: limits.target + 64].partition(b"\r\n")[0]), limits)
     if len(data) > limits.head or data.count(b"\n") > limits.fields + 1:
         raise HostError("headers", f"wanted at most {limits.head} bytes and {limits.fields} fields of headers")
     if LONE.search(data, max(0, checked - 1)):
-        raise malformed("lines of a head end in CR LF")
+        raise malformed("lines of a head must end in CR LF")
 
 
 def _check_first(line: bytes, limits: Limits) -> None:
@@ -70,25 +75,25 @@ def _check_first(line: bytes, limits: Limits) -> None:
 
 
 def read_head(data: bytes, limits: Limits) -> Head:
-    """The head in `data`, which ends with the first empty line. HostError."""
+    """Read the head in `data`, which ends with the first empty line. HostError."""
     line, *fields = data[: -len(END)].split(b"\r\n")
-    found = LINE.fullmatch(line)
+    request = LINE.fullmatch(line)
     _check_target(line, limits)
-    if found is None:
-        raise malformed("no request line of HTTP/1.1")
-    if found[3] != b"1.1":
+    if request is None:
+        raise malformed("not a request line of HTTP/1.1")
+    if request[3] != b"1.1":
         raise HostError("http-version", "wanted HTTP/1.1")
     if len(data) > limits.head or len(fields) > limits.fields:
         raise HostError("headers", f"wanted at most {limits.head} bytes and {limits.fields} fields of headers")
     headers = [_field(field) for field in fields]
     single = {name: value for name, value in headers if name in ONCE}
     if len(single) != sum(name in ONCE for name, _ in headers):
-        raise malformed("a header that may come once comes twice")
+        raise malformed("a header that may occur once occurs twice")
     if not HOST.fullmatch(single.get(b"host", b"/")):
-        raise malformed("wanted one Host")
-    path, _, query = found[2].partition(b"?")
+        raise malformed("wanted one valid Host header")
+    path, _, query = request[2].partition(b"?")
     return Head(
-        method=found[1].decode(),
+        method=request[1].decode(),
         path=path,
         query=query,
         headers=headers,
@@ -107,7 +112,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     value = value.strip(b" \t")
     if not colon or not NAME.fullmatch(name) or not VALUE.fullmatch(value):
-        raise malformed("a header that is none")
+        raise malformed("invalid header field")
     return name.lower(), value
 
 
@@ -118,7 +123,7 @@ def _length(single: dict[bytes, bytes]) -> int:
             raise malformed("wanted Content-Length, or chunked as the only Transfer-Encoding")
         return -1
     if length is not None and not LENGTH.fullmatch(length):
-        raise malformed("a Content-Length that is none")
+        raise malformed("invalid Content-Length")
     return int(length or b"0")
 
 
@@ -134,7 +139,7 @@ class Counted:
         return not self.left
 
     def read(self, rest: bytearray) -> bytes:
-        """As much of it as `rest` begins with, which is taken from there."""
+        """Remove from the front of `rest` as much as belongs to the body, and return it."""
         piece = _take(rest, self.left)
         self.left -= len(piece)
         return piece
@@ -150,7 +155,7 @@ class Chunked:
         self.complete = False
 
     def read(self, rest: bytearray) -> bytes:
-        """As much of it as `rest` begins with, which is taken from there. HostError."""
+        """Remove from the front of `rest` as much as belongs to the body; return its data. HostError."""
         pieces = []
         while not self.complete and rest:
             if self._left:
@@ -174,19 +179,19 @@ class Chunked:
         return line
 
     def _size(self, line: bytes) -> None:
-        found = CHUNK.fullmatch(line)
-        if found is None:
-            raise malformed("no head of a chunk")
-        self._left = int(found[1], 16)
+        head = CHUNK.fullmatch(line)
+        if head is None:
+            raise malformed("invalid head of a chunk")
+        self._left = int(head[1], 16)
         self._count += 1
         self._total += self._left
         if self._count > self._limits.chunks + self._total // BYTES_PER_CHUNK:
-            raise HostError("headers", f"chunks that are too small: wanted {BYTES_PER_CHUNK} bytes on average")
+            raise HostError("headers", f"chunks are too small: wanted {BYTES_PER_CHUNK} bytes on average")
         self._next = self._end if self._left else self._trailer
 
     def _end(self, line: bytes) -> None:
         if line:
-            raise malformed("a chunk that does not end where it says")
+            raise malformed("a chunk is longer than its head says")
         self._next = self._size
 
     def _trailer(self, line: bytes) -> None:

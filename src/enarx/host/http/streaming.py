@@ -1,4 +1,4 @@
-"""Answers that take time, and end with their client."""
+"""Answers that take time, and that end when their client disconnects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 
 
 class Stream(Response):
-    """An answer whose body goes on for as long as its source or its client does.
+    """An answer whose body lasts as long as both its source and its client.
 
-    Starlette's StreamingResponse does the same by way of anyio: 40 ms of loading for the first one, then slower.
+    Starlette's StreamingResponse does the same through anyio, which takes 40 ms to load and is slower afterwards.
     """
 
     def __init__(self, pieces: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str]) -> None:
@@ -27,7 +27,7 @@ class Stream(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI. An idle client that goes is noticed, and the source let go of at once."""
+        """Send the body. A client that disconnects is noticed even while the source is silent."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         tasks = [asyncio.create_task(self._send(send)), asyncio.create_task(_until_gone(receive))]
         try:
@@ -46,7 +46,7 @@ class Stream(Response):
 
 
 async def unless_gone(gone: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` comes to; ClientDisconnect, and the end of it, if the client goes first."""
+    """The result of `work`. If the client disconnects first, `work` is cancelled and ClientDisconnect raised."""
     working, going = asyncio.create_task(work), asyncio.create_task(gone.wait())
     try:
         await asyncio.wait((working, going), return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What all Keeps of a host together may take."""
+"""The bounds on all Keeps of a host together."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from enarx.host import cgroups
 from enarx.host.state.records import Record
 
 SHARE = 80
-"""Percent of the memory to be had that all Keeps together may take, where nobody says."""
+"""Percent of the available memory that all Keeps together may take by default."""
 
 
 def share_of_memory() -> int:
-    """Bytes for all Keeps together: of this machine's memory, or of what the daemon's cgroup lets it have if that is less."""
+    """The default memory of all Keeps together, in bytes: a share of the machine's, or of the daemon's cgroup's if less."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *cgroups.memory_limits()]) * SHARE // 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """`keeps` at once, `memory` and `disk` of them together, `stored_output` of each, `pool` of them empty and ready.
+    """How much Keeps may take. Sizes in bytes; 0 is no bound, and no pool.
 
-    `tenant_keeps` and `tenant_memory` are what each tenant may have of that. Of Keeps that have ended, `finished` are
-    kept, and no Keep is launched that could bring their output over `stored_total`. A Keep that nobody
-    gives a frame within `unused` seconds ends. Sizes in bytes; 0 is no bound, and no pool.
+    `keeps` run at once, with `memory` and `disk` of all together, and `stored_output` of each. `pool` Keeps of `pool_kind`
+    (empty: the registry's default) are kept empty and ready. `tenant_keeps` and `tenant_memory` are each tenant's share.
+    At most `finished` ended Keeps are kept, and no Keep is launched that could bring stored output over `stored_total`. A
+    Keep that gets no frame within `unused` seconds ends.
     """
 
     keeps: int
@@ -42,25 +43,25 @@ class Bounds:
     unused: float = 300.0
 
     def lack(self, live: Collection[Record], *, memory: int, compile: int, disk: int) -> str:
-        """What there is not enough of for one more beside those that are `live`; empty if there is enough."""
+        """What is lacking for one more Keep beside those that are `live`; empty if nothing is."""
         if len(live) >= self.keeps:
-            return f"{len(live)} Keeps are running, which is all this host takes"
+            return f"{len(live)} Keeps are running, the most that this host takes"
         wanted = keep_memory(memory=memory, compile=compile, disk=disk)
         return _lack("memory", _memory(live), wanted, self.memory) or _lack(
             "disk", sum(record.disk for record in live), disk, self.disk
         )
 
     def lack_of_tenant(self, own: Collection[Record], *, memory: int, compile: int, disk: int) -> str:
-        """The same for a tenant whose live Keeps are its `own`."""
+        """The same within the share of a tenant whose live Keeps are its `own`."""
         if self.tenant_keeps and len(own) >= self.tenant_keeps:
-            return f"{len(own)} Keeps of this tenant are running, which is all a tenant may have"
+            return f"{len(own)} Keeps of this tenant are running, the most that a tenant may have"
         wanted = keep_memory(memory=memory, compile=compile, disk=disk)
         return _lack("a tenant's memory", _memory(own), wanted, self.tenant_memory)
 
     def lack_of_store(self, *, live: int, finished: int, stored: int) -> str:
-        """The same for what is kept of Keeps that have ended: so many of them, with so many bytes of output."""
+        """The same for `finished` ended Keeps with `stored` bytes of output, while `live` Keeps may still write theirs."""
         if self.finished and finished >= self.finished:
-            return f"{finished} ended Keeps are kept, and no more"
+            return f"{finished} ended Keeps are kept, the most that this host keeps"
         return _lack("stored output", stored + live * self.stored_output, self.stored_output, self.stored_total)
 
 
@@ -70,5 +71,5 @@ def _memory(records: Collection[Record]) -> int:
 
 def _lack(what: str, taken: int, wanted: int, limit: int) -> str:
     if limit and taken + wanted > limit:
-        return f"{what}: {taken} bytes are taken of {limit} in all, {wanted} more wanted"
+        return f"{what}: {taken} of {limit} bytes are taken, {wanted} more wanted"
     return ""

@@ -1,4 +1,4 @@
-"""The daemon's side of a supervisor's socket: one request on one connection, then bytes. Nothing of it blocks the loop."""
+"""The daemon's side of a supervisor's socket: one request per connection, then bytes. Nothing here blocks the loop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from enarx.host.supervisor.clients import widen
 MAX_LINE = 64 << 10
 PIECE = 256 << 10
 PATIENCE = 20.0
-"""Seconds for a supervisor to answer a request that it can answer at once."""
+"""Seconds for a supervisor to answer a request that needs no waiting."""
 
 
 class Contact:
-    """One connection to the supervisor whose socket is at `path`. HostError where there are no descriptors for it."""
+    """A connection to the supervisor whose socket is at `path`. HostError if no descriptors are left."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -30,13 +30,13 @@ class Contact:
         self._rest = b""
 
     async def ask(self, op: str, *, patience: float | None = PATIENCE, **more: object) -> dict[str, Any]:
-        """One request, its answer; HostError `gone` if there is no supervisor, `silent` if it says nothing in time."""
+        """Send one request; its answer. HostError `gone` if the supervisor is not there, `silent` if it answers too late."""
         try:
             self._connect()
         except OSError:
             raise HostError("gone", "the Keep's supervisor is gone") from None
         widen(self._socket)
-        with contextlib.suppress(OSError):  # one that lets nobody in any more says so without waiting for a request
+        with contextlib.suppress(OSError):  # a full supervisor refuses without reading the request
             await self.send(json.dumps({"op": op, **more}).encode() + b"\n")
         return await self.answer(patience=patience)
 
@@ -44,10 +44,10 @@ class Contact:
         try:
             self._socket.connect(self._path)
         except BlockingIOError:
-            raise HostError("silent", "the Keep's supervisor lets nobody in", hint="try again later") from None
+            raise HostError("silent", "the Keep's supervisor accepts no connection", hint="try again later") from None
 
     async def answer(self, *, patience: float | None = None) -> dict[str, Any]:
-        """The next line that it says; HostError as it says, or `gone`, or `silent`."""
+        """The next line of the supervisor. HostError: its refusal, or `gone`, or `silent`."""
         try:
             value = json.loads(await asyncio.wait_for(self._line(), patience))
         except TimeoutError:
@@ -68,7 +68,7 @@ class Contact:
         return line
 
     async def send(self, data: bytes) -> None:
-        """All of it; OSError if the supervisor takes no more."""
+        """Send all of `data`. OSError if the supervisor has closed its end."""
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
@@ -77,11 +77,11 @@ class Contact:
             await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(data)[sent:])
 
     def finish(self) -> None:
-        """Nothing more follows."""
+        """Tell the supervisor that no more follows."""
         self._socket.shutdown(socket.SHUT_WR)
 
     async def receive(self) -> bytes:
-        """Some bytes, empty at the end."""
+        """The next bytes; empty at the end."""
         if self._rest:
             piece, self._rest = self._rest, b""
             return piece
@@ -91,5 +91,5 @@ class Contact:
             return await asyncio.get_running_loop().sock_recv(self._socket, PIECE)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""The daemon's Keeps in memory: what is asked of many at once is answered from here, and never by going through all."""
+"""The daemon's Keeps in memory, indexed so that no request walks through all of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from enarx.host.keeps.life import Life
 from enarx.host.state.records import Record
 
 SCAN = 2000
-"""Keeps that are looked at for one page; where few of them match, the page is short, and the next goes on."""
+"""Keeps that are examined for one page. If few of them match, the page is short, and `next` goes on from there."""
 
 DIGITS = 16
 PLACE = re.compile(r"[0-9a-f]{32}")
-"""Hexadecimal digits of an id, and of the time of creation behind it in the name of a place among Keeps."""
+"""The name of a Keep's place: its id and its time of creation, 16 hexadecimal digits each."""
 
 
 class Keep:
-    """A Keep as far as it is known. One that has ended is a record and some numbers, and nothing more.
+    """A Keep. Once it has ended it is a record and a few numbers, because a host keeps thousands of those.
 
-    `hidden`: what is left of a launch or a removal that did not come to its end. It counts, but nobody's it is.
+    `hidden` is what a failed launch or removal has left: it counts, but belongs to no tenant. `over` is set once it has
+    ended, `reading` counts its readers, `stored` is bytes of output, `ended` unix seconds.
     """
 
     __slots__ = (
@@ -37,7 +38,6 @@ class Keep:
         "reading",
         "record",
         "removal",
-        "started",
         "state",
         "stored",
         "watcher",
@@ -47,7 +47,6 @@ class Keep:
         self.record = record
         self.hidden = hidden
         self.state = "running"
-        self.started = record.created
         self.ended: float | None = None
         self.stored = self.reading = 0
         self.life: Life | None = None
@@ -57,18 +56,18 @@ class Keep:
 
     @property
     def order(self) -> tuple[float, str]:
-        """Its place among all Keeps."""
+        """Sort key among all Keeps."""
         return self.record.created, self.record.id
 
     def item(self) -> dict[str, Any]:
-        """As in a list."""
+        """As `schemas.Listed`. It started for its tenant when it was launched or, from the pool, claimed."""
         record = self.record
         return {
             "id": record.id,
             "kind": record.kind,
             "state": self.state,
             "created": record.created,
-            "started": self.started,
+            "started": record.created,
             "ended": self.ended,
             "package_digest": record.package_digest,
             "memory": record.memory,
@@ -77,7 +76,7 @@ class Keep:
 
 
 class Index:
-    """All Keeps by id; those that are live, pooled, finished; those of each tenant in order."""
+    """All Keeps by id, live Keeps, Keeps by key, and each tenant's Keeps in order."""
 
     def __init__(self) -> None:
         self._all: dict[str, Keep] = {}
@@ -88,7 +87,7 @@ class Index:
         self.stored = 0
 
     def add(self, keep: Keep) -> None:
-        """A Keep that runs, as far as is known."""
+        """Add a Keep, running as far as is known."""
         record = keep.record
         self._all[record.id] = self._live[record.id] = keep
         if not (record.pooled or keep.hidden):
@@ -100,12 +99,12 @@ class Index:
             self._keys[keep.record.key] = keep
 
     def claim(self, keep: Keep, record: Record) -> None:
-        """It has left the pool."""
+        """Move a Keep from the pool to the tenant that `record` names."""
         keep.record = record
         self._place(keep)
 
     def end(self, keep: Keep, state: str, ended: float) -> None:
-        """Its processes are gone, but for a supervisor perhaps that has readers."""
+        """Note that it has ended; its supervisor may still have readers."""
         if keep.record.id in self._live:
             del self._live[keep.record.id]
         else:
@@ -116,7 +115,7 @@ class Index:
             keep.over.set()
 
     def settle(self, keep: Keep, stored: int) -> None:
-        """Nothing is left of it but what is on disk."""
+        """Note that all that is left of it is on disk: `stored` bytes of output."""
         self.stored += stored - keep.stored
         keep.stored = stored
         if keep.life is not None:
@@ -125,7 +124,7 @@ class Index:
         keep.life = keep.watcher = keep.over = None
 
     def remove(self, keep: Keep) -> None:
-        """It is no more."""
+        """Forget it."""
         record = keep.record
         if self._all.pop(record.id, None) is None:
             return
@@ -144,33 +143,33 @@ class Index:
             keep.over.set()
 
     def live(self) -> list[Keep]:
-        """Those whose processes are not proven to be gone."""
+        """The Keeps whose processes are not proven to be gone."""
         return list(self._live.values())
 
     def counts(self) -> dict[str, int]:
-        """Keeps by state; `pooled` is a state of its own here."""
+        """The number of Keeps in each state; here `pooled` is a state of its own."""
         pooled = sum(keep.record.pooled for keep in self._live.values())
         running = len(self._live) - pooled
         return {"running": running, "pooled": pooled, "ended": self._states["ended"], "lost": self._states["lost"]}
 
     def known(self, name: str, tenant: str) -> Keep:
-        """That tenant's Keep of that name; HostError `not-found` for everything else."""
+        """The tenant's Keep of that name. HostError `not-found`, also for other tenants' Keeps."""
         keep = self._all.get(name)
         if keep is None or keep.record.pooled or keep.hidden or keep.record.tenant != tenant:
             raise HostError("not-found", "no such Keep")
         return keep
 
     def keyed(self, key: str) -> Keep | None:
-        """The Keep that was launched with that key, if it is there."""
+        """The Keep that was launched with that key, if it still exists."""
         return self._keys.get(key)
 
     def finished(self, tenant: str) -> list[Keep]:
-        """Those of a tenant that have ended, in order."""
+        """A tenant's Keeps that have ended, oldest first."""
         places = self._places.get(tenant, ())
         return [self._all[name] for _, name in places if name not in self._live]
 
     def page(self, *, tenant: str, after: str, limit: int, state: str) -> dict[str, Any]:
-        """Up to `limit` of a tenant's Keeps behind the place `after`, and the place to go on from, if there are more."""
+        """Up to `limit` of a tenant's Keeps after the place `after`, and where the next page begins. HostError `usage`."""
         places = self._places.get(tenant, [])
         begin = bisect.bisect_right(places, self._after(after, tenant)) if after else 0
         items: list[dict[str, Any]] = []
@@ -185,12 +184,12 @@ class Index:
         return {"keeps": items, "next": _place_name(places[at]) if has_more else None}
 
     def _after(self, name: str, tenant: str) -> tuple[float, str]:
-        """The place that `next` named, whether that Keep is still there or not; of a Keep that is, its id will do."""
+        """The place that an earlier `next` named, even if that Keep is gone by now; the id of a Keep names its place too."""
         keep = self._all.get(name)
         if keep is not None and keep.record.tenant == tenant:
             return keep.order
         if not PLACE.fullmatch(name):
-            raise HostError("usage", "after: wanted the `next` of a page before")
+            raise HostError("usage", "after: wanted the `next` of an earlier page")
         return struct.unpack(">d", bytes.fromhex(name[DIGITS:]))[0], name[:DIGITS]
 
     def __iter__(self) -> Iterator[Keep]:

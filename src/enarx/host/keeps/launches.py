@@ -1,4 +1,4 @@
-"""Launching Keeps: who may have how many, the pool of empty ones, and launches that are asked for more than once."""
+"""Launching Keeps: the bounds on them, the pool of empty ones, and launches that are requested more than once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from enarx.host.errors import HostError
 from enarx.host.keeps import relay
 from enarx.host.keeps.bounds import Bounds
 from enarx.host.keeps.index import Keep
-from enarx.host.keeps.lifecycle import AGAIN, LONGEST_PAUSE, Keeping, fault
+from enarx.host.keeps.lifecycle import AGAIN, LONGEST_PAUSE, Lifecycle, fault
 from enarx.host.launcher.client import Launcher
-from enarx.host.state.records import Processes, Record, key_digest
+from enarx.host.state.records import Processes, Record, key_digest, request_digest
 
 ANY_PACKAGE = "0" * 64
+"""The package digest of a Keep that was launched for no package in particular."""
+
 POOL = {"memory": 1 << 30, "compile": 1 << 30, "disk": 128 << 20}
-"""What a Keep in the pool is launched with, in bytes."""
+"""Sizes of a Keep in the pool, in bytes."""
 
 REST = 0.2
-"""Seconds that whoever has just claimed a Keep has the processors for, before the next one is made."""
+"""Seconds after a claim before the pool is refilled: until then the claimed Keep has the processors to itself."""
 
 
 class Launches:
-    """Makes Keeps, one at a time, within the bounds."""
+    """Launches Keeps, one at a time, within the bounds."""
 
-    def __init__(self, keeping: Keeping, launcher: Launcher, bounds: Bounds, skip_layers: tuple[str, ...]) -> None:
-        self._keeping = keeping
+    def __init__(self, lifecycle: Lifecycle, launcher: Launcher, bounds: Bounds, skip_layers: tuple[str, ...]) -> None:
+        self._lifecycle = lifecycle
         self._launcher = launcher
         self._bounds = bounds
         self._pool_kind = bounds.pool_kind or backends.default()
         self._skip = list(skip_layers)
-        self._making = asyncio.Lock()
-        self._by_key: dict[str, asyncio.Task[Record]] = {}
+        self._turn = asyncio.Lock()
+        self._by_key: dict[str, tuple[str, asyncio.Task[Record]]] = {}
         self._filler: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -42,74 +44,83 @@ class Launches:
         self._filler = asyncio.create_task(self._fill_pool())
 
     async def close(self) -> None:
-        """Make no more, and leave nothing half made."""
-        await relay.cancel(self._filler, *self._by_key.values())
+        """Launch no more, and leave no launch half done."""
+        await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
     async def launch(self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int]) -> Record:
-        """A Keep: the one of that key, or one from the pool where it fits, else a new one."""
+        """The Keep of that key if there is one, else a Keep from the pool if one fits, else a new one. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
-            return await self._launch(tenant, kind, package, "", sizes)
-        found = self._keeping.index.keyed(digest)
-        if found is not None:
-            return found.record
+            return await self._launch(tenant, kind, package, sizes)
+        request = request_digest(kind=kind, package=package or "", **sizes)
+        known = self._lifecycle.index.keyed(digest)
+        if known is not None:
+            _require_same(known.record.request, request)
+            return known.record
         if digest not in self._by_key:
-            task = self._by_key[digest] = asyncio.create_task(self._launch(tenant, kind, package, digest, sizes))
+            task = asyncio.create_task(self._launch(tenant, kind, package, sizes, digest, request))
+            self._by_key[digest] = request, task
             task.add_done_callback(lambda task: self._launched(digest, task))
-        return await asyncio.shield(self._by_key[digest])
+        first, task = self._by_key[digest]
+        _require_same(first, request)
+        return await asyncio.shield(task)
 
     def _launched(self, digest: str, task: asyncio.Task[Record]) -> None:
         del self._by_key[digest]
         if not task.cancelled():
-            task.exception()  # whoever asked has it, if anybody still waits
+            task.exception()  # retrieved, although every client that waited for it may be gone
 
-    async def _launch(self, tenant: str, kind: str, package: str | None, digest: str, sizes: dict[str, int]) -> Record:
+    async def _launch(
+        self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], digest: str = "", request: str = ""
+    ) -> Record:
         _require(kind)
         if package is None and all(sizes[name] <= POOL[name] for name in POOL):
             for keep in self._pooled():
                 if keep.record.kind == kind:
-                    return self._claim(keep, tenant, digest)
-        async with self._making:
+                    return self._claim(keep, tenant, digest, request)
+        async with self._turn:
             await self._make_room(tenant, sizes)
-            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant=tenant, key=digest)
+            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant=tenant, key=digest, request=request)
 
     def _pooled(self) -> list[Keep]:
-        return [keep for keep in self._keeping.index.live() if keep.record.pooled and keep.removal is None]
+        return [keep for keep in self._lifecycle.index.live() if keep.record.pooled and keep.removal is None]
 
     # From the pool
 
-    def _claim(self, keep: Keep, tenant: str, digest: str) -> Record:
-        """It leaves the pool with what it was launched with."""
+    def _claim(self, keep: Keep, tenant: str, digest: str, request: str) -> Record:
+        """Give a pooled Keep to a tenant. It keeps the sizes that it was launched with."""
         self._check_store()
         self._check_tenant(tenant, _sizes(keep.record))
         try:
-            record = self._keeping.store.claim(keep.record, tenant=tenant, key=digest, created=time.time())
+            record = self._lifecycle.store.claim(
+                keep.record, tenant=tenant, key=digest, request=request, created=time.time()
+            )
         except OSError as e:
             raise fault(e) from e
-        self._keeping.index.claim(keep, record)
-        self._keeping.refill.set()
+        self._lifecycle.index.claim(keep, record)
+        self._lifecycle.refill.set()
         events.log("claimed", keep=record.id)
         self._log_skipped(record.id)
         return record
 
     async def _fill_pool(self) -> None:
-        """For ever: keep as many empty Keeps ready as the bounds say, and what is launched leaves room for."""
-        await self._keeping.loaded()
+        """Keep as many empty Keeps ready as the bounds allow and launches leave room for. Never returns."""
+        await self._lifecycle.loaded()
         pause = AGAIN
         while True:
-            self._keeping.refill.clear()
+            self._lifecycle.refill.clear()
             try:
                 while self._is_pool_short():
-                    async with self._making:
+                    async with self._turn:
                         if self._is_pool_short():
-                            await self._make(self._pool_kind, ANY_PACKAGE, POOL, tenant="", key="", pooled=True)
+                            await self._make(self._pool_kind, ANY_PACKAGE, POOL, pooled=True)
             except HostError as e:
                 events.log("pool", level="error", message=e.message, pause=pause)
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
                 continue
             pause = AGAIN
-            await self._keeping.refill.wait()
+            await self._lifecycle.refill.wait()
             await asyncio.sleep(REST)
 
     def _is_pool_short(self) -> bool:
@@ -117,13 +128,13 @@ class Launches:
         has_room = not self._bounds.lack(live, **POOL)
         return has_room and sum(record.pooled for record in live) < self._bounds.pool
 
-    # Anew
+    # New Keeps
 
     def _live(self) -> list[Record]:
-        return [keep.record for keep in self._keeping.index.live()]
+        return [keep.record for keep in self._lifecycle.index.live()]
 
     async def _make_room(self, tenant: str, sizes: dict[str, int]) -> None:
-        """HostError host-full where one more would be too much; Keeps in the pool give way."""
+        """Erase pooled Keeps until one more Keep fits. HostError `host-full` if it cannot fit."""
         self._check_store()
         self._check_tenant(tenant, sizes)
         lack = self._bounds.lack([r for r in self._live() if not r.pooled], **sizes)
@@ -133,10 +144,10 @@ class Launches:
             pooled = self._pooled()
             if not pooled:
                 raise HostError("host-full", lack, hint="try again later, or ask for less")
-            await self._keeping.erase(pooled[0])
+            await self._lifecycle.erase(pooled[0])
 
     def _check_store(self) -> None:
-        counts, stored = self._keeping.index.counts(), self._keeping.index.stored
+        counts, stored = self._lifecycle.index.counts(), self._lifecycle.index.stored
         live, finished = counts["running"], counts["ended"] + counts["lost"]
         lack = self._bounds.lack_of_store(live=live, finished=finished, stored=stored)
         if lack:
@@ -149,9 +160,17 @@ class Launches:
             raise HostError("host-full", lack, hint="stop or remove Keeps of your own first")
 
     async def _make(
-        self, kind: str, package: str, sizes: dict[str, int], *, tenant: str, key: str, pooled: bool = False
+        self,
+        kind: str,
+        package: str,
+        sizes: dict[str, int],
+        *,
+        tenant: str = "",
+        key: str = "",
+        request: str = "",
+        pooled: bool = False,
     ) -> Record:
-        store = self._keeping.store
+        store = self._lifecycle.store
         try:
             name = store.make()
         except OSError as e:
@@ -168,18 +187,19 @@ class Launches:
                 created=time.time(),
                 tenant=tenant,
                 key=key,
+                request=request,
                 pooled=pooled,
                 processes=Processes.of(answer["processes"]),
             )
             store.write(record)
         except BaseException as e:
-            clearing = self._keeping.add_rubbish(name)
+            clearing = self._lifecycle.add_leftover(name)
             if isinstance(e, Exception):
                 await asyncio.wait([clearing])
             if isinstance(e, OSError):
                 raise fault(e) from e
             raise
-        self._keeping.add(record)
+        self._lifecycle.add(record)
         events.log("launched", keep=name, kind=kind, pooled=pooled)
         self._log_skipped(name)
         return record
@@ -187,7 +207,7 @@ class Launches:
     def _order(self, name: str, kind: str, package: str, sizes: dict[str, int]) -> dict[str, Any]:
         return {
             "kind": kind,
-            "directory": self._keeping.store.directory(name),
+            "directory": self._lifecycle.store.directory(name),
             "host_data": package,
             **sizes,
             "skip_layers": self._skip,
@@ -207,6 +227,14 @@ def _require(kind: str) -> None:
         backends.find(kind).require()
     except EnarxError as e:
         raise HostError(e.code, e.message, hint=e.hint, checks=e.checks if isinstance(e, BackendError) else ()) from e
+
+
+def _require_same(first: str, request: str) -> None:
+    """HostError `key-reused` if a key comes with another request than it first did. A record may have none."""
+    if first and first != request:
+        raise HostError(
+            "key-reused", "this Idempotency-Key was first sent with another body", hint="use a new key for each launch"
+        )
 
 
 def _sizes(record: Record) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The processes of a Keep as the daemon holds them: by pidfds, so that what is not proven to be gone is known to be there."""
+"""The processes of a Keep as the daemon holds them: by pidfds, so that "gone" is proven and never assumed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from enarx.host.state.records import Processes
 
 
 class Watched:
-    """One process: `gone` is set once it has ended. It costs a descriptor until then. OSError where that is not to be had."""
+    """One process; `gone` is set once it has ended. It takes a descriptor until then. OSError if none is left."""
 
     def __init__(self, pid: int, start: int, changed: asyncio.Event) -> None:
         self.gone = asyncio.Event()
@@ -30,18 +30,18 @@ class Watched:
         self._changed.set()
 
     def send(self, number: int = signal.SIGKILL) -> None:
-        """Send it a signal, if it is there."""
+        """Send it a signal, unless it has ended."""
         if self._fd >= 0:
             processes.send(self._fd, number)
 
     async def wait(self, seconds: float) -> bool:
-        """Has it ended, at once or within `seconds`?"""
+        """Has it ended, now or within `seconds`?"""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gone.wait(), seconds)
         return self.gone.is_set()
 
     def close(self) -> None:
-        """Let go of it; it goes on."""
+        """Stop watching; the process goes on."""
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
@@ -49,14 +49,14 @@ class Watched:
 
 
 class Life:
-    """A Keep's first process, with which all of it ends, and its supervisor. OSError where they cannot be opened."""
+    """A Keep's first process, with which all of it ends, and its supervisor. OSError if they cannot be opened."""
 
-    def __init__(self, found: Processes) -> None:
-        here = found.boot == processes.boot()
+    def __init__(self, known: Processes) -> None:
+        here = known.boot == processes.boot()
         self.changed = asyncio.Event()
-        self.keep = Watched(*(found.keep if here else (0, 0)), self.changed)
+        self.keep = Watched(*(known.keep if here else (0, 0)), self.changed)
         try:
-            self.supervisor = Watched(*(found.supervisor if here else (0, 0)), self.changed)
+            self.supervisor = Watched(*(known.supervisor if here else (0, 0)), self.changed)
         except OSError:
             self.keep.close()
             raise
@@ -67,9 +67,9 @@ class Life:
         return self.keep.gone.is_set() and self.supervisor.gone.is_set()
 
     async def until_ended(self, patience: float) -> None:
-        """Until the Keep's process is gone: it is killed where its supervisor goes first.
+        """Wait until the Keep's process is gone. It is killed if its supervisor goes first.
 
-        Then its supervisor has `patience` seconds to go too, which it takes where nobody reads the output.
+        Then give its supervisor `patience` seconds to go too, which is enough if nobody reads the output.
         """
         while not (self.keep.gone.is_set() or self.supervisor.gone.is_set()):
             self.changed.clear()
@@ -79,6 +79,6 @@ class Life:
         await self.supervisor.wait(patience)
 
     def close(self) -> None:
-        """Let go of both; they go on."""
+        """Stop watching; both go on."""
         self.keep.close()
         self.supervisor.close()

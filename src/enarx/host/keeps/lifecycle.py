@@ -1,4 +1,4 @@
-"""Every Keep's life as the daemon sees it: found at the start, watched until it is gone, erased when that is wanted.
+"""The life of every Keep as the daemon sees it: found at the start, watched until it is gone, erased on request.
 
 A Keep counts until its processes are proven to be gone, and is listed until its directory is.
 """
@@ -24,24 +24,26 @@ from enarx.host.state.store import Store
 
 AGAIN = 1.0
 LONGEST_PAUSE = 60.0
-SLICE = 16
-"""Keeps that are read, or removed, before others have their turn."""
+"""Seconds between two tries, at first and at most."""
 
-LAST_WORD = 0.5
-"""Seconds that a Keep's end waits for its supervisor's; one that has readers takes longer, and is not waited for."""
+SLICE = 16
+"""Keeps that are read, or removed, before other requests have their turn."""
+
+LAST_REPORT = 0.5
+"""Seconds to wait for the supervisor of an ended Keep. A supervisor with readers takes longer, and is not waited for."""
 
 KILL = 10.0
 TERM = 3.0
-"""Seconds for a process to be gone once it is killed, or asked to end."""
+"""Seconds for a process to be gone after SIGKILL, or after SIGTERM."""
 
 
 def fault(e: OSError) -> HostError:
-    """The error that a failure of the operating system is."""
+    """The error that reports a failure of the operating system."""
     return HostError.of(refusal(e))
 
 
-class Keeping:
-    """The Keeps that there are. `refill` is set whenever there may be room for more."""
+class Lifecycle:
+    """All Keeps, and the tasks that watch and remove them. `refill` is set whenever there may be room for more."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -51,7 +53,7 @@ class Keeping:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Have something done beside all else; `close` ends it."""
+        """Run a coroutine in the background until `close` cancels it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -63,15 +65,15 @@ class Keeping:
             events.log_bug("background", e)
 
     async def loaded(self) -> None:
-        """Until every Keep that was there at the start is known."""
+        """Wait until every Keep that existed at the start is known."""
         await self._loaded.wait()
 
     async def close(self) -> None:
-        """Let go of all of them: they go on, but for the pool, which nobody has claimed and now nobody will."""
+        """Stop watching. Keeps go on, except for the pool: nobody has claimed it, and now nobody will."""
         pooled = [keep for keep in self.index.live() if keep.record.pooled and self._loaded.is_set()]
         unwanted = [keep for keep in self.index if keep.removal is not None]
         for keep in unwanted:
-            if keep.removal is not None and keep.removal.done():  # it failed: once more, now
+            if keep.removal is not None and keep.removal.done():  # it failed: try once more now
                 keep.removal = None
         await asyncio.gather(*map(self.erase, {*pooled, *unwanted}), return_exceptions=True)
         await relay.cancel(*self._tasks)
@@ -79,12 +81,12 @@ class Keeping:
             if keep.life is not None:
                 keep.life.close()
 
-    # What is there at the start
+    # At the start
 
     async def load(self) -> None:
-        """Find every Keep that is there, a few at a time."""
+        """Find every Keep on disk, a few at a time."""
         for count, name in enumerate(await self._names()):
-            while not self._found(name):
+            while not self._take_in(name):
                 await asyncio.sleep(AGAIN)
             if count % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -99,15 +101,15 @@ class Keeping:
                 events.log("state-unreadable", level="error", message=str(e.strerror))
                 await asyncio.sleep(AGAIN)
 
-    def _found(self, name: str) -> bool:
-        """Take in what is there by this name; False where that has to wait for descriptors or the like."""
+    def _take_in(self, name: str) -> bool:
+        """Take in the directory entry `name`; False if that has to wait for descriptors or memory."""
         try:
             if self.store.is_directory(name):
-                self._take_in(self.store.read(name))
+                self._take_in_record(self.store.read(name))
             else:
-                events.log("foreign", level="error", name=name[:64], message="no Keep's directory: left alone")
+                events.log("foreign", level="error", name=name[:64], message="not the directory of a Keep: left alone")
         except FileNotFoundError:
-            self.add_rubbish(name)
+            self.add_leftover(name)
         except (OSError, ValueError) as e:
             events.log("record-unreadable", level="error", keep=name, message=f"{type(e).__name__}: {str(e)[:80]}")
             if isinstance(e, OSError) and refusal(e)["code"] in ("descriptors", "host-memory"):
@@ -115,9 +117,9 @@ class Keeping:
             self._take_in_unreadable(name)
         return True
 
-    def _take_in(self, record: Record) -> None:
+    def _take_in_record(self, record: Record) -> None:
         keep = Keep(record)
-        assert record.processes is not None  # as in every file
+        assert record.processes is not None  # every file has them
         keep.life = Life(record.processes)
         self.index.add(keep)
         if not keep.life.is_over:
@@ -129,7 +131,7 @@ class Keeping:
             self._conclude(keep)
 
     def _take_in_unreadable(self, name: str) -> None:
-        """It counts as long as there may be something of it; afterwards it is set aside."""
+        """Count it as long as something of it may run, then set its directory aside."""
         keep = Keep(nameless(name), hidden=True)
         self.index.add(keep)
         self.background(self._set_aside(keep))
@@ -142,20 +144,20 @@ class Keeping:
             events.log("set-aside", level="error", keep=name, where=self.store.set_aside(name))
         except OSError as e:
             events.log("left-behind", level="error", keep=name, message=str(e.strerror))
-            return  # it counts: nobody knows what it is
+            return  # it counts, because its state is unknown
         self.index.remove(keep)
 
     async def _is_deserted(self, keep: Keep) -> bool:
-        """Is nothing left that runs? Where its files do not say, there is no telling but by its supervisor's socket."""
-        words = self.store.words(keep.record.id)
-        if words is None:
+        """Does nothing of it run any more? If its files do not say, only its supervisor's socket can tell."""
+        report = self.store.report(keep.record.id)
+        if report is None:
             return not await relay.is_there(self.store.socket(keep.record.id))
-        life = Life(words.processes)
+        life = Life(report.processes)
         await life.until_ended(KILL)
         return life.is_over
 
-    def add_rubbish(self, name: str) -> asyncio.Task[None]:
-        """What a launch or a removal has left: it counts until it is erased, with whatever runs in it."""
+    def add_leftover(self, name: str) -> asyncio.Task[None]:
+        """Erase what a failed launch or removal has left, with whatever runs in it; until then it counts."""
         keep = Keep(nameless(name), hidden=True)
         self.index.add(keep)
         return self._begin_removal(keep)
@@ -163,17 +165,16 @@ class Keeping:
     # Watching
 
     def add(self, record: Record) -> Keep:
-        """A Keep that has just been launched."""
+        """Watch a Keep that has just been launched."""
         keep = Keep(record)
-        keep.started = time.time()
         self.index.add(keep)
         keep.watcher = self.background(self._watch(keep))
         return keep
 
     async def _watch(self, keep: Keep) -> None:
-        """Until both of its processes are gone."""
+        """Wait until both of its processes are gone, and record how it ended."""
         life = await self._opened(keep)
-        await life.until_ended(LAST_WORD)
+        await life.until_ended(LAST_REPORT)
         if life.supervisor.gone.is_set():
             self._conclude(keep)
         else:
@@ -186,7 +187,7 @@ class Keeping:
             self._begin_removal(keep)
 
     async def _opened(self, keep: Keep) -> Life:
-        """Its processes, as soon as there are descriptors for them."""
+        """Open pidfds for both processes; retry while the descriptor table is full."""
         while keep.life is None:
             try:
                 keep.life = self.life(keep)
@@ -196,9 +197,9 @@ class Keeping:
         return keep.life
 
     def life(self, keep: Keep) -> Life:
-        """Its processes; HostError where there are no descriptors for them."""
+        """Its two processes. HostError if no descriptors are left to open them."""
         if keep.life is None:
-            assert keep.record.processes is not None  # a Keep without a life that has not ended is new
+            assert keep.record.processes is not None  # a live Keep's record has them
             try:
                 keep.life = Life(keep.record.processes)
             except OSError as e:
@@ -206,17 +207,15 @@ class Keeping:
         return keep.life
 
     def _conclude(self, keep: Keep) -> None:
-        """Nothing of it runs any more: what its supervisor wrote last says how it ended."""
+        """Record its end from its supervisor's last report, now that nothing of it runs."""
         try:
-            words = self.store.words(keep.record.id)
+            report = self.store.report(keep.record.id)
         except OSError:
-            words = None
-        told = words is not None and words.state == "ended"
-        if words is not None:
-            keep.started = words.started
-        stored = words.stored if words is not None and told else self.store.stored(keep.record.id)
-        ended = words.ended if words is not None and words.ended is not None else keep.ended or keep.started
-        self.index.end(keep, "ended" if told else "lost", ended)
+            report = None
+        is_reported = report is not None and report.state == "ended"
+        stored = report.stored if report is not None and is_reported else self.store.stored(keep.record.id)
+        ended = report.ended if report is not None and report.ended is not None else keep.ended or keep.record.created
+        self.index.end(keep, "ended" if is_reported else "lost", ended)
         if not keep.record.pooled:
             self.index.settle(keep, stored)
         self.refill.set()
@@ -224,7 +223,7 @@ class Keeping:
     # Ending
 
     async def kill(self, keep: Keep) -> None:
-        """Kill it, and be there until it is gone. HostError `not-gone` where it does not go."""
+        """Kill it, and return once it is gone. HostError `not-gone` if it does not go."""
         if keep.state != "running":
             return
         life = self.life(keep)
@@ -236,7 +235,7 @@ class Keeping:
                 await asyncio.wait_for(keep.over.wait(), KILL)
 
     async def erase(self, keep: Keep) -> None:
-        """Erase it and everything of it. HostError where that does not come to an end: it is there then, and tried again."""
+        """Erase everything of it. HostError if that fails: the Keep is then listed as before, and erased later."""
         await asyncio.shield(self._begin_removal(keep))
 
     def _begin_removal(self, keep: Keep) -> asyncio.Task[None]:
@@ -263,22 +262,22 @@ class Keeping:
 
     async def _try_removal(self, keep: Keep) -> None:
         name = keep.record.id
-        words = self.store.words(name)
+        report = self.store.report(name)
         if keep.life is None and (keep.state == "running" or keep.hidden):
-            found = keep.record.processes or (words.processes if words is not None else None)
-            keep.life = Life(found) if found is not None else None
+            processes = keep.record.processes or (report.processes if report is not None else None)
+            keep.life = Life(processes) if processes is not None else None
         if keep.life is not None:
             await _end(keep.life)
         await relay.cancel(keep.watcher)
-        if words is not None:
-            await asyncio.to_thread(erase_scratch, words.scratch)
+        if report is not None:
+            await asyncio.to_thread(erase_scratch, report.scratch)
         await asyncio.to_thread(self.store.erase, name)
         if keep.life is not None:
             keep.life.close()
 
 
 async def _end(life: Life) -> None:
-    """Both processes, whatever state they are in; HostError where they do not go."""
+    """End both processes, whatever state they are in. HostError `not-gone` if they do not go."""
     life.keep.send()
     if not await life.keep.wait(KILL):
         raise _not_gone("it has been killed, and its processes are still there")
@@ -290,19 +289,19 @@ async def _end(life: Life) -> None:
 
 
 def _not_gone(message: str) -> HostError:
-    return HostError("not-gone", f"the Keep is not gone: {message}", hint="it counts until it is, and is tried again")
+    return HostError("not-gone", f"the Keep is not gone: {message}", hint="it counts until it is gone; try again later")
 
 
 def _not_removed(e: OSError) -> HostError:
-    found = fault(e)
-    if found.code == "launch":
-        hint = "its directory holds what the host did not put there"
-        found = HostError("not-removed", f"the Keep cannot be erased: {e.strerror}", hint=hint)
-    return found
+    error = fault(e)
+    if error.code == "launch":
+        hint = "its directory contains what the host did not put there"
+        error = HostError("not-removed", f"the Keep cannot be erased: {e.strerror}", hint=hint)
+    return error
 
 
 def nameless(name: str) -> Record:
-    """The record of a directory without one that can be read."""
+    """The record of a directory that has no readable one."""
     return Record(
         id=name,
         kind="",
@@ -313,6 +312,7 @@ def nameless(name: str) -> Record:
         created=0.0,
         tenant="",
         key="",
+        request="",
         pooled=False,
         processes=None,
     )

@@ -1,4 +1,4 @@
-"""Bytes between a client of the daemon and a supervisor, as they come, with back-pressure both ways."""
+"""Relays bytes between clients of the daemon and supervisors as they arrive, with back-pressure both ways."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from enarx.host.errors import HostError
 from enarx.host.keeps.contact import Contact
 
 ANSWER = 5.0
-"""Seconds for a supervisor to answer a question; one that takes longer is stopped, say, and not waited for."""
+"""Seconds for a supervisor to answer. A supervisor that takes longer may be stopped, and is not waited for."""
 
 
 async def ask(path: str, op: str) -> dict[str, Any]:
-    """The answer of the supervisor whose socket is at `path`. HostError."""
+    """Ask the supervisor whose socket is at `path`; its answer. HostError."""
     contact = Contact(path)
     try:
         return await contact.ask(op, patience=ANSWER)
@@ -23,7 +23,7 @@ async def ask(path: str, op: str) -> dict[str, Any]:
 
 
 async def is_there(path: str) -> bool:
-    """Is there a supervisor, whether it answers or not? True also where that cannot be told."""
+    """Does a supervisor listen at `path`, even if it does not answer? True also if that cannot be determined."""
     try:
         await ask(path, "info")
     except HostError as e:
@@ -32,7 +32,7 @@ async def is_there(path: str) -> bool:
 
 
 async def give(path: str, body: AsyncIterator[bytes]) -> int:
-    """Give frames to the supervisor whose socket is at `path`; how many it took. HostError, also while they still come."""
+    """Give frames to the supervisor whose socket is at `path`; how many it took. HostError, perhaps before all were sent."""
     contact = Contact(path)
     tasks: list[asyncio.Task[Any]] = []
     try:
@@ -42,7 +42,7 @@ async def give(path: str, body: AsyncIterator[bytes]) -> int:
         tasks += [answer, sending]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            sending.result()  # else the client has gone
+            sending.result()  # raises if the client is gone
         return int((await answer)["frames"])
     finally:
         await cancel(*tasks)
@@ -50,7 +50,7 @@ async def give(path: str, body: AsyncIterator[bytes]) -> int:
 
 
 async def take(path: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
-    """The number of the first frame that the supervisor has, and the entries from `start` on. HostError."""
+    """The number of the first frame that the supervisor has, and the entries from frame `start` on. HostError."""
     contact = Contact(path)
     try:
         answer = await contact.ask("output", **{"from": start, "follow": follow})
@@ -61,11 +61,11 @@ async def take(path: str, start: int, *, follow: bool) -> tuple[int, AsyncIterat
 
 
 async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel them, and wait until they are done with it."""
-    found = [task for task in tasks if task is not None]
-    for task in found:
+    """Cancel tasks, and wait until they have ended."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
         task.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _send_all(contact: Contact, body: AsyncIterator[bytes]) -> None:
@@ -74,7 +74,7 @@ async def _send_all(contact: Contact, body: AsyncIterator[bytes]) -> None:
             await contact.send(piece)
         contact.finish()
     except OSError:
-        return  # it takes no more, and says why
+        return  # the supervisor has closed its end, and its answer gives the reason
 
 
 async def _pieces(contact: Contact) -> AsyncIterator[bytes]:

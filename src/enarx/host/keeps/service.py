@@ -1,4 +1,4 @@
-"""The daemon's Keeps, as they are asked for: each tenant's own, and all others are not there."""
+"""The daemon's Keeps as tenants see them: each tenant's own; another tenant's Keep does not exist."""
 
 from __future__ import annotations
 
@@ -10,75 +10,68 @@ from typing import Any
 from enarx.host import events
 from enarx.host.errors import HostError
 from enarx.host.keeps import relay
-from enarx.host.keeps.bounds import Bounds, share_of_memory
+from enarx.host.keeps.bounds import Bounds
 from enarx.host.keeps.index import Keep
 from enarx.host.keeps.launches import Launches
-from enarx.host.keeps.lifecycle import KILL, SLICE, Keeping, fault
+from enarx.host.keeps.lifecycle import KILL, SLICE, Lifecycle, fault
 from enarx.host.launcher.client import Launcher
 from enarx.host.state.records import Record
 from enarx.host.state.store import Store
 
-__all__ = ["Bounds", "Keeps", "share_of_memory"]
-
 MAX_READERS = 64
-"""Readers of the stored output of a Keep that has ended, at a time: as many as its supervisor would have served."""
-
-STATES = ("", "running", "ended", "lost")
+"""Concurrent readers of an ended Keep's stored output: as many as its supervisor would have served."""
 
 
 class Keeps:
-    """All of them. Made and used within a running loop."""
+    """All Keeps of this daemon. Made and used within a running loop."""
 
     def __init__(self, store: Store, launcher: Launcher, bounds: Bounds, skip_layers: tuple[str, ...]) -> None:
-        self._keeping = Keeping(store)
+        self._lifecycle = Lifecycle(store)
         self._store = store
-        self._index = self._keeping.index
-        self._launches = Launches(self._keeping, launcher, bounds, skip_layers)
+        self._index = self._lifecycle.index
+        self._launches = Launches(self._lifecycle, launcher, bounds, skip_layers)
 
     def start(self) -> None:
-        """Find every Keep that is there; then keep the pool filled. What is asked meanwhile waits."""
-        self._keeping.background(self._keeping.load())
+        """Load every Keep on disk, then keep the pool filled. Requests wait until all are loaded."""
+        self._lifecycle.background(self._lifecycle.load())
         self._launches.start()
 
     async def close(self) -> None:
-        """Let go of all of them: they go on, but for the pool."""
+        """Stop watching. Keeps go on, except for the pool, which is erased."""
         await self._launches.close()
-        await self._keeping.close()
+        await self._lifecycle.close()
 
-    # What is there
+    # Reading
 
     def counts(self) -> dict[str, int]:
-        """Keeps of all tenants by state; `pooled` is a state of its own here."""
+        """Keeps of all tenants by state; here `pooled` is a state of its own."""
         return self._index.counts()
 
     async def page(self, *, tenant: str, after: str = "", limit: int = 100, state: str = "") -> dict[str, Any]:
-        """Some of a tenant's Keeps, oldest first, and where to go on: `{"keeps": [...], "next": str or None}`."""
-        if state not in STATES:
-            raise HostError("usage", f"state: wanted one of {', '.join(STATES[1:])}")
-        await self._keeping.loaded()
+        """Some of a tenant's Keeps, oldest first, as `schemas.Page`. An empty `state` means any."""
+        await self._lifecycle.loaded()
         return self._index.page(tenant=tenant, after=after, limit=max(1, limit), state=state)
 
     async def _known(self, name: str, tenant: str) -> Keep:
-        await self._keeping.loaded()
+        await self._lifecycle.loaded()
         return self._index.known(name, tenant)
 
     async def info(self, name: str, *, tenant: str) -> dict[str, Any]:
-        """The record, and what its supervisor says, or said last."""
+        """The record, with what the supervisor reports or last reported, as `schemas.Keep`."""
         keep = await self._known(name, tenant)
         if keep.state == "running":
             with contextlib.suppress(HostError):
-                asked = await relay.ask(self._store.socket(name), "info")
-                return {**asked, **_shown(keep), "started": asked["started"]}
+                reported = await relay.ask(self._store.socket(name), "info")
+                return {**reported, **_shown(keep)}
         try:
-            words = self._store.words(name)
+            report = self._store.report(name)
         except OSError as e:
             raise fault(e) from e
-        self._index.known(name, tenant)  # else it has been removed meanwhile
-        said = {} if words is None else {**words.shown, "reason": words.reason}
-        return {**said, **_shown(keep)}
+        self._index.known(name, tenant)  # raises if it has been removed meanwhile
+        return {**({} if report is None else report.shown), **_shown(keep)}
 
     async def wait(self, name: str, seconds: float, *, tenant: str) -> bool:
-        """Has it ended, at once or within `seconds`?"""
+        """Has it ended, now or within `seconds`?"""
         keep = await self._known(name, tenant)
         over = keep.over
         if over is None:
@@ -87,45 +80,48 @@ class Keeps:
             await asyncio.wait_for(over.wait(), seconds)
         return over.is_set()
 
-    # Making and ending
+    # Launching and ending
 
     async def launch(
-        self, *, tenant: str, kind: str, package: str | None, memory: int, compile: int, disk: int, key: str = ""
+        self, *, tenant: str, kind: str, package: str | None, sizes: dict[str, int], key: str = ""
     ) -> Record:
-        """A Keep; the same for the same tenant and `key`, as long as that Keep is there."""
-        await self._keeping.loaded()
-        sizes = {"memory": memory, "compile": compile, "disk": disk}
+        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes. HostError.
+
+        While the Keep exists, the same tenant and `key` return it again. HostError `key-reused` if they come with another
+        kind, package or size.
+        """
+        await self._lifecycle.loaded()
         return await self._launches.launch(tenant=tenant, kind=kind, package=package, key=key, sizes=sizes)
 
     async def stop(self, name: str, *, tenant: str) -> None:
-        """Kill it, and be sure that it is gone; its output stays."""
-        await self._keeping.kill(await self._known(name, tenant))
+        """Kill it, and return once it is gone; its output stays."""
+        await self._lifecycle.kill(await self._known(name, tenant))
         events.log("stopped", keep=name)
 
     async def remove(self, name: str, *, tenant: str, force: bool) -> None:
-        """Erase it and everything of it, and be sure of that; not while it runs, unless `force`."""
+        """Erase it, and return once nothing of it is left. HostError `not-ended` if it runs, unless `force`."""
         keep = await self._known(name, tenant)
         if not force and keep.state == "running":
-            raise HostError("not-ended", "the Keep is running", hint="stop it first, or force")
-        await self._keeping.erase(keep)
+            raise HostError("not-ended", "the Keep is running", hint="stop it first, or use force")
+        await self._lifecycle.erase(keep)
         events.log("removed", keep=name)
 
     async def prune(self, *, tenant: str) -> list[str]:
-        """Remove all of a tenant's that have ended; their ids."""
-        await self._keeping.loaded()
+        """Erase all of a tenant's Keeps that have ended; their ids."""
+        await self._lifecycle.loaded()
         removed: list[str] = []
         keeps = self._index.finished(tenant)
         for begin in range(0, len(keeps), SLICE):
             some = keeps[begin : begin + SLICE]
-            ends = await asyncio.gather(*map(self._keeping.erase, some), return_exceptions=True)
+            ends = await asyncio.gather(*map(self._lifecycle.erase, some), return_exceptions=True)
             removed += [keep.record.id for keep, end in zip(some, ends, strict=True) if end is None]
         events.log("pruned", count=len(removed))
         return removed
 
-    # Bytes through
+    # Frames
 
     async def input(self, name: str, body: AsyncIterator[bytes], *, tenant: str) -> int:
-        """Give a Keep frames; how many it got."""
+        """Give a Keep frames; returns how many it got."""
         keep = await self._known(name, tenant)
         try:
             if keep.state == "running":
@@ -136,9 +132,9 @@ class Keeps:
         raise HostError("ended", "the Keep has ended")
 
     async def output(self, name: str, start: int, *, tenant: str, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
-        """The number of the first frame that is there, and the entries from `start` on.
+        """The number of the first frame that is stored, and the entries from frame `start` on.
 
-        A supervisor gives them as long as there is one, and the disk afterwards.
+        They come from the supervisor while it lives, and from disk afterwards.
         """
         keep = await self._known(name, tenant)
         if keep.state == "running" or self._is_unfinished(keep):
@@ -159,12 +155,12 @@ class Keeps:
         return first, _paced(keep, pieces)
 
     def _is_unfinished(self, keep: Keep) -> bool:
-        """Is its process gone, and its supervisor, which is still there, not done with its output?"""
-        words = self._store.words(keep.record.id) if keep.life is not None else None
-        return words is not None and words.state == "running"
+        """Has its process ended while its supervisor still stores output?"""
+        report = self._store.report(keep.record.id) if keep.life is not None else None
+        return report is not None and report.state == "running"
 
     async def _settled(self, keep: Keep) -> None:
-        """Until its supervisor has written all that it will, whether it has readers still or not."""
+        """Wait until its supervisor has stored everything, even if the supervisor still has readers."""
         over = keep.over
         if over is not None:
             with contextlib.suppress(TimeoutError):
@@ -174,7 +170,7 @@ class Keeps:
 
 
 async def _paced(keep: Keep, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Piece by piece, with all others having their turn between two of them."""
+    """Yield pieces from disk, and let other requests run between two of them."""
     keep.reading += 1
     try:
         for piece in pieces:

@@ -5,47 +5,38 @@ from __future__ import annotations
 import json
 import os
 
+from enarx.files import write_atomically
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 RECORD, POOLED, META, SOCKET = "record.json", "pooled.json", "meta.json", "sock"
-"""The daemon's record of a Keep, or of one in its pool; what the supervisor says of itself; the supervisor's socket."""
+"""The daemon's record of a Keep, or of a Keep in its pool; the supervisor's report; the supervisor's socket."""
 
 SCRATCH = "enarx-keep-"
-SCRATCH_PARENT = "/dev/shm"  # noqa: S108  # only directories of our own name are touched
+SCRATCH_PARENT = "/dev/shm"  # noqa: S108  # only directories with our prefix are touched
 MAX_JSON = 64 << 10
 BLOCK = 4096
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_directory(name: str, parent: int | None = None) -> int:
-    """A descriptor of the directory `name` below the descriptor `parent`; OSError where it is a link or anything else."""
+    """A descriptor of the directory `name` below the descriptor `parent`. OSError if it is a link or anything else."""
     return os.open(name, DIRECTORY, dir_fd=parent)
 
 
 def write_json(directory: int, name: str, value: dict[str, Any]) -> None:
-    """Write a file that is there whole or not at all, whenever this process ends.
+    """Write a file whole or not at all, whenever this process ends. OSError.
 
-    It is padded to whole blocks, so that `rewrite_json` finds room in it on a full disk. It is not synchronised to the
-    disk: no Keep outlives the machine, and what the machine's end leaves half written is no Keep's record.
+    It is padded to whole blocks, so that `rewrite_json` finds room in it on a full disk. It is not synchronized to the
+    disk: no Keep outlives the machine, and a record that the machine's end left half written is no Keep's.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        fd = os.open(f"{name}.new", flags, 0o600, dir_fd=directory)
-        with open(fd, "wb", buffering=0) as file:
-            os.fchmod(fd, 0o600)
-            data = _padded(value)
-            if file.write(data) < len(data):
-                file.write(data[:1])  # the disk is full: this raises the error that says so
-        os.replace(f"{name}.new", name, src_dir_fd=directory, dst_dir_fd=directory)
-    except OSError:
-        discard(directory, f"{name}.new")
-        raise
+    write_atomically(name, _padded(value), dir_fd=directory, sync=False)
 
 
 def rewrite_json(directory: int, name: str, value: dict[str, Any]) -> None:
-    """As `write_json`, and where that finds no room, over the file that is there."""
+    """As `write_json`; on a full disk, over the existing file."""
     try:
         write_json(directory, name, value)
     except OSError:
@@ -62,7 +53,7 @@ def _padded(value: dict[str, Any]) -> bytes:
 
 
 def read_json(directory: int, name: str) -> dict[str, Any]:
-    """The object in a regular file of bounded size; OSError, ValueError where it is none."""
+    """The JSON object in a regular file of bounded size. OSError; ValueError if it is anything else."""
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     try:
         data = os.read(fd, MAX_JSON + 1)
@@ -75,7 +66,7 @@ def read_json(directory: int, name: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # one error for all that is not the file it should be
+        raise ValueError("not a JSON object")  # one exception for every way to be malformed
     return value
 
 
@@ -84,7 +75,7 @@ def _refuse(constant: str) -> object:
 
 
 def discard(directory: int, name: str) -> None:
-    """Unlink a file if it is there."""
+    """Unlink a file if possible."""
     try:
         os.unlink(name, dir_fd=directory)
     except OSError:
@@ -92,9 +83,9 @@ def discard(directory: int, name: str) -> None:
 
 
 def erase(parent: int, name: str) -> None:
-    """Remove the directory of a Keep, in which there are files and no directories. The daemon's record goes first.
+    """Remove the directory of a Keep, which contains files and no directories; the daemon's record goes first.
 
-    OSError where something in it is not a file: that is nothing that the host has put there.
+    OSError if it contains anything but files, which the host did not put there.
     """
     try:
         directory = open_directory(name, parent)
@@ -108,7 +99,7 @@ def erase(parent: int, name: str) -> None:
     try:
         os.rmdir(name, dir_fd=parent)
     except FileNotFoundError:
-        return  # another has been here
+        return  # removed by another process meanwhile
 
 
 def _unlink(name: str, directory: int) -> None:
@@ -119,7 +110,7 @@ def _unlink(name: str, directory: int) -> None:
 
 
 def erase_path(path: str) -> None:
-    """`erase` for a directory by its path."""
+    """`erase` for a directory given by its path."""
     parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         erase(parent, os.path.basename(path))
@@ -128,10 +119,10 @@ def erase_path(path: str) -> None:
 
 
 def erase_scratch(path: str) -> None:
-    """Remove the directory in memory that a Keep without a mount namespace of its own has worked in.
+    """Remove the directory in memory in which a Keep without a mount namespace of its own has worked.
 
-    The Keep is dead by now, but may have left anything: nothing is followed, and however deep its directories go, no
-    more than two of them are open.
+    The Keep is dead, but may have left anything there. No link is followed and, however deep its directories go, no more
+    than two of them are open at once.
     """
     parent, name = os.path.split(path)
     if parent != SCRATCH_PARENT or not name.startswith(SCRATCH):
@@ -150,7 +141,7 @@ def erase_scratch(path: str) -> None:
 
 
 def _dissolve(top: int, name: str) -> list[str]:
-    """Remove a file, or a directory whose own directories go to `top` first; the names that these have there."""
+    """Remove an entry of `top`. A directory's own directories are moved up to `top` first; their new names."""
     try:
         os.unlink(name, dir_fd=top)
         return []

@@ -1,6 +1,6 @@
 """A Keep's output on the host's disk: frames as they came, numbered, in segments that can be dropped from the front.
 
-A segment holds entries `u64 number | frame`, which is also how they go to a reader, so reading is copying. All of it is
+A segment holds entries `u64 number | frame`. They are sent to readers in the same form, so reading is copying. All of it is
 ciphertext. A number that is missing is a frame that the host dropped.
 """
 
@@ -22,12 +22,12 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def segment_name(first: int) -> str:
-    """The name of the segment that begins with frame `first`."""
+    """The file name of the segment that begins with frame `first`."""
     return f"{PREFIX}{first:016x}"
 
 
-class Log:
-    """Append, and read from any number on. `directory` is a descriptor, `limit` the bytes to keep."""
+class OutputStore:
+    """Frames are appended at the end and read from any number on. `directory` is a descriptor, `limit` in bytes."""
 
     def __init__(self, directory: int, limit: int) -> None:
         self._directory = directory
@@ -41,21 +41,21 @@ class Log:
 
     @property
     def first(self) -> int:
-        """The number of the oldest frame that is still here."""
+        """The number of the oldest stored frame."""
         return next(iter(self._sizes), self.next)
 
     @property
     def dropped(self) -> int:
-        """How many frames there were that are not here."""
+        """How many frames were dropped, or never stored for want of room."""
         return self.next - sum(self._counts.values())
 
     @property
     def full(self) -> bool:
-        """Must the oldest segment go before more is added?"""
+        """Must the oldest segment be dropped before more is added?"""
         return self.stored >= self._limit and len(self._sizes) > 1
 
     def numbers(self) -> dict[str, int]:
-        """What there is of it, for whoever asks."""
+        """Its counters, as clients see them."""
         return {"frames": self.next, "first": self.first, "stored": self.stored, "dropped": self.dropped}
 
     def open(self, first: int) -> int:
@@ -63,7 +63,7 @@ class Log:
         return os.open(segment_name(first), READ, dir_fd=self._directory)
 
     def append(self, frame: memoryview) -> None:
-        """Add one whole frame. One that cannot be written (no room, say) is dropped, and its number with it."""
+        """Add one whole frame. A frame that cannot be written, for want of room for example, is dropped with its number."""
         try:
             self._write(frame)
         except OSError:
@@ -77,7 +77,7 @@ class Log:
         number = self.next.to_bytes(NUMBER, "big")
         try:
             done = os.writev(self._fd, (number, frame))
-            while done < entry:  # a limit is near: the next write says which
+            while done < entry:  # a limit is near: the next write raises the error that names it
                 done += os.write(self._fd, (number + frame)[done:])
         except OSError:
             os.ftruncate(self._fd, self._sizes[self._last])
@@ -100,91 +100,91 @@ class Log:
         self._sizes[self.next] = self._counts[self.next] = 0
 
     def drop(self) -> None:
-        """Let the oldest segment go."""
+        """Drop the oldest segment."""
         first = self.first
         self.stored -= self._sizes.pop(first)
         del self._counts[first]
         try:
             os.unlink(segment_name(first), dir_fd=self._directory)
         except OSError:
-            pass  # gone already, or a disk that takes no changes: its numbers are forgotten all the same
+            pass  # gone already, or the disk is read-only: its frames count as dropped all the same
 
     def segment(self, number: int) -> int:
-        """The first frame of the segment that frame `number` is in, or was nearest to."""
+        """The first frame of the segment that holds frame `number`, or of the oldest segment after it."""
         return max((first for first in self._sizes if first <= number), default=self.first)
 
     def size(self, first: int) -> int:
-        """Bytes in that segment so far; -1 if it has been dropped."""
+        """Bytes in a segment so far; -1 if it has been dropped."""
         return self._sizes.get(first, -1)
 
     def following(self, first: int) -> int | None:
-        """The segment after that one, if there is one yet."""
+        """The segment after that one; None if there is none yet."""
         return next((other for other in self._sizes if other > first), None)
 
 
 class Cursor:
-    """One reader's place in a log: before the first entry whose number is at least `number`."""
+    """A reader's place in a store: before the first entry whose number is at least `number`."""
 
-    def __init__(self, log: Log, number: int) -> None:
-        self._log = log
+    def __init__(self, store: OutputStore, number: int) -> None:
+        self._store = store
         self._number = number
         self._segment = self._fd = -1
         self._offset = 0
-        self._found = False
+        self._is_placed = False
 
     @property
     def done(self) -> bool:
         """Is there nothing to send now?"""
-        return not self._stand()
+        return not self._advance()
 
     @property
     def holds(self) -> bool:
-        """Has this reader still to get something of the oldest segment?"""
-        return self._stand() and self._segment == self._log.first
+        """Does this reader still need some of the oldest segment?"""
+        return self._advance() and self._segment == self._store.first
 
     def send(self, target: int) -> bool:
-        """Copy some of the log to a non-blocking socket; False if there is nothing to copy.
+        """Copy some output to a non-blocking socket; False if there is nothing to copy.
 
         BlockingIOError if the socket takes no more; OSError, EOFError if the segment cannot be read.
         """
-        while self._stand():
+        while self._advance():
             if self._fd < 0:
-                self._fd = self._log.open(self._segment)
-            if not self._found:
-                self._offset, self._found = self._skip(), True
+                self._fd = self._store.open(self._segment)
+            if not self._is_placed:
+                self._offset, self._is_placed = self._skip(), True
                 continue
-            sent = os.sendfile(target, self._fd, self._offset, self._log.size(self._segment) - self._offset)
+            sent = os.sendfile(target, self._fd, self._offset, self._store.size(self._segment) - self._offset)
             if not sent:
                 raise EOFError
             self._offset += sent
             return True
         return False
 
-    def _stand(self) -> bool:
-        """Stand in a segment of which something is to be sent, if there is one. Touches no file."""
-        log = self._log
+    def _advance(self) -> bool:
+        """Move to a segment with something to send; False if there is none. Touches no file."""
+        store = self._store
         if self._segment < 0:
-            if log.next <= self._number or log.first == log.next:
+            if store.next <= self._number or store.first == store.next:
                 return False
-            self._segment = log.segment(self._number)
-        while self._offset >= log.size(self._segment):
-            following = log.following(self._segment)
+            self._segment = store.segment(self._number)
+        while self._offset >= store.size(self._segment):
+            following = store.following(self._segment)
             if following is None:
                 return False
             self.close()
-            self._segment, self._offset, self._found = following, 0, True
+            self._segment, self._offset, self._is_placed = following, 0, True
         return True
 
     def _skip(self) -> int:
-        """Where the first entry with a number of at least ours begins in this segment, or the segment's size."""
+        """The offset of this segment's first entry with a number of at least ours, or the segment's size."""
         for offset, number in self._entries():
             if number >= self._number:
                 return offset
-        return self._log.size(self._segment)
+        return self._store.size(self._segment)
 
     def _entries(self) -> Iterator[tuple[int, int]]:
-        """Offset and number of the entries of this segment, read in pieces: most are small."""
-        size, base, piece = self._log.size(self._segment), 0, b""
+        """Offset and number of each entry of this segment. Most are small, so they are read many at once."""
+        size, base, piece = self._store.size(self._segment), 0, b""
         offset = 0
         while offset < size:
             if offset + HEAD > base + len(piece):
@@ -194,7 +194,7 @@ class Cursor:
             offset += HEAD + int.from_bytes(head[NUMBER:], "big")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the segment's file."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1

@@ -1,4 +1,4 @@
-"""Output of a Keep that has ended, read from disk in small pieces: whole entries only, whatever its supervisor's end left."""
+"""Output of a Keep that has ended, read from disk in small pieces: whole entries only, however its supervisor ended."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ENTRY = struct.Struct(">QI")
 
 
 def segments(directory: int) -> list[int]:
-    """The numbers of the first frames of all segments in a Keep's directory, in order."""
-    found = []
+    """The number of the first frame of each segment in a Keep's directory, in order."""
+    firsts = []
     for name in os.listdir(directory):
         digits = name.removeprefix(PREFIX)
         if len(digits) == 16 and digits != name and set(digits) <= set("0123456789abcdef"):
-            found.append(int(digits, 16))
-    return sorted(first for first in found if stat.S_ISREG(_status(directory, first).st_mode))
+            firsts.append(int(digits, 16))
+    return sorted(first for first in firsts if stat.S_ISREG(_status(directory, first).st_mode))
 
 
 def size(directory: int) -> int:
@@ -33,13 +33,14 @@ def _status(directory: int, first: int) -> os.stat_result:
     return os.stat(segment_name(first), dir_fd=directory, follow_symlinks=False)
 
 
-def pieces(directory: int, found: list[int], start: int) -> Iterator[bytes]:
-    """Entries with numbers from `start` on of the segments `found`, in pieces that are no entries each and may be empty.
+def pieces(directory: int, firsts: list[int], start: int) -> Iterator[bytes]:
+    """The entries of the segments `firsts` with numbers from `start` on, in pieces.
 
-    Each is bounded work. OSError if a segment cannot be read, because it is being removed, say.
+    A piece may end within an entry, and may be empty; each is a bounded amount of work. OSError if a segment cannot be
+    read, for example because it is being removed.
     """
-    begin = max((first for first in found if first <= start), default=0)
-    for first in found:
+    begin = max((first for first in firsts if first <= start), default=0)
+    for first in firsts:
         if first >= begin:
             fd = os.open(segment_name(first), READ, dir_fd=directory)
             try:
@@ -60,7 +61,7 @@ def _entries(fd: int, start: int) -> Iterator[bytes]:
         number, length = ENTRY.unpack_from(piece.ljust(HEAD, b"\0"))
         following = offset + HEAD + length
         if not 0 < length <= MAX_FRAME or following > end:
-            return  # the entry in whose writing its supervisor was killed
+            return  # the supervisor was killed while it wrote this entry
         for at in range(offset, following, PIECE):
             yield os.pread(fd, min(PIECE, following - at), at) if number >= start else b""
         offset = following

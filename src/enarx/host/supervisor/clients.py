@@ -1,4 +1,4 @@
-"""What a supervisor knows of one connection to it: its request, what it is still to be told, how long it may be idle."""
+"""One connection to a supervisor: its request, its pending answer, and how long it may be idle."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import json
 import socket
 import time
 
-from enarx.host.state.output_store import Cursor
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from enarx.host.state.output_store import Cursor
+
 MAX_REQUEST = 4096
 PATIENCE = 10.0
-"""Seconds for a request to be said."""
+"""Seconds for a request to arrive."""
 
 STALL = 60.0
-"""Seconds after which a client that takes nothing, or is in the middle of a frame, holds nobody up any longer."""
+"""Seconds after which a client that reads nothing, or has sent part of a frame, no longer holds up others."""
 
 BUFFER = 4 << 20
 SO_SNDBUFFORCE = 32
 
 
 class Client:
-    """One connection: first a line of request, then as its operation wants. `op` is empty until it is known."""
+    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -42,23 +42,23 @@ class Client:
 
     @property
     def telling(self) -> bool:
-        """Is there something that it has still to be told?"""
+        """Is an answer still to be sent?"""
         return bool(self._out)
 
     def read_request(self) -> tuple[int, bool]:
-        """From which number on, and whether to follow, where output is wanted; what is wanted is `op` from now on.
+        """Read the request and set `op`; returns `from` and `follow`, which only output uses.
 
-        BlockingIOError as long as the request is not all there, EOFError at the end or if it is too long, ValueError if it
-        is none. What follows it stays in the socket.
+        BlockingIOError until all of the request has arrived, EOFError at the end or if it is too long, ValueError if it is
+        malformed. What follows the request stays in the socket.
         """
         while True:
             peeked = self.connection.recv(MAX_REQUEST - len(self._request), socket.MSG_PEEK)
             if not peeked:
                 raise EOFError
-            line, found, _ = peeked.partition(b"\n")
-            self.connection.recv(len(line) + len(found))
+            line, newline, _ = peeked.partition(b"\n")
+            self.connection.recv(len(line) + len(newline))
             self._request += line
-            if found:
+            if newline:
                 break
         try:
             request = json.loads(self._request)
@@ -68,34 +68,34 @@ class Client:
             raise ValueError("not a request") from e
 
     def say(self, value: dict[str, Any], *, last: bool = False) -> None:
-        """One line of answer, the `last` one perhaps; it goes out with `tell`."""
+        """Queue one line of answer, `last` if the connection ends with it. `tell` sends it."""
         self._out += json.dumps(value).encode() + b"\n"
         self.last = last
         self.touch()
 
     def tell(self) -> None:
-        """Send what it has still to be told; BlockingIOError if it does not all go."""
+        """Send what is queued. BlockingIOError if not all of it was taken."""
         while self._out:
             self._out = self._out[self.connection.send(self._out) :]
             self.touch()
 
     def touch(self) -> None:
-        """It has done something."""
+        """Note that it has made progress."""
         self._moved = time.monotonic()
 
     def idle(self, now: float) -> bool:
-        """Has it been given enough time? Only ever asked where it is its turn."""
+        """Has it had enough time? Asked only while the supervisor waits for it."""
         return now - self._moved > (STALL if self.op else PATIENCE)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         if self.cursor is not None:
             self.cursor.close()
         self.connection.close()
 
 
 def widen(end: socket.socket) -> None:
-    """Buffers for frames of a mebibyte; more than the default where this user may."""
+    """Enlarge the send buffer for frames of a mebibyte, beyond the system's limit if this user may."""
     for option in (SO_SNDBUFFORCE, socket.SO_SNDBUF):
         try:
             end.setsockopt(socket.SOL_SOCKET, option, BUFFER)

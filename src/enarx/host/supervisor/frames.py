@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 LENGTH = 4
 HEAD = LENGTH + 1
 MAX_FRAME = (1 << 20) + (64 << 10)
-"""Bytes of the largest frame, its length prefix not counted."""
+"""Bytes of the largest frame, without its length prefix."""
 
 FROM_TENANT = frozenset(range(1, 7))
-"""Types of frames that a tenant sends. A host passes on no other: what they are is the Keep's affair."""
+"""Types of frames that a tenant sends. A host relays no other type, and the Keep interprets them."""
 
 SMALL = 16 << 10
-"""Room to begin with; a supervisor whose Keep is idle, or talks little, needs no more."""
+"""Initial room: a supervisor whose Keep is idle, or sends little, needs no more."""
 
 
 class FrameError(ValueError):
-    """A length prefix of 0 or over MAX_FRAME, or a type that is not among those wanted; `code` says which."""
+    """An invalid frame length or type; `code` says which."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -27,9 +27,9 @@ class FrameError(ValueError):
 
 
 class Frame:
-    """Room for a frame that comes in from a non-blocking socket and may go out to another, used again and again.
+    """A reusable buffer for a frame that arrives from a non-blocking socket and may be sent to another.
 
-    `types` are those that may come in, all of them where it is empty.
+    `types` are the accepted types; empty accepts all.
     """
 
     def __init__(self, types: frozenset[int] = frozenset()) -> None:
@@ -39,37 +39,37 @@ class Frame:
 
     @property
     def begun(self) -> bool:
-        """Is there anything in it?"""
+        """Has any of it arrived?"""
         return self.have > 0
 
     @property
     def whole(self) -> bool:
-        """Is all of it there?"""
-        return self._headed and self.have == self._wanted
+        """Has all of it arrived?"""
+        return self._has_head and self.have == self._wanted
 
     @property
     def data(self) -> memoryview:
-        """What is there of it."""
+        """What has arrived so far."""
         return self._room[: self.have]
 
     def read(self, source: socket.socket) -> bool:
-        """Read more: is it whole now? BlockingIOError if nothing is there, EOFError at the end, FrameError."""
+        """Read until it is whole. BlockingIOError if the rest has not arrived, EOFError at the end, FrameError."""
         while not self.whole:
             count = source.recv_into(self._room[self.have : self._wanted])
             if not count:
                 raise EOFError
             self.have += count
-            if self.have == self._wanted and not self._headed:
+            if self.have == self._wanted and not self._has_head:
                 self._read_head()
         return True
 
     def _read_head(self) -> None:
         length, kind = int.from_bytes(self._room[:LENGTH], "big"), self._room[LENGTH]
         if not 0 < length <= MAX_FRAME:
-            raise FrameError("frame-size", f"a frame of {length} bytes, wanted 1 to {MAX_FRAME}")
+            raise FrameError("frame-size", f"frame length {length}, wanted 1 to {MAX_FRAME}")
         if self._types and kind not in self._types:
-            raise FrameError("frame-type", f"a frame of type {kind}, which no tenant sends")
-        self._headed = True
+            raise FrameError("frame-type", f"frame type {kind}, which no tenant sends")
+        self._has_head = True
         self._wanted = LENGTH + length
         if self._wanted > len(self._room):
             self._widen()
@@ -80,13 +80,13 @@ class Frame:
         self._room = room
 
     def write(self, target: socket.socket) -> None:
-        """Send the rest of it, then be empty; BlockingIOError if it does not all go."""
+        """Send the rest of it, then clear it. BlockingIOError if not all of it was taken."""
         while self._sent < self.have:
             self._sent += target.send(self._room[self._sent : self.have])
         self.clear()
 
     def clear(self) -> None:
-        """Be empty."""
+        """Discard what has arrived."""
         self.have = self._sent = 0
         self._wanted = HEAD
-        self._headed = False
+        self._has_head = False

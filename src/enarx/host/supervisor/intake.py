@@ -1,4 +1,4 @@
-"""The way into a Keep: one connection at a time gives it frames, each passed on once it is whole."""
+"""The way into a Keep: one connection at a time gives input, and each frame is passed on once it is whole."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from enarx.host.supervisor.clients import Client
 
 SLOW = 60.0
-"""Seconds that the next frame may take to come, beside what its size takes at RATE."""
+"""Seconds for the next frame to arrive, in addition to the time that its size takes at RATE."""
 
 WANTED = 5.0
 """The same while another connection asks to give input."""
 
 RATE = 16 << 10
-"""Bytes per second: the slowest that a frame may come at."""
+"""Bytes per second: the slowest acceptable sender."""
 
 
 class Intake:
-    """Who gives input, and the frame that is on its way. `patient`: a connection may keep silent between two frames."""
+    """The connection that gives input, and its current frame. If `patient`, it may pause between two frames."""
 
     def __init__(self, *, patient: bool) -> None:
         self._patient = patient
@@ -33,25 +33,25 @@ class Intake:
         self.taken = 0
 
     def take(self, client: Client) -> None:
-        """From now on this connection gives input."""
+        """Let this connection give input."""
         self.holder = client
         self._since = time.monotonic()
 
     def release(self) -> None:
-        """Nobody gives input; part of a frame goes with the connection that brought it."""
+        """Let no connection give input; an incomplete frame is discarded."""
         self.holder = None
         if not self.frame.whole:
             self.frame.clear()
 
     def is_slow(self, *, wanted: bool = False) -> bool:
-        """Has the holder's next frame taken too long? Not where it is the Keep that has not taken the last one."""
+        """Is the holder's next frame late? Time that the Keep takes for the last frame does not count."""
         if self.holder is None or self.frame.whole or (self._patient and not self.frame.begun):
             return False
         allowed = (WANTED if wanted else SLOW) + self.frame.have / RATE
         return time.monotonic() - self._since > allowed
 
     def read(self, client: Client) -> bool:
-        """One whole frame from the holder; BlockingIOError, EOFError, FrameError as Frame."""
+        """Read one whole frame from the holder. BlockingIOError, EOFError, FrameError as in `Frame.read`."""
         begun = self.frame.begun
         try:
             self.frame.read(client.connection)
@@ -63,11 +63,11 @@ class Intake:
         return True
 
     def pass_on(self, keep: socket.socket) -> None:
-        """Give the Keep what it takes of the frame."""
+        """Send the Keep as much of the frame as it takes."""
         try:
             self.frame.write(keep)
         except BlockingIOError:
             return
         except OSError:
-            self.frame.clear()  # the Keep's end is seen where its output is read
+            self.frame.clear()  # the Keep's end is noticed where its output is read
         self._since = time.monotonic()

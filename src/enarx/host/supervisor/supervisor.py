@@ -1,7 +1,7 @@
-"""One Keep's supervisor: a process that holds the Keep's control socket, keeps its output, and answers on a Unix socket.
+"""A Keep's supervisor: a process that holds the Keep's control socket, stores its output, and serves a Unix socket.
 
-It outlives the daemon, and ends with its Keep once those who read its output have it; the output stays on disk.
-One thread, one loop, no frame looked into. The protocol is in docs/spec/host.md, "Supervisor".
+It outlives the daemon. It ends with its Keep, once its readers have the output; the output stays on disk. One thread, one
+loop, and no frame is looked into. The protocol is in docs/spec/host.md, "Supervisor".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 from enarx.host.processes import identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
-from enarx.host.state.output_store import Cursor, Log
+from enarx.host.state.output_store import Cursor, OutputStore
 from enarx.host.supervisor.clients import Client, widen
 from enarx.host.supervisor.frames import Frame, FrameError
 from enarx.host.supervisor.intake import Intake
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from enarx.host.backends.backend import RunningKeep
 
 MAX_STREAMS = 64
-"""Connections that read output or give input. Those of management are beside them."""
+"""Connections that read output or give input. Those of management are not limited by this."""
 
 MAX_SILENT = 32
-"""Connections that have not said yet what they want; a further one takes the place of the oldest."""
+"""Connections that have not sent a request yet; a further connection replaces the oldest of them."""
 
 TURN = 16
 """Frames that one end may bring before the others have their turn."""
 
 LOOK = 1.0
-"""Seconds between looks at what has a deadline."""
+"""Seconds between two checks of deadlines."""
 
 ENDED = ("ended", "the Keep has ended")
 LINGER = 600.0
-"""Seconds after the Keep's end by which its readers must have its output; who is later reads it from disk."""
+"""Seconds after the Keep's end for its readers to read the rest; later readers get it from disk."""
 
 
 class Supervisor:
-    """Everything about one Keep. `info` is what is known of its launch; `scratch` a directory to remove with it.
+    """Supervises one Keep. `info` is what is shown of its launch, and `directory` a descriptor of the Keep's directory.
 
-    `directory` is a descriptor. A Keep that nobody has sent a frame to within `unused` seconds of its claim ends; 0 lets
-    it wait for ever. With `until` it goes on until that descriptor is at its end, whatever becomes of the Keep.
+    A Keep that gets no frame within `unused` seconds of its claim is ended; 0 lets it wait forever. With `until`, a
+    descriptor, the supervisor goes on until that is at its end, whatever becomes of the Keep.
     """
 
     def __init__(
@@ -62,17 +62,18 @@ class Supervisor:
         unused: float = 0.0,
         until: int = -1,
     ) -> None:
-        self._scratch = keep.facts.get("scratch", "")
+        self._scratch = keep.scratch
         self._keep: socket.socket | None = keep.control
         self._handle = keep.handle
         self._listener = listener
         self._directory = directory
         self._unused = unused
         self._until = until
-        self._log = Log(directory, stored_output)
+        self._output = OutputStore(directory, stored_output)
         self._info = {
-            **{name: fact for name, fact in keep.facts.items() if name != "scratch"},
             **info,
+            "layers": keep.layers,
+            **({"facts": keep.facts} if keep.facts else {}),
             "keep_pid": keep.handle.pid,
             "state": "running",
             "started": time.time(),
@@ -83,16 +84,19 @@ class Supervisor:
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
         self._intake = Intake(patient=until >= 0)
-        self._out = Frame()
+        self._frame = Frame()
         self._is_abandoned = self._is_deaf = False
         self._claimed = self._ended = 0.0
         for end in (keep.control, listener):
             end.setblocking(False)
         widen(keep.control)
-        self._note(write_json)
+        self._report(write_json)
 
     def serve(self) -> None:
-        """Until the Keep has ended and nobody reads, or `until` is at its end, or SIGTERM. No Keep outlives it."""
+        """Serve until the Keep has ended and nobody reads, until `until` is at its end, or until SIGTERM.
+
+        The Keep does not outlive this call.
+        """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         try:
             while not self._is_over():
@@ -116,7 +120,7 @@ class Supervisor:
             if handler is not None and not self._is_abandoned:
                 handler()
         if pause is not None:
-            self._look(time.monotonic())
+            self._check_deadlines(time.monotonic())
 
     def _register(self, poll: select.poll) -> dict[int, Callable[[], None]]:
         handlers: dict[int, Callable[[], None]] = {}
@@ -126,13 +130,13 @@ class Supervisor:
             handlers[fd] = handler
 
         if self._until >= 0:
-            watch(self._until, select.POLLIN, self._tenant_gone)
+            watch(self._until, select.POLLIN, self._command_gone)
         if self._listener.fileno() >= 0 and not self._is_deaf:
             watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
             watch(self._handle.fileno(), select.POLLIN, self._died)
             events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
-            if events:  # else its end would wake us for nothing
+            if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
             events = self._events(client)
@@ -150,15 +154,15 @@ class Supervisor:
     # Deadlines
 
     def _pause(self) -> float | None:
-        """Seconds until the next look at what has a deadline; None where nothing has."""
+        """Seconds until deadlines are checked again; None if there is no deadline."""
         if self._is_deaf or self._intake.holder is not None or any(map(self._is_waited_for, self._clients.values())):
             return LOOK
         return min(30.0, self._unused / 4) if self._is_unused() else None
 
-    def _look(self, now: float) -> None:
+    def _check_deadlines(self, now: float) -> None:
         self._is_deaf = False
         if self._is_unused():
-            self._look_at_claim(now)
+            self._check_claim(now)
         late = self._ended and now - self._ended > LINGER
         for client in [c for c in self._clients.values() if self._is_waited_for(c)]:
             if late or client.idle(now):
@@ -168,16 +172,16 @@ class Supervisor:
     def _is_waited_for(self, client: Client) -> bool:
         """Is it this client's turn, and does its silence cost anything?"""
         if client is self._intake.holder:
-            return False  # the intake knows
+            return False  # the intake has its own deadline
         if client.telling or not client.op or self._keep is None:
             return True
-        return client.cursor is not None and self._log.full and client.cursor.holds
+        return client.cursor is not None and self._output.full and client.cursor.holds
 
     def _is_unused(self) -> bool:
-        return self._unused > 0 and self._keep is not None and not self._intake.taken and not self._log.next
+        return self._unused > 0 and self._keep is not None and not self._intake.taken and not self._output.next
 
-    def _look_at_claim(self, now: float) -> None:
-        """Only a Keep that somebody has claimed has to be used: one in the pool waits."""
+    def _check_claim(self, now: float) -> None:
+        """End the Keep if it has been claimed but not used for too long; a Keep in the pool waits."""
         if not self._claimed:
             try:
                 os.stat(RECORD, dir_fd=self._directory, follow_symlinks=False)
@@ -191,8 +195,8 @@ class Supervisor:
     # The Keep
 
     def _held(self) -> bool:
-        """Is the store full, and a reader still to have the oldest of it?"""
-        return self._log.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
+        """Must the Keep wait, because the store is full and a reader still needs its oldest segment?"""
+        return self._output.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
 
     def _keep_ready(self) -> None:
         if self._keep is not None and self._intake.frame.whole:
@@ -203,28 +207,28 @@ class Supervisor:
         self._feed_readers()
 
     def _receive(self, keep: socket.socket) -> bool:
-        """One whole frame from the Keep into the log, if there is one."""
+        """Store one whole frame from the Keep; False if none has arrived."""
         try:
-            self._out.read(keep)
+            self._frame.read(keep)
         except BlockingIOError:
             return False
         except (EOFError, OSError, FrameError):
             self._end()
             return False
-        while self._log.full and not self._held():
-            self._log.drop()
-        self._log.append(self._out.data)
-        self._out.clear()
+        while self._output.full and not self._held():
+            self._output.drop()
+        self._output.append(self._frame.data)
+        self._frame.clear()
         return True
 
     def _died(self) -> None:
-        """Its process is gone. What it has sent before, which is no more than a socket holds, is kept over the limit."""
+        """Its process is gone. What is still in the socket is stored even beyond the limit."""
         while self._keep is not None and self._receive(self._keep):
             continue
         self._end()
 
     def _end(self) -> None:
-        """The Keep has ended, or is ended now: say the last word of it, and let nobody in any more."""
+        """End the Keep if it runs, write the last report, and accept no more connections."""
         self._handle.kill()
         if self._keep is None:
             return
@@ -233,9 +237,9 @@ class Supervisor:
         self._ended = time.monotonic()
         self._info |= {"state": "ended", "ended": time.time()}
         try:
-            self._note(rewrite_json)
+            self._report(rewrite_json)
         except OSError:
-            pass  # a disk that takes no changes: the daemon tells the end from the processes
+            pass  # a read-only disk: the daemon sees from the processes that the Keep has ended
         erase_scratch(self._scratch)
         if self._until < 0:
             self._listener.close()
@@ -252,13 +256,13 @@ class Supervisor:
                 self._close(client)
         self._feed_readers()
 
-    def _tenant_gone(self) -> None:
+    def _command_gone(self) -> None:
         self._is_abandoned = not os.read(self._until, 1)
 
-    def _note(self, write: Callable[[int, str, dict[str, Any]], None]) -> None:
-        """What a daemon reads once this process is gone."""
+    def _report(self, write: Callable[[int, str, dict[str, Any]], None]) -> None:
+        """Write the report that a daemon reads once this process is gone."""
         more = {"scratch": self._scratch, "processes": self.processes}
-        write(self._directory, META, {**self._info, **self._log.numbers(), **more})
+        write(self._directory, META, {**self._info, **self._output.numbers(), **more})
 
     # Clients
 
@@ -270,7 +274,7 @@ class Supervisor:
             connection, _ = self._listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # no descriptors, say: others are served meanwhile
+        except OSError:  # no descriptors are left, for example: serve the other clients meanwhile
             self._is_deaf = True
             return
         client = self._clients[connection.fileno()] = Client(connection)
@@ -294,7 +298,7 @@ class Supervisor:
             self._feed(client, client.cursor)
         elif client is self._intake.holder:
             self._take(client)
-        elif not client.connection.recv(1 << 16):  # it has nothing more to say: its end is all there is to read
+        elif not client.connection.recv(1 << 16):  # nothing more is expected of it but its end
             self._close(client)
 
     def _read_request(self, client: Client) -> None:
@@ -308,12 +312,12 @@ class Supervisor:
     def _begin(self, client: Client, start: int, *, follow: bool) -> None:
         op = client.op
         if op == "info":
-            self._answer(client, {**self._info, **self._log.numbers()})
+            self._answer(client, {**self._info, **self._output.numbers()})
         elif op in ("output", "input") and self._is_crowded():
             self._refuse(client, "crowded", f"{MAX_STREAMS} connections are open to this Keep", "try again later")
         elif op == "output":
-            client.cursor, client.follow = Cursor(self._log, max(0, start)), follow
-            client.say({"ok": True, "first": self._log.first})
+            client.cursor, client.follow = Cursor(self._output, max(0, start)), follow
+            client.say({"ok": True, "first": self._output.first})
         elif op == "input":
             self._begin_input(client)
         elif op == "stop" and self._keep is None:
@@ -321,7 +325,7 @@ class Supervisor:
         elif op == "stop":
             self._handle.kill()
         else:
-            self._refuse(client, "usage", "an operation that is not known")
+            self._refuse(client, "usage", "unknown operation")
         self._client_ready(client)
 
     def _is_crowded(self) -> bool:
@@ -356,17 +360,17 @@ class Supervisor:
 
     def _end_slow_input(self, *, wanted: bool) -> None:
         if self._intake.holder is not None and self._intake.is_slow(wanted=wanted):
-            self._refuse(self._intake.holder, "slow", "the next frame took too long to come")
+            self._refuse(self._intake.holder, "slow", "the next frame took too long to arrive")
 
     def _release(self, client: Client) -> None:
         if client is self._intake.holder:
             self._intake.release()
 
     def _take(self, client: Client) -> None:
-        """Frames from this client, each to the Keep once it is whole."""
+        """Read frames from this client, and pass each to the Keep once it is whole."""
         try:
             for _ in range(TURN):
-                if self._keep is None or self._intake.frame.whole:  # the Keep has not taken all of it yet
+                if self._keep is None or self._intake.frame.whole:  # the Keep has not taken all of the last frame
                     return
                 self._intake.read(client)
                 self._intake.pass_on(self._keep)
@@ -390,7 +394,7 @@ class Supervisor:
                 self._client_ready(client)
 
     def _feed(self, client: Client, cursor: Cursor) -> None:
-        """As much as it takes, then see whether it is still there."""
+        """Send this reader as much as it takes, then check that it is still connected."""
         try:
             while cursor.send(client.fd):
                 client.touch()
@@ -398,5 +402,5 @@ class Supervisor:
             pass
         else:
             client.last = self._keep is None or not client.follow
-        if client.last or not client.connection.recv(1 << 16):  # a reader never says anything: only its end counts
+        if client.last or not client.connection.recv(1 << 16):  # a reader sends nothing, so this is its end
             self._close(client)

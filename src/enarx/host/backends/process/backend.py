@@ -57,13 +57,13 @@ class Process:
         control, theirs = socket.socketpair()
         try:
             with theirs:
-                handle, facts = self._simulator.launch(theirs, request)
+                handle, answer = self._simulator.launch(theirs, request)
         except BaseException as e:
             control.close()  # with which what there is of the Keep ends
             if isinstance(e, BackendError) and e.code == Simulator.DIED:
                 self._renew(request.site)  # it may only hang: closed, it ends after its Keeps
             raise
-        return RunningKeep(control, handle, facts)
+        return RunningKeep(control, handle, layers=answer["layers"], scratch=answer.get("scratch", ""))
 
     def _renew(self, site: Site) -> None:
         old = self._simulator

@@ -46,7 +46,7 @@ class Simulator:
         theirs.close()
 
     def launch(self, control: socket.socket, request: Request) -> tuple[Handle, dict[str, Any]]:
-        """Launch a Keep that gets `control`; its first process and facts about it. BackendError."""
+        """Launch a Keep that gets `control`; its first process, and the answer (`layers`, `scratch`). BackendError."""
         import json
         import socket
 
@@ -78,8 +78,7 @@ class Simulator:
         if not answer["ok"]:
             checks = tuple(map(tuple, answer.get("checks", ())))
             raise BackendError(answer["code"], answer["message"], hint=answer["hint"], checks=checks)
-        facts: dict[str, Any] = {name: answer[name] for name in ("layers", "scratch") if name in answer}
-        return Handle(answer["pid"], fds[0]), facts
+        return Handle(answer["pid"], fds[0]), answer
 
     def _ends_first(self, until: int) -> bool:
         """Wait for an answer; True if `until` is at its end before there is one."""
