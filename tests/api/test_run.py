@@ -194,9 +194,10 @@ def test_two_at_once(wasm: Wasm) -> None:
 
 def test_many_threads_may_start_at_once_with_no_key_yet(wasm: Wasm) -> None:
     results: list[bytes] = []
+    cat = wasm("cat")
 
     def run(number: int) -> None:
-        with enarx.run(wasm("cat"), simulate=True, stdin=b"%d" % number) as job:
+        with enarx.run(cat, simulate=True, stdin=b"%d" % number) as job:
             results.append(job.wait().stdout)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]

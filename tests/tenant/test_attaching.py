@@ -13,16 +13,17 @@ import pytest
 from enarx.delivery.session import MAX_DATA
 from enarx.errors import DeliveryError, UnavailableError
 from enarx.tenant import deploy
-from enarx.tenant.deploy import Run, _Stdin
+from enarx.tenant.deploy import Run
+from enarx.tenant.stdin import Unconfirmed
 from tests.exchange import session
 
 
-def taken(stdin: _Stdin, offset: int) -> list[tuple[int, bytes]]:
+def taken(stdin: Unconfirmed, offset: int) -> list[tuple[int, bytes]]:
     return [(at, bytes(data)) for at, data in stdin.rewind(offset)]
 
 
 def test_it_is_read_once_and_given_again() -> None:
-    stdin = _Stdin(iter([b"abc", b"", b"def"]))
+    stdin = Unconfirmed(iter([b"abc", b"", b"def"]))
     assert taken(stdin, 0) == [(0, b"abc"), (3, b"def")]
     assert taken(stdin, 0) == [(0, b"abc"), (3, b"def")]
     assert taken(stdin, 4) == [(4, b"ef")]
@@ -30,21 +31,21 @@ def test_it_is_read_once_and_given_again() -> None:
 
 
 def test_it_starts_where_the_keep_has_got_to() -> None:
-    stdin = _Stdin(io.BytesIO(b"second"))
+    stdin = Unconfirmed(io.BytesIO(b"second"))
     assert taken(stdin, 100) == [(100, b"second")]
     assert taken(stdin, 103) == [(103, b"ond")]
 
 
 @pytest.mark.parametrize("offset", [99, 107])
 def test_an_offset_that_the_keep_cannot_want(offset: int) -> None:
-    stdin = _Stdin(io.BytesIO(b"second"))
+    stdin = Unconfirmed(io.BytesIO(b"second"))
     taken(stdin, 100)
     with pytest.raises(DeliveryError, check=lambda e: e.code == "stdin-offset"):
         taken(stdin, offset)
 
 
 def test_what_is_confirmed_is_let_go_of() -> None:
-    stdin = _Stdin(iter([b"abc", b"def", b"ghi"]))
+    stdin = Unconfirmed(iter([b"abc", b"def", b"ghi"]))
     taken(stdin, 0)
     stdin.confirm(5)
     assert [at for at, _ in stdin._kept] == [3, 6]
@@ -53,7 +54,7 @@ def test_what_is_confirmed_is_let_go_of() -> None:
 
 
 def test_an_interruption_in_the_middle_of_reading() -> None:
-    stdin = _Stdin(iter([b"abc", b"def", b"ghi"]))
+    stdin = Unconfirmed(iter([b"abc", b"def", b"ghi"]))
     pieces = stdin.rewind(0)
     assert [next(pieces), next(pieces)] == [(0, b"abc"), (3, b"def")]
     assert taken(stdin, 2) == [(2, b"c"), (3, b"def"), (6, b"ghi")]
@@ -70,7 +71,7 @@ def test_sources() -> None:
         (io.BufferedReader(io.BytesIO(b"file")), [b"file"]),  # type: ignore[arg-type]  # a file of bytes
         ([large], [large[:MAX_DATA], large[:1]]),
     ):
-        assert [data for _, data in taken(_Stdin(source), 0)] == wanted
+        assert [data for _, data in taken(Unconfirmed(source), 0)] == wanted
     os.close(reading)
 
 
@@ -117,4 +118,4 @@ def test_what_reading_stdin_raises_ends_the_run() -> None:
         yield b""
 
     with pytest.raises(LookupError):
-        taken(_Stdin(broken()), 0)
+        taken(Unconfirmed(broken()), 0)

@@ -18,7 +18,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, Self, TypeVar
 
-from enarx.api import jobs, keeps, start
+from enarx.api import describe, jobs, keeps
 from enarx.api.jobs import Result
 from enarx.api.keeps import Logs
 from enarx.api.start import Start
@@ -157,10 +157,10 @@ async def logs(keep: str, *, host: str | Endpoint = "", token_file: Path = "") -
     return await asyncio.to_thread(keeps.logs, keep, host=host, token_file=token_file)
 
 
-def _async(describe: Callable[P, Start]) -> Callable[P, Starting]:
-    @functools.wraps(describe)
+def _async(description: Callable[P, Start]) -> Callable[P, Starting]:
+    @functools.wraps(description)
     def prepare(*args: P.args, **kwargs: P.kwargs) -> Starting:
-        return Starting(describe(*args, **kwargs))
+        return Starting(description(*args, **kwargs))
 
     return prepare
 
@@ -195,6 +195,6 @@ async def _to_end(function: Callable[[], T], give_up: Callable[[], None], undo: 
     raise cancelled
 
 
-run = _async(start.run)
-deploy = _async(start.deploy)
-attach = _async(start.attach)
+run = _async(describe.run)
+deploy = _async(describe.deploy)
+attach = _async(describe.attach)

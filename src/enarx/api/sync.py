@@ -1,4 +1,4 @@
-"""The synchronous API: what `start` describes, started at once in the caller's thread."""
+"""The synchronous API: what `describe` describes, started at once in the caller's thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec
 
-from enarx.api import start
+from enarx.api import describe
 from enarx.api.jobs import Job
 from enarx.api.keeps import logs
 from enarx.api.start import Start
@@ -16,14 +16,14 @@ __all__ = ["attach", "deploy", "logs", "run"]
 P = ParamSpec("P")
 
 
-def _started(describe: Callable[P, Start]) -> Callable[P, Job]:
-    @functools.wraps(describe)
+def _started(description: Callable[P, Start]) -> Callable[P, Job]:
+    @functools.wraps(description)
     def begin(*args: P.args, **kwargs: P.kwargs) -> Job:
-        return describe(*args, **kwargs).start()
+        return description(*args, **kwargs).start()
 
     return begin
 
 
-run = _started(start.run)
-deploy = _started(start.deploy)
-attach = _started(start.attach)
+run = _started(describe.run)
+deploy = _started(describe.deploy)
+attach = _started(describe.attach)

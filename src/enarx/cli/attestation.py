@@ -7,7 +7,8 @@ from typing import Any
 
 from enarx.api import acceptance
 from enarx.api.acceptance import Acceptance, EvidenceVerifier
-from enarx.api.start import WARNING, accepting
+from enarx.api.describe import accepting
+from enarx.api.start import WARNING
 from enarx.cli import console
 from enarx.errors import UsageError
 from enarx.verify import AttestationResult
