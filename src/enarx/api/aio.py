@@ -69,19 +69,19 @@ class Job:
         return self._whole
 
     async def stop(self) -> Result:
-        """As `enarx.Job`."""
+        """As `enarx.Job.stop`: returns the proven end."""
         return await _to_end(self._job.stop, lambda: None)
 
     async def detach(self, *, close_stdin: bool = True) -> str:
-        """As `enarx.Job`."""
+        """As `enarx.Job.detach`: returns the Keep's id."""
         return await _to_end(lambda: self._job.detach(close_stdin=close_stdin), lambda: None)
 
     async def remove(self) -> None:
-        """As `enarx.Job`."""
+        """As `enarx.Job.remove`: ends and removes it."""
         await _to_end(self._job.remove, lambda: None)
 
     async def close(self) -> None:
-        """As `enarx.Job`."""
+        """As `enarx.Job.close`; leaving the block calls it."""
         await _to_end(self._job.close, lambda: None)
 
 
@@ -153,7 +153,7 @@ class Starting:
 
 
 async def logs(keep: str, *, host: str | Endpoint = "", token_file: Path = "") -> Logs:
-    """As `enarx.logs`."""
+    """As `enarx.logs`: the output so far."""
     return await asyncio.to_thread(keeps.logs, keep, host=host, token_file=token_file)
 
 

@@ -51,7 +51,7 @@ class Result:
 
     @classmethod
     def of(cls, result: deploy.Result, attestation: AttestationResult | None = None) -> Self:
-        """The same, without output."""
+        """The result of a run, without its output."""
         return cls(
             status=result.status,
             stdout=b"",
@@ -83,7 +83,7 @@ class Place(Protocol):
 
     @property
     def link(self) -> Link:
-        """The way to it."""
+        """The connection to the Keep through its host."""
         ...
 
     @property
@@ -171,7 +171,7 @@ class Job:
 
     @property
     def stderr(self) -> BinaryIO:
-        """The same of stderr."""
+        """What the workload writes to stderr, likewise."""
         return self.output.stderr
 
     def wait(self, timeout: float | None = None) -> Result:
@@ -212,7 +212,7 @@ class Job:
         that `enarx.run` started: its host side ends with this program.
         """
         self._place.require_lasting()
-        self.output.discard()  # whoever attaches gets all of it again
+        self.output.discard()  # a later attachment gets all of it again
         try:
             if close_stdin and self.result is None:
                 self._run.settle(SETTLE)
@@ -251,7 +251,7 @@ class Job:
         """The thread that reads from the Keep."""
         try:
             result = self._run.serve()
-        except BaseException as e:  # noqa: BLE001  # whoever waits or reads raises it
+        except BaseException as e:  # noqa: BLE001  # `wait` and the streams raise it
             self.output.end(e)
             return
         self.result = Result.of(result, self.attestation)

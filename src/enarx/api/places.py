@@ -22,7 +22,7 @@ class LocalPlace:
         self.link = LocalLink(host.path)
 
     def require_lasting(self) -> None:
-        """As jobs.Place."""
+        """As jobs.Place: this Keep cannot outlive the process."""
         raise UsageError(
             "detach-local",
             "a job on this machine's own host side ends with this program, and cannot be left",
@@ -34,7 +34,7 @@ class LocalPlace:
         self.leave()
 
     def leave(self) -> None:
-        """As jobs.Place."""
+        """As jobs.Place: the host side ends too."""
         self.link.close()
         self._host.close()
 
@@ -51,7 +51,7 @@ class RemotePlace:
 
     @property
     def session_file(self) -> str:
-        """As jobs.Place."""
+        """As jobs.Place: empty before `save`."""
         return "" if self.saved is None else self.saved.path
 
     def save(self, opened: Session) -> None:
@@ -70,15 +70,15 @@ class RemotePlace:
         self.saved.save()
 
     def require_lasting(self) -> None:
-        """As jobs.Place."""
+        """As jobs.Place: this Keep outlives the process."""
 
     def remove(self) -> None:
-        """As jobs.Place."""
+        """As jobs.Place: the daemon kills a running Keep."""
         self._client.call("DELETE", f"/v1/keeps/{self.keep}?force=true")
         if self.saved is not None:
             forget(self.saved)
 
     def leave(self) -> None:
-        """As jobs.Place."""
+        """As jobs.Place: closes connections; the Keep goes on."""
         self.link.close()
         self._client.close()

@@ -23,7 +23,7 @@ class Verdict:
         self.summary: dict[str, Any] | None = None
 
     def __call__(self, result: AttestationResult, package: bytes) -> None:
-        """As `Hooks.attested`."""
+        """Show a result, as `Hooks.attested` does."""
         if result.kind == SIMULATED:
             console.warn(WARNING)
         claims = result.claims
@@ -47,7 +47,7 @@ class FileVerdict(Verdict):
         self.given = endorsements(paths)
 
     def __call__(self, result: AttestationResult, package: bytes) -> None:
-        """As Verdict."""
+        """Show a result, and the unused endorsements."""
         from enarx.cli.evidence_files import show_unused
 
         super().__call__(result, package)

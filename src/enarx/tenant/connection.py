@@ -118,11 +118,11 @@ class _Source(io.RawIOBase):
         self.end = time.monotonic() + MAX_TIME
 
     def readable(self) -> bool:
-        """As RawIOBase."""
+        """True: the source is for reading only."""
         return True
 
     def readinto(self, out: Any) -> int | None:
-        """As RawIOBase."""
+        """As RawIOBase, within the bounds. TimeoutError, ValueError."""
         left = self.end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer takes too long")
@@ -134,7 +134,7 @@ class _Source(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """As RawIOBase."""
+        """As RawIOBase; the socket stays open."""
         self._raw.close()
         super().close()
 
@@ -187,7 +187,7 @@ class Connection(http.client.HTTPConnection):
 
 
 class _TlsConnection(Connection, http.client.HTTPSConnection):
-    """A connection over TLS."""
+    """A connection over TLS, with the endpoint's context."""
 
 
 class _UnixConnection(Connection):
@@ -198,7 +198,7 @@ class _UnixConnection(Connection):
         self._path = path
 
     def connect(self) -> None:
-        """As HTTPConnection."""
+        """As HTTPConnection, over the socket's path. UsageError where the system has none."""
         if not hasattr(socket, "AF_UNIX"):
             raise UsageError("host-url", "this system has no Unix sockets", hint="use http:// or https://")
         self.sock = socket.socket(socket.AF_UNIX)

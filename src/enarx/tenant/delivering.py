@@ -36,7 +36,7 @@ LEAVE = 10.0
 """Seconds to wait for the host's answer to a request whose effect the Keep has confirmed already."""
 
 FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed", "stdin-behind")
-"""Codes of UnavailableError that another connection does not mend: the Keep, its host or our own link is gone, or the
+"""Codes of UnavailableError that another connection cannot help against: the Keep, its host or our own link is gone, or the
 workload has first to read what the Keep holds for it."""
 
 AHEAD = 64
@@ -230,7 +230,7 @@ class _Delivery:
             if event is None:
                 raise UnavailableError("delivery-stalled", self._stalled(), hint=SILENT)
             if isinstance(event, _Broken):
-                self._mend(event)
+                self._reconnect(event)
                 continue
             number, kind, payload = event
             if kind is FrameType.REFUSAL:
@@ -261,7 +261,7 @@ class _Delivery:
             return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
         return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
 
-    def _mend(self, event: _Broken) -> None:
+    def _reconnect(self, event: _Broken) -> None:
         """Open another connection for the half that broke. Raises its error if that cannot help."""
         if event.error is None and event.sending:
             return

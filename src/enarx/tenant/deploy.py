@@ -184,14 +184,13 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Has `serve` come to its end, whichever?"""
+        """Whether `serve` has returned or raised."""
         return self._done
 
     def stop(self) -> None:
         """Ask the Keep to kill the workload, if it still runs; the final record will say that it did.
 
-        It is no error if the host does not say whether the request went through: `serve` sees the end, or that there is
-        none.
+        The host need not confirm that the request went through: `serve` sees the end, or its absence.
         """
         self._stopping = True
         if not self._done and self._attachment.stdin is not None:  # else the next attachment asks first of all

@@ -62,10 +62,10 @@ class HostClient:
         if kind:
             body["kind"] = kind
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
-        found: Any = answer.get("id") if isinstance(answer, dict) else None
-        if not _is_id(found):
+        keep: Any = answer.get("id") if isinstance(answer, dict) else None
+        if not _is_id(keep):
             raise unclear("POST /v1/keeps: the host answered without the id of a Keep")
-        return str(found)
+        return str(keep)
 
     def call(self, method: str, path: str, body: object = None, *, key: str = "") -> Any:
         """Make one JSON request and return the decoded answer. With a `key`, the host acts on equal requests once."""
@@ -88,7 +88,7 @@ class HostClient:
 
     def keeps(self) -> list[dict[str, Any]]:
         """All Keeps that the host lists, each a dict with an id. All pages together are bounded as one answer is."""
-        found: dict[str, dict[str, Any]] = {}
+        listed: dict[str, dict[str, Any]] = {}
         after: Any = ""
         total, end = 0, time.monotonic() + MAX_TIME
         while True:
@@ -99,11 +99,11 @@ class HostClient:
             keeps = answer.get("keeps") if isinstance(answer, dict) else None
             if not isinstance(keeps, list) or not all(isinstance(k, dict) and _is_id(k.get("id")) for k in keeps):
                 raise unclear("GET /v1/keeps: the host's answer is not a list of Keeps")
-            before = len(found)
-            found |= {k["id"]: k for k in keeps}
+            before = len(listed)
+            listed |= {k["id"]: k for k in keeps}
             after = answer.get("next")
-            if not _is_id(after) or len(found) == before:
-                return list(found.values())
+            if not _is_id(after) or len(listed) == before:
+                return list(listed.values())
 
     def find(self, beginning: str) -> list[str]:
         """The ids of the host's Keeps that start with `beginning`; a complete id is returned without asking the host."""
@@ -116,7 +116,7 @@ class HostClient:
         return HttpLink(self, keep)
 
     def _connection(self) -> Connection:
-        """This thread's connection."""
+        """The kept connection of this thread, made if missing."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.connect()
@@ -131,7 +131,7 @@ class HostClient:
             connection.close()
 
     def connect(self) -> Connection:
-        """A connection that belongs to the caller."""
+        """A new connection, which the caller closes."""
         return self._place.connection(TIMEOUT)
 
     @contextlib.contextmanager
@@ -163,7 +163,7 @@ class HostClient:
                     raise _failed(f"{method} {path}", e) from e
                 again = False
             else:
-                assert isinstance(answer, Answer)  # every connection of ours answers so
+                assert isinstance(answer, Answer)  # as every `Connection` does
                 return answer
 
 
@@ -260,11 +260,11 @@ class HttpLink:
             connection.close()
 
     def stop(self) -> None:
-        """As Link."""
+        """As Link: the host kills the Keep."""
         self._client.call("POST", f"{self._path}/stop")
 
     def close(self) -> None:
-        """As Link."""
+        """As Link: reads in progress see the end."""
         self._closed = True
         for answer in self._streams:
             answer.hang_up()

@@ -112,12 +112,12 @@ def host_error(error: Any) -> EnarxError:
 
 def _checks(value: object) -> tuple[tuple[str, str, str], ...]:
     """The (name, missing, remedy) triples among a host's checks; anything else is dropped."""
-    found = []
+    checks = []
     for item in value[:100] if isinstance(value, list) else ():
         match item:
             case [str(name), str(missing), str(remedy)]:
-                found.append((name[:200], missing[:500], remedy[:500]))
-    return tuple(found)
+                checks.append((name[:200], missing[:500], remedy[:500]))
+    return tuple(checks)
 
 
 class LocalLink:
@@ -143,7 +143,7 @@ class LocalLink:
                 raise lost("the Keep takes no more input") from e
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """As Link."""
+        """As Link; a broken connection is opened again."""
         return self._output.read(start)
 
     def _entries(self, start: int) -> Iterator[Frame]:
@@ -159,13 +159,13 @@ class LocalLink:
                 raise lost("the host's output breaks off") from e
 
     def stop(self) -> None:
-        """As Link."""
+        """As Link: the supervisor kills the Keep."""
         connection, rest = self._call({"op": "stop"})
         rest.close()
         connection.close()
 
     def close(self) -> None:
-        """As Link."""
+        """As Link: reads in progress see the end."""
         self._closed = True
         for connection, rest in self._open:
             with contextlib.suppress(OSError):

@@ -88,7 +88,7 @@ class _Source:
         self._rest = memoryview(data)
 
     def readinto(self, out: memoryview) -> int:
-        """As io.RawIOBase."""
+        """As io.RawIOBase: fill `out`, return the count."""
         count = min(len(out), len(self._rest))
         out[:count], self._rest = self._rest[:count], self._rest[count:]
         return count

@@ -1,4 +1,4 @@
-"""Where a user's files are, by the XDG base directory specification. Every directory of ours has mode 0700."""
+"""Where a user's files are, by the XDG base directory specification. All of its directories have mode 0700."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def runtime_dirs() -> tuple[str, ...]:
 
 
 def own_dirs() -> tuple[str, ...]:
-    """All directories of ours; nothing in them is ever packaged."""
+    """All of these directories; their contents are never packaged."""
     return (config_dir(), state_dir(), cache_dir(), *runtime_dirs())
 
 
-def _user(found: os.stat_result) -> int:
+def _user(status: os.stat_result) -> int:
     """This process's effective user id; the file's owner on a system without users."""
     ask = getattr(os, "geteuid", None)
-    return found.st_uid if ask is None else int(ask())
+    return status.st_uid if ask is None else int(ask())
 
 
 def private_dir(path: str) -> str:
@@ -58,11 +58,11 @@ def private_dir(path: str) -> str:
     """
     try:
         _make(path)
-        found = os.stat(path)
-        if found.st_uid != _user(found):
+        status = os.stat(path)
+        if status.st_uid != _user(status):
             hint = "remove it, or let XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME name another place"
-            raise UsageError("private-owner", f"{path}: the directory is another user's ({found.st_uid})", hint=hint)
-        if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o700:
+            raise UsageError("private-owner", f"{path}: the directory is another user's ({status.st_uid})", hint=hint)
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) != 0o700:
             os.chmod(path, 0o700)
     except OSError as e:
         raise UsageError(

@@ -119,7 +119,7 @@ def find(beginning: str, saved: Iterable[Saved], *, url: str = "") -> Saved | No
 
 
 def forget(saved: Saved) -> None:
-    """Delete the session's file; a missing file is no error."""
+    """Delete the session's file; a missing file is ignored."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(saved.path)
 

@@ -81,7 +81,7 @@ def read(start: str, below: Parts = ()) -> Tree:
 
 
 def _own(start: str, below: Parts) -> set[tuple[int, int]]:
-    """Device and inode of each directory of ours. UsageError if this directory lies within one."""
+    """Device and inode of each of our directories. UsageError if this directory lies within one."""
     own: set[tuple[int, int]] = set()
     for path in own_dirs():
         with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ class _Walk:
             raise UsageError("dir-read", f"{start}: {e.strerror}") from e
 
     def close(self) -> None:
-        """Close all descriptors."""
+        """Close all descriptors of the walk."""
         while self._fds:
             os.close(self._fds.pop())
 
