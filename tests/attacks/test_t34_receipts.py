@@ -147,7 +147,7 @@ def test_the_command(home: Path) -> None:
         (home / "bad").write_bytes(bad)
         answer = verified(*options, path=home / "bad")
         assert answer.returncode == 126, answer.stderr
-        assert b"is no receipt: " in answer.stderr
+        assert b"is not a receipt: " in answer.stderr
     for usage in (
         (),
         (*options, "--endorsements", home / "out"),
