@@ -40,7 +40,7 @@ from tests.endorsements.vendor import (
     plays_intel,
     running,
 )
-from tests.forge import amd, intel, tpm
+from tests.forge import amd, azure, intel
 
 PARTS = (-1, 10, 0, 25, 84)
 PCCS = "/tdx/certification/v4/"
@@ -428,7 +428,7 @@ def test_what_evidence_needs(tmp_path: Path, vendor: Vendor, patience: Patience)
     roots = Roots(amd=(pin(ARK),), intel=(pin(intel.root()),))
     for kind, evidence in (
         ("snp", snp()),
-        ("az-snp-vtpm", tpm.azure()),
+        ("az-snp-vtpm", azure.evidence()),
         ("sgx", intel.quote(intel.SGX)),
         ("tdx", intel.quote()),
     ):

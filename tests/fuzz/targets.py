@@ -31,7 +31,7 @@ from enarx.verify.kinds.snp.roots import AMD as AMD_ROOTS
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests import exchange
-from tests.forge import amd, arm, aws, eventlog, intel, tpm
+from tests.forge import amd, arm, aws, azure, eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 
 ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
@@ -48,9 +48,9 @@ FRESH = bytes(64)
 REPORT = amd.sign(amd.blank())
 SGX, TDX = intel.quote(intel.SGX), intel.quote(intel.TDX)
 SGX_COLLATERAL, TDX_COLLATERAL = intel.collateral(intel.SGX), intel.collateral(intel.TDX)
-BOUND = hashlib.sha256(tpm.runtime()).digest().ljust(64, b"\0")
-AZURE_TDX = tpm.azure(
-    tpm.hcl(tpm.runtime(), kind=4),
+BOUND = hashlib.sha256(azure.runtime()).digest().ljust(64, b"\0")
+AZURE_TDX = azure.evidence(
+    azure.hcl(azure.runtime(), kind=4),
     td_quote=base64.urlsafe_b64encode(intel.quote(body=intel.domain(report_data=(520, BOUND)))).decode(),
 )
 TABLE = amd.table(*AMD[:3])
@@ -149,7 +149,7 @@ TARGETS = {
     "nitro": Target(_judged("nitro"), (aws.document(), aws.document(tagged=True))),
     "cca": Target(_judged("cca"), (arm.token(),)),
     "tpm": Target(_judged("tpm"), (tpm.attestation(),)),
-    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (tpm.azure(),)),
+    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (azure.evidence(),)),
     "az-tdx": Target(_examined("az-tdx-vtpm", TDX_COLLATERAL), (AZURE_TDX,)),
     "extended": Target(split, (REPORT + TABLE,)),
     "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),

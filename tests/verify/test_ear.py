@@ -17,7 +17,8 @@ from enarx.verify.kinds import HARDWARE
 from enarx.verify.policy import AnyOf, AtLeast, NoneOf, Unchecked
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import TIERS, rank
-from tests.verify import ear_form, test_simulated
+from tests.verify import ear_form
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import FORGES, NOW, RULES, beginning, control, exact, good, judged, over
 
 Json = dict[str, Any]

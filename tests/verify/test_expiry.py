@@ -23,7 +23,7 @@ from enarx.verify.values import Unknown
 from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.controls import Control
 from tests.forge.simulated import Forge
-from tests.verify import test_simulated
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import FORGES, NOW, Given, control, exact, fixed, good, judged, over
 
 SOON = NOW + 50

@@ -18,7 +18,8 @@ from enarx.verify.result import REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import BOOT, INSTANCE, VALUES, rank, vector
 from tests.controls import Control
 from tests.forge import eventlog, tpm
-from tests.verify import test_replay, test_simulated
+from tests.verify import test_replay
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import (
     FORGES,
     OLDER,
