@@ -241,7 +241,7 @@ class SnpClaims(Claims):
         supports=CONFIGURATION,
     )
     policy_page_swap_disabled: bool = claim(
-        "Whether the guest's owner forbids the host to move the guest's pages.",
+        "Whether the guest's owner forbids the host to move or swap out the guest's pages.",
         suggest=_NOT_ASKED,
         supports=CONFIGURATION,
     )
