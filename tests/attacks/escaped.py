@@ -40,7 +40,7 @@ class Tree:
         self.code = home / "code"
         shutil.copytree(Path(enarx.__file__).parent, self.code / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
         if taken_over:
-            self._edit("keep/guest.py", lambda text: text + TAKEN_OVER)
+            self._edit("keep/guest/wasi.py", lambda text: text + TAKEN_OVER)
         for file, old, new in changes:
             self._edit(file, lambda text, old=old, new=new: replaced(text, old, new))  # type: ignore[misc]
         (home / "any.wasm").write_bytes(module("exit31"))

@@ -14,7 +14,7 @@ from tests.e2e.harness import Daemon, until
 from tests.programs import module
 
 CANARIES = (b"canary-in-arg", b"canary-in-env", b"canary-in-secret", b"canary-in-file", b"canary-in-stdin")
-HOST_SIDE = ("enarx.host", "enarx.hardware", "host serve")
+HOST_SIDE = ("enarx.host", "enarx.simulator", "host serve")
 
 
 @pytest.fixture

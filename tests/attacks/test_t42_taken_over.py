@@ -21,7 +21,7 @@ from tests.programs import module
 
 SMALL = 'memory = "64MiB"\ncompile = "64MiB"\ndisk = "1MiB"'
 HOG = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
-UNLIMITED = ("keep/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
+UNLIMITED = ("keep/guest/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
 
 
 def test_t42_it_is_refused_more_memory(home: Path) -> None:

@@ -87,7 +87,7 @@ def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Pa
     """Before it has forked a Keep, or with one that nobody knows of: that ends without having read anything."""
     launch = "            answer, pidfds = _launch(link, _map(order), fds)\n"
     dies = f"            if not os.path.exists('{home}/died'): os._exit(os.mkdir('{home}/died') or 1)\n"
-    change = ("keep/zygote.py", launch, dies + launch if when == "before" else launch + dies)
+    change = ("keep/boot/process.py", launch, dies + launch if when == "before" else launch + dies)
     tree = Tree(home, change, taken_over=False)
     (home / "hello.wasm").write_bytes(module("hello"))
     found = tree.run("", module=home / "hello.wasm")
@@ -97,7 +97,7 @@ def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Pa
 
 
 def test_t44_a_package_that_is_too_much_for_the_keeper_is_refused(home: Path) -> None:
-    limit = ("keep/keeper.py", "    resource.setrlimit(resource.RLIMIT_DATA, (own, own))", SMALL)
+    limit = ("keep/boot/process.py", "    resource.setrlimit(resource.RLIMIT_DATA, (own, own))", SMALL)
     tree = Tree(home, limit, taken_over=False)
     padding = bombs.section(0, b"\1x" + bytes(64 << 20))
     found = tree.run("", 'compile = "8GiB"', write(home, module("hello") + padding))

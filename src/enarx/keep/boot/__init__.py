@@ -1,0 +1,1 @@
+"""How a Keep starts: `process` makes one out of sandboxed processes."""
