@@ -20,7 +20,7 @@ def test_forged_ones(kind: str) -> None:
     assert [name for name in KINDS if find(name).detect(evidence)] == [kind], "no other kind claims it"
 
 
-@pytest.mark.parametrize("kind", HARDWARE)
+@pytest.mark.parametrize("kind", [kind for kind in HARDWARE if not find(kind).parts])
 def test_real_ones(evidence_dir: Path, kind: str) -> None:
     for path in sorted((evidence_dir / kind).glob("*/*")):
         if path.name in FILES:
