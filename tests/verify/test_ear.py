@@ -12,8 +12,9 @@ import pytest
 
 from enarx.record import replace
 from enarx.verify import AttestationResult, Roots, examine, unappraised
+from enarx.verify.claims import INSTANCE, declared
 from enarx.verify.ear import PROFILE, ear
-from enarx.verify.kinds import HARDWARE
+from enarx.verify.kinds import HARDWARE, find
 from enarx.verify.policy import AnyOf, AtLeast, NoneOf, Unchecked
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import TIERS, rank
@@ -26,7 +27,12 @@ Json = dict[str, Any]
 KIND = HARDWARE[0]
 """Where any kind will do."""
 
-UNDECIDABLE = next(iter(UNKNOWN))
+UNDECIDABLE = next(
+    (kind, name)
+    for kind, name in UNKNOWN
+    if (claim := declared(find(kind).claims())[name]).decides and claim.trustworthiness_claim != INSTANCE
+)
+"""A claim that evidence may leave open, and that decides what others are told."""
 
 
 def appraisal(value: Json) -> Json:

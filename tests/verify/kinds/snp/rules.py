@@ -13,6 +13,7 @@ from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.matchers import AnyOf, AtLeast, Exactly, NoneOf
 from enarx.verify.values import Bits
 from tests.forge import amd
+from tests.forge import snp as forge
 from tests.verify.vectors import NOW, At, Ends, Fixed, Given, Rows, Varies, Vectors, at, le, over
 
 GENOA, CHIP = bytes([10, 0, 0, 0, 0, 0, 25, 84]), bytes(range(1, 65))
@@ -41,8 +42,8 @@ def snp(
     **vcek: Any,
 ) -> Given:
     """`revoked` are serial numbers on the list; None is no list."""
-    base = amd.encode(amd.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
-    signed = amd.sign(Report.from_bytes(over(base, report)))
+    base = forge.encode(forge.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
+    signed = forge.sign(Report.from_bytes(over(base, report)))
     ark, ask = amd_issuers(product, "csp" in vcek)
     if ends:
         ark, ask = amd.ark(product, **ending(ends, "ARK")), amd.ask(product, **ending(ends, "ASK"))
