@@ -145,7 +145,7 @@ class Scene:
             kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh
         )
 
-        def judged(claim: ReceivedEvidence) -> AttestationResult:
+        def verdict_on(claim: ReceivedEvidence) -> AttestationResult:
             return verify_and_appraise(
                 claim.kind,
                 claim.evidence,
@@ -156,7 +156,7 @@ class Scene:
                 now=now,
             )
 
-        Control(judged, claim=good).but(claim=claim)
+        Control(verdict_on, claim=good).but(claim=claim)
 
     def play(self, link: HostileLink, stdin: bytes = b"canary-stdin") -> Result:
         """Admit, deliver, run to the end; whatever happens, the host must have seen no canary."""

@@ -53,7 +53,6 @@ WIDTH = 100
 
 TO_REWRITE: set[str] = {
     "docs/attestation",
-    "docs/attestation.md",
     "docs/endorsements.md",
     "docs/guides",
     "docs/spec/delivery.md",
@@ -73,7 +72,6 @@ TO_REWRITE: set[str] = {
     "tests/attacks",
     "tests/chaos",
     "tests/cli",
-    "tests/controls.py",
     "tests/delivery",
     "tests/endorsements",
     "tests/formats/evidence",

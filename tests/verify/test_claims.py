@@ -17,7 +17,7 @@ from enarx.verify.policy_file import policy_type
 from enarx.verify.values import Bits, Unknown
 
 KIND = KINDS_OF_HARDWARE[0]
-"""Where any kind will do."""
+"""A kind for tests that work with any."""
 
 
 @claims_of(KIND)

@@ -142,7 +142,7 @@ def test_depth_has_its_place(text: str, said: str) -> None:
 
 
 def test_no_policy_of_no_kind() -> None:
-    with pytest.raises(UsageError, match="is no kind"):
+    with pytest.raises(UsageError, match="is not a kind"):
         policy_type("enigma")
 
 

@@ -32,7 +32,7 @@ LONG = 4 << 10
 """Arguments of more bytes are known by their digest; to hash shorter ones would take longer than everything else here."""
 
 _SMALL = (bool, int, type(None))
-"""Types of values that keep nothing of the arguments."""
+"""Types of values that keep no part of the arguments."""
 
 
 class Memo(Generic[*_Ts, _T]):
@@ -66,7 +66,7 @@ class Memo(Generic[*_Ts, _T]):
         return sum([size for _, size in list(self._kept.values())])
 
     def clear(self) -> None:
-        """Forget every call."""
+        """Drop the values of all calls."""
         self._kept.clear()
 
     def _keep(self, key: tuple[Any, ...], value: _T, size: int) -> None:
