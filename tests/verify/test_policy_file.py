@@ -8,9 +8,11 @@ import pytest
 
 from enarx.errors import UsageError
 from enarx.record import names
-from enarx.verify.kinds import HARDWARE
+from enarx.verify import Roots
+from enarx.verify.kinds import HARDWARE, find
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, SimulatedPolicy, Unchecked
 from enarx.verify.policy_file import policy_type, read_policy, template
+from enarx.verify.roots import PIN
 from tests.verify.kinds import VECTORS
 
 GOOD = """kind = "simulated"
@@ -143,3 +145,9 @@ def test_depth_has_its_place(text: str, said: str) -> None:
 def test_no_policy_of_no_kind() -> None:
     with pytest.raises(UsageError, match="is not a kind"):
         policy_type("enigma")
+
+
+def test_a_pin_is_of_32_bytes() -> None:
+    name = next(roots.name for kind in HARDWARE for roots in find(kind).roots if roots.form == PIN)
+    with pytest.raises(UsageError, match="32 bytes"):
+        Roots(**{name: (b"short",)})

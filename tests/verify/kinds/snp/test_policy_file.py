@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from enarx.errors import UsageError
-from enarx.verify import Roots
 from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher, NoneOf, Unchecked
 from enarx.verify.policy_file import read_policy, template
@@ -76,8 +75,3 @@ def test_rules_are_written_as_they_are_read(matcher: Matcher) -> None:
     lines = [line for line in template("snp").splitlines() if not line.startswith("reported_tcb")]
     policy: Any = read_policy("\n".join((*lines, rule_as_toml("reported_tcb", matcher))), "p")
     assert policy.reported_tcb == matcher
-
-
-def test_a_pin_is_of_32_bytes() -> None:
-    with pytest.raises(UsageError, match="32 bytes"):
-        Roots(amd=(b"short",))
