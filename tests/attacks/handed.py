@@ -13,7 +13,7 @@ from enarx.verify import Roots
 from enarx.verify.certificates import pin
 from enarx.verify.kinds import detect
 from tests.controls import Control
-from tests.forge import amd, arm, intel, tpm
+from tests.forge import amd, arm, intel, snp, tpm
 
 AT = "2026-05-28T20:26:40Z"
 """The time at which the forge's certificates are valid."""
@@ -71,7 +71,7 @@ class Party:
     def _control(self, evidence: bytes) -> Handed:
         match detect(evidence):
             case "snp":
-                return amd.sign(amd.blank()), (), CHAIN | {"crl": CRL}
+                return snp.sign(snp.blank()), (), CHAIN | {"crl": CRL}
             case "sgx":
                 return intel.quote(intel.SGX), (), {"collateral": intel.collateral(intel.SGX)}
             case "tdx":

@@ -20,7 +20,7 @@ from enarx.formats.endorsements import Given
 from enarx.verify import Roots, TrustAnchor, examine
 from tests.attacks.handed import CHAIN, Party
 from tests.controls import Control, command
-from tests.forge import amd, arm, intel, tpm
+from tests.forge import amd, arm, intel, snp, tpm
 from tests.formats.test_endorsements import jwk
 
 ARM, AK = arm.key("platform"), tpm.rsa_key()
@@ -146,7 +146,7 @@ def test_an_anchor_that_the_kind_has_no_use_for_is_named(party: Party) -> None:
     ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.rsa_key("x"), amd.rsa_key("x"))
     anchors = [str(party.put("ark.der", ark)), str(party.put("key.der", tpm.spki(AK)))]
     options = [part for path in anchors for part in ("--trust-anchor", path)]
-    found = party.verify(amd.sign(amd.blank()), *options, **CHAIN)
+    found = party.verify(snp.sign(snp.blank()), *options, **CHAIN)
     assert found.exit == 0
     assert "TRUST ANCHOR" not in found.err
     assert {one["source"] for one in found.value["unused"]} == {*anchors}

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from enarx.formats.bundle import Bundle, Item
 from tests.attacks.handed import CHAIN, Party
-from tests.forge import amd, intel, tpm
+from tests.forge import amd, intel, snp, tpm
 from tests.verify.families.test_intel import GONE, HIDDEN, NOW, REVOKED
 
 
@@ -61,7 +61,7 @@ def test_of_amd(party: Party) -> None:
         "good": amd.crl(),
         "milan": amd.crl(product="Milan"),
     }
-    report = amd.sign(amd.blank())
+    report = snp.sign(snp.blank())
     assert party.verify(report, **CHAIN, **others).exit == 0
     for given in ({**others, "bad": amd.crl([7])}, {"bad": amd.crl([7]), **others}):
         assert party.verify(report, **CHAIN, **given).exit == 126

@@ -162,7 +162,9 @@ def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Capt
 def test_show(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "token.cbor").write_bytes(arm.token())
     assert main(["evidence", "show", str(tmp_path / "token.cbor")]) == 0
-    assert "not verified" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "not verified" in out
+    assert "The realm's challenge." in out
     assert main(["evidence", "show", str(tmp_path / "token.cbor"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "cca"
 

@@ -57,7 +57,6 @@ TO_REWRITE: set[str] = {
     "src/enarx/cli/evidence.py",
     "src/enarx/cli/evidence_files.py",
     "docs/attestation",
-    "docs/attestation.md",
     "docs/endorsements.md",
     "docs/guides",
     "docs/spec/host.md",

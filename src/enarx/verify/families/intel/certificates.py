@@ -5,8 +5,6 @@ Intel SGX PCK Certificate and Certificate Revocation List Profile Specification,
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -15,6 +13,7 @@ from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from enarx.record import record
 from enarx.verify.certificates import ec_key, link, load, quietly
+from enarx.verify.memo import memo
 from enarx.verify.revocation import Authority, revocation_list
 from enarx.verify.times import Period
 
@@ -36,7 +35,7 @@ class Certificate:
     authority: bool
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
     """What a certificate says; None if the bytes are none, or it has a critical extension that is not known."""
     found, known = load(der), link(der)
@@ -87,13 +86,13 @@ def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, messa
     return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
     """As `signed_raw`, by a certificate; for collateral, which comes with many quotes."""
     return signed_raw(key(by), signature, text)
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 18)
 def issued(by: bytes, of: bytes) -> bool:
     """Is the one certificate, a CA's, the issuer of the other, by name and by signature?"""
     issuer, subject, found = certificate(by), certificate(of), load(of)
@@ -103,7 +102,7 @@ def issued(by: bytes, of: bytes) -> bool:
     return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def list_signed(by: bytes, of: bytes) -> bool:
     """Did the key of this certificate sign the list, ECDSA with SHA-256?"""
     found = revocation_list(of)

@@ -6,7 +6,6 @@ Its form is the JSON that dcap-qvl reads, made of what Intel's provisioning cert
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,6 +18,7 @@ from enarx.verify.certificates import UNREADABLE, quietly
 from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
 from enarx.verify.families.intel.machine import Machine, machine
 from enarx.verify.families.intel.tcb import WHAT, Identity, TcbInfo
+from enarx.verify.memo import memo
 from enarx.verify.revocation import List, read_list, revocation_list
 
 CODE = "collateral"
@@ -72,7 +72,7 @@ class Collateral:
     lists: tuple[List, ...]
 
 
-@lru_cache(maxsize=16)
+@memo(max_bytes=2 << 20)
 def _opened(data: bytes) -> Fields | str:
     """The object of JSON collateral, or why there is none."""
     try:
@@ -81,7 +81,7 @@ def _opened(data: bytes) -> Fields | str:
         return e.message
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=4 << 20)
 def lists_in(data: bytes) -> tuple[List, ...]:
     """The revocation lists of one endorsement: itself, or those in JSON collateral, whatever else is wrong with that."""
     ders = [data]
@@ -92,7 +92,7 @@ def lists_in(data: bytes) -> tuple[List, ...]:
     return tuple([one for one in map(revocation_list, ders) if one is not None])
 
 
-@lru_cache(maxsize=16)
+@memo(max_bytes=2 << 20)
 def collateral(data: bytes) -> Collateral | None:
     """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
     if data.lstrip()[:1] != b"{":

@@ -5,12 +5,11 @@ Intel SGX PCK Certificate and Certificate Revocation List Profile Specification,
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from cryptography import x509
 
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.memo import memo
 
 EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 
@@ -30,7 +29,7 @@ class Machine:
     smt: bool | None = None
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def machine(der: bytes) -> Machine | None:
     """Of a PCK certificate; None without the extension, or if it is not whole."""
     found = load(der)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
@@ -13,6 +12,7 @@ from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.nitro.claims import NitroClaims
 from enarx.verify.kinds.nitro.roots import AWS
+from enarx.verify.memo import memo
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
@@ -119,7 +119,7 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
     )
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 18)
 def _signed(by: bytes, of: bytes) -> bool:
     """Is one certificate (DER) signed by the other's key, and by its name?"""
     issuer, certificate = load(by), load(of)

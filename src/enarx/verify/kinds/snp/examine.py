@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -15,6 +14,7 @@ from enarx.verify.families import amd
 from enarx.verify.families.amd import Certificate, Revocation
 from enarx.verify.kinds.snp.claims import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.kinds.snp.roots import AMD
+from enarx.verify.memo import memo
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, revocation_list, unused_list
@@ -254,7 +254,6 @@ def _holds(found: Chain) -> bool:
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
-@lru_cache(maxsize=64)
 def product_of(cpuid: tuple[int, int, int]) -> str:
     """By family and model, as CPUID gives them."""
     return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
@@ -290,7 +289,6 @@ def _forecast(found: Chain, revoked: Revocation, behind: str) -> tuple[Forecast,
     return tuple(ends)
 
 
-@lru_cache(maxsize=64)
 def _behind(tcb: bytes, product: str) -> str:
     """How far a machine is behind what one of its product has that is kept up to date; empty if it is not, or not known."""
     if product not in NEWEST:
@@ -301,7 +299,7 @@ def _behind(tcb: bytes, product: str) -> str:
     return f"behind the newest that is known here: {', '.join(parts)}" if parts else ""
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 16)
 def _tcb(tcb: bytes, product: str) -> Tcb:
     fmc, bootloader, tee, snp, microcode = parts_of(tcb, product)
     parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)
