@@ -38,6 +38,14 @@ PHRASES = {
     r"it is its\b": "name both",
     r"in hand\b": "with access to, at hand",
     r"not any more\b": "no longer",
+    r"h(o|e)ld(s|ing)?( \w+){0,3} against\b": "compare with, check against",
+    r"(bytes|padding|zeros|certificates|nothing) behind\b": "after",
+    r"behind the end\b": "after the end",
+    r"(he|him|his|himself)\b": "the holder, the host, they",
+    r"what (he|she|it|one|they) likes?\b": "anything, arbitrary",
+    r"is nothing that\b": "is not a ... that",
+    r"one that is (none|no|there)\b": "name it",
+    r"what (\w+ ){0,3}(is|are) of\b": "name the thing that it describes",
     r"judg(e|es|ed|ing|ement)\b": "verify, appraise, examine (docs/glossary.md)",
 }
 """Patterns of phrases that are not idiomatic or hide the subject, with replacements."""
@@ -65,6 +73,7 @@ TO_REWRITE: set[str] = {
     "src/enarx/formats/bundle.py",
     "src/enarx/formats/endorsements.py",
     "src/enarx/formats/evidence",
+    "src/enarx/formats/template.py",
     "src/enarx/host",
     "src/enarx/keep",
     "src/enarx/simulator",
@@ -228,6 +237,9 @@ def test_what_is_to_be_rewritten_still_has_faults(zone: str) -> None:
         "the link is at its end",
         "the file is there already",
         "We judge evidence.",
+        "each is held against its vector",
+        "7 bytes behind the end",
+        "he signs what he likes",
     ],
 )
 def test_unidiomatic_phrases_are_noticed(text: str) -> None:
@@ -244,6 +256,7 @@ def test_unidiomatic_phrases_are_noticed(text: str) -> None:
         "Who can read it? Anyone who holds the key.",
         "The number of processes that there are room for",
         "one of the keys, the one of the two that is newer",
+        "the trust anchor behind it, which defends against replay",
     ],
 )
 def test_good_english_is_not(text: str) -> None:

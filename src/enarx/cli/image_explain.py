@@ -166,7 +166,8 @@ def _show(explanations: list[Explanation], value: Mapping[str, Any]) -> None:
 def _verdict(explanation: Explanation) -> str:
     if explanation.launched is None:
         left = "" if explanation.complete else ", with more untried"
-        return f"{explanation.measured.hex()[:16]}... matches none of {explanation.tried} launches{left}: something else was launched"
+        measured = f"{explanation.measured.hex()[:16]}..."
+        return f"{measured} matches none of {explanation.tried} launches{left}: something else was launched"
     return "as intended" if not explanation.drift else f"explained, after {explanation.tried} launches"
 
 
