@@ -17,7 +17,10 @@ from bench.run import Finding, paired, timed
 from enarx.formats.evidence.nitro import Evidence
 from enarx.formats.evidence.snp import Report
 from enarx.record import replace
-from enarx.verify import Roots, amd, certificates, examine, intel, judge, nitro
+from enarx.verify import Roots, attestation_result, certificates, examine
+from enarx.verify.families import amd
+from enarx.verify.families.intel import collateral as intel
+from enarx.verify.kinds.nitro import examine as nitro
 from enarx.verify.policy import Exactly
 from enarx.verify.policy_file import read_policy, template
 
@@ -30,7 +33,10 @@ ROOTS = Roots()
 
 
 def run(runs: int, _: Path) -> list[Finding]:
-    found = [_import("enarx.verify"), *(_import(f"{CLI}, enarx.verify.{kind}") for kind in ("snp", "dcap"))]
+    found = [
+        _import("enarx.verify"),
+        *(_import(f"{CLI}, enarx.verify.kinds.{kind}.examine") for kind in ("snp", "tdx")),
+    ]
     if not EVIDENCE.is_dir():
         print(f"no real evidence at {EVIDENCE}, so its benchmarks are skipped", file=sys.stderr)
         return found
@@ -67,7 +73,7 @@ def _snp(runs: int) -> list[Finding]:
     policy = replace(read_policy(template("snp"), "snp"), measurement=Exactly(parsed.measurement))
 
     def ours() -> None:
-        judge("snp", report, given, policy=policy, roots=ROOTS, report_data=parsed.report_data, now=_NOW)
+        attestation_result("snp", report, given, policy=policy, roots=ROOTS, report_data=parsed.report_data, now=_NOW)
 
     def whole() -> None:
         amd.chain_holds.cache_clear()

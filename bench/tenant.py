@@ -9,11 +9,11 @@ from pathlib import Path
 
 from enarx.formats.config import Config
 from enarx.tenant import owners, package
-from enarx.tenant.deploy import Claim, Run, admit
+from enarx.tenant.deploy import ReceivedEvidence, Run, admit
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.verify import AttestationResult
 from tests.e2e.harness import Daemon
-from tests.judge import judge
+from tests.verifier import verifier
 
 
 @contextmanager
@@ -30,7 +30,7 @@ class Tenant:
     """Deploys packages to one daemon; the measurement is this installation's."""
 
     def __init__(self, host: Daemon) -> None:
-        from enarx.cli.attestation import own_measurement
+        from enarx.api.acceptance import own_measurement
 
         self.client = HostClient(Endpoint(url=host.url))
         self.who = owners.load((self._key(host.home),))
@@ -49,9 +49,9 @@ class Tenant:
             str(wasm), config or Config(), owners=self.who.public, salt=os.urandom(32), secrets={}, base=base
         )
 
-    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
+    def judge(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex(self._root_file.read_text().strip())
-        return judge(self._measurement, built.manifest.digest, root)
+        return verifier(self._measurement, built.manifest.digest, root)
 
     def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
         """Launch a Keep and deliver to it; the caller serves the run."""

@@ -33,7 +33,7 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
     def make(cls: type[_T]) -> type[_T]:
         own = tuple(cls.__annotations__) if "__annotations__" in cls.__dict__ else ()
         inherited: tuple[str, ...] = getattr(cls, "__fields__", ())
-        fields = (*(name for name in inherited if name not in own), *own)
+        fields = (*inherited, *(name for name in own if name not in inherited))
         body = dict(cls.__dict__)
         slots: list[Any] = []
         defaults = {**getattr(cls, "__defaults__", {}), **{name: body.pop(name) for name in own if name in body}}

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from enarx.cli.main import main
-from enarx.formats.evidence.detect import detect
 from enarx.verify import Roots
 from enarx.verify.certificates import pin
+from enarx.verify.kinds import detect
 from tests.controls import Control
 from tests.forge import amd, arm, intel, tpm
 

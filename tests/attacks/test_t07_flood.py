@@ -10,23 +10,23 @@ import pytest
 from enarx.delivery.tenant import Admission, refusal_code
 from enarx.errors import DeliveryError
 from enarx.formats.wire import CHUNK, HEADER, LARGEST, FrameType, frame
-from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.hostile import HostileLink, Scene, raw
 from tests.attacks.real import Machine
 
 
 @pytest.mark.parametrize("kind", [FrameType.CHUNK, FrameType.DELIVERY, FrameType.INPUT, FrameType.ATTACH])
 def test_nothing_is_read_before_an_owner_has_signed(scene: Scene, kind: FrameType) -> None:
     keep = scene.keep()
-    keep.take(kind, bytes(CHUNK))
+    keep.receive(raw(kind, bytes(CHUNK)))
     refusal = keep.out.get(timeout=5)
     assert refusal is not None
     assert refusal[0] is FrameType.REFUSAL
     assert keep.over
-    assert keep.receiver is None
+    assert keep.stored == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FrameType if kind is not FrameType.CHALLENGE])
-def test_a_real_keep_refuses_whatever_is_no_challenge(machine: Machine, kind: FrameType) -> None:
+def test_a_real_keep_refuses_anything_but_a_challenge(machine: Machine, kind: FrameType) -> None:
     """Frames of its own sending too: what a host sends moves a Keep through its states only where the tenant may."""
     wire = machine.keep()
     wire.send([frame(kind, bytes(LARGEST[kind]))])
@@ -65,4 +65,5 @@ def test_data_before_the_owners(scene: Scene) -> None:
 
     keep = scene.keep()
     scene.refused(HostileLink(keep, to_keep=first), DeliveryError, "unexpected-message")
-    assert keep.manifest is None
+    assert keep.core.state == "refused"
+    assert keep.stored == []

@@ -1,6 +1,6 @@
 """T16 to T19: the other direction. A workload breaks out, takes without end, sleeps past its limit, or abuses the compiler.
 
-That a runner can reach nothing, system call by system call, is in tests/keep/test_sandbox.py.
+That a runner can reach nothing, system call by system call, is in tests/keep/sandbox.
 """
 
 from __future__ import annotations

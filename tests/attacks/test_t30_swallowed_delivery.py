@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from enarx.formats.wire import FrameType
-from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.hostile import EAGER, HostileLink, Scene
 from tests.attacks.proxy import Cut, Frame, Proxy
 from tests.programs import module
 
@@ -108,4 +108,4 @@ def test_repeating_an_old_confirmation_is_no_progress(scene: Scene, times: int) 
         return [(kind, payload)]
 
     with pytest.raises(UnavailableError, check=lambda e: e.code == "delivery-stalled"):
-        scene.deliver(HostileLink(scene.keep(), to_tenant=repeat), patience=1)
+        scene.deliver(HostileLink(scene.keep(deadlines=EAGER), to_tenant=repeat), patience=1)

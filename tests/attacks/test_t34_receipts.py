@@ -15,7 +15,7 @@ from enarx.delivery.session import STDERR, STDOUT
 from enarx.errors import AppraisalError, EnarxError, VerificationError
 from enarx.formats.evidence.simulated import Evidence as SimulatedEvidence
 from enarx.record import names, replace
-from enarx.tenant.deploy import Claim
+from enarx.tenant.deploy import ReceivedEvidence
 from tests.attacks.real import Machine, finish
 from tests.controls import Control
 from tests.e2e.harness import enarx, run
@@ -36,7 +36,7 @@ def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", std
     receipt = Receipt.from_bytes(data)
     attested = Attestation.from_bytes(receipt.attestation)
     result = machine.judge(built)(
-        Claim(
+        ReceivedEvidence(
             kind=attested.kind,
             evidence=attested.evidence,
             endorsements=attested.endorsements,

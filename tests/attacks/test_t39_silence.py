@@ -116,7 +116,7 @@ def test_a_delivery_without_a_new_chunk_ends_under_seal(hasty: Machine, how: str
 
 
 def test_deadlines_are_what_the_specification_says() -> None:
-    from enarx.keep.deadlines import Deadlines
+    from enarx.keep.core.deadlines import Deadlines
     from enarx.record import as_dict
     from tests.house.test_invariants import ROOT
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from enarx.formats.bundle import Bundle, Item
 from tests.attacks.handed import CHAIN, Party
 from tests.forge import amd, intel, tpm
-from tests.verify.test_dcap import GONE, HIDDEN, NOW, REVOKED
+from tests.verify.families.test_intel import GONE, HIDDEN, NOW, REVOKED
 
 
 @pytest.mark.parametrize("name", HIDDEN)

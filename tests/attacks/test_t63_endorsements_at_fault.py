@@ -9,8 +9,8 @@ import pytest
 
 from tests.attacks.handed import CHAIN, CRL, Party
 from tests.forge import amd, intel
-from tests.verify.test_dcap import BROKEN, NOW
-from tests.verify.test_simulated import EXAMINED
+from tests.verify.families.test_intel import BROKEN, NOW
+from tests.verify.kinds.simulated.test_simulated import EXAMINED
 
 QUOTE = intel.quote()
 

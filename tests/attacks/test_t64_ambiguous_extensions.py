@@ -8,7 +8,7 @@ import pytest
 
 from tests.attacks.handed import CHAIN, CRL, Party
 from tests.forge import amd, intel
-from tests.verify.test_dcap import EXTENSIONS
+from tests.verify.families.test_intel import EXTENSIONS
 
 
 def snp(party: Party, *, chip_id: bytes = amd.CHIP, **vcek: Any) -> dict[str, str]:

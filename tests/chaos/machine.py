@@ -18,7 +18,11 @@ from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
 DESCRIPTORS = 256
-ROLES = {"enarx.host.launcher": "launcher", "enarx.simulator.main": "hardware", "enarx.keep.boot.process": "zygote"}
+ROLES = {
+    "enarx.host.launcher.process": "launcher",
+    "enarx.simulator.main": "simulator",
+    "enarx.keep.boot.process": "zygote",
+}
 
 
 class Machine(Daemon):
@@ -80,7 +84,7 @@ class Machine(Daemon):
         kind = next((role for part, role in ROLES.items() if part in command), "other")
         *_, inner = map(int, status["NSpid"].split())
         if kind == "zygote" and inner != pid:  # in a namespace of its own, where the keeper comes first
-            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "guest")
+            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "attester")
         found[pid] = (kind, int(status["PPid"]))
 
     def bugs(self) -> list[str]:

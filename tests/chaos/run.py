@@ -18,7 +18,7 @@ TENANTS = 6
 PEACE = 90.0
 """Seconds in which every job under way has to come to an end, once trouble is over."""
 
-FOR_GOOD = {"launcher", "hardware", "zygote", "other"}
+FOR_GOOD = {"launcher", "simulator", "zygote", "other"}
 """Processes that a machine has while it has no Keep; `other` is the daemon."""
 
 
@@ -78,7 +78,7 @@ def _left(machine: Machine, descriptors: int) -> list[str]:
     wrong = []
     try:
         until(lambda: not [r for r in machine.processes().values() if r not in FOR_GOOD], "Keeps to be gone", 20)
-        until(lambda: not machine.processes(), "the hardware to be gone", 20)
+        until(lambda: not machine.processes(), "the simulator to be gone", 20)
     except AssertionError as e:
         wrong.append(f"{e}: {machine.processes()}")
     if left := os.listdir(machine.state / "keeps"):

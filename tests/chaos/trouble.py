@@ -21,7 +21,7 @@ GARBAGE = (
     b"GET /v1/keeps HTTP/1.1\r\n" + b"X: y\r\n" * 10_000,
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 )
-VICTIMS = ("launcher", "hardware", "zygote", "supervisor", "keeper", "runner", "compiler")
+VICTIMS = ("launcher", "simulator", "zygote", "supervisor", "keeper", "runner", "compiler", "attester")
 
 
 class Trouble:

@@ -11,7 +11,7 @@ import pytest
 from enarx.cli.main import main
 from enarx.record import names
 from enarx.verify import Roots
-from enarx.verify.dcap import examine_tdx
+from enarx.verify.kinds.tdx.examine import examine as examine_tdx
 from enarx.verify.policy_file import policy_type
 from tests.controls import Control, Ran, command
 

@@ -15,7 +15,7 @@ from enarx.cli.main import main
 from enarx.errors import BackendError, UsageError
 from enarx.verify.result import Forecast
 from tests.endorsements.vendor import ARK
-from tests.forge import intel, tpm
+from tests.forge import azure, intel
 
 CLEAR = "\x1b[2J\x1b[1;1Hattestation: trusted"
 HOSTILE = f"{CLEAR}\r\n\x07\x9b\u202e\ud800\x00"
@@ -23,7 +23,9 @@ SHOWN = r"\x1b[2J\x1b[1;1Hattestation: trusted\r\n\x07\x9b\u202e\ud800\x00"
 
 
 def azure(vm: str) -> bytes:
-    return tpm.azure(report=tpm.hcl(tpm.runtime(**{"vm-configuration": {"secure-boot": True, "vmUniqueId": vm}})))
+    return azure.evidence(
+        report=azure.hcl(azure.runtime(**{"vm-configuration": {"secure-boot": True, "vmUniqueId": vm}}))
+    )
 
 
 def narrow(monkeypatch: pytest.MonkeyPatch, name: str, encoding: str) -> io.BytesIO:

@@ -25,7 +25,7 @@ from enarx.formats.endorsements import read
 from enarx.tenant.paths import write_private
 from enarx.verify import Roots, examine
 from enarx.verify.certificates import pin
-from enarx.verify.intel import machine
+from enarx.verify.families.intel.machine import machine
 from tests.endorsements.vendor import (
     ARK,
     ASK,
@@ -40,7 +40,7 @@ from tests.endorsements.vendor import (
     plays_intel,
     running,
 )
-from tests.forge import amd, intel, tpm
+from tests.forge import amd, azure, intel
 
 PARTS = (-1, 10, 0, 25, 84)
 PCCS = "/tdx/certification/v4/"
@@ -428,7 +428,7 @@ def test_what_evidence_needs(tmp_path: Path, vendor: Vendor, patience: Patience)
     roots = Roots(amd=(pin(ARK),), intel=(pin(intel.root()),))
     for kind, evidence in (
         ("snp", snp()),
-        ("az-snp-vtpm", tpm.azure()),
+        ("az-snp-vtpm", azure.evidence()),
         ("sgx", intel.quote(intel.SGX)),
         ("tdx", intel.quote()),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from enarx.formats.evidence.snp import SIGNED_SIZE, Report, encode
-from enarx.record import replace
-from enarx.verify.amd import OID, PARTS
+from enarx.formats.evidence.snp import SIGNED_SIZE, Report
+from enarx.record import as_dict, replace
+from enarx.verify.families.amd import OID, PARTS
 
 NOW = 1_780_000_000
 START = datetime.fromtimestamp(NOW - 86400, UTC)
@@ -176,6 +177,22 @@ def blank(**changes: Any) -> Report:
         "current_mitigations": 1,
     }
     return replace(Report.from_bytes(bytes(base)), **{**values, **changes})
+
+
+LAYOUT = struct.Struct("<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s3s21x64s8s3sx3sx8sQQ152x72s72s368x")
+"""ATTESTATION_REPORT (AMD 56860, 1.58), written down a second time, in another form than the parser's."""
+
+
+def encode(report: Report) -> bytes:
+    """The bytes of a report by its fields: what `Report.from_bytes` reads."""
+    fields = as_dict(report) | {
+        "cpuid": bytes(report.cpuid or ()),
+        "current_version": bytes(reversed(report.current_version)),
+        "committed_version": bytes(reversed(report.committed_version)),
+        "r": report.r.to_bytes(72, "little"),
+        "s": report.s.to_bytes(72, "little"),
+    }
+    return LAYOUT.pack(*(value for name, value in fields.items() if name != "raw"))
 
 
 @lru_cache(maxsize=256)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,7 +15,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from tests.forge import amd
 from tests.forge.intel import usage
 
 FRESH = bytes(range(32))
@@ -199,43 +196,3 @@ def revoked(
 def maker() -> tuple[bytes, ...]:
     """Certificates of the key "ak": its own, that of who certifies it, and the root's."""
     return certificate("ak", "issuer"), certificate("issuer", "root", depth=0), certificate("root", "root", depth=1)
-
-
-def runtime(**changes: Any) -> bytes:
-    numbers = rsa_key().public_key().public_numbers()
-    e, n = (base64.urlsafe_b64encode(number(v, s)).decode().rstrip("=") for v, s in ((numbers.e, 3), (numbers.n, 256)))
-    value = {
-        "keys": [{"kid": "HCLEkPub"}, {"kid": "HCLAkPub", "kty": "RSA", "e": e, "n": n}],
-        "vm-configuration": {"secure-boot": True, "vmUniqueId": "VM"},
-    }
-    return json.dumps(value | changes).encode()
-
-
-def hcl(data: bytes, report: bytes | None = None, *, kind: int = 2, hashed: int = 1, tail: bytes = bytes(100)) -> bytes:
-    """An HCL report over runtime data."""
-    if report is None:
-        report = amd.sign(amd.blank(report_data=hashlib.sha256(data).digest().ljust(64, b"\0")))
-    little = [len(data) + 20, 1, kind, hashed, len(data)]
-    return b"HCLA" + bytes(28) + report + b"".join(v.to_bytes(4, "little") for v in little) + data + tail
-
-
-def azure(
-    report: bytes | None = None,
-    message: bytes | None = None,
-    *,
-    signed: bytes | None = None,
-    pcrs: Any = PCRS,
-    **changes: Any,
-) -> bytes:
-    """The evidence of a VM."""
-    message = quote(pcrs) if message is None else message
-    value = {
-        "version": 1,
-        "hcl_report": base64.urlsafe_b64encode(hcl(runtime()) if report is None else report).decode(),
-        "tpm_quote": {
-            "message": message.hex(),
-            "signature": (rsa_signature(message) if signed is None else signed).hex(),
-            "pcrs": [pcr.hex() for pcr in pcrs],
-        },
-    }
-    return json.dumps(value | changes).encode()

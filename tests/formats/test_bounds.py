@@ -16,12 +16,13 @@ from enarx.delivery.tenant import Session, refusal_code
 from enarx.errors import MAX_MESSAGE, EnarxError
 from enarx.formats import endorsements, wire
 from enarx.formats.config import Config
-from enarx.formats.evidence import cose, simulated
+from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
-from enarx.formats.evidence.snp import certificate_table
+from enarx.formats.evidence.families import cose
+from enarx.formats.evidence.families.amd import certificate_table
 from enarx.formats.package import Head, Manifest, decode_index
 from enarx.simulator.orders import parse
-from enarx.verify.intel import parsed
+from enarx.verify.families.intel.collateral import parsed
 from enarx.verify.policy_file import read_policy
 from tests.exchange import manifest
 from tests.formats import bombs

@@ -19,17 +19,19 @@ from enarx.delivery.session import Status
 from enarx.errors import EnarxError
 from enarx.formats import bundle, endorsements, plain_json, wire
 from enarx.formats.config import Config
-from enarx.formats.evidence import cose, simulated
-from enarx.formats.evidence.detect import detect
+from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
+from enarx.formats.evidence.families import cose
 from enarx.formats.evidence.snp import split
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
-from enarx.verify import Roots, TrustAnchor, examine, judge
+from enarx.verify import Roots, TrustAnchor, attestation_result, examine
 from enarx.verify.ear import ear
+from enarx.verify.kinds import detect
+from enarx.verify.kinds.snp.roots import AMD as AMD_ROOTS
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests import exchange
-from tests.forge import amd, arm, aws, eventlog, intel, tpm
+from tests.forge import amd, arm, aws, azure, eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 
 ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
@@ -46,9 +48,9 @@ FRESH = bytes(64)
 REPORT = amd.sign(amd.blank())
 SGX, TDX = intel.quote(intel.SGX), intel.quote(intel.TDX)
 SGX_COLLATERAL, TDX_COLLATERAL = intel.collateral(intel.SGX), intel.collateral(intel.TDX)
-BOUND = hashlib.sha256(tpm.runtime()).digest().ljust(64, b"\0")
-AZURE_TDX = tpm.azure(
-    tpm.hcl(tpm.runtime(), kind=4),
+BOUND = hashlib.sha256(azure.runtime()).digest().ljust(64, b"\0")
+AZURE_TDX = azure.evidence(
+    azure.hcl(azure.runtime(), kind=4),
     td_quote=base64.urlsafe_b64encode(intel.quote(body=intel.domain(report_data=(520, BOUND)))).decode(),
 )
 TABLE = amd.table(*AMD[:3])
@@ -65,7 +67,7 @@ class Target:
 
 def _judged(kind: str, *given: bytes) -> Callable[[bytes], object]:
     def run(data: bytes) -> object:
-        found = judge(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
+        found = attestation_result(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
         return json.dumps(found.to_value()), ear(found, build="fuzz")
 
     return run
@@ -84,7 +86,7 @@ def _endorsed(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], ob
             kind,
             evidence,
             (*found.endorsements, *given),
-            roots=Roots(amd=ROOTS.amd, cca=tuple(map(TrustAnchor, found.keys))),
+            roots=Roots(amd=ROOTS.pins(AMD_ROOTS), cca=tuple(map(TrustAnchor, found.keys))),
             now=NOW,
         )
 
@@ -147,7 +149,7 @@ TARGETS = {
     "nitro": Target(_judged("nitro"), (aws.document(), aws.document(tagged=True))),
     "cca": Target(_judged("cca"), (arm.token(),)),
     "tpm": Target(_judged("tpm"), (tpm.attestation(),)),
-    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (tpm.azure(),)),
+    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (azure.evidence(),)),
     "az-tdx": Target(_examined("az-tdx-vtpm", TDX_COLLATERAL), (AZURE_TDX,)),
     "extended": Target(split, (REPORT + TABLE,)),
     "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),
@@ -190,13 +192,13 @@ def run(name: str, data: bytes) -> None:
 
 
 SIGNATURES = (
-    "snp.p384_signed",
-    "amd._pss",
-    "intel.signed",
-    "nitro.p384_signed",
-    "cca._signed",
-    "tpm._signed",
-    "azure._signed",
+    "kinds.snp.examine.p384_signed",
+    "families.amd._pss",
+    "families.intel.certificates.signed",
+    "kinds.nitro.examine.p384_signed",
+    "kinds.cca.examine._signed",
+    "kinds.tpm.examine._signed",
+    "families.azure._signed",
 )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import enarx
-from enarx.host import stored
+from enarx.host.state import stored
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 PATHS = f"{Path(__file__).parent / 'fake'}:{SOURCE}"
@@ -200,7 +200,12 @@ class Launcher:
         self.link.settimeout(20)
         with theirs:
             self.pid = spawn(
-                "enarx.host.launcher", "--hardware", f"{root}/hardware", "--cache", str(root), fds=(theirs.fileno(),)
+                "enarx.host.launcher.process",
+                "--backends",
+                f"{root}/hardware",
+                "--cache",
+                str(root),
+                fds=(theirs.fileno(),),
             )
 
     def order(self, name: str, **more: object) -> dict[str, Any]:
@@ -208,6 +213,7 @@ class Launcher:
         directory.mkdir(exist_ok=True)
         order = {
             "directory": str(directory),
+            "kind": "process",
             "host_data": ZEROS,
             "memory": MEMORY,
             "disk": DISK,
@@ -233,8 +239,8 @@ class Launcher:
 DAEMON = """
 import json, sys
 from enarx.host.daemon import Options, serve
-from enarx.host.keeps import Bounds
-from enarx.host.limits import Limits
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.http.limits import Limits
 o = json.loads(sys.argv[1])
 o["bounds"], o["limits"] = Bounds(**o["bounds"]), Limits(**o["limits"])
 serve(Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in o.items()}))

@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from enarx.errors import UsageError
-from enarx.host.access import read_token
-from enarx.host.bounds import Bounds
-from enarx.host.certificates import public_key
 from enarx.host.daemon import Options, serve
+from enarx.host.http.access import read_token
+from enarx.host.http.certificates import public_key
+from enarx.host.keeps.bounds import Bounds
 
 from .harness import DISK, MEMORY, Daemon
 

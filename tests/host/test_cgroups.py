@@ -176,7 +176,7 @@ def test_v1_ends_what_takes_more(place: cgroups.Place) -> None:
 SHARE = """
 import os, sys
 for fd in sys.argv[1:]: os.write(int(fd), b'0')
-from enarx.host.bounds import share_of_memory
+from enarx.host.keeps.bounds import share_of_memory
 print(share_of_memory())
 """
 

@@ -336,6 +336,41 @@ def test_requests_that_last_leave_room_for_management(daemon: Make) -> None:
     assert d.call("GET", f"/v1/keeps/{keep}/wait") == (200, {"ended": True})
 
 
+def test_answers_that_nobody_reads_are_bounded_together(daemon: Make) -> None:
+    """Clients that read nothing are closed, the longest stalled first; whoever reads gets everything."""
+    d = daemon(limits={"unsent": 4 * MIB}, stored_output=256 * MIB)
+    keep = d.launch()
+    count, size = 32, MIB - 64
+    reader = d.raw(get(f"/v1/keeps/{keep}/output"))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        reading = pool.submit(at_least, reader, count * size)
+        silent = [d.raw(get(f"/v1/keeps/{keep}/output")) for _ in range(60)]
+        assert d.call("GET", "/healthz")[0] == 200
+        d.give(keep, produce(count, size))
+        assert reading.result(timeout=60)
+    eventually(lambda: sum(gone_unread(c) for c in silent) >= 40, 20)  # each holds some 256 KiB
+    assert not all(gone_unread(c) for c in silent)
+    assert d.call("GET", "/healthz")[0] == 200
+    reader.close()
+
+
+def at_least(connection: socket.socket, size: int) -> bool:
+    """Read that many bytes; False if the daemon closes first."""
+    while size > 0:
+        piece = connection.recv(MIB)
+        if not piece:
+            return False
+        size -= len(piece)
+    return True
+
+
+def gone_unread(connection: socket.socket) -> bool:
+    """Has the daemon closed it, even with something left to read?"""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
 def test_those_who_go_leave_their_place_at_once(daemon: Make) -> None:
     d = daemon(limits={"connections": 40, "peer": 20})
     keep = d.launch()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enarx.host import stored
+from enarx.host.state import stored
 
 from .harness import Daemon, eventually, frame, launch_body, processes, produce
 
@@ -101,7 +101,7 @@ def test_many_are_found_listed_and_pruned_while_others_are_served(daemon: Make, 
     assert time.monotonic() - before < 20
     assert (memory(d) - empty) / MANY < 4
     assert len(os.listdir(f"/proc/{d.process.pid}/fd")) < 40
-    assert len(processes(f"--state {root}") + processes(f"--hardware {root}")) <= 3
+    assert len(processes(f"--state {root}") + processes(f"--backends {root}")) <= 3
     before = time.monotonic()
     assert len(d.call("GET", "/v1/keeps?limit=1000")[1]["keeps"]) == 1000
     page = time.monotonic() - before

@@ -14,7 +14,7 @@ from .harness import DIES, REFUSES, Launcher, Side, eventually, frame, processes
 
 
 def supervisors(root: Path) -> list[int]:
-    return [pid for pid in processes(f"--hardware {root}") if os.getsid(pid) == pid]
+    return [pid for pid in processes(f"--backends {root}") if os.getsid(pid) == pid]
 
 
 def test_the_hardware_gets_its_link_and_nothing_else(root: Path) -> None:

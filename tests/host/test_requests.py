@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.host.errors import HostError
-from enarx.host.limits import Limits
-from enarx.host.requests import Chunked, check_beginning, read_head
+from enarx.host.http.limits import Limits
+from enarx.host.http.requests import Chunked, check_beginning, read_head
 
 LIMITS = Limits()
 HOST = b"Host: localhost\r\n"

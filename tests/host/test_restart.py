@@ -25,7 +25,7 @@ ROUNDS = 12
 
 def supervisors(root: Path) -> set[int]:
     """Session leaders of the launcher's command line whose parent is not a daemon: launchers end with theirs."""
-    return {p for p in processes(f"--hardware {root}") if os.path.exists(f"/proc/{p}") and os.getsid(p) == p}
+    return {p for p in processes(f"--backends {root}") if os.path.exists(f"/proc/{p}") and os.getsid(p) == p}
 
 
 def launch_in_background(d: Daemon, memory: int) -> threading.Thread:
@@ -130,7 +130,7 @@ def test_killed_in_the_middle_of_launches_claims_and_removals(daemon: Make, root
         assert d.call("DELETE", f"/v1/keeps/{keep}?force=true")[0] == 204
     assert d.close() == 0
     eventually(lambda: os.listdir(root / "keeps") == [])
-    eventually(lambda: processes(f"--hardware {root}") == [] == processes(f"--state {root}"))
+    eventually(lambda: processes(f"--backends {root}") == [] == processes(f"--state {root}"))
 
 
 def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> No
     assert d.keeps() == {}
     time.sleep(1.2)  # the slow launch comes to its end
     assert d.close() == 0
-    eventually(lambda: os.listdir(root / "keeps") == [] and processes(f"--hardware {root}") == [])
+    eventually(lambda: os.listdir(root / "keeps") == [] and processes(f"--backends {root}") == [])
     eventually(lambda: processes(f"--state {root}") == [])
 
 
@@ -166,7 +166,7 @@ def test_an_orderly_end_in_the_middle_of_an_endless_launch_leaves_nothing(daemon
     assert time.monotonic() - before < 5
     caller.join()
     assert os.listdir(root / "keeps") == []
-    eventually(lambda: processes(f"--hardware {root}") == [])
+    eventually(lambda: processes(f"--backends {root}") == [])
 
 
 def test_what_is_half_removed_is_removed(daemon: Make, root: Path) -> None:

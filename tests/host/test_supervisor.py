@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from enarx.formats.wire import FrameType
-from enarx.host import frames
+from enarx.host.supervisor import frames
 
 from .harness import MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from enarx.formats.bounds import keep_memory
-from enarx.host.bounds import Bounds
 from enarx.host.errors import HostError
-from enarx.host.keeps import Keeps
-from enarx.host.launching import Launcher
-from enarx.host.store import Store
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.service import Keeps
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.store import Store
 
 from .harness import COMPILE, DISK, MEMORY, PATHS, REFUSES
 
@@ -32,7 +32,7 @@ class Scene:
 
     def run(self, story: Callable[[Keeps], Awaitable[None]], **bounds: Any) -> None:
         async def told() -> None:
-            launcher = Launcher(PATHS, hardware=f"{self.root}/hardware", cache=str(self.root))
+            launcher = Launcher(PATHS, state=f"{self.root}/hardware", cache=str(self.root))
             options = {"keeps": 10, "memory": 0, "disk": 0, "stored_output": 1 << 20, "pool": 0, **bounds}
             keeps = Keeps(Store(str(self.root)), launcher, Bounds(**options), ())
             keeps.start()
@@ -51,7 +51,7 @@ def scene(root: Path) -> Scene:
 
 
 async def launch(keeps: Keeps, tenant: str, *, key: str = "", package: str | None = None, **sizes: int) -> str:
-    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, **{**SIZES, **sizes})
+    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, sizes={**SIZES, **sizes})
     return record.id
 
 

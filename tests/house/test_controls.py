@@ -7,18 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from enarx.errors import VerificationError
 from enarx.verify.result import TRUSTED
 from tests.controls import Control, accepted, watch
-from tests.forge import amd
 from tests.house.test_invariants import ROOT
-from tests.verify import test_kinds, test_rules, test_snp
+from tests.verify import test_kinds
+from tests.verify.kinds.simulated import test_simulated as simulated
 
 TESTS = ROOT / "tests"
 BEFORE_IT_BEGINS = 0
+GOOD = simulated.EXAMINED
+FRESH: dict[str, Any] = {"roots": simulated.ROOTS, "report_data": bytes(64)}
 
 NO_VERDICT = {
     "cli/test_output.py",
@@ -32,12 +35,12 @@ NO_VERDICT = {
 OWN = {"controls.py", "conftest.py", "house/test_controls.py"}
 
 REFUSING = """
-from enarx.verify.snp import examine_snp
+from enarx.verify.kinds.simulated.examine import examine
 from tests.conftest import every_refusal_has_a_control
-from tests.verify.test_snp import GOOD, REPORT
+from tests.verify.kinds.simulated.test_simulated import EXAMINED as GOOD
 
 def test_without_a_control():
-    assert examine_snp(**{**GOOD.inputs, "now": 0}).status == "not authentic"
+    assert examine(**{**GOOD.inputs, "now": 0}).status == "not authentic"
 
 def test_with_one():
     assert GOOD.but(now=0).status == "not authentic"
@@ -54,7 +57,7 @@ def test_a_test_that_sees_a_refusal_without_a_control_fails(tmp_path: Path) -> N
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     found = subprocess.run(run, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert found.returncode == 1, found.stdout
-    assert "refused without a control (tests/controls.py): not authentic (validity, revocation)" in found.stdout
+    assert "refused without a control (tests/controls.py): not authentic (chip-validity)" in found.stdout
     assert "test_without_a_control" in found.stdout.splitlines()[-2]
     assert "2 passed, 1 error" in found.stdout
 
@@ -67,12 +70,11 @@ def test_every_test_is_watched(request: pytest.FixtureRequest) -> None:
 def test_every_way_to_a_refusal_is_watched() -> None:
     """Examinations and appraisals, of whatever kind, through whatever function."""
     with watch() as strays:
-        test_snp.examine_snp(**{**test_snp.GOOD.inputs, "now": BEFORE_IT_BEGINS})
+        simulated.examine("simulated", **{**GOOD.inputs, "now": BEFORE_IT_BEGINS})
         test_kinds.appraising(**{**test_kinds.APPRAISED.inputs, "said": test_kinds.claims(debug=True)})
-        given, policy = test_rules.good("snp"), test_rules.exact("tdx")
-        test_rules.judging(given, policy, kind="snp", fresh=bytes(64), now=test_rules.NOW)
+        simulated.attestation_result("another", b"", (), policy=simulated.POLICY, **FRESH, now=0)
     assert strays == [
-        "not authentic (validity, revocation)",
+        "not authentic (chip-validity)",
         "refused (debug)",
         "refused (endorsements-current, report-data, kind)",
     ]
@@ -80,39 +82,40 @@ def test_every_way_to_a_refusal_is_watched() -> None:
 
 def test_under_control_nothing_is_amiss() -> None:
     with watch() as strays:
-        assert test_snp.GOOD.but(now=BEFORE_IT_BEGINS).status == "not authentic"
-        assert test_rules.control("snp").but().status == TRUSTED
+        assert GOOD.but(now=BEFORE_IT_BEGINS).status == "not authentic"
+        assert test_kinds.APPRAISED.but().status == TRUSTED
     assert strays == []
 
 
 def test_a_control_has_to_be_accepted() -> None:
     """What this is for: at a time before the certificate begins everything is refused, and so proves nothing."""
-    flipped = bytes([*test_snp.REPORT[:80], test_snp.REPORT[80] ^ 1, *test_snp.REPORT[81:]])
+    evidence = GOOD.inputs["evidence"]
+    flipped = evidence[:-1] + bytes([evidence[-1] ^ 1])
     with pytest.raises(AssertionError, match="the control is not accepted"):
-        test_snp.GOOD.with_(now=BEFORE_IT_BEGINS).but(evidence=flipped)
-    assert test_snp.GOOD.but(evidence=flipped).status == "not authentic"
+        GOOD.with_(now=BEFORE_IT_BEGINS).but(evidence=flipped)
+    assert GOOD.but(evidence=flipped).status == "not authentic"
 
 
 def test_of_a_control_one_thing_is_changed() -> None:
-    other = amd.sign(amd.blank(report_data=b"\7" * 64), amd.ec_key("another chip"))
+    other = simulated.GOOD.but(signer=simulated.key(9)).evidence()
     with pytest.raises(AssertionError, match="evidence and now are not the control's"):
-        test_snp.GOOD.but(evidence=other, now=BEFORE_IT_BEGINS)
+        GOOD.but(evidence=other, now=BEFORE_IT_BEGINS)
     with pytest.raises(AssertionError, match="no such input: when"):
-        test_snp.GOOD.but(when=0)
+        GOOD.but(when=0)
     with pytest.raises(AssertionError, match="evidence and roots"):
-        test_snp.GOOD.but(evidence=b"no report", roots=test_snp.Roots())
+        GOOD.but(evidence=b"no report", roots=simulated.Roots())
 
 
 def test_what_fails_alone_stands_in_where_nothing_is_accepted() -> None:
-    late = test_snp.GOOD.with_(now=BEFORE_IT_BEGINS)
-    assert late.failing("validity").but().status == "not authentic"
-    with pytest.raises(AssertionError, match="wanted revocation to fail alone"):
-        late.failing("revocation").but()
+    late = GOOD.with_(now=BEFORE_IT_BEGINS)
+    assert late.failing("chip-validity").but().status == "not authentic"
+    with pytest.raises(AssertionError, match="wanted chip-identity to fail alone"):
+        late.failing("chip-identity").but()
 
 
 def test_what_is_accepted() -> None:
-    assert accepted(test_snp.GOOD.but())
-    assert accepted(test_snp.GOOD.but().verified())
+    assert accepted(GOOD.but())
+    assert accepted(GOOD.but().verified())
     with pytest.raises(AssertionError, match="no outcome of a judgement"):
         accepted("trusted")
     with pytest.raises(AssertionError, match="the control is not accepted: no: not so"):

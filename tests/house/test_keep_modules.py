@@ -8,7 +8,7 @@ from pathlib import Path
 
 import wasmtime
 
-from enarx.cli.local_host import code_paths
+from enarx.api.local_host import code_paths
 from enarx.image.contents import DISTRIBUTIONS, OWN_FILES, files
 from enarx.image.contents import code_paths as keep_paths
 

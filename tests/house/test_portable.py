@@ -112,7 +112,7 @@ NAMES = {
 """Names that Windows lacks in modules that every system has."""
 
 LOCAL = {
-    "cli/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
+    "api/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
     "tenant/connection.py": "a connection to a Unix socket says that there are none where that is so",
     "tenant/link.py": "LocalLink speaks to that Keep's socket",
 }

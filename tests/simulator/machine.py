@@ -14,7 +14,7 @@ from typing import Any
 import cbor2
 
 import enarx
-from enarx.host.hardware import Hardware
+from enarx.host.backends.process.simulator import Simulator
 
 SOURCE = Path(enarx.__file__).parent
 SITE = next(p for p in sys.path if os.path.isdir(f"{p}/cryptography"))
@@ -72,7 +72,7 @@ class Machine:
         self.state = home / "state"
         self.cache = home / "cache"
         self.cache.mkdir(exist_ok=True)
-        self.hardware = Hardware(":".join(self.search), state=str(self.state), cache=str(self.cache))
+        self.hardware = Simulator(":".join(self.search), state=str(self.state), cache=str(self.cache))
         self.link = socket.socket(fileno=os.dup(self.hardware.fileno()))
         self.link.settimeout(PATIENCE)
         self.pid = self.hardware.pid

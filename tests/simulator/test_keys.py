@@ -12,8 +12,7 @@ import pytest
 from enarx.errors import UnavailableError
 from enarx.formats.evidence.simulated import CHIP_LABEL, ChipCertificate, chip_body, signed
 from enarx.simulator import keys
-from enarx.verify import Roots
-from enarx.verify.simulated import verify_simulated
+from enarx.verify import Roots, verify
 from tests.forge.simulated import Forge, key, raw
 
 NOW = int(time.time())
@@ -34,7 +33,7 @@ def root(state: Path) -> bytes:
 
 def require_good(chip: keys.Chip, state: Path) -> None:
     roots = Roots(simulated=(root(state),))
-    verify_simulated(sign(chip), endorsements=(chip.certificate,), roots=roots, now=int(time.time()))
+    verify("simulated", sign(chip), endorsements=(chip.certificate,), roots=roots, now=int(time.time()))
 
 
 def test_what_it_signs_is_authentic(state: Path) -> None:

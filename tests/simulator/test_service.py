@@ -13,9 +13,8 @@ import pytest
 
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
-from enarx.verify import Roots
-from enarx.verify.result import Claims
-from enarx.verify.simulated import verify_simulated
+from enarx.verify import Roots, verify
+from enarx.verify.claims import Claims
 from tests.simulator.conftest import Start
 from tests.simulator.machine import LIMITS, SITE, Machine, Puppet, launch_order, tree
 
@@ -25,7 +24,7 @@ FRESH = bytes(range(64))
 def attested(machine: Machine, keep: Puppet, report_data: bytes = FRESH) -> Claims:
     evidence, endorsements = keep.attest(report_data)
     roots = Roots(simulated=(machine.root,))
-    return verify_simulated(evidence, endorsements=endorsements, roots=roots, now=int(time.time())).claims
+    return verify("simulated", evidence, endorsements=endorsements, roots=roots, now=int(time.time())).claims
 
 
 def measured(code: Path, tmp_path: Path) -> bytes:

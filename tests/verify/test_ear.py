@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from enarx.formats.evidence import HARDWARE
 from enarx.record import replace
-from enarx.verify import AttestationResult, examine, judge, unappraised
+from enarx.verify import AttestationResult, attestation_result, examine, unappraised
 from enarx.verify.ear import PROFILE, ear
+from enarx.verify.kinds import HARDWARE
 from enarx.verify.policy import AnyOf, AtLeast, NoneOf, Unchecked
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import TIERS, rank
-from tests.verify import ear_form, test_simulated
+from tests.verify import ear_form
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import FORGES, NOW, RULES, beginning, control, exact, good, judged, over
 
 Json = dict[str, Any]
@@ -142,7 +143,7 @@ def test_the_nonce_is_the_fresh_data_that_the_evidence_carries() -> None:
 
 def test_fresh_data_that_fits_no_nonce_is_left_out() -> None:
     given = FORGES["nitro"](nonce=bytes(65))
-    result = judge(
+    result = attestation_result(
         "nitro", given.evidence, (), policy=exact("nitro"), roots=given.roots, report_data=bytes(65), now=NOW
     )
     assert result.status == TRUSTED

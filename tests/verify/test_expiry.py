@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 
 from enarx.cli.evidence_files import believed, endorsements, trust_anchors
-from enarx.formats.evidence import HARDWARE
-from enarx.formats.evidence.detect import detect
 from enarx.formats.evidence.nitro import Evidence
 from enarx.record import as_dict
-from enarx.verify import AppraisalPolicy, AttestationResult, Roots, examine, judge, unappraised
+from enarx.verify import AppraisalPolicy, AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
+from enarx.verify.claims import Claims
 from enarx.verify.ear import MAX_LIFETIME, ear
+from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy import Exactly, Unchecked
 from enarx.verify.policy_file import policy_type
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, Claims, Unknown
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED
+from enarx.verify.values import Unknown
 from tests.cli.test_evidence import VECTORS, evidence_file
 from tests.controls import Control
 from tests.forge.simulated import Forge
-from tests.verify import test_simulated
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import FORGES, NOW, Given, control, exact, fixed, good, judged, over
 
 SOON = NOW + 50
@@ -152,7 +153,7 @@ def test_real_evidence_is_trusted_until_then_and_not_after(
             found = examine(kind, case.evidence, case.endorsements, roots=case.roots, now=now)
             return unappraised(found.verified()) if found.status == AUTHENTIC else unverified(found)
         policy = found_exactly(verified.claims)
-        return judge(
+        return attestation_result(
             kind, case.evidence, case.endorsements, policy=policy, roots=case.roots, report_data=fresh, now=now
         )
 

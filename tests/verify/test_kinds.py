@@ -10,21 +10,13 @@ from typing import Any
 import pytest
 
 from enarx.errors import AppraisalError, UnavailableError, UsageError, VerificationError
-from enarx.record import as_dict, record, replace
+from enarx.record import as_dict, names, record, replace
 from enarx.verify.appraise import appraise, check_ids, unappraised, unverified
+from enarx.verify.claims import Claims, claim, claims_of
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
-from enarx.verify.policy import AnyOf, AppraisalPolicy, AtLeast, Exactly, Matcher, Unchecked
-from enarx.verify.result import (
-    FAILED,
-    NOT_CHECKED,
-    NOT_REACHED,
-    PASSED,
-    AttestationResult,
-    Check,
-    Claims,
-    Forecast,
-    Unknown,
-)
+from enarx.verify.policy import AnyOf, AppraisalPolicy, AtLeast, Exactly, Unchecked, policy_for
+from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, AttestationResult, Check, Forecast
+from enarx.verify.values import Unknown
 from tests.controls import Control
 
 FRESH = bytes(range(64))
@@ -44,24 +36,16 @@ class Tcb:
         return all(a >= b for a, b in zip(as_dict(self).values(), as_dict(other).values(), strict=True))
 
 
-@record()
+@claims_of("snp")
 class SnpClaims(Claims):
-    """What an SNP report says besides."""
+    """Claims of a kind of hardware, declared as kinds do."""
 
-    vmpl: int
-    reported_tcb: Tcb
-    revoked: bool | Unknown
+    vmpl: int = claim("The privilege level.", suggest=Exactly(0))
+    reported_tcb: Tcb = claim("The firmware's versions.")
+    revoked: bool | Unknown = claim("Whether the chain is revoked.")
 
 
-@record()
-class SnpPolicy(AppraisalPolicy):
-    """The rules for that."""
-
-    vmpl: Matcher
-    reported_tcb: Matcher
-    revoked: Matcher
-
-    _types = AppraisalPolicy._types | {"vmpl": int, "reported_tcb": Tcb, "revoked": bool}
+SnpPolicy = policy_for(SnpClaims)
 
 
 def claims(**changes: Any) -> SnpClaims:
@@ -139,7 +123,7 @@ def test_its_own_rules_refuse() -> None:
 
 
 def test_a_policy_that_has_no_rule_for_a_claim_is_no_policy_for_it() -> None:
-    common = {name: value for name, value in as_dict(POLICY).items() if name in AppraisalPolicy._types}
+    common = {name: value for name, value in as_dict(POLICY).items() if name in names(AppraisalPolicy)}
     with pytest.raises(UsageError, match="other fields"):
         appraised(claims(), AppraisalPolicy(**common))
 
@@ -216,10 +200,10 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Examination(status="authentic", said=claims(), checks=(), anchor="", forecast=(), at=0),
+        lambda: Examination(status="authentic", unverified_claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: AttestationResult(
-            status="trusted", kind="snp", claims=claims(), rows=(), forecast=(), at=0, policy=None
+            status="trusted", kind="snp", claims=claims(), checks=(), forecast=(), at=0, policy=None
         ),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),
@@ -248,13 +232,14 @@ def test_no_policy_no_verdict() -> None:
 
 def test_checks_are_values() -> None:
     assert appraised(claims()) == appraised(claims())
-    assert Check(id="a", outcome=PASSED, wants="", found="", anchor="", where="").hint == ""
+    assert Check("a", PASSED, "", "", anchor="", where="").hint == ""
 
 
 def test_importing_the_verifier_loads_little() -> None:
     """Verifying one kind loads what it needs; `enarx.verify` by itself not even cryptography."""
     code = (
-        "import sys; import enarx.verify, enarx.verify.policy; before = set(sys.modules); import enarx.verify.simulated; "
+        "import sys; import enarx.verify, enarx.verify.policy; before = set(sys.modules); "
+        "import enarx.verify.kinds.simulated.examine; "
         "print(*(m for m in ('cryptography', 'dataclasses', 'inspect', 'socket', 'asyncio', 'json') if m in before)); "
         "print(*(m for m in ('dataclasses', 'ssl', 'cryptography.x509', 'wasmtime', 'asyncio') if m in sys.modules))"
     )

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import HARDWARE, KINDS
 from enarx.record import names, record, replace
+from enarx.verify.kinds import HARDWARE, KINDS
 from enarx.verify.policy import (
     AnyOf,
     AppraisalPolicy,
@@ -18,7 +18,7 @@ from enarx.verify.policy import (
     SimulatedPolicy,
     Unchecked,
 )
-from enarx.verify.result import Unknown
+from enarx.verify.values import Unknown
 
 SIMULATED_FIELDS: dict[str, Matcher] = {
     "measurement": Exactly(bytes(48)),
@@ -232,5 +232,5 @@ def test_reference_values() -> None:
 
 def test_the_fields_are_those_tested_here() -> None:
     for policy in (AppraisalPolicy(**FIELDS), SimulatedPolicy(**SIMULATED_FIELDS)):
-        assert policy.rules.ids == tuple(name.replace("_", "-") for name in FIELDS)
+        assert tuple(rule.id for rule in policy.rules) == tuple(name.replace("_", "-") for name in FIELDS)
         assert set(names(policy)) == set(FIELDS)

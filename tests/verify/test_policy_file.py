@@ -10,8 +10,10 @@ import pytest
 from enarx.errors import UsageError
 from enarx.record import names
 from enarx.verify import Roots
-from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, SimulatedPolicy, Unchecked
+from enarx.verify.kinds.snp.claims import Parts, Tcb
+from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher, NoneOf, SimulatedPolicy, Unchecked
 from enarx.verify.policy_file import policy_type, read_policy, template
+from enarx.verify.policy_template import rule_as_toml
 
 GOOD = """kind = "simulated"
 measurement = { any_of = ["00ff", "01"] }
@@ -71,7 +73,52 @@ def test_a_policy_to_begin_with_reads_and_accepts_no_measurement(kind: str) -> N
     assert isinstance(policy.measurement, Exactly)
     assert not any(policy.measurement.value)
     assert policy.debug == Exactly(False)
-    assert set(names(policy)) == set(policy._types)
+    assert set(names(policy)) == set(policy.claims())
+
+
+POLICY_IDS = {
+    "snp": "dERRxFOcLYTF7g4qGJ7OOOP5TjtIBJJNLa0xmPq8CB0",
+    "sgx": "UEHPkj7_l9xptmKN8d6u2_u1icDlYfiBbEWdZ-C-Pjg",
+    "tdx": "LorluEeTaN1p-JDzEti0urCXqukiunrS7DIzlIOG2i4",
+    "nitro": "z9HLEKuqGJJekA_a1KjREwlbtU744siUVyE6SenV1h4",
+    "cca": "LlQn0ZJcveCEi5Sp1vcoUgtKTN2XQbtg4r6K1YMJZJg",
+    "tpm": "V32mV4KxmPUIomxto0__WC7_Ad-APYvn5hslbwRyl2A",
+    "az-snp-vtpm": "vWaCRHuJNdEblKrn8q7VA4Ol24Iu16RqotEMVhr4Um0",
+    "az-tdx-vtpm": "IpES1-OkFLAsdDukT0CcgkpGkm4Jvgtm1cZpvdRcnT8",
+}
+"""The names of the policies to begin with: a change is one of what `enarx policy init` makes people accept."""
+
+
+@pytest.mark.parametrize("kind", POLICY_IDS)
+def test_a_policy_to_begin_with_is_what_it_was(kind: str) -> None:
+    assert read_policy(template(kind), kind).id == f"ni:///sha-256;{POLICY_IDS[kind]}"
+
+
+@pytest.mark.parametrize("kind", POLICY_IDS)
+def test_a_policy_to_begin_with_explains_every_claim(kind: str) -> None:
+    paragraphs = template(kind).split("\n\n")[1:]
+    claims = policy_type(kind).claims()
+    assert [paragraph.startswith("# ") for paragraph in paragraphs] == [True] * len(claims)
+    for paragraph, claim in zip(paragraphs, claims.values(), strict=True):
+        words = " ".join(line.removeprefix("# ") for line in paragraph.splitlines() if line.startswith("#"))
+        assert words == f"{claim.meaning} {claim.advice}".strip()
+        assert all(len(line) <= 100 for line in paragraph.splitlines() if line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    "matcher",
+    [
+        Exactly(Tcb(turin=Parts(fmc=1, snp=2))),
+        AtLeast(Tcb(milan=Parts(snp=20), genoa=Parts(microcode=255))),
+        AnyOf((Tcb(milan=Parts()), Tcb(genoa=Parts(), turin=Parts()))),
+        NoneOf((Tcb(milan=Parts(tee=9)),)),
+        Unchecked(reason='a reason with "quotes", \\ and ü'),
+    ],
+)
+def test_rules_are_written_as_they_are_read(matcher: Matcher) -> None:
+    lines = [line for line in template("snp").splitlines() if not line.startswith("reported_tcb")]
+    policy: Any = read_policy("\n".join((*lines, rule_as_toml("reported_tcb", matcher))), "p")
+    assert policy.reported_tcb == matcher
 
 
 def test_no_policy_to_begin_with_for_what_protects_nothing() -> None:
@@ -131,8 +178,8 @@ def test_values_of_a_kind() -> None:
         (SNP.replace(", microcode = 219", ""), "milan without microcode"),
         (SNP.replace("genoa = { bootloader", "genoa = { fmc = 0, bootloader"), "unknown key 'fmc'"),
         (SNP.replace("milan = {", "rome = {"), "unknown key 'rome'"),
-        (SNP.split("# Floors")[0] + "reported_tcb = 3\ncommitted_tcb = 3\nlaunch_tcb = 3", "wanted a table"),
-        (SNP.split("# Floors")[0] + "reported_tcb = {}\ncommitted_tcb = 3\nlaunch_tcb = 3", "without a product"),
+        (re.sub(r"(?m)^reported_tcb.*\n", "", SNP) + "reported_tcb = 3", "wanted a table"),
+        (re.sub(r"(?m)^reported_tcb.*\n", "", SNP) + "reported_tcb = {}", "without a product"),
         (template("sgx").replace("advisories = {", 'advisories = "A" #'), "an array of texts"),
     ],
 )

@@ -36,7 +36,6 @@ from enarx.verify.replay import (
     Layout,
     appraise_event_log,
     binding,
-    registers,
     replay,
 )
 from enarx.verify.result import (
@@ -55,7 +54,6 @@ from tests.controls import Control
 from tests.forge import eventlog as forge
 from tests.forge import tpm
 from tests.forge.eventlog import SHA384, event, extended, header, locality, pc, spec, td
-from tests.verify import test_azure
 
 GO = "eventlog/go-eventlog"
 LOG = pc()
@@ -233,11 +231,6 @@ def test_trust_domains(evidence_dir: Path) -> None:
         assert outcome(good.but(log=log)) == FAILED
     later = trust_domain(evidence_dir, {**values, 4: b"\1" * 48})
     assert outcome(appraise_event_log(later, td())) == PASSED
-
-
-def test_azure_has_registers() -> None:
-    layout, bank, given = registers(test_azure.GOOD.but().said)
-    assert (layout, bank, given) == (PCRS, "sha256", dict(enumerate(tpm.PCRS)))
 
 
 def test_a_startup_from_another_locality() -> None:

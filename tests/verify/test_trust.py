@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from enarx.formats.evidence import HARDWARE
 from enarx.record import names, replace
 from enarx.verify import AppraisalPolicy, AttestationResult
+from enarx.verify.claims import declared
 from enarx.verify.ear import status
-from enarx.verify.policies.snp import Parts, Tcb
+from enarx.verify.kinds import HARDWARE, find
+from enarx.verify.kinds.snp.claims import Parts, Tcb
 from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, Unchecked
 from enarx.verify.replay import appraise_event_log
 from enarx.verify.result import REFUSED, TRUSTED, UNDECIDED
-from enarx.verify.trust import BOOT, INSTANCE, TABLE, VALUES, rank, vector
+from enarx.verify.trust import BOOT, INSTANCE, VALUES, rank, vector
 from tests.controls import Control
 from tests.forge import eventlog, tpm
-from tests.verify import test_replay, test_simulated
+from tests.verify import test_replay
+from tests.verify.kinds.simulated import test_simulated
 from tests.verify.test_rules import (
     FORGES,
     OLDER,
@@ -28,7 +30,6 @@ from tests.verify.test_rules import (
     control,
     exact,
     fixed,
-    id_of,
     judged,
     without,
 )
@@ -55,23 +56,25 @@ CHECKED = [(kind, name) for kind, name in rules() if name != "kind"]
 @pytest.mark.parametrize("kind", HARDWARE)
 def test_with_every_rule_set_all_that_the_kind_can_say_is_affirmed(kind: str) -> None:
     result = under(kind, exact(kind))
-    claims = {says.claim for says in TABLE[kind].values() if says.claim}
+    claims = {claim.trustworthiness_claim for claim in declared(find(kind).claims()).values()} - {""}
     assert vector(result) == {claim: VALUES[claim].passed for claim in claims}
     assert tier(result) == "affirming"
 
 
 @pytest.mark.parametrize(("kind", "name"), CHECKED)
 def test_a_rule_left_unchecked_lowers_what_it_decides(kind: str, name: str) -> None:
-    says = TABLE[kind][id_of(name)]
+    says = declared(find(kind).claims())[name]
     before, result = vector(under(kind, exact(kind))), under(kind, replace(exact(kind), **{name: LEFT}))
     if not says.decides:
         left = vector(result)
-        assert left == {claim: value for claim, value in before.items() if claim != says.claim or claim in left}
+        assert left == {
+            claim: value for claim, value in before.items() if claim != says.trustworthiness_claim or claim in left
+        }
         assert tier(result) == "affirming"
-    elif says.claim == INSTANCE:  # which machine it is decides nothing of what runs
+    elif says.trustworthiness_claim == INSTANCE:  # which machine it is decides nothing of what runs
         assert (vector(result), tier(result)) == ({k: v for k, v in before.items() if k != INSTANCE}, "affirming")
     else:
-        assert vector(result) == {**before, says.claim: VALUES[says.claim].left_open}
+        assert vector(result) == {**before, says.trustworthiness_claim: VALUES[says.trustworthiness_claim].left_open}
         assert tier(result) == "warning"
 
 
@@ -93,20 +96,20 @@ def test_what_decides_what_runs_is_never_left_open_by_an_affirming_result() -> N
 def test_a_rule_that_fails_contradicts_its_claim(kind: str, name: str) -> None:
     row: Any = RULES[kind][name]
     result = judged(kind, FORGES[kind](**row.changes), without(exact(kind), *row.together))
-    says = TABLE[kind][id_of(name)]
+    says = declared(find(kind).claims())[name]
     assert result.status == REFUSED
     assert tier(result) == "contraindicated"
-    if says.claim:
-        assert rank(vector(result)[says.claim]) == 3
+    if says.trustworthiness_claim:
+        assert rank(vector(result)[says.trustworthiness_claim]) == 3
 
 
-@pytest.mark.parametrize(("kind", "name"), [one for one in UNKNOWN if TABLE[one[0]][id_of(one[1])].decides])
+@pytest.mark.parametrize(("kind", "name"), [one for one in UNKNOWN if declared(find(one[0]).claims())[one[1]].decides])
 def test_what_is_not_known_is_as_good_as_unchecked(kind: str, name: str) -> None:
     changes, together = UNKNOWN[kind, name]
     result = judged(kind, FORGES[kind](**changes), without(exact(kind), *(one for one in together if one != name)))
-    says = TABLE[kind][id_of(name)]
+    says = declared(find(kind).claims())[name]
     assert result.status == UNDECIDED
-    assert vector(result).get(says.claim, 0) == VALUES[says.claim].left_open
+    assert vector(result).get(says.trustworthiness_claim, 0) == VALUES[says.trustworthiness_claim].left_open
     assert tier(result) != "affirming"
 
 
@@ -134,7 +137,7 @@ def test_a_rule_that_leaves_open_what_it_decides_is_as_good_as_unchecked(name: s
     kind, changes = VACUOUS[name]
     ((field, _),) = changes.items()
     result = under(kind, replace(exact(kind), **changes))
-    claim = TABLE[kind][id_of(field)].claim
+    claim = declared(find(kind).claims())[field].trustworthiness_claim
     assert (vector(result)[claim], tier(result)) == (VALUES[claim].left_open, "warning")
 
 

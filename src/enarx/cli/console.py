@@ -77,6 +77,11 @@ def warn(line: str) -> None:
     say(f"warning: {line}", colour="33;1")
 
 
+def note(line: str) -> None:
+    """A line about something that the user may want to act on."""
+    say(f"note: {line}")
+
+
 def report(e: EnarxError, *, as_json: bool = False) -> int:
     """Show an error, and return the exit code that goes with it."""
     code = exit_code(e)

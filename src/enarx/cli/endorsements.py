@@ -15,10 +15,9 @@ from enarx.endorsements.gather import gather
 from enarx.endorsements.web import Web
 from enarx.errors import UsageError
 from enarx.formats.bundle import Bundle
-from enarx.formats.evidence import KINDS
-from enarx.formats.evidence.detect import detect
 from enarx.record import as_dict
 from enarx.tenant.paths import cache_dir, write_private
+from enarx.verify.kinds import KINDS, detect
 
 MAX_EVIDENCE = 16 << 20
 KDS, PCS = "ENARX_KDS_URL", "ENARX_PCS_URL"

@@ -8,14 +8,25 @@ import time
 from typing import Any
 
 from enarx.cli import console
-from enarx.cli.evidence_files import believed, endorsements, load, show_unused, trust_anchors, unix_time, unused
+from enarx.cli.evidence_files import (
+    believed,
+    certificates,
+    endorsements,
+    load,
+    show_unused,
+    trust_anchors,
+    unix_time,
+    unused,
+)
 from enarx.errors import ParseError, UsageError
-from enarx.formats.evidence import KINDS, LOGS
-from enarx.formats.evidence.detect import detect
-from enarx.verify import AttestationResult, Roots, examine, judge, unappraised
-from enarx.verify.appraise import unverified
+from enarx.formats.evidence import eventlog
+from enarx.formats.evidence.eventlog import LOGS
+from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
+from enarx.verify.appraise import MIN_FRESH, unverified
+from enarx.verify.kinds import KINDS, detect, find
 from enarx.verify.policy_file import read_policy
-from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED, as_dict_plain
+from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
+from enarx.verify.values import as_dict_plain
 
 MAX_EVIDENCE = 16 << 20
 MAX_POLICY = 1 << 20
@@ -36,8 +47,8 @@ def show(options: argparse.Namespace) -> int:
 
         show_log(kind, data, as_json=options.json)
         return 0
-    said = examine(kind, data, (), roots=Roots(), now=0).said
-    found = {name: value for name, value in as_dict_plain(said).items() if name != "kind"}
+    claims = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
+    found = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
     if options.json:
         console.show_json({"kind": kind, **found})
     else:
@@ -69,7 +80,7 @@ def verify(options: argparse.Namespace) -> int:
     now = _time(options.at, kind, data)
     given, named = endorsements(options.endorsements), trust_anchors(options.trust_anchor)
     roots = Roots(**believed(kind, named))
-    endorsed = (*given.items, *(der for _, der in named.certificates if kind == "tpm"))
+    endorsed = (*given.items, *certificates(kind, named))
     try:
         if options.authenticity_only:
             result = _authenticity(kind, data, endorsed, roots, now)
@@ -89,7 +100,7 @@ def _kind(options: argparse.Namespace, data: bytes) -> str:
         raise UsageError(
             "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
         )
-    return options.kind or detect(data)
+    return options.kind or eventlog.detect(data) or detect(data)
 
 
 def _time(text: str, kind: str, data: bytes) -> int:
@@ -102,11 +113,10 @@ def _time(text: str, kind: str, data: bytes) -> int:
 
 
 def _own_time(kind: str, data: bytes) -> int:
-    if kind == "nitro":
-        from enarx.formats.evidence.nitro import Evidence
-
+    own_time = find(kind).time
+    if own_time is not None:
         try:
-            return Evidence.from_bytes(data).time
+            return own_time(data)
         except ParseError:
             return 0  # reading it again says what is wrong
     raise UsageError("at", f"evidence of kind {kind} carries no time", hint="--at 2026-01-31T12:00:00Z")
@@ -128,9 +138,9 @@ def _verdict(
         hint = "--report-data HEX: what you asked the Keep to put in, a hash or a nonce"
         raise UsageError("report-data", "a verdict needs the fresh data that the evidence must carry", hint=hint)
     fresh = _hex(options.report_data)
-    if kind in ("snp", "sgx", "tdx", "cca") and len(fresh) < 64:
-        fresh = fresh.ljust(64, b"\0") if len(fresh) >= 16 else fresh
-    return judge(kind, data, given, policy=policy, roots=roots, report_data=fresh, now=now)
+    if len(fresh) >= MIN_FRESH:
+        fresh = fresh.ljust(find(kind).report_size, b"\0")
+    return attestation_result(kind, data, given, policy=policy, roots=roots, report_data=fresh, now=now)
 
 
 def _hex(text: str) -> bytes:

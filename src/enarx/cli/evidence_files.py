@@ -12,11 +12,10 @@ from enarx.errors import ParseError, UsageError
 from enarx.formats.endorsements import MAX_SIZE, read, read_anchors
 from enarx.record import record
 from enarx.verify import TrustAnchor
+from enarx.verify.kinds import find
 from enarx.verify.result import AttestationResult
-from enarx.verify.roots import MICROSOFT
-
-KEYED = {"cca": "cca", "tpm": "tpm"}
-"""Kinds without a public root, and the field of `Roots` for each: the keys that the user names are whom to believe."""
+from enarx.verify.roots import KEY as KEYS
+from enarx.verify.roots import PIN
 
 MALFORMED = "malformed"
 KEY = "a public key: only --trust-anchor says whom to believe"
@@ -119,25 +118,38 @@ def trust_anchors(paths: list[str]) -> Anchors:
 
 
 def believed(kind: str, named: Anchors) -> dict[str, Any]:
-    """What the user names, as the fields of `Roots`: keys for kinds that have no public root, and for TPMs the certificates of
-    makers. Said aloud.
-    """
-    keys = tuple(dict.fromkeys(key for _, key in named.keys)) if kind in KEYED else ()
-    pins = tuple(hashlib.sha256(der).digest() for _, der in named.certificates) if kind == "tpm" else ()
-    if not (keys or pins):
-        return {}
-    what = [f"{len(keys)} public keys"] * bool(keys) + [f"{len(pins)} root certificates"] * bool(pins)
-    console.warn(f"TRUST ANCHOR: {' and '.join(what)} that you gave are believed")
-    found: dict[str, Any] = {KEYED[kind]: tuple(map(TrustAnchor, keys))}
-    return found | ({"tpm_makers": (*MICROSOFT, *pins)} if pins else {})
+    """The roots that the user names, as arguments of `Roots`: keys and certificates in the sets where the kind takes them."""
+    found: dict[str, Any] = {}
+    shown: list[str] = []
+    for roots in find(kind).roots:
+        if roots.user and roots.form == KEYS:
+            found[roots.name] = tuple(TrustAnchor(key) for key in dict.fromkeys(key for _, key in named.keys))
+            shown += [f"{len(found[roots.name])} public keys"] * bool(named.keys)
+        elif roots.user:
+            pins = tuple(hashlib.sha256(der).digest() for _, der in named.certificates)
+            found[roots.name] = (*roots.public, *pins)
+            shown += [f"{len(pins)} root certificates"] * bool(pins)
+    if shown:
+        console.warn(f"TRUST ANCHOR: {' and '.join(shown)} that you gave are believed")
+    return found
+
+
+def _takes(kind: str, form: str) -> bool:
+    """Whether the user may name roots of this form for the kind."""
+    return any(roots.user and roots.form == form for roots in find(kind).roots)
+
+
+def certificates(kind: str, named: Anchors) -> tuple[bytes, ...]:
+    """The root certificates that the user names, if the kind takes any: they count as endorsements too."""
+    return tuple(der for _, der in named.certificates) if _takes(kind, PIN) else ()
 
 
 def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult | None) -> list[dict[str, str]]:
     """What of these files was not used, each with its file and the reason; for JSON. Without a result nothing was read."""
     found = list(given.unused)
-    if kind not in KEYED:
+    if not _takes(kind, KEYS):
         found += [(path, POINTLESS) for path, _ in named.keys]
-    if kind != "tpm":
+    if not _takes(kind, PIN):
         found += [(path, POINTLESS) for path, _ in named.certificates]
     sources = (*given.sources, *(path for path, _ in named.certificates))
     if result is not None:

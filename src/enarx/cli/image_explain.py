@@ -20,21 +20,13 @@ from enarx.image.launch.search import Explanation
 from enarx.verify import Roots, examine
 from enarx.verify.replay import PCRS, RTMRS
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from enarx.verify.policies.nitro import NitroClaims
-    from enarx.verify.policies.sgx import SgxClaims
-    from enarx.verify.policies.snp import SnpClaims
-    from enarx.verify.policies.tdx import TdxClaims
-    from enarx.verify.policies.tpm import TpmClaims
-
 MAX_EVIDENCE = 16 << 20
 LAYOUTS = {"tdx": RTMRS, "tpm": PCRS}
 
 
 def explain(options: argparse.Namespace) -> int:
     """Print the matching launch; returns 0 if it explains every register that was tried, else 126."""
-    from enarx.formats.evidence.detect import detect
+    from enarx.verify.kinds import detect
 
     data = load(options.evidence, MAX_EVIDENCE)
     options.kind = options.kind or detect(data)
@@ -43,14 +35,14 @@ def explain(options: argparse.Namespace) -> int:
             "kind", f"launches of kind {options.kind} cannot be searched", hint=f"one of {', '.join(SEARCHES)}"
         )
     launch_files.require_taken(options, options.kind)
-    claims: Any = examine(options.kind, data, (), roots=Roots(), now=0).said
+    claims: Any = examine(options.kind, data, (), roots=Roots(), now=0).unverified_claims
     explanations = list(SEARCHES[options.kind](options, claims))
     if not explanations:
         raise UsageError("explain", f"no given file is measured by {options.kind}", hint="enarx image measure --help")
     registers = [_value(explanation) for explanation in explanations]
     value: dict[str, Any] = {"kind": options.kind, "verified": False, "registers": registers}
     if options.event_log:
-        bank = claims.pcr_bank if options.kind == "tpm" else "sha384"
+        bank = getattr(claims, "pcr_bank", "sha384")
         value |= log_value(options.event_log, options.kind, bank, _known(options, bank))
     if options.json:
         console.show_json(value)
@@ -72,13 +64,13 @@ def _known(options: argparse.Namespace, bank: str) -> dict[bytes, str]:
     return known
 
 
-def _snp(options: argparse.Namespace, claims: SnpClaims) -> Iterator[Explanation]:
+def _snp(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     processors, firmwares = launch_files.processors(options), launch_files.sev_firmwares(options)
     launches = search.snp_launches(processors, firmwares, launch_files.sev_boots(options))
     yield search.explain("measurement", claims.measurement, launches)
 
 
-def _tdx(options: argparse.Namespace, claims: TdxClaims) -> Iterator[Explanation]:
+def _tdx(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     if options.firmware:
         firmwares = tuple((path, launch_files.firmware(path)) for path in options.firmware)
         yield search.explain("mrtd", claims.measurement, search_boot.mrtd_launches(firmwares, options.page_order))
@@ -93,7 +85,7 @@ def _tdx(options: argparse.Namespace, claims: TdxClaims) -> Iterator[Explanation
             yield search.explain(f"rtmr{i} by the log", measured, [({"log": options.event_log}, replayed)])
 
 
-def _tpm(options: argparse.Namespace, claims: TpmClaims) -> Iterator[Explanation]:
+def _tpm(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     bank, files, images = claims.pcr_bank, launch_files.boot_files(options), launch_files.files(options.uki)
     values = {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in claims.pcrs)}
     candidates: dict[int, Iterator[search.Candidate]] = {}
@@ -114,7 +106,7 @@ def _tpm(options: argparse.Namespace, claims: TpmClaims) -> Iterator[Explanation
             yield search.explain(f"pcr{index} by the log", measured, [({"log": options.event_log}, replayed)])
 
 
-def _nitro(options: argparse.Namespace, claims: NitroClaims) -> Iterator[Explanation]:
+def _nitro(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     given = ((options.certificate, load(options.certificate)),) if options.certificate else ()
     parts = search_images.parts_of(launch_files.enclave_images(options), given)
     for index, measured in {0: claims.measurement, 1: claims.pcr1, 2: claims.pcr2, 8: claims.pcr8}.items():
@@ -122,7 +114,7 @@ def _nitro(options: argparse.Namespace, claims: NitroClaims) -> Iterator[Explana
             yield search.explain(f"pcr{index}", measured, search_images.nitro_launches(parts, index))
 
 
-def _sgx(options: argparse.Namespace, claims: SgxClaims) -> Iterator[Explanation]:
+def _sgx(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     sigstructs = launch_files.sigstructs(options)
     launches = search_images.enclave_launches(launch_files.layouts(options), sigstructs)
     yield search.explain("mr_enclave", claims.measurement, launches)
@@ -166,8 +158,8 @@ def _show(explanations: list[Explanation], value: Mapping[str, Any]) -> None:
 def _verdict(explanation: Explanation) -> str:
     if explanation.launched is None:
         left = "" if explanation.complete else ", with more untried"
-        measured = f"{explanation.measured.hex()[:16]}..."
-        return f"{measured} matches none of {explanation.tried} launches{left}: something else was launched"
+        start = explanation.measured.hex()[:16]
+        return f"{start}... matches none of {explanation.tried} launches{left}: something else was launched"
     return "as intended" if not explanation.drift else f"explained, after {explanation.tried} launches"
 
 

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.disable()  # until everything is loaded: nothing of it is garbage
     if arguments[:1] == ["run"]:
-        from enarx.cli import local_host
+        from enarx.api import local_host
 
         local_host.start_early(arguments)
     from enarx.cli.parser import parser_for

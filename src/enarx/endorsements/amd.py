@@ -8,13 +8,13 @@ import re
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Web
 from enarx.errors import UnavailableError
-from enarx.verify import amd
+from enarx.verify.families import amd
 from enarx.verify.revocation import revocation_list
 
 URL = "https://kdsintf.amd.com"
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 SPL = ("fmcSPL", "blSPL", "teeSPL", "snpSPL", "ucodeSPL")
-"""How each part of a TCB is called, in the order of `enarx.verify.policies.snp.Parts`."""
+"""How each part of a TCB is called, in the order of `enarx.verify.families.amd.PARTS`."""
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enarx.errors import ParseError
 from enarx.formats.bundle import Item
-from enarx.verify import amd, intel
 from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.families import amd
+from enarx.verify.families.intel import collateral as intel
 from enarx.verify.revocation import revocation_list
 
 

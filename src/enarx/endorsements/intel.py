@@ -10,9 +10,10 @@ from urllib.parse import unquote
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Answer, Web
 from enarx.errors import ParseError, UnavailableError
-from enarx.verify import intel
+from enarx.verify.families.intel import collateral as intel
+from enarx.verify.families.intel.machine import Machine
+from enarx.verify.families.intel.tcb import date
 from enarx.verify.revocation import revocation_list
-from enarx.verify.tcb import date
 
 URL = "https://api.trustedservices.intel.com"
 ROOT_CRL_URL = "https://certificates.trustedservices.intel.com"
@@ -28,7 +29,7 @@ class Pcs:
         self._root = root
         self._cache = cache
 
-    def collateral(self, tee: int, machine: intel.Machine, authority: str) -> bytes:
+    def collateral(self, tee: int, machine: Machine, authority: str) -> bytes:
         """The JSON that `--endorsements` reads, for machines of this model; `authority` is platform or processor.
 
         UnavailableError if it cannot be had, or what came is not that.
@@ -95,14 +96,14 @@ def _careful(path: str, make: Callable[[], tuple[bytes, int]]) -> Callable[[], t
 def _signed(path: str, body: bytes, name: str) -> dict[str, str]:
     """The text must stay as it came, to the byte: that is what is signed."""
     text = body.decode()
-    value = intel.parsed(body, name)
+    signature = intel.parsed(body, name).lines("signature")
     at = text.find(f'"{name}":')
-    if at < 0 or not isinstance(value.get("signature"), str):
+    if at < 0:
         raise _wrong(path, f"{name} with its signature")
     start = at + len(name) + 3
     start += len(text[start:]) - len(text[start:].lstrip())
     _, end = json.JSONDecoder().raw_decode(text, start)
-    return {"text": text[start:end], "signature": value["signature"]}
+    return {"text": text[start:end], "signature": signature}
 
 
 def _header(path: str, answer: Answer, name: str) -> str:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from enarx.errors import ParseError
 from enarx.formats.bundle import FORM, items_of
-from enarx.formats.evidence.snp import certificate_table
+from enarx.formats.evidence.families.amd import certificate_table
 from enarx.record import record
 
 MAX_SIZE = 16 << 20

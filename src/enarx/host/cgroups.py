@@ -104,6 +104,13 @@ def find(scope: str, family: Collection[int] = (), *, root: str = "") -> Place:
     return Place(RLIMITS, (), scope, detail=detail, remedy=REMEDY)
 
 
+def scope(state: str) -> str:
+    """What begins the names of the cgroups of one daemon's Keeps: a digest of its backends' state directory."""
+    import hashlib
+
+    return hashlib.sha256(os.path.realpath(state).encode()).hexdigest()[:8]
+
+
 def memory_limits(*, root: str = "") -> list[int]:
     """The bounds, in bytes, on the memory of this process's cgroup and of all above it, in both versions."""
     found = []

@@ -101,6 +101,7 @@ def refuse_all(fd: int, e: Exception) -> None:
         message, fds = orders.receive()
         close(fds)
         if not message:
+            orders.close()
             return
         orders.answer(refusal(e), [])
 

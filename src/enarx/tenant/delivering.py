@@ -35,6 +35,9 @@ FIRST_PAUSE = 0.1
 LEAVE = 10.0
 """Seconds that a host has to answer for what it was sent, once the Keep has accepted it all the same."""
 
+FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed")
+"""Codes of UnavailableError that another connection cannot mend: the Keep, its whole host or our own link is gone."""
+
 AHEAD = 64
 """Frames that may be read ahead of the caller."""
 
@@ -43,8 +46,11 @@ Progress = Callable[[int, int], None]
 
 
 @record()
-class Claim:
-    """What a Keep says of itself, with the report data that its evidence must carry to mean this one exchange."""
+class ReceivedEvidence:
+    """Evidence that a Keep sent, not verified yet, and the report data that binds it to this one exchange.
+
+    `kind` is the TEE kind that the Keep names. `report_data` is what the evidence must carry.
+    """
 
     kind: str
     evidence: bytes
@@ -52,8 +58,8 @@ class Claim:
     report_data: bytes
 
 
-Judge = Callable[[Claim], None]
-"""Accepts evidence by returning, refuses it by raising; nothing secret is sealed before it has returned."""
+Verifier = Callable[[ReceivedEvidence], None]
+"""Accepts evidence by returning and refuses it by raising. Nothing secret is sealed before it returns."""
 
 
 @record()
@@ -129,16 +135,16 @@ def admit(
     link: Link,
     package: Package,
     owners: Owners,
-    judge: Judge,
+    verifier: Verifier,
     *,
     progress: Progress | None = None,
     opened: Callable[[Session], None] | None = None,
     patience: float = PATIENCE,
 ) -> Delivered:
-    """Challenge the Keep behind `link`, have its evidence judged, deliver, and wait until the Keep has accepted.
+    """Challenge the Keep behind `link`, verify its evidence, deliver, and wait until the Keep has accepted the package.
 
-    `opened` is called with the session before anything of the package is sent: from then on the Keep may run it.
-    Raises what `judge` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
+    `opened` is called with the session before any part of the package is sent: from then on the Keep may run it.
+    Raises what `verifier` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
     goes away, or if the Keep says nothing for `patience` seconds.
     """
     admission = Admission(manifest=package.manifest, owner_seed=owners.seed, nonce=os.urandom(32))
@@ -146,8 +152,8 @@ def admit(
     mail = Mail(link, 0, FrameType.OUTPUT)
     try:
         attestation, report_data = _attested(admission, _first(mail, patience))
-        judge(
-            Claim(
+        verifier(
+            ReceivedEvidence(
                 kind=attestation.kind,
                 evidence=attestation.evidence,
                 endorsements=attestation.endorsements,
@@ -266,7 +272,7 @@ class _Delivery:
                 hint="the host's log may say why",
             )
         self._broken += 1
-        if not isinstance(event.error, UnavailableError) or self._broken > TRIES:
+        if not isinstance(event.error, UnavailableError) or self._broken > TRIES or event.error.code in FINAL_CODES:
             raise event.error
         time.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._broken - 1)))
         if event.sending:

@@ -21,7 +21,7 @@ from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats import plain_json
 from enarx.formats.bounds import COMPILE
 from enarx.tenant.connection import MAX_ANSWER, MAX_TIME, TIMEOUT, Answer, Connection, Endpoint, Place
-from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
+from enarx.tenant.link import Frame, Stream, closed, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
 PAGE = 1000
@@ -50,11 +50,17 @@ class HostClient:
         self.endpoint = endpoint
         self._place = Place(endpoint)
         self._local = threading.local()
+        self._kept: list[Connection] = []
 
-    def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
-        """A new Keep's id; from the daemon's pool where `package` is None and the sizes (bytes) fit."""
+    def launch(self, *, kind: str = "", package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
+        """Launch a Keep and return its id; from the host's pool if `package` is None and the sizes (bytes) fit.
+
+        Without a `kind` the host launches its default kind.
+        """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
-        body = {"kind": kind, "package_digest": package.hex() if package else None, **sizes}
+        body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
+        if kind:
+            body["kind"] = kind
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
         found: Any = answer.get("id") if isinstance(answer, dict) else None
         if not _is_id(found):
@@ -114,13 +120,15 @@ class HostClient:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.connect()
+            self._kept.append(connection)
         if time.monotonic() - connection.used > IDLE:
             connection.close()  # it may have gone stale, and what is sent on it may be lost
         return connection
 
     def close(self) -> None:
-        """Let go of this thread's connection."""
-        self._connection().close()
+        """Close the kept connections of all threads. A later request makes new ones."""
+        for connection in self._kept:
+            connection.close()
 
     def connect(self) -> Connection:
         """A connection of the caller's own."""
@@ -211,10 +219,13 @@ class HttpLink:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
         self._streams: list[Answer] = []
+        self._closed = False
         self._output = Stream(self.entries)
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link: one POST, streamed."""
+        if self._closed:
+            raise closed()
         body: Any = frames[0] if isinstance(frames, list) and len(frames) == 1 else iter(frames)
         headers = {"Content-Type": FRAMES}
         if not isinstance(body, bytes):
@@ -240,6 +251,8 @@ class HttpLink:
         try:
             with self._client.request(connection, "GET", path, None, {}) as answer:
                 self._streams.append(answer)
+                if self._closed:
+                    raise closed()
                 yield from read_entries(answer.frames(follow=follow))
         except _BROKEN as e:
             raise _failed(f"GET {path}", e) from e
@@ -252,6 +265,7 @@ class HttpLink:
 
     def close(self) -> None:
         """As Link."""
+        self._closed = True
         for answer in self._streams:
             answer.hang_up()
 

@@ -21,6 +21,7 @@ ENTRY = struct.Struct(">Q")
 MAX_LINE = 64 << 10
 PATIENCE = 120.0
 """Seconds for the host side of this machine to answer."""
+ENDED = "its Keep has ended with it: start again"
 Frame = tuple[int, FrameType, bytes]
 
 
@@ -38,7 +39,7 @@ class Link(Protocol):
         """Have the host kill the Keep."""
 
     def close(self) -> None:
-        """Let go of every connection. A reading that goes on ends."""
+        """Close every connection; a read in progress ends. Nothing can be sent or received any more."""
 
 
 class Source(Protocol):
@@ -90,6 +91,11 @@ def lost(message: str) -> UnavailableError:
     return UnavailableError("host-lost", message, hint="the Keep may still be running: attach again")
 
 
+def closed() -> UnavailableError:
+    """This program closed the link, and uses it again."""
+    return UnavailableError("link-closed", "the connection to the Keep was closed here")
+
+
 def host_error(error: Any) -> EnarxError:
     """The error that a host reports about itself, as ours. It is the host's word and no more."""
     given = error if isinstance(error, dict) else {}
@@ -122,6 +128,7 @@ class LocalLink:
         self._input: socket.socket | None = None
         self._output = Stream(self._entries)
         self._open: list[socket.socket] = []
+        self._closed = False
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link. The connection stays open for the next call."""
@@ -155,16 +162,22 @@ class LocalLink:
 
     def close(self) -> None:
         """As Link."""
+        self._closed = True
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # whoever reads sees an end, and closes it
             connection.close()
 
     def _call(self, request: dict[str, object]) -> tuple[socket.socket, BinaryIO]:
+        if self._closed:
+            raise closed()
         connection = socket.socket(socket.AF_UNIX)
         self._open.append(connection)
         try:
             connection.connect(self._path)
+        except OSError as e:
+            raise UnavailableError("host-gone", "the host side of this machine is gone", hint=ENDED) from e
+        try:
             connection.settimeout(PATIENCE)
             connection.sendall(json.dumps(request).encode() + b"\n")
             rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]

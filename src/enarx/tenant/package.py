@@ -32,9 +32,9 @@ WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 
-@record()
+@record(hidden=("head", "wasm", "indexes", "trees"))
 class Package:
-    """What goes to a Keep. `trees` are its directories on the tenant's machine, in the order of `indexes`."""
+    """What is delivered to a Keep. `trees` are its directories on the tenant's machine, in the order of `indexes`."""
 
     manifest: Manifest
     head: bytes
@@ -95,15 +95,21 @@ class _Source:
 
 
 def build(
-    wasm: str, config: Config, *, owners: tuple[bytes, ...], salt: bytes, secrets: dict[str, bytes], base: str = "."
+    wasm: str | bytes,
+    config: Config,
+    *,
+    owners: tuple[bytes, ...],
+    salt: bytes,
+    secrets: dict[str, bytes],
+    base: str = ".",
 ) -> Package:
-    """The package of the module at path `wasm` under an effective configuration; `base` is where `dirs` start from.
+    """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
-    `salt` is 32 bytes: fresh ones, or a kept salt for a digest that is to be the same again. `secrets` must have a
-    value for each of the configuration's names.
+    Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
+    has a value for each name in the configuration.
     """
     _check_secrets(config, secrets)
-    module = read_module(wasm)
+    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
     trees = [_tree(directory, base) for directory in config.dirs]
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
@@ -127,8 +133,12 @@ def build(
 
 
 def read_module(path: str) -> bytes:
-    """A core WebAssembly module; UsageError with the reason for anything else."""
-    data = read_file(path, MAX_WASM + 1, code="wasm-file")
+    """The core WebAssembly module in a file. UsageError."""
+    return require_module(read_file(path, MAX_WASM + 1, code="wasm-file"), path)
+
+
+def require_module(data: bytes, path: str) -> bytes:
+    """The bytes, if they are a core WebAssembly module of at most MAX_WASM bytes. UsageError, which names `path`."""
     if data.startswith(COMPONENT_MAGIC):
         raise UsageError(
             "wasm-component",

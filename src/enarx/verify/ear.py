@@ -81,7 +81,8 @@ def _appraisal(result: AttestationResult) -> dict[str, Any]:
 
 def _nonce(result: AttestationResult) -> str:
     """The report data that was asked for, if the evidence carries it and its size fits a nonce; otherwise empty."""
-    fresh = next((row[3] for row in result.rows if row[:2] == ("report-data", PASSED)), b"")
-    if not isinstance(fresh, bytes) or len(fresh) not in NONCE_BYTES:
-        return ""
-    return base64.urlsafe_b64encode(fresh).rstrip(b"=").decode()
+    for check in result.checks:
+        fresh = check.got_value
+        if check.id == "report-data" and check.outcome == PASSED and isinstance(fresh, bytes):
+            return base64.urlsafe_b64encode(fresh).rstrip(b"=").decode() if len(fresh) in NONCE_BYTES else ""
+    return ""

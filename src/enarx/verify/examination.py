@@ -1,14 +1,20 @@
-"""Is evidence authentic? The checks of it as they are made, what they came to, and the evidence once they all hold.
+"""Authenticity: the record of a kind's checks as they are made, and the types that they lead to.
 
-A `Ledger` makes the Examination, whose claims are still only said; `Examination.verified` makes VerifiedEvidence.
+A kind's `examine` function makes its checks in a fixed order through a `Ledger`. The ledger yields an `Examination`,
+whatever the checks came to. Its claims are unverified until `Examination.verified` returns them as `VerifiedEvidence`,
+which is the only input that appraisal takes:
+
+    ledger = Ledger(CHECKS, anchor="AMD ARK-Genoa", where="docs/attestation/snp.md", now=now)
+    ledger.check("signature", lambda: verifies(key, report), wanted="made by the VCEK", got="the report")
+    evidence = ledger.examination(claims, forecast=ends).verified()
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from enarx.record import record
+from enarx.verify.claims import Claims
 from enarx.verify.result import (
     AUTHENTIC,
     FAILED,
@@ -18,29 +24,31 @@ from enarx.verify.result import (
     PASSED,
     UNDECIDED,
     Check,
-    Claims,
     Forecast,
     Unused,
-    make,
-    outcomes_of,
+    construct,
     raise_for,
 )
 
 
 class Ledger:
-    """The checks of authenticity of one kind, written down as they are made: all of `ids`, in that order.
+    """Records the authenticity checks of one piece of evidence.
 
-    `anchor` is that of every check, `where` the numbered list that the rules stand in, `now` the time asked about.
+    Every check in `ids` must be made, in that order: RuntimeError otherwise, so that no verifier can forget one.
+
+    anchor  the root of trust that the checks rest on
+    where   the document whose numbered list has the rules, in the order of `ids`
+    now     the time that the caller asked about, in unix seconds
     """
 
-    __slots__ = ("_anchor", "_ids", "_made", "_now", "_passed", "_where")
+    __slots__ = ("_anchor", "_checks", "_ids", "_now", "_passed", "_where")
 
     def __init__(self, ids: tuple[str, ...], *, anchor: str, where: str, now: int) -> None:
         self._ids = ids
         self._anchor = anchor
         self._now = now
-        self._where = _numbered(where, len(ids))
-        self._made: dict[str, Check] = {}
+        self._where = where
+        self._checks: dict[str, Check] = {}
         self._passed: set[str] = set()
 
     def check(
@@ -50,52 +58,60 @@ class Ledger:
         *,
         wanted: object,
         got: object,
-        needs: str | tuple[str, ...] = "",
+        needs: str | tuple[str, ...] = (),
         hint: str = "",
     ) -> None:
-        """Make one check; None from `holds` means that what it needs is not there. `wanted` and `got` are texts, or values
-        that are shown as such.
+        """Make one check.
 
-        If the check of the id `needs`, or of one of several, has not passed, this one is not reached.
+        holds   whether the rule holds; None if an input that it needs is missing
+        wanted  what the rule asks for, as text or as a value to be rendered as text; `got` likewise
+        needs   the check that must have passed before `holds` is called, or several of them
+        hint    the usual cause of a failure
         """
-        if needs and needs not in self._passed and not (type(needs) is tuple and self._passed.issuperset(needs)):
+        if not self._passed.issuperset((needs,) if isinstance(needs, str) else needs):
             outcome, hint = NOT_REACHED, ""
-        elif (found := holds()) is None:
+        elif (verdict := holds()) is None:
             outcome = NOT_CHECKED
-        elif found:
+        elif verdict:
             outcome, hint = PASSED, ""
             self._passed.add(id)
         else:
             outcome = FAILED
-        self._note(id, outcome, wanted, got, hint)
+        self._record(id, outcome, wanted, got, hint)
+
+    def include(self, inner: Examination, *, prefix: str) -> None:
+        """Record the checks of evidence that is nested in this one, as they came out, under `prefix` and their own id."""
+        for check in inner.checks:
+            if check.outcome == PASSED:
+                self._passed.add(prefix + check.id)
+            self._record(prefix + check.id, check.outcome, check.wanted_value, check.got_value, check.hint)
 
     def passed(self, id: str) -> bool | None:
-        """Has this check, which was made, passed? None if it could not be made."""
-        outcome = self._made[id].outcome
+        """Whether a check that was made has passed; None if it was not checked or not reached."""
+        outcome = self._checks[id].outcome
         return True if outcome == PASSED else False if outcome == FAILED else None
 
     @property
     def all_passed(self) -> bool:
-        """Have all that were made passed?"""
-        return len(self._passed) == len(self._made)
+        """Whether every check made so far has passed."""
+        return len(self._passed) == len(self._checks)
 
     def unreached(self) -> None:
-        """Put down all that are left: there is nothing to make them with."""
-        for id in self._ids[len(self._made) :]:
-            self._note(id, NOT_REACHED, "what it rests on", "nothing", "")
+        """Record all remaining checks as not reached."""
+        for id in self._ids[len(self._checks) :]:
+            self._record(id, NOT_REACHED, "what it rests on", "nothing", "")
 
     def examination(
-        self, said: Claims, *, forecast: tuple[Forecast, ...], unused: tuple[Unused, ...] = ()
+        self, unverified_claims: Claims, *, forecast: tuple[Forecast, ...], unused: tuple[Unused, ...] = ()
     ) -> Examination:
-        """What the checks came to, now that all are made."""
-        if len(self._made) != len(self._ids):
-            raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._made) :])}")
-        checks = tuple(self._made.values())
-        status = _status(outcomes_of(checks))
-        return make(
+        """The outcome, once all checks are made."""
+        if len(self._checks) != len(self._ids):
+            raise RuntimeError(f"checks left out: {', '.join(self._ids[len(self._checks) :])}")
+        checks = tuple(self._checks.values())
+        return construct(
             Examination,
-            status=status,
-            said=said,
+            status=_status(checks),
+            unverified_claims=unverified_claims,
             checks=checks,
             anchor=self._anchor,
             forecast=forecast,
@@ -103,20 +119,20 @@ class Ledger:
             unused=unused,
         )
 
-    def _note(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
-        made = len(self._made)
-        if self._ids[made] != id:
+    def _record(self, id: str, outcome: str, wanted: object, got: object, hint: str) -> None:
+        position = len(self._checks)
+        if self._ids[position] != id:
             raise RuntimeError(f"check out of order: {id}")
-        self._made[id] = tuple.__new__(Check, (id, outcome, wanted, got, self._anchor, self._where[made], hint))
+        where = f"{self._where}, {position + 1}"
+        self._checks[id] = Check(id, outcome, wanted, got, self._anchor, where, hint)
 
 
-@lru_cache(maxsize=64)
-def _numbered(where: str, count: int) -> tuple[str, ...]:
-    return tuple(f"{where}, {number}" for number in range(1, count + 1))
+def _status(checks: tuple[Check, ...]) -> str:
+    """Not authentic if a check failed; undecided if a missing input kept another check from being made; else authentic.
 
-
-def _status(outcomes: set[str]) -> str:
-    """A check that no other rests on may be left without its means."""
+    An input that no other check rests on, such as a revocation list, may be missing: its claim is then unknown.
+    """
+    outcomes = {check.outcome for check in checks}
     if FAILED in outcomes or not outcomes:
         return NOT_AUTHENTIC
     return UNDECIDED if NOT_REACHED in outcomes else AUTHENTIC
@@ -124,13 +140,17 @@ def _status(outcomes: set[str]) -> str:
 
 @record()
 class Examination:
-    """The checks of authenticity, whatever they came to: `status` is authentic, not authentic, or undecided. What `said` says
-    is proven only if it is authentic. `forecast` has the end of everything that the checks rest on, `at` is the time asked
-    about. Only a `Ledger` makes it.
+    """All authenticity checks of one piece of evidence, with their outcomes. Only a `Ledger` makes one.
+
+    status             AUTHENTIC, NOT_AUTHENTIC or UNDECIDED
+    unverified_claims  what the evidence claims; proven only if the status is AUTHENTIC
+    anchor             the root of trust, or "none"
+    forecast           when the inputs of these checks end
+    at                 the time that the caller asked about, in unix seconds
     """
 
     status: str
-    said: Claims
+    unverified_claims: Claims
     checks: tuple[Check, ...]
     anchor: str
     forecast: tuple[Forecast, ...]
@@ -141,12 +161,12 @@ class Examination:
         raise TypeError("Examination is made by verifiers alone")
 
     def verified(self) -> VerifiedEvidence:
-        """The evidence as verified; VerificationError or UnavailableError if it is not."""
+        """The evidence, if it is authentic; VerificationError or UnavailableError otherwise."""
         if self.status != AUTHENTIC:
             raise_for(self.status, self.checks, None)
-        return make(
+        return construct(
             VerifiedEvidence,
-            claims=self.said,
+            claims=self.unverified_claims,
             checks=self.checks,
             anchor=self.anchor,
             forecast=self.forecast,
@@ -157,7 +177,7 @@ class Examination:
 
 @record()
 class VerifiedEvidence:
-    """Evidence whose signatures hold up to a root that was given (`anchor`). Only `Examination.verified` makes it."""
+    """Evidence whose signatures lead to a trusted root, `anchor`. Only `Examination.verified` makes one."""
 
     claims: Claims
     checks: tuple[Check, ...]

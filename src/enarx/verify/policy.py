@@ -1,211 +1,81 @@
-"""What a relying party accepts. Every field is a matcher; none has a default that accepts, and none is None."""
+"""Appraisal policies: a rule for every claim of a kind. Nothing is accepted by default.
+
+A policy has one field for each claim, and each field is a matcher: no field has a default that accepts, and none may be None.
+`policy_for` makes the class for a kind from the declarations of its claims; `policy_file` reads policies from files.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from enarx.errors import UsageError
-from enarx.formats.evidence import KINDS, SIMULATED
 from enarx.record import names, record
-from enarx.verify.result import SHOWN, plain, show
+from enarx.verify.claims import Claim, Claims, declared
+from enarx.verify.kinds import KINDS, SIMULATED
+from enarx.verify.matchers import MATCHERS, AnyOf, AtLeast, Exactly, Matcher, NoneOf, Unchecked
+from enarx.verify.values import Bits, plain
 
-UNORDERED = (bool, bytes, str)
-"""Types whose order, if they have one, says nothing about what is newer or safer."""
-
-
-@record(kw_only=False)
-class Exactly:
-    """This value and no other."""
-
-    value: Any
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """All values that it names."""
-        return (self.value,)
-
-    def accepts(self, value: object) -> bool:
-        """Is the value acceptable? A value of another type is not: True is no 1."""
-        return type(value) is type(self.value) and bool(value == self.value)
-
-    def text(self) -> str:
-        """The rule, for people."""
-        return show(self.value)
-
-
-@record(kw_only=False)
-class AtLeast:
-    """This number or a higher one; of versions with several parts, each part at least as high (their own `>=`); of a claim that
-    is a set of things, at least these.
-    """
-
-    value: Any
-
-    def __post_init__(self) -> None:
-        if isinstance(self.value, UNORDERED) or self.value == () or not _ordered(self.value):
-            raise UsageError("policy-order", f"policy: a {type(self.value).__name__} has no higher and lower")
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """As Exactly."""
-        return (self.value,)
-
-    def accepts(self, value: Any) -> bool:
-        """As Exactly."""
-        if type(value) is not type(self.value):
-            return False
-        return set(value) >= set(self.value) if type(value) is tuple else bool(value >= self.value)
-
-    def text(self) -> str:
-        """As Exactly."""
-        return f"at least {show(self.value)}"
-
-
-def _ordered(value: Any) -> bool:
-    try:
-        return bool(value >= value)
-    except TypeError:
-        return False
-
-
-@record(kw_only=False)
-class AnyOf:
-    """One of these values; at least one must be given."""
-
-    values: tuple[Any, ...]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, tuple) or not self.values:
-            raise UsageError("policy-empty", "policy: any of what? A tuple of at least one value is wanted")
-
-    def accepts(self, value: object) -> bool:
-        """As Exactly. Of a claim that is a set of things, such as advisories, each must be one of these."""
-        if type(value) is tuple:
-            return all(self.accepts(item) for item in value)
-        return any(type(one) is type(value) and one == value for one in self.values)
-
-    def text(self) -> str:
-        """As Exactly."""
-        return "one of " + ", ".join(map(show, self.values))
-
-
-@record(kw_only=False)
-class NoneOf:
-    """Anything but these values: machines whose keys have leaked, products that are broken, advisories that matter."""
-
-    values: tuple[Any, ...]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, tuple) or not self.values:
-            raise UsageError("policy-empty", "policy: none of what? A tuple of at least one value is wanted")
-
-    def accepts(self, value: object) -> bool:
-        """As Exactly. Of a claim that is a set of things, none may be one of these; of a mask, no bit may be in one of these."""
-        if type(value) is tuple:
-            return all(self.accepts(item) for item in value)
-        if any(type(one) is not type(value) for one in self.values):
-            return False
-        if type(value) is Bits:
-            return not any(value.mask & one.mask for one in self.values)
-        return value not in self.values
-
-    def text(self) -> str:
-        """As Exactly."""
-        return "none of " + ", ".join(map(show, self.values))
-
-
-@record(kw_only=False)
-class Bits:
-    """A bit mask. For AtLeast: at least these bits; for NoneOf: none of these."""
-
-    mask: int
-
-    def __ge__(self, other: object) -> bool:
-        return isinstance(other, Bits) and self.mask & other.mask == other.mask
-
-
-SHOWN[Bits] = lambda bits: f"{bits.mask:#x}"
-
-
-@record()
-class Unchecked:
-    """Any value, and even none, on purpose; the reason is shown in every result."""
-
-    reason: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.reason, str) or not self.reason.strip():
-            raise UsageError("policy-reason", "policy: leaving something unchecked needs a reason in words")
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """None are named."""
-        return ()
-
-    def accepts(self, value: object) -> bool:
-        """As Exactly."""
-        return True
-
-    def text(self) -> str:
-        """As Exactly."""
-        return f"anything ({self.reason})"
-
-
-Matcher: TypeAlias = Exactly | AtLeast | AnyOf | NoneOf | Unchecked
-MATCHERS = (Exactly, AtLeast, AnyOf, NoneOf, Unchecked)
+__all__ = [
+    "AnyOf",
+    "AppraisalPolicy",
+    "AtLeast",
+    "Bits",
+    "Exactly",
+    "Matcher",
+    "NoneOf",
+    "ReferenceValues",
+    "Rule",
+    "SimulatedPolicy",
+    "Unchecked",
+    "policy_for",
+]
 
 
 @record()
 class ReferenceValues:
-    """What good Keeps measure, each with a name for people, such as a release."""
+    """Known good measurements, each with a name for people, such as a release."""
 
     measurements: tuple[tuple[str, bytes], ...]
 
     def matcher(self) -> AnyOf:
-        """The policy's matcher for them; UsageError if there are none."""
+        """The policy's rule for the measurement. UsageError if there are no reference values."""
         return AnyOf(tuple(value for _, value in self.measurements))
 
     def name(self, measurement: bytes) -> str | None:
-        """What a measurement is known as; None if it is not known."""
+        """The name of a measurement; None if it is not among the reference values."""
         return next((name for name, value in self.measurements if value == measurement), None)
 
 
-class Rules(NamedTuple):
-    """The fields of a policy, worked out once: for each the id of its check, what is wanted and where that stands.
+class Rule(NamedTuple):
+    """One field of a policy, prepared for appraisal: everything that its check shows but the claim itself.
 
-    `claimed` gets the claims of these names, in order; `checked` are position and matcher of those that are not left unchecked.
+    id       of the check: the field's name with hyphens
+    name     of the field, and of the claim that it is about
+    wanted   the matcher as text
+    where    where the rule is written down
+    hint     the usual cause of a failure
     """
 
-    ids: tuple[str, ...]
-    wanted: tuple[str, ...]
-    where: tuple[str, ...]
-    claimed: Callable[[Any], tuple[Any, ...]]
-    checked: tuple[tuple[int, Matcher], ...]
-
-
-def _as_json(matcher: Matcher) -> dict[str, Any]:
-    """A rule as a policy file has it, but that `exactly` is written out."""
-    match matcher:
-        case Unchecked():
-            return {"unchecked": matcher.reason}
-        case Exactly() | AtLeast():
-            return {"exactly" if isinstance(matcher, Exactly) else "at_least": plain(matcher.value)}
-        case _:
-            return {"any_of" if isinstance(matcher, AnyOf) else "none_of": plain(matcher.values)}
+    id: str
+    name: str
+    matcher: Matcher
+    wanted: str
+    where: str
+    hint: str
 
 
 @record()
 class AppraisalPolicy:
-    """A policy for hardware: it cannot be made to accept simulated evidence. For that there is `SimulatedPolicy`.
+    """A policy for hardware. It cannot be made to accept simulated evidence; `SimulatedPolicy` does.
 
-    Each field is the rule for the claim of its name (`enarx.verify.result.Claims` says what that is); a policy is for
-    evidence with exactly these claims, so a kind that claims more has a policy of its own, a subclass with fields for
-    them. UsageError if a field is no matcher, if it names values of another type than the claim's, if the kind is left
-    unchecked or is no known one.
+    Each field is the rule for the claim of its name. A policy is for evidence with exactly its claims, so a kind with further
+    claims has a subclass with further fields (`policy_for`).
+
+    UsageError if a field is not a matcher, if a matcher names values of another type than the claim's, or if the rule for the
+    kind leaves it unchecked or names an unknown kind.
     """
 
     kind: Matcher
@@ -215,62 +85,44 @@ class AppraisalPolicy:
     svn: Matcher
     chip_id: Matcher
 
-    _types = {"kind": str, "measurement": bytes, "host_data": bytes, "debug": bool, "svn": int, "chip_id": bytes}
+    _claims = Claims
     _simulated = False
-    _hints = dict[str, str]()
-    """What usually causes a check to fail, by its id, where the kind knows better than `enarx.verify.appraise`."""
     __slots__ = ("_rules",)
 
     def __post_init__(self) -> None:
+        claims = self.claims()
         for name in names(self):
-            self._require_matcher(name, getattr(self, name))
+            _require_matcher(claims[name], getattr(self, name))
         self._require_kinds()
-        matchers = [getattr(self, name) for name in self._types]
-        rules = Rules(
-            ids=tuple(name.replace("_", "-") for name in self._types),
-            wanted=tuple(matcher.text() for matcher in matchers),
-            where=tuple(f"policy, {name}" for name in self._types),
-            claimed=attrgetter(*self._types),
-            checked=tuple((i, m) for i, m in enumerate(matchers) if type(m) is not Unchecked),
-        )
-        object.__setattr__(self, "_rules", rules)
+        object.__setattr__(self, "_rules", tuple([_rule(claim, getattr(self, name)) for name, claim in claims.items()]))
+
+    @classmethod
+    def claims(cls) -> Mapping[str, Claim]:
+        """The claims that have a rule in policies of this class, by name: all but the report data."""
+        return {name: claim for name, claim in declared(cls._claims).items() if name != "report_data"}
 
     @property
-    def rules(self) -> Rules:
-        """Every field with its rule."""
-        found: Rules = object.__getattribute__(self, "_rules")
-        return found
+    def rules(self) -> tuple[Rule, ...]:
+        """Every field with its rule, in the order of the claims."""
+        rules: tuple[Rule, ...] = object.__getattribute__(self, "_rules")
+        return rules
 
     @property
     def id(self) -> str:
         """The policy's name (RFC 6920): SHA-256 over its rules as canonical JSON, kind and reasons included."""
-        import json  # of all that uses policies few ask
+        import json  # most users of policies never ask for their names
 
-        rules = {name: _as_json(getattr(self, name)) for name in self._types}
+        rules = {rule.name: _as_json(rule.matcher) for rule in self.rules}
         text = json.dumps(rules, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).digest()
         return "ni:///sha-256;" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-    def _require_matcher(self, name: str, matcher: object) -> None:
-        if type(matcher) not in MATCHERS:
-            raise UsageError(
-                "policy-field",
-                f"policy: {name} is no matcher; nothing set is an error",
-                hint="one of Exactly, AtLeast, AnyOf, NoneOf, Unchecked",
-            )
-        wanted = self._types[name]
-        assert isinstance(matcher, MATCHERS)  # just seen
-        one = str if wanted is tuple and not isinstance(matcher, (Exactly, AtLeast)) else wanted
-        wrong = [type(value).__name__ for value in matcher.values if type(value) is not one]
-        if wrong:
-            raise UsageError("policy-type", f"policy: {name} is {wanted.__name__}, the rule for it names {wrong[0]}")
 
     def _require_kinds(self) -> None:
         named = self.kind.values
         unknown = [kind for kind in named if kind not in KINDS]
         if not named or unknown:
-            said = f"{unknown[0]!a} is not known" if unknown else "it cannot be left unchecked"
-            raise UsageError("policy-kind", f"policy: the kind of TEE: {said}", hint=f"one of {', '.join(KINDS)}")
+            problem = f"{unknown[0]!a} is not known" if unknown else "it cannot be left unchecked"
+            raise UsageError("policy-kind", f"policy: the kind of TEE: {problem}", hint=f"one of {', '.join(KINDS)}")
         if any(self.kind.accepts(kind) for kind in KINDS if (kind == SIMULATED) is not self._simulated):
             raise UsageError(
                 "policy-simulated",
@@ -281,7 +133,60 @@ class AppraisalPolicy:
 
 @record()
 class SimulatedPolicy(AppraisalPolicy):
-    """For trying things out: accepts simulated evidence and nothing else. It protects nothing from the host's owner."""
+    """For tests and demonstrations: accepts simulated evidence and no other, which protects nothing from the host."""
 
     kind: Matcher = Exactly(SIMULATED)
     _simulated = True
+
+
+def policy_for(claims: type[Claims]) -> type[AppraisalPolicy]:
+    """Make the policy class for a kind of hardware: the fields of AppraisalPolicy, and one for each further claim.
+
+    `policy_file.policy_type` has the class of each kind.
+    """
+    further = [name for name in declared(claims) if name not in names(Claims)]
+    body: dict[str, Any] = {
+        "__doc__": f"The policy for the claims of {claims.__name__}.",
+        "__module__": claims.__module__,
+        "__annotations__": dict.fromkeys(further, "Matcher"),
+        "_claims": claims,
+    }
+    return record()(type(f"{claims.__name__.removesuffix('Claims')}Policy", (AppraisalPolicy,), body))
+
+
+def _require_matcher(claim: Claim, matcher: object) -> None:
+    if type(matcher) not in MATCHERS:
+        raise UsageError(
+            "policy-field",
+            f"policy: {claim.name} is no matcher; nothing set is an error",
+            hint="one of Exactly, AtLeast, AnyOf, NoneOf, Unchecked",
+        )
+    assert isinstance(matcher, MATCHERS)  # as the line above has made sure of
+    # AnyOf and NoneOf name the members of a set, Exactly and AtLeast name sets.
+    wanted = str if claim.value_type is tuple and not isinstance(matcher, (Exactly, AtLeast)) else claim.value_type
+    wrong = [type(value).__name__ for value in matcher.values if type(value) is not wanted]
+    if wrong:
+        message = f"policy: {claim.name} is {claim.value_type.__name__}, the rule for it names {wrong[0]}"
+        raise UsageError("policy-type", message)
+
+
+def _rule(claim: Claim, matcher: Matcher) -> Rule:
+    return Rule(
+        id=claim.check_id,
+        name=claim.name,
+        matcher=matcher,
+        wanted=matcher.text(),
+        where=f"policy, {claim.name}",
+        hint=claim.hint,
+    )
+
+
+def _as_json(matcher: Matcher) -> dict[str, Any]:
+    """A rule as a policy file has it, with `exactly` written out."""
+    match matcher:
+        case Unchecked():
+            return {"unchecked": matcher.reason}
+        case Exactly() | AtLeast():
+            return {"exactly" if isinstance(matcher, Exactly) else "at_least": plain(matcher.value)}
+        case _:
+            return {"any_of" if isinstance(matcher, AnyOf) else "none_of": plain(matcher.values)}

@@ -1,204 +1,134 @@
-"""A policy as a TOML file (docs/attestation.md, Policies): every field of the kind's policy, and no other, each with its rule.
+"""Policies as TOML files (docs/attestation.md, Policies): every claim of the kind, and no other key, each with its rule.
 
-kind = "snp"
-measurement = "00ff..."                      exactly; bytes are hexadecimal
-svn = { at_least = 3 }
-vmpl = { any_of = [0, 1] }
-advisories = { none_of = ["INTEL-SA-00837"] }
-chip_id = { unchecked = "any machine of this provider" }
+    kind = "snp"
+    measurement = "00ff..."                                      # this value; bytes are hexadecimal
+    svn = { at_least = 3 }
+    vmpl = { any_of = [0, 1] }
+    advisories = { none_of = ["INTEL-SA-00837"] }
+    chip_id = { unchecked = "any machine of this provider" }
+
+Reading is strict: a missing claim, an unknown key or a value of another type is an error with its line and column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from enarx.errors import UsageError
 from enarx.formats import toml
 from enarx.formats.checks import Path, nearest
-from enarx.formats.evidence import KINDS
-from enarx.record import names
-from enarx.verify.policy import (
-    AnyOf,
-    AppraisalPolicy,
-    AtLeast,
-    Bits,
-    Exactly,
-    Matcher,
-    NoneOf,
-    SimulatedPolicy,
-    Unchecked,
-)
+from enarx.verify.kinds import KINDS, SIMULATED, find
+from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Matcher, NoneOf, Unchecked
+from enarx.verify.policy import AppraisalPolicy, SimulatedPolicy, policy_for
+from enarx.verify.policy_template import template
+from enarx.verify.values import Bits
 
-MATCHERS = ("at_least", "any_of", "none_of", "unchecked")
+__all__ = ["policy_type", "read_policy", "template"]
+
+RULES = ("at_least", "any_of", "none_of", "unchecked")
+MAX_MASK = 1 << 64
 
 
+@cache
 def policy_type(kind: str) -> type[AppraisalPolicy]:
-    """The policy of a kind; UsageError if there is none."""
-    match kind:
-        case "simulated":
-            return SimulatedPolicy
-        case "snp":
-            from enarx.verify.policies.snp import SnpPolicy
-
-            return SnpPolicy
-        case "sgx":
-            from enarx.verify.policies.sgx import SgxPolicy
-
-            return SgxPolicy
-        case "tdx":
-            from enarx.verify.policies.tdx import TdxPolicy
-
-            return TdxPolicy
-        case "nitro":
-            from enarx.verify.policies.nitro import NitroPolicy
-
-            return NitroPolicy
-        case "cca":
-            from enarx.verify.policies.cca import CcaPolicy
-
-            return CcaPolicy
-        case "az-snp-vtpm":
-            from enarx.verify.policies.azure import AzSnpPolicy
-
-            return AzSnpPolicy
-        case "az-tdx-vtpm":
-            from enarx.verify.policies.azure import AzTdxPolicy
-
-            return AzTdxPolicy
-        case "tpm":
-            from enarx.verify.policies.tpm import TpmPolicy
-
-            return TpmPolicy
-    raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
-
-
-def template(kind: str) -> str:
-    """A commented policy to begin with, which refuses everything until it has a measurement; UsageError if none is known."""
-    match kind:
-        case "snp":
-            from enarx.verify.policies.snp import TEMPLATE
-
-            return TEMPLATE
-        case "sgx":
-            from enarx.verify.policies.sgx import TEMPLATE
-
-            return TEMPLATE
-        case "tdx":
-            from enarx.verify.policies.tdx import TEMPLATE
-
-            return TEMPLATE
-        case "nitro":
-            from enarx.verify.policies.nitro import TEMPLATE
-
-            return TEMPLATE
-        case "cca":
-            from enarx.verify.policies.cca import TEMPLATE
-
-            return TEMPLATE
-        case "az-snp-vtpm":
-            from enarx.verify.policies.azure import SNP_TEMPLATE
-
-            return SNP_TEMPLATE
-        case "az-tdx-vtpm":
-            from enarx.verify.policies.azure import TDX_TEMPLATE
-
-            return TDX_TEMPLATE
-        case "tpm":
-            from enarx.verify.policies.tpm import TEMPLATE
-
-            return TEMPLATE
-        case _:
-            raise UsageError("policy-kind", f"no policy to begin with for {ascii(kind)[:40]}", hint="see --help")
+    """The policy class of a kind. UsageError if the kind is unknown."""
+    if kind not in KINDS:
+        raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
+    return SimulatedPolicy if kind == SIMULATED else policy_for(find(kind).claims())
 
 
 def read_policy(text: str, source: str) -> AppraisalPolicy:
-    """The policy that a TOML text says; UsageError with line and column for anything else. `source` is its name."""
+    """The policy in a TOML text. `source` is the file's name for errors: UsageError with line and column."""
     table, where = toml.loads(text, source)
     try:
         return _policy(table)
-    except _Wrong as e:
+    except _Invalid as e:
         line, column = where(e.path)
-        raise UsageError("policy-file", f"{source}:{line}:{column}: {e.said}", hint=e.hint) from None
+        raise UsageError("policy-file", f"{source}:{line}:{column}: {e.message}", hint=e.hint) from None
     except UsageError as e:
         raise UsageError(e.code, f"{source}: {e.message}", hint=e.hint) from None
 
 
-class _Wrong(Exception):
-    def __init__(self, path: Path, said: str, hint: str = "") -> None:
-        super().__init__(said)
-        self.path, self.said, self.hint = path, said, hint
+class _Invalid(Exception):
+    """The value at `path` is not what a policy has there."""
+
+    def __init__(self, path: Path, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.path, self.message, self.hint = path, message, hint
 
 
 def _policy(table: dict[str, Any]) -> AppraisalPolicy:
     kind = table.get("kind")
     if not isinstance(kind, str):
-        raise _Wrong(("kind",), "no kind of TEE as a text", f'kind = "..." with one of {", ".join(KINDS)}')
+        raise _Invalid(("kind",), "no kind of TEE as a text", f'kind = "..." with one of {", ".join(KINDS)}')
     if kind not in KINDS:
-        raise _Wrong(("kind",), f"kind {ascii(kind)[:40]} is not known", nearest(kind, KINDS))
-    made = policy_type(kind)
-    fields = names(made)
+        raise _Invalid(("kind",), f"kind {ascii(kind)[:40]} is not known", nearest(kind, KINDS))
+    policy = policy_type(kind)
+    claims = policy.claims()
     for key in table:
-        if key not in fields:
-            raise _Wrong((key,), f"unknown key {key!r}", nearest(key, fields))
-    for field in fields:
-        if field not in table:
-            hint = f'{field} = {{ unchecked = "why" }} leaves it unchecked, on purpose'
-            raise _Wrong((), f"no rule for {field}: nothing set is an error", hint)
-    return made(**{field: _matcher(table[field], made._types[field], (field,)) for field in fields})
+        if key not in claims:
+            raise _Invalid((key,), f"unknown key {key!r}", nearest(key, claims))
+    for name in claims:
+        if name not in table:
+            hint = f'{name} = {{ unchecked = "why" }} leaves it unchecked, on purpose'
+            raise _Invalid((), f"no rule for {name}: nothing set is an error", hint)
+    return policy(**{name: _matcher(table[name], claim.value_type, (name,)) for name, claim in claims.items()})
 
 
-def _matcher(rule: object, kind: type, path: Path) -> Matcher:
-    if not isinstance(rule, dict) or not rule.keys() & set(MATCHERS):
-        return Exactly(_value(rule, kind, path))
+def _matcher(rule: object, value_type: type, path: Path) -> Matcher:
+    if not isinstance(rule, dict) or not rule.keys() & set(RULES):
+        return Exactly(_value(rule, value_type, path))
     if len(rule) != 1:
-        raise _Wrong(path, f"{path[0]} has more than one rule", f"one of {', '.join(MATCHERS)}")
-    name, said = next(iter(rule.items()))
+        raise _Invalid(path, f"{path[0]} has more than one rule", f"one of {', '.join(RULES)}")
+    name, argument = next(iter(rule.items()))
     path = (*path, name)
     if name == "unchecked":
-        if not isinstance(said, str) or not said.strip():
-            raise _Wrong(path, "leaving something unchecked needs a reason in words")
-        return Unchecked(reason=said)
+        if not isinstance(argument, str) or not argument.strip():
+            raise _Invalid(path, "leaving a claim unchecked needs a reason in words")
+        return Unchecked(reason=argument)
     if name == "at_least":
-        return AtLeast(_value(said, kind, path))
-    if not isinstance(said, list) or not said:
-        raise _Wrong(path, f"{name} wants an array of at least one value")
-    one = str if kind is tuple else kind
-    values = tuple(_value(item, one, (*path, i)) for i, item in enumerate(said))
+        return AtLeast(_value(argument, value_type, path))
+    if not isinstance(argument, list) or not argument:
+        raise _Invalid(path, f"{name} wants an array of at least one value")
+    member_type = str if value_type is tuple else value_type
+    values = tuple(_value(item, member_type, (*path, i)) for i, item in enumerate(argument))
     return AnyOf(values) if name == "any_of" else NoneOf(values)
 
 
-def _value(value: object, kind: type, path: Path) -> Any:
-    if kind is bytes:
-        return _hex(value, path)
-    if kind is Bits:
-        return Bits(_mask(value, path))
-    if kind is tuple:
+def _value(value: object, value_type: type, path: Path) -> Any:
+    """A value of the claim's type. A type of its own reads itself, with `from_toml`."""
+    if value_type is bytes:
+        return _bytes(value, path)
+    if value_type is Bits:
+        return _bits(value, path)
+    if value_type is tuple:
         if not isinstance(value, list):
-            raise _Wrong(path, f"{path[0]} wants an array of texts")
+            raise _Invalid(path, f"{path[0]} wants an array of texts")
         return tuple(_value(item, str, (*path, i)) for i, item in enumerate(value))
-    read: Callable[[object], Any] | None = getattr(kind, "from_value", None)
-    if read is not None:
+    from_toml: Callable[[object], Any] | None = getattr(value_type, "from_toml", None)
+    if from_toml is not None:
         try:
-            return read(value)
+            return from_toml(value)
         except UsageError as e:
-            raise _Wrong(path, e.message, e.hint) from None
-    if type(value) is not kind:
-        wanted = {bool: "true or false", int: "an integer", str: "a text"}[kind]
-        raise _Wrong(path, f"{path[0]} is {ascii(value)[:60]}, wanted {wanted}")
+            raise _Invalid(path, e.message, e.hint) from None
+    if type(value) is not value_type:
+        wanted = {bool: "true or false", int: "an integer", str: "a text"}[value_type]
+        raise _Invalid(path, f"{path[0]} is {ascii(value)[:60]}, wanted {wanted}")
     return value
 
 
-def _hex(value: object, path: Path) -> bytes:
+def _bytes(value: object, path: Path) -> bytes:
     try:
         if isinstance(value, str):
             return bytes.fromhex(value)
     except ValueError:
-        pass  # said below, as for what is no text at all
-    raise _Wrong(path, f"{path[0]} wants bytes as hexadecimal digits")
+        pass  # reported below, like a value that is not text
+    raise _Invalid(path, f"{path[0]} wants bytes as hexadecimal digits")
 
 
-def _mask(value: object, path: Path) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 64:
-        raise _Wrong(path, f"{path[0]} wants a mask of bits, as 0x3")
-    return value
+def _bits(value: object, path: Path) -> Bits:
+    if type(value) is not int or not 0 <= value < MAX_MASK:
+        raise _Invalid(path, f"{path[0]} wants a mask of bits, as 0x3")
+    return Bits(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence.eventlog import (
@@ -23,9 +23,8 @@ from enarx.formats.evidence.eventlog import (
     Variable,
 )
 from enarx.record import record
-from enarx.verify.policies.azure import AzSnpClaims, AzTdxClaims
-from enarx.verify.policies.tdx import TdxClaims
-from enarx.verify.policies.tpm import TpmClaims
+from enarx.verify.claims import Claims
+from enarx.verify.kinds import KINDS, Registers, find
 from enarx.verify.result import (
     FAILED,
     NOT_CHECKED,
@@ -35,16 +34,12 @@ from enarx.verify.result import (
     UNDECIDED,
     AttestationResult,
     Check,
-    Claims,
     result,
 )
 
 WHERE = "docs/attestation/eventlog.md"
 CHECKS = ("event-log",)
 """The id of the check that is made here."""
-
-WITH_REGISTERS = ("tpm", "tdx", "az-snp-vtpm", "az-tdx-vtpm")
-"""Kinds of evidence with registers that a log is about."""
 
 DATA, VALUE, TEXT, NOTHING = "data", "value", "text", ""
 """What of an event its digest is of."""
@@ -213,14 +208,22 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
     )
 
 
-def require_registers(kind: str) -> None:
-    """UsageError if evidence of the kind has no registers that a log is about."""
-    if kind not in WITH_REGISTERS:
+def require_registers(kind: str) -> Callable[[Claims], Registers]:
+    """How claims of the kind say what is in their registers; UsageError if they have none that a log is about."""
+    found = find(kind).registers
+    if found is None:
+        others = [name for name in KINDS if find(name).registers is not None]
         raise UsageError(
             "event-log",
             f"evidence of kind {kind} has no registers that a log is about",
-            hint=f"of {', '.join(WITH_REGISTERS)}",
+            hint=f"of {', '.join(others)}",
         )
+    return found
+
+
+def registers(claims: Claims) -> Registers:
+    """The registers of verified evidence that a log is about. UsageError if it has none."""
+    return require_registers(claims.kind)(claims)
 
 
 def _check(found: AttestationResult, log: bytes) -> Check:
@@ -248,14 +251,11 @@ def _check(found: AttestationResult, log: bytes) -> Check:
 
 def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
     anchor = found.checks[0].anchor
-    return Check(id=CHECKS[0], outcome=outcome, wants=wanted, found=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint)
+    return Check(
+        id=CHECKS[0], outcome=outcome, wanted_value=wanted, got_value=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint
+    )
 
 
-def registers(claims: Claims) -> tuple[Layout, str, dict[int, bytes]]:
-    """What verified evidence says its registers hold, and which they are."""
-    if isinstance(claims, TdxClaims) and not isinstance(claims, AzTdxClaims):
-        return RTMRS, "sha384", dict(enumerate((claims.rtmr0, claims.rtmr1, claims.rtmr2, claims.rtmr3), 1))
-    assert isinstance(claims, (TpmClaims, AzSnpClaims, AzTdxClaims))
-    bank = claims.pcr_bank if isinstance(claims, TpmClaims) else "sha256"
-    split = (text.split(":") for text in claims.pcrs)
-    return PCRS, bank, {int(index): bytes.fromhex(value) for index, value in split}
+def pcr_values(pcrs: tuple[str, ...]) -> dict[int, bytes]:
+    """The values of a TPM's registers by index, of claims that have them as index:value."""
+    return {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in pcrs)}

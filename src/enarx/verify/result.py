@@ -1,15 +1,23 @@
-"""What a verifier found: claims, every check with its outcome, and one status that starts at not trusted."""
+"""The attestation result: the verifier's claims, checks and verdict.
+
+Every check that was made, or that would have been made, is in the result with what was wanted, what the evidence had, and
+the rule that decided. The verdict is one word, `status`. It is never a boolean, so that no caller can forget to look at it
+or mistake "could not decide" for "no objection": a caller either reads `status` or calls `require_trusted`.
+
+    result = appraise(evidence, policy=policy, report_data=nonce, now=now)
+    result.require_trusted()          # AppraisalError, with every check, unless the status is "trusted"
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeAlias, TypeVar
 
 from enarx.errors import AppraisalError, EnarxError, UnavailableError, VerificationError
-from enarx.record import as_dict, record
+from enarx.record import record
+from enarx.verify.values import plain, show
 
 if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
     from enarx.verify.policy import AppraisalPolicy
 
 _T = TypeVar("_T")
@@ -17,85 +25,83 @@ _T = TypeVar("_T")
 PASSED = "passed"
 FAILED = "failed"
 SKIPPED = "skipped"
-"""A policy left it unchecked, for the reason shown."""
+"""The policy leaves this claim unchecked, for the reason that the check shows."""
 NOT_CHECKED = "not checked"
-"""What it would have been checked with is missing."""
+"""An input that the check needs is missing, such as a revocation list."""
 NOT_REACHED = "not reached"
-"""A check that it rests on has not passed."""
+"""A check that this one depends on did not pass."""
 OUTCOMES = (PASSED, FAILED, SKIPPED, NOT_CHECKED, NOT_REACHED)
 
 TRUSTED = "trusted"
 AUTHENTIC = "authentic"
-"""Signed by whom it should be; held against no policy."""
+"""The signatures hold, and the evidence was not appraised against a policy."""
 REFUSED = "refused"
-"""Not acceptable to the policy."""
+"""Authentic, but not acceptable to the policy."""
 NOT_AUTHENTIC = "not authentic"
 UNDECIDED = "undecided"
-"""Something to decide it with is missing. Never to be taken for trusted."""
+"""An input that the verdict needs is missing. Never treat this as trusted."""
 STATUSES = (TRUSTED, AUTHENTIC, REFUSED, NOT_AUTHENTIC, UNDECIDED)
 
 Endorsements: TypeAlias = tuple[bytes, ...]
-"""What others say in favour of evidence (certificates, revocation lists, TCB data) as it came, in any order: the kind's
-verifier knows each by its content. From whom it came does not matter."""
+"""Certificates, revocation lists and TCB data that support the evidence, as received and in any order.
+
+The verifier of a kind recognizes each by its content. Endorsements are signed, so their origin does not matter.
+"""
 
 
-@record()
-class Unknown:
-    """In the place of a claim that could not be found out, for this reason. No matcher accepts it but `Unchecked`."""
+class Check(NamedTuple):
+    """One check and its outcome.
 
-    reason: str
+    id            stable name, such as "certificate-tcb"
+    outcome       PASSED, FAILED, SKIPPED, NOT_CHECKED or NOT_REACHED
+    wanted_value  what the rule asks for: text, or a value that `wanted` renders as text
+    got_value     what the evidence has, likewise for `got`
+    anchor        the root of trust that the evidence was verified with, or "policy"
+    where         where the rule is written down
+    hint          the usual cause of a failure; empty unless it failed
 
-
-class Made(NamedTuple):
-    """A check as it is made: `wants` and `found` are values, which nobody has put into words yet."""
+    A verdict has about sixty checks and most are never displayed, so values become text only on demand.
+    """
 
     id: str
     outcome: str
-    wants: object
-    found: object
+    wanted_value: object
+    got_value: object
     anchor: str
     where: str
     hint: str = ""
 
-
-class Check(Made):
-    """One check: a stable id, its outcome, what was wanted and got, what it rests on, and where the rule stands.
-
-    `hint` says what usually causes a failure. A verdict makes some sixty of these: as tuples, in a tenth of a record's time.
-    """
-
-    __slots__ = ()
-
     @property
     def code(self) -> str:
-        """A word for machines: of a failure whose value tells several apart that of the value, else the id."""
-        return getattr(self.found, "code", "") or self.id
+        """The machine-readable cause: the code of `got_value` if it has one (`expired`), else the check's id."""
+        return getattr(self.got_value, "code", "") or self.id
 
     @property
     def wanted(self) -> str:
-        """What would have been right, in words."""
-        return show(self.wants)
+        """`wanted_value` as text."""
+        return show(self.wanted_value)
 
     @property
     def got(self) -> str:
-        """What was found, in words."""
-        return show(self.found)
+        """`got_value` as text."""
+        return show(self.got_value)
 
-
-Row: TypeAlias = tuple[str, str, object, object, str, str, str]
-"""A check that is not one yet: what `Made` has, in order. Most are never read, and making sixty takes its time."""
-
-
-def outcomes_of(checks: Iterable[Row]) -> set[str]:
-    """What there is among them."""
-    return set(map(_outcome, checks))
-
-
-_outcome: Callable[[Row], str] = itemgetter(1)
+    def to_value(self) -> dict[str, str]:
+        """The check as JSON has it."""
+        return {
+            "id": self.id,
+            "outcome": self.outcome,
+            "code": self.code,
+            "wanted": self.wanted,
+            "got": self.got,
+            "anchor": self.anchor,
+            "where": self.where,
+            "hint": self.hint,
+        }
 
 
 class Forecast(NamedTuple):
-    """What is going to fail: the check of this id holds until then (unix seconds; None: no date is known)."""
+    """A check that will fail in the future: from `until` on (unix time), or at an unknown date if that is None."""
 
     id: str
     until: int | None
@@ -103,61 +109,39 @@ class Forecast(NamedTuple):
 
 
 class End(NamedTuple):
-    """The end of something that a result rests on: unix seconds, and its name."""
+    """The first second (unix time) at which a result must no longer be used, and which of its inputs ends then."""
 
     until: int
     reason: str
 
 
 def first_end(forecast: tuple[Forecast, ...]) -> End | None:
-    """The end that comes first; None if nothing ends at a known time."""
+    """The earliest end of all inputs of a verdict; None if no input expires."""
     return min([End(f.until, f.reason) for f in forecast if f.until is not None], default=None)
 
 
 class Unused(NamedTuple):
-    """An endorsement that the verdict does not rest on, by its place among those given (from 0), and why."""
+    """An endorsement that did not contribute to the verdict: its index among those given, and the reason."""
 
     place: int
     reason: str
 
 
 @record()
-class Claims:
-    """What evidence says, in the same words for every kind of TEE; a kind that says more has a subclass.
-
-    kind         one of formats.evidence.KINDS
-    measurement  of what was launched, as the kind measures it (simulated: 48 bytes)
-    host_data    what the launch was bound to: 32 bytes; of a wider field the first 32 if the rest is zero, else all
-    report_data  what the Keep put in, as it stands there (simulated: 64 bytes)
-    debug        whether the host may look inside
-    svn          the security version of the platform
-    chip_id      which machine it was, as the kind names machines (simulated: 32 bytes)
-
-    A field whose value could not be found out holds an `Unknown`, where its type allows that.
-    """
-
-    kind: str
-    measurement: bytes
-    host_data: bytes
-    report_data: bytes
-    debug: bool
-    svn: int
-    chip_id: bytes | Unknown
-
-
-@record()
 class AttestationResult:
-    """The verdict, and every check that led to it. Only `enarx.verify` and its `appraise` make it.
+    """The verdict, with every check that led to it. Only the appraisal functions of `enarx.verify` make one.
 
-    `claims` are there once the evidence is authentic. `rows` are the checks, as tuples; `checks` gives them as such. `at` is
-    the time asked about (unix seconds), `policy` what the claims were held against, or would have been; `unused` are the
-    endorsements that were given for nothing. It is neither true nor false: ask `require_trusted`.
+    claims   None unless the evidence is authentic
+    checks   authenticity first, then appraisal, each in its documented order
+    at       the time that the caller asked about, in unix seconds
+    policy   what the claims were appraised against, or would have been; None for authenticity alone
+    unused   endorsements that did not contribute
     """
 
     status: str
     kind: str
     claims: Claims | None
-    rows: tuple[Row, ...]
+    checks: tuple[Check, ...]
     forecast: tuple[Forecast, ...]
     at: int
     policy: AppraisalPolicy | None
@@ -170,49 +154,44 @@ class AttestationResult:
         raise TypeError("a result is neither true nor false: use require_trusted() or its status")
 
     @property
-    def checks(self) -> tuple[Check, ...]:
-        """Every check that was made, or would have been."""
-        return tuple(tuple.__new__(Check, row) for row in self.rows)
-
-    @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that stand between this and trust, those that failed first."""
-        against = [check for check in self.checks if check.outcome in _AGAINST]
-        return tuple(sorted(against, key=lambda check: _AGAINST.index(check.outcome)))
+        """The checks that stand between this result and trust: failed ones first, then those without an outcome."""
+        return _against(self.checks)
 
     @property
     def expires(self) -> int | None:
-        """The first second (unix time) at which this result must no longer be used: the earliest end of everything that it
-        rests on. None if it rests on nothing that ends, or the evidence is not authentic.
+        """The first second (unix time) at which this result must no longer be used.
+
+        None if no input of the verdict expires, or if the evidence is not authentic.
         """
         end = first_end(self.forecast)
         return None if end is None else end.until
 
     @property
     def ends_first(self) -> str | None:
-        """What ends at `expires`."""
+        """The input of the verdict that ends at `expires`."""
         end = first_end(self.forecast)
         return None if end is None else end.reason
 
     def require_trusted(self) -> None:
-        """Return if it is trusted; else AppraisalError (with this result), VerificationError or UnavailableError."""
+        """Return if the status is trusted.
+
+        Otherwise raise AppraisalError (with this result), VerificationError or UnavailableError.
+        """
         if self.status != TRUSTED:
-            raise_for(self.status, self.failed, self)
+            raise_for(self.status, self.checks, self)
 
     def to_value(self) -> dict[str, Any]:
-        """As plain values, for JSON; bytes in hexadecimal, None for what is unknown."""
+        """The result as JSON has it: bytes in hexadecimal, None for an unknown claim."""
         shown = ("status", "kind", "at", "claims", "checks", "forecast", "expires", "ends_first", "unused")
         policy = None if self.policy is None else self.policy.id
         return {name: plain(getattr(self, name)) for name in shown} | {"policy": policy}
 
 
-_AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
-
-
 def result(
     status: str,
     kind: str,
-    rows: tuple[Row, ...],
+    checks: tuple[Check, ...],
     *,
     at: int,
     claims: Claims | None = None,
@@ -220,13 +199,13 @@ def result(
     policy: AppraisalPolicy | None = None,
     unused: tuple[Unused, ...] = (),
 ) -> AttestationResult:
-    """For `enarx.verify` and its `appraise`."""
-    return make(
+    """Make an AttestationResult. For the appraisal functions of `enarx.verify` only."""
+    return construct(
         AttestationResult,
         status=status,
         kind=kind,
         claims=claims,
-        rows=rows,
+        checks=checks,
         forecast=forecast,
         at=at,
         policy=policy,
@@ -234,23 +213,35 @@ def result(
     )
 
 
-def make(made_of: type[_T], **values: object) -> _T:
-    """For the makers in `enarx.verify`: a record whose constructor refuses, so that nobody makes one in passing."""
-    made, put = object.__new__(made_of), object.__setattr__
-    for name, value in values.items():
-        put(made, name, value)
-    return made
+def construct(record_type: type[_T], /, **fields: object) -> _T:
+    """Make a record whose own constructor refuses: a verdict or verified evidence.
+
+    Its constructor refuses so that no code outside of the verifier makes one by accident, tests included.
+    """
+    instance = object.__new__(record_type)
+    for name, value in fields.items():
+        object.__setattr__(instance, name, value)
+    return instance
+
+
+_AGAINST = (FAILED, NOT_CHECKED, NOT_REACHED)
+"""Outcomes that stand between a result and trust, the gravest first."""
+
+
+def _against(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    return tuple([check for outcome in _AGAINST for check in checks if check.outcome == outcome])
 
 
 def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult | None) -> Never:
-    """Raise the error for a status that is not the one wanted, about the first check against it."""
-    against = [check for outcome in _AGAINST for check in checks if check.outcome == outcome]
-    code, said, hint = "not-appraised", ": held against no policy", ""
+    """Raise the error for a status that is not good enough; its message names the gravest check."""
+    against = _against(checks)
+    code, cause, hint = "not-appraised", ": not appraised against a policy", ""
     if against:
-        code, hint = against[0].code, against[0].hint
-        said = f": {against[0].id} {against[0].outcome}, got {against[0].got}, wanted {against[0].wanted} ({against[0].where})"
+        first = against[0]
+        code, hint = first.code, first.hint
+        cause = f": {first.id} {first.outcome}, got {first.got}, wanted {first.wanted} ({first.where})"
     more = sum(check.outcome == FAILED for check in against) - 1
-    message = f"{status}{said}" + (f", and {more} more" if more > 0 else "")
+    message = f"{status}{cause}" + (f", and {more} more" if more > 0 else "")
     error: EnarxError
     if status == NOT_AUTHENTIC:
         error = VerificationError(code, message, hint=hint)
@@ -259,46 +250,3 @@ def raise_for(status: str, checks: tuple[Check, ...], verdict: AttestationResult
     else:
         error = AppraisalError(code, message, result=verdict, hint=hint)
     raise error
-
-
-def plain(value: object) -> Any:
-    """A value as JSON has it."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Check):
-        return {
-            name: getattr(value, name) for name in ("id", "outcome", "code", "wanted", "got", "anchor", "where", "hint")
-        }
-    if isinstance(value, (Forecast, Unused)):
-        return value._asdict()
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Unknown):
-        return None
-    if not hasattr(value, "__fields__"):
-        return value
-    return SHOWN[type(value)](value) if type(value) in SHOWN else as_dict_plain(value)
-
-
-def as_dict_plain(value: object) -> dict[str, Any]:
-    """A record as JSON has it."""
-    return {name: plain(item) for name, item in as_dict(value).items()}
-
-
-def show(value: object) -> str:
-    """A value as results show it: bytes and masks in hexadecimal."""
-    return SHOWN.get(type(value), _shown)(value)
-
-
-def _shown(value: object) -> str:
-    return str(plain(value))
-
-
-SHOWN: dict[type, Callable[[Any], str]] = {
-    bytes: bytes.hex,
-    bool: str,
-    int: str,
-    str: str,
-    Unknown: lambda _: "unknown",
-}
-"""How values of a type are shown, where that is not worked out from their fields."""

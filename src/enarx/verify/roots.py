@@ -1,40 +1,36 @@
-"""Whom to believe: the roots that chains of evidence must end in. The caller gives them, the evidence never does."""
+"""Roots of trust: what a chain of evidence must end in. The caller gives them; the evidence never does.
+
+Each kind declares its own sets of roots (`verify/kinds/<kind>/roots.py`) and pins those that its vendor publishes. A `Roots`
+holds the sets that the caller replaces, by name; every other set has its published roots, and a set without any is trusted by
+nobody.
+
+    Roots()                           the vendors' published roots
+    Roots(amd=(pin,))                 another root for AMD alone
+    Roots(cca=(TrustAnchor(key),))    a platform key that the caller knows
+"""
 
 from __future__ import annotations
 
-import hashlib
+from functools import cache
+from typing import TypeAlias
 
 from enarx.errors import UsageError
 from enarx.record import record
+from enarx.verify.kinds import KINDS, find
 
-SIMULATED_ROOT_SIZE = 32
+PIN, RAW_KEY, KEY = "pin", "raw key", "key"
+"""Forms of a root: SHA-256 of a certificate in DER, an Ed25519 key of 32 bytes, a `TrustAnchor`."""
 
-AMD = (
-    bytes.fromhex("69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd"),
-    bytes.fromhex("4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1"),
-    bytes.fromhex("1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a"),
-)
-"""ARK-Milan, ARK-Genoa, ARK-Turin."""
-
-INTEL = (bytes.fromhex("44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"),)
-"""Intel SGX Root CA."""
-
-AWS = (bytes.fromhex("641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"),)
-"""aws.nitro-enclaves, G1."""
-
-MICROSOFT = (
-    bytes.fromhex("e6c596b17f8ffefba5c300f714cfb1260c6028704ecf7becc4ab5018efb00e95"),
-    bytes.fromhex("8c2bb9144d4970c94fb8105cc5d860a58e2e675eb360fdd8c14b30833aaaec1d"),
-)
-"""Azure Virtual TPM Root Certificate Authority 2023, Microsoft RSA Devices Root CA 2021."""
+SIZE = 32
+"""Bytes of a pin, and of a raw key."""
 
 
 @record(kw_only=False)
 class TrustAnchor:
-    """A public key (DER SubjectPublicKeyInfo) that the caller believes.
+    """A public key (DER SubjectPublicKeyInfo) that the caller trusts.
 
-    A type of its own, so that bytes that came with evidence cannot become one by mistake: only the caller makes one, of a key
-    that the caller names.
+    It has a type of its own so that bytes which arrived with evidence cannot become an anchor by mistake. Only the caller
+    makes one, from a key that the caller names.
     """
 
     key: bytes
@@ -44,38 +40,76 @@ class TrustAnchor:
             raise UsageError("trust-anchor", "a trust anchor is a public key, DER SubjectPublicKeyInfo")
 
 
-@record()
-class Roots:
-    """For each kind its roots; a kind with none is believed by nobody.
+Root: TypeAlias = bytes | TrustAnchor
 
-    simulated  raw Ed25519 public keys, 32 bytes: the user's own, or given by hand. There is no public one.
-    amd, intel, aws
-               SHA-256 of the vendor's root certificates in DER. The certificates come with endorsements.
-    cca, tpm   trust anchors: keys that sign platform tokens, and keys that the caller knows to be TPMs' attestation keys.
-               There is no public root for either.
-    tpm_makers SHA-256 of the root certificates of who certifies TPMs' attestation keys.
+
+@record()
+class RootSet:
+    """Roots that evidence of one or more kinds may end in.
+
+    name    the argument of `Roots` that replaces them
+    form    PIN, RAW_KEY or KEY
+    public  those that the vendor publishes; empty if there are none, and then the caller has to give some
+    user    whether users may add to them with --trust-anchor: keys if the form is KEY, certificates if it is PIN
     """
 
-    simulated: tuple[bytes, ...] = ()
-    amd: tuple[bytes, ...] = AMD
-    intel: tuple[bytes, ...] = INTEL
-    aws: tuple[bytes, ...] = AWS
-    cca: tuple[TrustAnchor, ...] = ()
-    tpm: tuple[TrustAnchor, ...] = ()
-    tpm_makers: tuple[bytes, ...] = MICROSOFT
+    name: str
+    form: str
+    public: tuple[bytes, ...] = ()
+    user: bool = False
 
-    def __post_init__(self) -> None:
-        for pin in (*self.amd, *self.intel, *self.aws, *self.tpm_makers):
-            if not isinstance(pin, bytes) or len(pin) != 32:
-                raise UsageError("root-pin", "a vendor's root is given by its SHA-256, 32 bytes")
-        for anchor in (*self.cca, *self.tpm):
-            if type(anchor) is not TrustAnchor:
-                raise UsageError("trust-anchor", "a key is believed as a TrustAnchor, and only if the caller names it")
-        for root in self.simulated:
-            if not isinstance(root, bytes) or len(root) != SIMULATED_ROOT_SIZE:
-                raise UsageError("simulated-root", f"a simulated root is a public key of {SIMULATED_ROOT_SIZE} bytes")
+    def require(self, root: object) -> None:
+        """UsageError unless the root has this set's form."""
+        if self.form == KEY:
+            if type(root) is not TrustAnchor:
+                raise UsageError("trust-anchor", f"a root of {self.name} is a TrustAnchor: a key that the caller names")
+        elif not isinstance(root, bytes) or len(root) != SIZE:
+            if self.form == PIN:
+                raise UsageError("root-pin", f"a root of {self.name} is given by its SHA-256, {SIZE} bytes")
+            raise UsageError(f"{self.name}-root", f"a {self.name} root is a public key of {SIZE} bytes")
 
 
-def simulated_anchor(root: bytes | None) -> str:
-    """A simulated root by its name in results; None is a root that nobody gave."""
-    return "none" if root is None else f"simulated root {hashlib.sha256(root).hexdigest()[:16]}"
+class Roots:
+    """The roots that a verifier trusts: for each set the roots given here, else those that its vendor publishes.
+
+    UsageError for the name of no set, and for a root of another form than its set's.
+    """
+
+    __slots__ = ("_given",)
+
+    def __init__(self, **given: tuple[Root, ...]) -> None:
+        for name, roots in given.items():
+            roots_set = _declared(name)
+            for root in roots:
+                roots_set.require(root)
+        self._given = given
+
+    def pins(self, roots: RootSet) -> tuple[bytes, ...]:
+        """The pins or raw keys of a set."""
+        return tuple(root for root in self._of(roots) if isinstance(root, bytes))
+
+    def keys(self, roots: RootSet) -> tuple[TrustAnchor, ...]:
+        """The trust anchors of a set whose form is KEY."""
+        return tuple(root for root in self._of(roots) if isinstance(root, TrustAnchor))
+
+    def _of(self, roots: RootSet) -> tuple[Root, ...]:
+        return self._given.get(roots.name, roots.public)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Roots) and self._given == other._given
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self._given)))
+
+    def __repr__(self) -> str:
+        return f"Roots({', '.join(f'{name}={roots!r}' for name, roots in self._given.items())})"
+
+
+@cache
+def _declared(name: str) -> RootSet:
+    """The set of this name. That of a kind of the same name is found without loading any other kind."""
+    for kind in sorted(KINDS, key=lambda kind: kind != name):
+        for roots in find(kind).roots:
+            if roots.name == name:
+                return roots
+    raise UsageError("roots", f"no kind of evidence has roots called {ascii(name)[:40]}")

@@ -1,4 +1,8 @@
-"""When things hold: one check that everything does at the time asked about, and what it says of what does not."""
+"""Validity periods: one check that everything a verdict rests on is valid at the time that the caller asks about.
+
+Times are unix seconds. The verifier has no clock: `now` is always an argument. Dates are formatted by hand because pure
+modules do not import `datetime`, which can read the clock.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +10,59 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from enarx.verify.examination import Ledger
-from enarx.verify.result import SHOWN
 
 EXPIRED, NOT_YET_VALID = "expired", "not-yet-valid"
 LATEST = 253_402_300_799
-"""The last second of the year 9999, which dates are written up to."""
+"""9999-12-31T23:59:59Z, the last second that RFC 3339 can write."""
 
 
 class Period(NamedTuple):
-    """From, to (unix seconds), both included, and what it is that holds then."""
+    """The seconds from `start` to `end`, both included, during which the thing called `name` is valid."""
 
     start: int
     end: int
     name: str
 
 
-class Asked(NamedTuple):
-    """The time asked about, and the period that it falls out of, if there is one. `code` tells expired from not yet valid."""
+class TimeAsked(NamedTuple):
+    """The time that the caller asked about, and the period that it falls outside of, if any."""
 
     now: int
     outside: Period | None
 
     @property
     def code(self) -> str:
-        """A word for machines; empty within the period."""
+        """EXPIRED or NOT_YET_VALID; empty if the time is within every period."""
         if self.outside is None:
             return ""
         return EXPIRED if self.now > self.outside.end else NOT_YET_VALID
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """The time, with the reason if it falls outside of the period."""
         return date(self.now) if self.outside is None else f"{date(self.now)}: {reason(self.outside, self.now)}"
 
 
-class Wanted(NamedTuple):
-    """The period that the time asked about should lie in; `start` is 0 where it has no beginning."""
+class TimeWanted(NamedTuple):
+    """The seconds from `start` to `end` in which everything is valid; `start` is 0 if there is no lower bound."""
 
     start: int
     end: int
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """Both bounds, or the upper one alone."""
         return f"{date(self.start)} to {date(self.end)}" if self.start else f"until {date(self.end)}"
 
 
-SHOWN |= {Asked: str, Wanted: str}
-
-
 def date(when: int) -> str:
-    """As RFC 3339 has it; unix seconds where that has no date. Worked out here, for a pure module has no clock at hand."""
+    """A time in RFC 3339 form, in UTC; the bare number of seconds if RFC 3339 cannot write it."""
     if not 0 <= when <= LATEST:
         return str(when)
     days, seconds = divmod(when, 86400)
-    era, day = divmod(days + 719_468, 146_097)  # from 0000-03-01 on, in spans of 400 years
+    # Days since 0000-03-01: years that begin in March end with the leap day.
+    era, day = divmod(days + 719_468, 146_097)  # an era is 400 years
     year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
     day -= 365 * year + year // 4 - year // 100
-    month = (5 * day + 2) // 153  # from March on
+    month = (5 * day + 2) // 153  # 0 is March
     day -= (153 * month + 2) // 5
     year += 400 * era + (month > 9)
     clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
@@ -67,14 +70,14 @@ def date(when: int) -> str:
 
 
 def reason(period: Period, now: int) -> str:
-    """Why something does not hold at a time that lies outside of its period."""
+    """Why something is not valid at `now`, which lies outside of its period."""
     if now > period.end:
         return f"expired: {period.name} ended {date(period.end)}"
     return f"not yet valid: {period.name} begins {date(period.start)}"
 
 
 def outside(periods: Iterable[Period], now: int) -> Period | None:
-    """Of what does not hold at `now` what ended first, or else what begins last."""
+    """The period to blame if `now` is not in all of them: the one that ended first, else the one that begins last."""
     ended = [period for period in periods if now > period.end]
     if ended:
         return min(ended, key=lambda period: period.end)
@@ -82,16 +85,16 @@ def outside(periods: Iterable[Period], now: int) -> Period | None:
 
 
 def check_times(
-    ledger: Ledger, id: str, periods: tuple[Period, ...], now: int, *, needs: str | tuple[str, ...] = "", hint: str = ""
+    ledger: Ledger, id: str, periods: tuple[Period, ...], now: int, *, needs: str | tuple[str, ...] = (), hint: str = ""
 ) -> None:
-    """Make the check that all of this, at least one thing, holds at `now`."""
-    start, end = max([one.start for one in periods]), min([one.end for one in periods])
-    holds = start <= now <= end
+    """Check that `now` lies within all of `periods`, of which there must be at least one."""
+    start, end = max([period.start for period in periods]), min([period.end for period in periods])
+    valid = start <= now <= end
     ledger.check(
         id,
-        lambda: holds,
-        wanted=Wanted(start, end),
-        got=Asked(now, None if holds else outside(periods, now)),
+        lambda: valid,
+        wanted=TimeWanted(start, end),
+        got=TimeAsked(now, None if valid else outside(periods, now)),
         needs=needs,
         hint=hint,
     )

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.dcap import MAX_SIZE, SGX, SGX_RESERVED, TDX, Quote, SgxReport, TdReport, encode
+from enarx.formats.evidence.families.dcap import MAX_SIZE, SGX, SGX_RESERVED, TDX, Quote, SgxReport, encode
+from enarx.formats.evidence.tdx import TdReport
 from tests.forge import intel as forge
 
 PEM = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(b"leaf") + b"\n-----END CERTIFICATE-----\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from enarx.errors import UsageError
-from enarx.formats.evidence.detect import detect
+from enarx.verify.kinds import detect
 from tests.forge import amd, arm, aws
 
 

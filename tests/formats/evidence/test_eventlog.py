@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.detect import detect
-from enarx.formats.evidence.eventlog import MAX_EVENTS, MAX_SIZE, SEPARATOR, EventLog, Table, Variable
+from enarx.formats.evidence.eventlog import MAX_EVENTS, MAX_SIZE, SEPARATOR, EventLog, Table, Variable, detect
 from tests.forge import eventlog as forge
 from tests.forge.eventlog import SHA1, SHA256, SHA384, event, header, spec, u
 

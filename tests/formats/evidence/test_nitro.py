@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.cose import MAX_DEPTH, decode, sign1
+from enarx.formats.evidence.families.cose import MAX_DEPTH, decode, sign1
 from enarx.formats.evidence.nitro import Evidence
 from tests.forge import aws
 
@@ -167,5 +167,5 @@ def test_even_there_not_everything(data: str) -> None:
 def test_a_tpm_of_aws_is_no_enclave() -> None:
     fields = aws.payload()
     fields["nitrotpm_pcrs"] = fields.pop("pcrs")
-    with pytest.raises(ParseError, match="no enclave"):
+    with pytest.raises(ParseError, match="not of an enclave"):
         Evidence.from_bytes(aws.document(fields))

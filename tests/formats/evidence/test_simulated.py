@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError
-from enarx.formats.evidence import HARDWARE, KINDS, SIMULATED
 from enarx.formats.evidence.simulated import KIND, MAX_SIZE, MAX_SVN, MAX_TIME, ChipCertificate, Evidence, signed
 from enarx.formats.wire import decode, encode
+from enarx.verify.kinds import HARDWARE, KINDS, SIMULATED
 from tests.forge.simulated import Forge
 
 GOOD = Forge()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from enarx.cli.local_host import code_paths
+from enarx.api.local_host import code_paths
 from enarx.image.contents import files
 from tests.house.test_invariants import SRC, WORLD, imports, modules, parsed
 from tests.house.test_zones import CHANCE, PURE_STDLIB, called, first

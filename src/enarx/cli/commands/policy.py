@@ -10,9 +10,6 @@ from enarx.cli import console
 from enarx.cli.options import Parser
 from enarx.errors import UsageError
 
-OPEN = {"tdx": "rtmr0 to rtmr2", "az-snp-vtpm": "pcrs", "az-tdx-vtpm": "pcrs"}
-"""Kinds whose measurement leaves out what is started, and where that is."""
-
 SIZES = (32, 48, 64)
 
 
@@ -25,7 +22,7 @@ def declare(parser: Parser) -> None:
         "enarx policy init --kind snp --measurement 00ff... snp.toml",
     )
     starting.add_argument(
-        "--kind", required=True, metavar="KIND", help="snp, sgx, tdx, nitro, cca, tpm, az-snp-vtpm or az-tdx-vtpm"
+        "--kind", required=True, metavar="KIND", help="the kind of TEE; an unknown one lists them all"
     )
     starting.add_argument("--measurement", action="append", default=[], metavar="HEX", help="a measurement to accept")
     starting.add_argument("file", nargs="?", default="", metavar="FILE", help="where to write it (default: stdout)")
@@ -33,16 +30,15 @@ def declare(parser: Parser) -> None:
 
 def init(options: argparse.Namespace) -> int:
     """A commented policy of a kind, on stdout or into a new file. It refuses everything until it has a measurement."""
+    from enarx.verify.kinds import find
     from enarx.verify.policy_file import read_policy, template
 
     text = template(options.kind)
     if options.measurement:
         text = _with_measurement(text, options.measurement)
     read_policy(text, "policy")
-    if options.kind in OPEN:
-        console.warn(
-            f"THE MEASUREMENT IS NOT ALL: name {OPEN[options.kind]} too, or any guest is accepted that runs under it"
-        )
+    if unmeasured := find(options.kind).unmeasured:
+        console.warn(f"THE MEASUREMENT IS NOT ALL: name {unmeasured} too, or any guest is accepted that runs under it")
     if options.file:
         _write(options.file, text)
     else:

@@ -8,14 +8,6 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-SIMULATED = "simulated"
-HARDWARE = ("snp", "sgx", "tdx", "nitro", "cca", "tpm", "az-snp-vtpm", "az-tdx-vtpm")
-KINDS = (*HARDWARE, SIMULATED)
-"""Every name of a kind that may stand in a policy. Which of them can be verified, `enarx.verify` says."""
-
-LOGS = ("eventlog", "ccel")
-"""What stands beside evidence, and by itself proves nothing: a boot event log, and the ACPI table that leads to one."""
-
 
 class Evidence(Protocol):
     """What the evidence of every kind has. `signed` is the part that the signature covers, as received."""

@@ -24,6 +24,9 @@ SIGNATURE = b"Spec ID Event03\0"
 SHA1_SIZE = 20
 """Bytes of the digest in the header, which is an event of the older form and measures nothing."""
 
+LOGS = ("eventlog", "ccel")
+"""What the formats here are called beside the kinds of evidence: a boot event log, and the ACPI table that leads to one."""
+
 ALGORITHMS = {0x0004: ("sha1", 20), 0x000B: ("sha256", 32), 0x000C: ("sha384", 48), 0x000D: ("sha512", 64)}
 """TPM_ALG_ID to name and size, of those that can be replayed; others are carried as they are."""
 
@@ -220,6 +223,13 @@ class Variable:
         value = read.take(size)
         read.end()
         return cls(guid=guid, name=name, value=value)
+
+
+def detect(data: bytes) -> str:
+    """Which of `LOGS` bytes begin as; empty if neither."""
+    if data[32:48] == SIGNATURE:
+        return "eventlog"
+    return "ccel" if data[:4] == b"CCEL" else ""
 
 
 TABLE = "CCEL table"

@@ -14,7 +14,7 @@ from typing import Any, Self
 import cbor2
 
 from enarx.errors import ParseError
-from enarx.formats.evidence.cose import Sign1, decode, sign1
+from enarx.formats.evidence.families.cose import Sign1, decode, sign1
 from enarx.formats.reader import Reader
 from enarx.record import record
 

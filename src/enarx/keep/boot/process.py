@@ -19,7 +19,9 @@ import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # made use of
 from enarx.errors import BackendError, EnarxError, UnavailableError
 from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
-from enarx.keep import sandbox
+from enarx.keep import attester, sandbox
+from enarx.keep.attester.link import AttesterLink
+from enarx.keep.attester.process import make_link, spawn
 from enarx.keep.children import Score
 from enarx.keep.frames import Frames
 from enarx.keep.guest import runner
@@ -31,6 +33,7 @@ MAX_ORDER = 64 << 10
 FIRST_DISK = 16 << 20
 """Bytes of files before a package has said what it needs."""
 
+ATTESTER = attester.load("simulated")
 LEAST_FDS, MAX_FDS = 2, 4
 """Beside an order: control socket, report link, and a cgroup's list of processes in at most two hierarchies."""
 
@@ -124,6 +127,7 @@ def keep(
     score: Score,
 ) -> None:
     """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
+    ends = make_link()
     layers = isolation.layers + sandbox.confine(
         sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
     )
@@ -134,9 +138,10 @@ def keep(
     said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
     tell(answer, said)
     answer.close()
-    frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
     try:
-        Keeper(frames, link, handle, isolation, limits, skip).serve()
+        link, child = spawn(ATTESTER, report, ends, skip=skip)  # after the answer, while the tenant connects
+        frames = Frames(socket.socket(fileno=control))
+        Keeper(frames, AttesterLink(link, child), handle, isolation, limits, skip).serve()
     except UnavailableError:
         return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
 

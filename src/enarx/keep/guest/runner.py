@@ -10,14 +10,13 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 from enarx.errors import EnarxError
 from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
 from enarx.keep import sandbox
-from enarx.keep.children import Child
+from enarx.keep.children import Child, fork
 from enarx.keep.guest import compiler, wasi
 from enarx.record import record
 
@@ -62,25 +61,12 @@ def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
         result = _run(runner_orders, code[0], isolation, skip)
         runner_orders.sendall(encode(result)[:MAX_RESULT])
 
-    compiling, running = _fork(compile), _fork(run)
+    compiling, running = fork(compile), fork(run)
     for end in (runner_orders, compiler_module):
         end.close()
     for fd in (*code, stdin[0], stdout[1], stderr[1]):
         os.close(fd)
     return Handle(running, compiler.Compilation(compiling, module), orders, stdin[1], stdout[0], stderr[0])
-
-
-def _fork(work: Callable[[], None]) -> Child:
-    """A child that does `work`; it ends with 1 where that raises, for no word of it may leave the Keep."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return Child(pid)
 
 
 def send(orders: socket.socket, value: dict[str, Any]) -> None:
@@ -139,7 +125,7 @@ def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozense
     code = _read(code_in, size)
     trailing = os.read(code_in, 1)
     os.close(code_in)
-    if not verdict or len(code) < size or trailing:
+    if len(header) < 1 + compiler.SIZE or len(code) < size or trailing:
         return {"cause": "failed", "message": NO_CODE}  # the keeper knows why
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}

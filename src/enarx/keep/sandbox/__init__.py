@@ -13,9 +13,10 @@ from enarx.keep.sandbox.confinement import confine, forbid_new_code
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
-from enarx.keep.sandbox.profiles import COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
+from enarx.keep.sandbox.profiles import ATTESTER, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
 
 __all__ = [
+    "ATTESTER",
     "COMPILER",
     "KEEPER",
     "KEEPER_BOOT",

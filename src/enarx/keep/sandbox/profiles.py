@@ -143,11 +143,14 @@ AFTER_LOADING = NO_NEW_CODE | {
 }
 """With it goes the call that put it on."""
 
-_PRETENDED_CODE = NO_NEW_CODE | {
+_DATA_ONLY = {
     "mmap": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_COUNTED,)),
-    "mprotect": Check(2, _PROT_EXEC, (0,), fail(0), (_STAYS_COUNTED,)),
+    "mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
     "pkey_mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
 }
+"""Private memory that RLIMIT_DATA counts, and no code in it."""
+
+_PRETENDED_CODE = _DATA_ONLY | {"mprotect": Check(2, _PROT_EXEC, (0,), fail(0), (_STAYS_COUNTED,))}
 """wasmtime makes what it compiled executable before it can be serialized: it is told so, and it is not."""
 
 _CODE = frozenset(NO_NEW_CODE)
@@ -193,6 +196,13 @@ KEEPER = Profile(
     name="keeper", allowed=_BASE | _OWN | _FILES | _CHILDREN, checks=_BASE_CHECKS | NO_NEW_CODE, signals=False
 )
 """The keeper with keys. It must be able to kill the runner; the pid namespace keeps its signals from the host."""
+
+ATTESTER = Profile(
+    name="attester",
+    allowed=_MEMORY | _calls("close exit exit_group futex read restart_syscall rt_sigreturn write"),
+    checks=_DATA_ONLY,
+)
+"""Reads from and writes to what it was given open. An attester that needs files or ioctls allows them in its own module."""
 
 COMPILER = Profile(
     name="compiler", allowed=_BASE, checks=_BASE_CHECKS | _PRETENDED_CODE, own=frozenset(("kill", "tgkill"))

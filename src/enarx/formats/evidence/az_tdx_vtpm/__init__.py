@@ -1,0 +1,12 @@
+"""Evidence of Azure's confidential VMs on TDX."""
+
+from __future__ import annotations
+
+from enarx.formats.evidence.families.azure import TDX, Evidence
+
+
+def read(data: bytes) -> Evidence:
+    """The evidence, in one of its forms. ParseError for anything else, and for that of other hardware."""
+    evidence = Evidence.from_bytes(data)
+    evidence.require(TDX)
+    return evidence

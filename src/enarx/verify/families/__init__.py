@@ -1,0 +1,1 @@
+"""Chains, collateral and checks that several kinds share: each belongs to a vendor or a platform, and knows no kind."""

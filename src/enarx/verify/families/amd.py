@@ -1,0 +1,218 @@
+"""AMD's certificates: what they say, and whether a chain holds.
+
+Versioned Chip Endorsement Key Certificate and KDS Interface Specification (AMD 57230, 1.00), tables 8 to 11 and 3.
+AMD signs with RSA-PSS, which `cryptography.x509.verification` does not take: each signature is verified by itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.x509.oid import NameOID
+
+from enarx.record import record
+from enarx.verify.certificates import UNREADABLE, link, load, quietly
+from enarx.verify.result import Forecast
+from enarx.verify.revocation import Authority, List, revocation_list, standing
+from enarx.verify.times import Period, reason
+
+OID = "1.3.6.1.4.1.3704.1."
+PRODUCT, HWID, CSP_ID = "2", "4", "5"
+PARTS = {"fmc": "3.9", "bootloader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8"}
+HWID_SIZES = {"milan": 64, "genoa": 64, "turin": 8}
+"""Bytes of a chip's id, by product; of one that is not known 64."""
+
+FAMILY = {"milan": "milan", "genoa": "genoa", "bergamo": "genoa", "siena": "genoa", "turin": "turin"}
+MAX_DER = 16 << 10
+PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
+
+
+@record()
+class Certificate:
+    """One of AMD's. `role` is ark, ask, asvk, vcek or vlek, empty for what is none of these; `product` as its name or
+    extension says, in lower case, Genoa for its family. The rest is what VCEKs and VLEKs say of the machine; -1 for a
+    TCB part that is not there.
+    """
+
+    role: str
+    product: str
+    name: str
+    ends: Forecast
+    period: Period
+    der: bytes
+    issuer: bytes
+    subject: bytes
+    serial: int
+    parts: tuple[int, ...] = ()
+    hwid: bytes = b""
+    csp_id: str = ""
+
+
+@record()
+class Request:
+    """What AMD's service is asked for: the issuers and the revocation list of a role, and the certificate of a VCEK.
+
+    role  vcek or vlek; a VLEK's own certificate comes from the provider, by way of the host
+    chip  the chip's id as a report has it
+    tcbs  the product, or those that it may be, each with the parts of the TCB that the report states
+    """
+
+    role: str
+    chip: bytes
+    tcbs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@record()
+class Endorsed:
+    """Endorsements sorted: certificates, and revocation lists."""
+
+    certificates: tuple[Certificate, ...]
+    lists: tuple[List, ...]
+
+
+@lru_cache(maxsize=64)
+def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
+    """What there is of AMD's among endorsements; what is neither certificate nor list is passed over."""
+    certificates = list(filter(None, map(certificate, endorsements)))
+    lists = [one for der in endorsements if certificate(der) is None and (one := revocation_list(der)) is not None]
+    return Endorsed(certificates=tuple(c for c in certificates if c.role), lists=tuple(lists))
+
+
+@lru_cache(maxsize=64)
+def certificate(der: bytes) -> Certificate | None:
+    """What a certificate says, of AMD's or not; None if the bytes are none, or it has a critical extension that is not known."""
+    if len(der) > MAX_DER:
+        return None
+    found = load(der)
+    if found is None:
+        return None
+    try:
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        with quietly():
+            serial, extensions = found.serial_number, {e.oid.dotted_string: e.value for e in found.extensions}
+        dates = int(found.not_valid_before_utc.timestamp()), int(found.not_valid_after_utc.timestamp())
+        subject, issuer = found.subject.public_bytes(), found.issuer.public_bytes()
+    except UNREADABLE:
+        return None
+    if any(e.critical for e in found.extensions) and link(der) is None:
+        return None  # a critical extension that is not known
+    role, product = _role(str(names[0].value) if len(names) == 1 else "")
+    own = {
+        oid.removeprefix(OID): value.value
+        for oid, value in extensions.items()
+        if oid.startswith(OID) and isinstance(value, x509.UnrecognizedExtension)
+    }
+    if role in ("vcek", "vlek"):
+        product = FAMILY.get(_text(own.get(PRODUCT, b"")).partition("-")[0].lower(), "unknown")
+    return Certificate(
+        role=role,
+        product=product,
+        name=f"{role} {product}",
+        ends=Forecast(id="validity", until=dates[1], reason=f"the {role.upper()}'s certificate ends"),
+        period=Period(*dates, f"the {role.upper()}'s certificate"),
+        der=der,
+        issuer=issuer,
+        subject=subject,
+        serial=serial,
+        parts=tuple(_integer(own.get(oid, b"")) for oid in PARTS.values()),
+        hwid=own.get(HWID, b""),
+        csp_id=_text(own.get(CSP_ID, b"")),
+    )
+
+
+def _role(name: str) -> tuple[str, str]:
+    """By common name: ARK-Milan, SEV-Milan, SEV-VLEK-Milan, SEV-VCEK, SEV-VLEK."""
+    if name in ("SEV-VCEK", "SEV-VLEK"):
+        return name[4:].lower(), ""
+    for start, role in (("ARK-", "ark"), ("SEV-VLEK-", "asvk"), ("SEV-", "ask")):
+        product = FAMILY.get(name.removeprefix(start).lower())
+        if name.startswith(start) and product:
+            return role, product
+    return "", ""
+
+
+def _text(der: bytes) -> str:
+    """A DER IA5String of less than 128 characters that can be printed; empty for anything else."""
+    good = len(der) > 2 and der[0] == 0x16 and der[1] == len(der) - 2 < 128 and der.isascii()
+    text = der[2:].decode("ascii") if good else ""
+    return text if text.isprintable() else ""
+
+
+def _integer(der: bytes) -> int:
+    """A DER INTEGER of 0 to 255, in as few bytes as it needs (X.690, 8.3.2); -1 for anything else."""
+    if len(der) == 3 and der[:2] == b"\2\1" and der[2] < 0x80:
+        return der[2]
+    if len(der) == 4 and der[:3] == b"\2\2\0" and der[3] >= 0x80:
+        return der[3]
+    return -1
+
+
+@lru_cache(maxsize=64)
+def chain_holds(ark: bytes, intermediate: bytes, leaf: bytes) -> bool:
+    """Is each signed by the one before? DER; signatures alone, nothing of time or names. The root's own is not looked at:
+    its pin is of every byte of it.
+    """
+    return _signed(ark, intermediate) and _signed(intermediate, leaf)
+
+
+def _signed(by: bytes, of: bytes) -> bool:
+    certificate = load(of)
+    return certificate is not None and _pss(by, certificate.signature, certificate.tbs_certificate_bytes)
+
+
+def _pss(by: bytes, signature: bytes, message: bytes) -> bool:
+    certificate = load(by)
+    try:
+        key = certificate.public_key() if certificate else None
+        if not isinstance(key, rsa.RSAPublicKey):
+            return False
+        key.verify(signature, message, PSS, SHA384())
+    except (InvalidSignature, *UNREADABLE):
+        return False
+    return True
+
+
+@record()
+class Revocation:
+    """What the lists of one root say at one time: `revoked` is None if none of them can be used, `end` when the newest that was
+    used ends.
+    """
+
+    revoked: bool | None
+    end: int | None
+    said: str
+
+
+def authority(ark: Certificate, below: tuple[Certificate, ...]) -> Authority:
+    """The root as the signer of revocation lists, and the certificates that these may name."""
+
+    def signed(der: bytes) -> bool:
+        return list_signed(ark.der, der)
+
+    return Authority(ark.subject, "the root", signed, tuple([one.serial for one in below]))
+
+
+def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation:
+    """What lists say of the certificates below a root: any that it signed and that holds at `now` revokes."""
+    if not lists:
+        return Revocation(revoked=None, end=None, said="no revocation list was given")
+    found = standing(lists, root, now)
+    if found.newest is None:
+        said = "the revocation list is not signed by the root" if found.refused else "no revocation list of this root"
+        return Revocation(revoked=None, end=None, said=said)
+    if not found.holds:
+        period = Period(found.newest.start, found.newest.end, "the revocation list")
+        return Revocation(revoked=None, end=None, said=reason(period, now))
+    said = "on the list" if found.revoked else "not on the list"
+    return Revocation(revoked=found.revoked, end=found.newest.end, said=said)
+
+
+@lru_cache(maxsize=64)
+def list_signed(ark: bytes, crl: bytes) -> bool:
+    """Did the root sign the list? Both DER."""
+    found = revocation_list(crl)
+    return found is not None and _pss(ark, found.crl.signature, found.crl.tbs_certlist_bytes)

@@ -1,0 +1,78 @@
+"""What stands on the hardware's report in Azure's confidential VMs: the paravisor's virtual TPM (docs/attestation/azure.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from enarx.formats.evidence.families.azure import Evidence
+from enarx.formats.evidence.families.tpm import MAX_PCRS
+from enarx.verify.examination import Examination, Ledger
+from enarx.verify.values import Unknown
+
+CHECKS = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
+"""The id of every check that is made here, in order."""
+
+
+def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
+    """Put down the checks of the hardware's report, each id behind `prefix`, and make those of what stands on it."""
+    ledger.include(inner, prefix=prefix)
+    bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
+    ledger.check(
+        "runtime-data",
+        lambda: inner.unverified_claims.report_data == bound,
+        wanted=inner.unverified_claims.report_data.hex(),
+        got=bound.hex(),
+        hint="the paravisor's keys and claims were changed on their way",
+    )
+    ledger.check(
+        "pcr-selection",
+        lambda: found.quote.bank == "sha256" and found.quote.selection == tuple(range(MAX_PCRS)),
+        wanted="all registers of sha256",
+        got=f"{len(found.quote.selection)} registers of {found.quote.bank}",
+    )
+    digest = hashlib.sha256(b"".join(found.pcrs)).digest()
+    ledger.check(
+        "pcr-digest",
+        lambda: digest == found.quote.digest,
+        wanted=found.quote.digest.hex(),
+        got=digest.hex(),
+        needs="pcr-selection",
+        hint="the values of the registers were changed on their way",
+    )
+    ledger.check(
+        "quote-signature",
+        lambda: _signed(found),
+        wanted="made by the virtual TPM's key",
+        got="the quote",
+        needs="runtime-data",
+        hint="the quote was changed on its way, or another TPM made it",
+    )
+
+
+def _signed(found: Evidence) -> bool:
+    e, n = found.key
+    try:
+        key = rsa.RSAPublicNumbers(e, n).public_key()
+        key.verify(found.signature, found.quote.signed, PKCS1v15(), SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def guest_claims(found: Evidence) -> dict[str, Any]:
+    """What the virtual TPM and the paravisor say, beside the hardware."""
+    absent = Unknown(reason="the runtime data does not say")
+    return {
+        "report_data": found.quote.extra,
+        "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(found.pcrs)),
+        "secure_boot": absent if found.secure_boot is None else found.secure_boot,
+        "vm_id": absent if found.vm_id is None else found.vm_id,
+        "reset_count": found.quote.reset_count,
+        "restart_count": found.quote.restart_count,
+    }

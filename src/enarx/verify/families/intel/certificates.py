@@ -1,0 +1,121 @@
+"""Intel's certificates and revocation lists: what they say, and whether they are signed.
+
+Intel SGX PCK Certificate and Certificate Revocation List Profile Specification, revision 1.5.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
+
+from enarx.record import record
+from enarx.verify.certificates import ec_key, link, load, quietly
+from enarx.verify.revocation import Authority, revocation_list
+from enarx.verify.times import Period
+
+ROOT, SIGNING, PCK = "Intel SGX Root CA", "Intel SGX TCB Signing", "Intel SGX PCK Certificate"
+AUTHORITIES = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
+ALGORITHM = ec.ECDSA(SHA256())
+
+
+@record()
+class Certificate:
+    """One certificate; names as in its DER, `name` the common one; an `authority` may sign certificates and revocation lists."""
+
+    der: bytes
+    name: str
+    subject: bytes
+    issuer: bytes
+    serial: int
+    period: Period
+    authority: bool
+
+
+@lru_cache(maxsize=256)
+def certificate(der: bytes) -> Certificate | None:
+    """What a certificate says; None if the bytes are none, or it has a critical extension that is not known."""
+    found, known = load(der), link(der)
+    if found is None or known is None:
+        return None
+    with quietly():
+        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        serial = found.serial_number
+    name = str(names[0].value) if len(names) == 1 else ""
+    return Certificate(
+        der=der,
+        name=name,
+        subject=known.subject,
+        issuer=known.issuer,
+        serial=serial,
+        period=Period(known.start, known.end, f"the certificate {name}"),
+        authority=known.depth >= 0 and known.signs_certificates and known.signs_lists,
+    )
+
+
+def key(der: bytes) -> ec.EllipticCurvePublicKey | None:
+    """The key of a certificate, if that is one of P-256."""
+    return ec_key(der, "secp256r1")
+
+
+def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
+    """The key of two coordinates, 32 bytes each; None if that is no point of P-256."""
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\4" + raw)
+    except ValueError:
+        return None
+
+
+def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
+    """Did the key make the signature (DER) of the message, with SHA-256?"""
+    if public is None:
+        return False
+    try:
+        public.verify(signature, message, ALGORITHM)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
+    """As `signed`, of a signature that is the two halves, 32 bytes each, big-endian."""
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
+
+
+@lru_cache(maxsize=64)
+def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
+    """As `signed_raw`, by a certificate; for collateral, which comes with many quotes."""
+    return signed_raw(key(by), signature, text)
+
+
+@lru_cache(maxsize=256)
+def issued(by: bytes, of: bytes) -> bool:
+    """Is the one certificate, a CA's, the issuer of the other, by name and by signature?"""
+    issuer, subject, found = certificate(by), certificate(of), load(of)
+    if not issuer or not subject or not found or not issuer.authority or issuer.subject != subject.issuer:
+        return False
+    of_form = found.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
+
+
+@lru_cache(maxsize=64)
+def list_signed(by: bytes, of: bytes) -> bool:
+    """Did the key of this certificate sign the list, ECDSA with SHA-256?"""
+    found = revocation_list(of)
+    assert found is not None  # it has been read
+    of_form = found.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), found.crl.signature, found.crl.tbs_certlist_bytes)
+
+
+def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:
+    """The owner of a certificate as the signer of revocation lists, and the serial numbers that these may name."""
+
+    def by_it(der: bytes) -> bool:
+        return list_signed(of.der, der)
+
+    return Authority(of.subject, of.name, by_it, serials)

@@ -1,0 +1,180 @@
+"""Intel's collateral for one model of machine: TCB info, the quoting enclave's identity, revocation lists, and their signatures.
+
+Its form is the JSON that dcap-qvl reads, made of what Intel's provisioning certification service gives out (version 4).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from enarx.errors import ParseError, UsageError
+from enarx.formats.evidence.families.dcap import Quote
+from enarx.formats.fields import Fields, json_object
+from enarx.record import record
+from enarx.verify.certificates import UNREADABLE, quietly
+from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
+from enarx.verify.families.intel.machine import Machine, machine
+from enarx.verify.families.intel.tcb import WHAT, Identity, TcbInfo
+from enarx.verify.revocation import List, read_list, revocation_list
+
+CODE = "collateral"
+MAX_SIZE = 1 << 20
+FIELDS = (
+    *("pck_crl", "root_ca_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature"),
+    *("qe_identity_issuer_chain", "qe_identity", "qe_identity_signature"),
+)
+"""What the JSON must have; it may have more, such as the chain of the list's issuer, which is in the quote anyway."""
+
+
+LISTS = FIELDS[:2]
+
+
+@record()
+class Request:
+    """What Intel's service is asked for: the collateral of a TEE on machines of a model, whose `authority` is platform or
+    processor.
+    """
+
+    tee: int
+    machine: Machine
+    authority: str
+
+
+def request(quote: Quote) -> Request:
+    """What verifying a quote needs. UsageError if its certificates do not say which machine made it."""
+    leaf, made_by = certificate(quote.chain[0]), machine(quote.chain[0])
+    issuer = certificate(quote.chain[1]) if len(quote.chain) > 1 else None
+    if leaf is None or made_by is None or issuer is None or issuer.name not in AUTHORITIES:
+        raise UsageError("endorsements-machine", "the certificates in the quote do not say which machine made it")
+    return Request(
+        tee=quote.tee, machine=made_by, authority="platform" if issuer.name == AUTHORITIES[0] else "processor"
+    )
+
+
+@record()
+class Collateral:
+    """Collateral of one model. The texts are signed as they came; `info_signer` and `identity_signer` are certificates in
+    DER, the signatures 64 bytes. Its `lists` count wherever they fit, not with it alone.
+    """
+
+    info: TcbInfo
+    info_text: bytes
+    info_signature: bytes
+    info_signer: bytes
+    identity: Identity
+    identity_text: bytes
+    identity_signature: bytes
+    identity_signer: bytes
+    lists: tuple[List, ...]
+
+
+@lru_cache(maxsize=16)
+def _opened(data: bytes) -> Fields | str:
+    """The object of JSON collateral, or why there is none."""
+    try:
+        return parsed(data, "the collateral")
+    except ParseError as e:
+        return e.message
+
+
+@lru_cache(maxsize=64)
+def lists_in(data: bytes) -> tuple[List, ...]:
+    """The revocation lists of one endorsement: itself, or those in JSON collateral, whatever else is wrong with that."""
+    ders = [data]
+    if data.lstrip()[:1] == b"{":
+        value = _opened(data)
+        texts = [value.get(name) for name in LISTS] if isinstance(value, Fields) else []
+        ders = [der for text in texts if isinstance(text, str) for der in _list_ders(text)]
+    return tuple([one for one in map(revocation_list, ders) if one is not None])
+
+
+@lru_cache(maxsize=16)
+def collateral(data: bytes) -> Collateral | None:
+    """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
+    if data.lstrip()[:1] != b"{":
+        return None
+    value = _opened(data)
+    if isinstance(value, str):
+        raise ParseError("collateral-json", value, what=WHAT)
+    texts = {name: value.lines(name) for name in FIELDS}
+    info, identity = (texts[name].encode(errors="replace") for name in ("tcb_info", "qe_identity"))
+    return Collateral(
+        info=TcbInfo.from_value(parsed(info, "tcb_info")),
+        info_text=info,
+        info_signature=value.hex("tcb_info_signature", 64),
+        info_signer=_first(texts["tcb_info_issuer_chain"]),
+        identity=Identity.from_value(parsed(identity, "qe_identity")),
+        identity_text=identity,
+        identity_signature=value.hex("qe_identity_signature", 64),
+        identity_signer=_first(texts["qe_identity_issuer_chain"]),
+        lists=(*_lists(texts, "pck_crl"), *_lists(texts, "root_ca_crl")),
+    )
+
+
+def signer_issued(root: bytes, signer: bytes) -> bool:
+    """Is it the certificate of who signs collateral, from this root?"""
+    found = certificate(signer)
+    return found is not None and found.name == SIGNING and issued(root, signer)
+
+
+def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
+    """Are both texts signed, by whom the certificates of a quote (leaf, authority, root) say?"""
+    if len(chain) != 3:
+        return False
+    texts = (
+        (given.info_signer, given.info_signature, given.info_text),
+        (given.identity_signer, given.identity_signature, given.identity_text),
+    )
+    return all(signer_issued(chain[2], signer) and text_signed(signer, *rest) for signer, *rest in texts)
+
+
+def parsed(data: bytes, name: str) -> Fields:
+    """A JSON object. ParseError. Of a name that stands twice the last value counts: what matters is signed as it stands."""
+    return json_object(data, WHAT, code=CODE, path=name, unique=False, limit=MAX_SIZE)
+
+
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
+def _lists(texts: dict[str, str], name: str) -> list[List]:
+    found = list(map(read_list, _list_ders(texts[name])))
+    if wrong := [one for one in found if isinstance(one, str)]:
+        raise ParseError("collateral-list", f"{name}: {wrong[0]}", what=WHAT)
+    return [one for one in found if isinstance(one, List)]
+
+
+_BEGIN = "-----BEGIN X509 CRL-----"
+_PEM = re.compile(_BEGIN + r"[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
+
+
+def _list_ders(text: str) -> list[bytes]:
+    """Of a list in hexadecimal, or of one or many as PEM, as some services give them out; empty bytes for what is neither."""
+    if not (begun := text.count(_BEGIN)):
+        return [_hex(text)]
+    blocks = _PEM.findall(text)
+    return [*map(_der, blocks), *[b""] * (begun - len(blocks))]
+
+
+def _der(pem: str) -> bytes:
+    try:
+        return x509.load_pem_x509_crl(pem.encode()).public_bytes(Encoding.DER)
+    except UNREADABLE:
+        return b""
+
+
+def _first(pem: str) -> bytes:
+    """The first certificate of a chain."""
+    try:
+        with quietly():
+            found = x509.load_pem_x509_certificates(pem.encode())
+        return bytes(found[0].public_bytes(Encoding.DER))
+    except (*UNREADABLE, UnicodeError) as e:
+        raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT) from e

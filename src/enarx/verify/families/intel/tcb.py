@@ -1,0 +1,333 @@
+"""Intel's TCB info and QE identity: what a machine is worth that has these security versions.
+
+Intel SGX and TDX provisioning certification service API, version 4: "TCB Info", "Enclave Identity", and the steps there of how to
+find a machine's level. How several words become one: Intel SGX DCAP quote verification library.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from typing import Any, NamedTuple, Protocol, Self
+
+from enarx.errors import ParseError
+from enarx.formats.evidence.families.dcap import SGX, TDX, SgxReport
+from enarx.formats.fields import Fields
+from enarx.record import record
+from enarx.verify.times import date as day
+
+WHAT = "Intel collateral"
+UP_TO_DATE, OUT_OF_DATE, REVOKED = "UpToDate", "OutOfDate", "Revoked"
+TO_CONFIGURE = "OutOfDateConfigurationNeeded"
+RELAUNCH, RELAUNCH_TO_CONFIGURE = "TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded"
+"""No level has these: they say of a trust domain that was launched under old firmware that the machine has newer now."""
+
+STATUSES = (
+    *(UP_TO_DATE, "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"),
+    *(OUT_OF_DATE, TO_CONFIGURE, REVOKED),
+)
+TEES = {"SGX": SGX, "TDX": TDX, "QE": SGX, "TD_QE": TDX}
+COMPONENTS = 16
+_MODULE = re.compile(r"(?:TDX_)?([0-9A-Fa-f]{2})", re.ASCII)
+_DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)Z", re.ASCII)
+
+
+@record()
+class Level:
+    """The vendor's word for all that reach these security versions: `sgx` and `tdx` 16 each, `tdx` empty for SGX; of an
+    enclave or a module `svn` alone. `date` in unix seconds.
+    """
+
+    status: str
+    date: int
+    advisories: tuple[str, ...]
+    sgx: tuple[int, ...] = ()
+    tdx: tuple[int, ...] = ()
+    svn: int = 0
+
+    def lacked(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> list[str]:
+        """The versions of it that a machine does not reach."""
+        skip = 2 if tee_svn and tee_svn[1] else 0
+        pairs = [
+            *(
+                (f"SGX component {i}", has, wanted)
+                for i, (has, wanted) in enumerate(zip(components, self.sgx, strict=True), 1)
+            ),
+            ("PCE", pce_svn, self.svn),
+            *((f"TDX component {i + 1}", tee_svn[i], wanted) for i, wanted in enumerate(self.tdx) if i >= skip),
+        ]
+        return [f"{name} at least {wanted} (is {has})" for name, has, wanted in pairs if has < wanted]
+
+
+class SeamReport(Protocol):
+    """Of a trust domain's report what it says of the TDX module below it."""
+
+    @property
+    def tee_tcb_svn(self) -> bytes:
+        """The versions of the module at launch: minor and major first."""
+        ...
+
+    @property
+    def tee_tcb_svn_2(self) -> bytes:
+        """Those of the module that the machine has now; empty where the report does not tell them apart."""
+        ...
+
+    @property
+    def mr_signer_seam(self) -> bytes:
+        """Who signed the module."""
+        ...
+
+    @property
+    def seam_attributes(self) -> bytes:
+        """Its attributes."""
+        ...
+
+
+class Evaluation(NamedTuple):
+    """The levels of platform, quoting enclave and TDX module; None for what reaches none. A module without levels of its own, and
+    an enclave's quote, have the platform's.
+    """
+
+    platform: Level | None
+    enclave: Level | None
+    module: Level | None
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Those that are reached, each once; the platform's first."""
+        module = None if self.module is self.platform else self.module
+        return tuple([level for level in (self.platform, self.enclave, module) if level is not None])
+
+    @property
+    def status(self) -> str:
+        """The vendor's one word, once all are reached."""
+        first, *rest = [level.status for level in self.levels]
+        return together(first, tuple(rest))
+
+    @property
+    def date(self) -> int:
+        """When that was current (unix seconds): the oldest of what is out of date, else the platform's."""
+        behind = [level.date for level in self.levels if level.status in (OUT_OF_DATE, TO_CONFIGURE)]
+        return min(behind, default=self.levels[0].date)
+
+    @property
+    def advisories(self) -> tuple[str, ...]:
+        """What any of them is open to."""
+        return tuple(sorted({advisory for level in self.levels for advisory in level.advisories}))
+
+
+@record()
+class Module:
+    """The TDX module of one major version: who signed it, its attributes under the mask, its levels from the newest."""
+
+    signer: bytes
+    attributes: int
+    mask: int
+    levels: tuple[Level, ...] = ()
+
+
+@record()
+class TcbInfo:
+    """TCB info of version 3. `modules` by major version; 0 is the one of TDX 1.0, whose levels are the platform's."""
+
+    tee: int
+    start: int
+    end: int
+    fmspc: bytes
+    pce_id: bytes
+    evaluation: int
+    levels: tuple[Level, ...]
+    modules: tuple[tuple[int, Module], ...] = ()
+
+    @classmethod
+    def from_value(cls, value: Fields) -> Self:
+        """Of the signed JSON. ParseError."""
+        tee = TEES.get(value.text("id"))
+        if tee is None or value.number("version", 1 << 8) != 3:
+            raise ParseError("collateral-version", "TCB info of a version or TEE that is not known", what=WHAT)
+        modules: dict[int, Module] = {}
+        if "tdxModule" in value:
+            modules[0] = _module(value.inner("tdxModule"))
+        if "tdxModuleIdentities" in value:
+            modules |= {major: module for major, module in value.each("tdxModuleIdentities", _identity) if major}
+        return cls(
+            tee=tee,
+            start=date(value, "issueDate"),
+            end=date(value, "nextUpdate"),
+            fmspc=value.hex("fmspc", 6),
+            pce_id=value.hex("pceId", 2),
+            evaluation=value.number("tcbEvaluationDataNumber", 1 << 32),
+            levels=value.each("tcbLevels", lambda level: _level(level, tee)),
+            modules=tuple(modules.items()),
+        )
+
+    def level(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> Level | None:
+        """The newest level that a machine reaches. Where the module has a major version, its two components are not the
+        platform's to say.
+        """
+        skip = 2 if tee_svn and tee_svn[1] else 0
+        for level in self.levels:
+            if (
+                pce_svn >= level.svn
+                and all(map(int.__ge__, components, level.sgx))
+                and all(map(int.__ge__, tee_svn[skip:], level.tdx[skip:]))
+            ):
+                return level
+        return None
+
+    def nearest(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> str:
+        """The level that a machine which reaches none lacks the fewest versions of, and these; of several the newest."""
+        lacks = [(level, level.lacked(components, pce_svn, tee_svn)) for level in self.levels]
+        if not lacks:
+            return "there is none"
+        level, lacked = min(lacks, key=lambda one: len(one[1]))
+        return f"the nearest, {level.status} of {day(level.date)[:10]}, wants {', '.join(lacked)}"
+
+    def evaluated(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes, enclave: Level | None) -> Evaluation:
+        """What a machine is worth whose TDX module has these versions, if it has one at all."""
+        platform = self.level(components, pce_svn, tee_svn)
+        if not tee_svn or not tee_svn[1]:
+            return Evaluation(platform, enclave, platform)
+        known = dict(self.modules).get(tee_svn[1])
+        return Evaluation(platform, enclave, reached(known.levels, tee_svn[0]) if known else None)
+
+    def module(self, report: SeamReport) -> Module | None:
+        """The module that the report names, if the vendor knows it: by major version, signer and attributes."""
+        found = dict(self.modules).get(report.tee_tcb_svn[1])
+        if found is None or report.mr_signer_seam != found.signer:
+            return None
+        same = not (int.from_bytes(report.seam_attributes, "little") ^ found.attributes) & found.mask
+        return found if same else None
+
+
+@record()
+class Identity:
+    """The quoting enclave as the vendor built it. Masks say which bits count."""
+
+    tee: int
+    start: int
+    end: int
+    evaluation: int
+    misc_select: int
+    misc_mask: int
+    attributes: int
+    attributes_mask: int
+    signer: bytes
+    product: int
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def from_value(cls, value: Fields) -> Self:
+        """Of the signed JSON, version 2. ParseError."""
+        tee = TEES.get(value.text("id"))
+        if tee is None or value.number("version", 1 << 8) != 2:
+            raise ParseError("collateral-version", "an identity of a version or enclave that is not known", what=WHAT)
+        return cls(
+            tee=tee,
+            start=date(value, "issueDate"),
+            end=date(value, "nextUpdate"),
+            evaluation=value.number("tcbEvaluationDataNumber", 1 << 32),
+            misc_select=int.from_bytes(value.hex("miscselect", 4), "little"),
+            misc_mask=int.from_bytes(value.hex("miscselectMask", 4), "little"),
+            attributes=int.from_bytes(value.hex("attributes", 16), "little"),
+            attributes_mask=int.from_bytes(value.hex("attributesMask", 16), "little"),
+            signer=value.hex("mrsigner", 32),
+            product=value.number("isvprodid", 1 << 16),
+            levels=value.each("tcbLevels", _own_level),
+        )
+
+    def is_of(self, report: SgxReport) -> bool:
+        """Is the report that of this enclave?"""
+        attributes = report.attributes | report.xfrm << 64
+        return (
+            report.mr_signer == self.signer
+            and report.isv_prod_id == self.product
+            and not (report.misc_select ^ self.misc_select) & self.misc_mask
+            and not (attributes ^ self.attributes) & self.attributes_mask
+        )
+
+
+def reached(levels: tuple[Level, ...], svn: int) -> Level | None:
+    """The newest level of an enclave or a module that this security version reaches."""
+    return next((level for level in levels if svn >= level.svn), None)
+
+
+def together(platform: str, others: tuple[str, ...]) -> str:
+    """One word for the platform, and what runs on it: only being out of date, or revoked, is handed on."""
+    if REVOKED in (platform, *others):
+        return REVOKED
+    if OUT_OF_DATE not in others:
+        return platform
+    return TO_CONFIGURE if platform.startswith("Configuration") or platform == TO_CONFIGURE else OUT_OF_DATE
+
+
+def relaunched(launch: str, current: str) -> str:
+    """The word at launch, or that a new launch would better it: the versions are out of date that the trust domain was launched
+    under, and those that the machine has now are not.
+    """
+    if launch not in (OUT_OF_DATE, TO_CONFIGURE) or current in (OUT_OF_DATE, TO_CONFIGURE, REVOKED):
+        return launch
+    return RELAUNCH_TO_CONFIGURE if launch == TO_CONFIGURE or current.startswith("Configuration") else RELAUNCH
+
+
+def _identity(value: Fields) -> tuple[int, Module]:
+    """A module by its major version, which its id ends in: TDX_03."""
+    found = _MODULE.fullmatch(value.text("id"))
+    if not found:
+        raise value.error("id", "TDX_ and two hexadecimal digits")
+    return int(found[1], 16), _module(value, value.each("tcbLevels", _own_level))
+
+
+def _level(value: Fields, tee: int) -> Level:
+    tcb = value.inner("tcb")
+    return _leveled(
+        value,
+        sgx=_components(tcb, "sgxtcbcomponents"),
+        tdx=_components(tcb, "tdxtcbcomponents") if tee == TDX else (),
+        svn=tcb.number("pcesvn", 1 << 16),
+    )
+
+
+def _own_level(value: Fields) -> Level:
+    """Of an enclave or a module: it is as it is, and nothing of it can be configured."""
+    found = _leveled(value, svn=value.inner("tcb").number("isvsvn", 1 << 16))
+    if found.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
+        raise ParseError("collateral-level", f"an enclave or module that is {found.status}", what=WHAT)
+    return found
+
+
+def _leveled(value: Fields, **versions: Any) -> Level:
+    status = value.text("tcbStatus")
+    advisories = value.array("advisoryIDs") if "advisoryIDs" in value else []
+    if status not in STATUSES or not all(map(_is_name, advisories)):
+        raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
+    return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
+
+
+def _is_name(value: object) -> bool:
+    """As advisories are called."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 64
+
+
+def _components(tcb: Fields, name: str) -> tuple[int, ...]:
+    versions = tcb.each(name, lambda component: component.number("svn", 1 << 8))
+    if len(versions) != COMPONENTS:
+        raise tcb.error(name, f"{COMPONENTS} security versions")
+    return versions
+
+
+def _module(value: Fields, levels: tuple[Level, ...] = ()) -> Module:
+    return Module(
+        signer=value.hex("mrsigner", 48),
+        attributes=int.from_bytes(value.hex("attributes", 8), "little"),
+        mask=int.from_bytes(value.hex("attributesMask", 8), "little"),
+        levels=levels,
+    )
+
+
+def date(value: Fields, name: str) -> int:
+    """A date of collateral in unix seconds. ParseError."""
+    found = _DATE.fullmatch(value.text(name, longest=40))
+    if not found or found[1] == "0000":
+        raise value.error(name, "a date as RFC 3339 in UTC")
+    return timegm(tuple(map(int, found.groups())))

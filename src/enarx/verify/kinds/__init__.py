@@ -1,0 +1,113 @@
+"""The registry of TEE kinds: one line for each. Everything else about a kind is in its two folders.
+
+`formats/evidence/<kind>/` turns its bytes into fields. `verify/kinds/<kind>/` has a `KIND`, which is all that the rest of the
+program asks: how its evidence is recognized, examined and appraised, what its measurement leaves out, which roots it ends in. A
+kind is loaded when it is first asked for, and its examination, claims and trust rules only when these are.
+
+To add a kind, write its folders and add its line. To remove one, delete them, and the kinds that name it among their `parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from enarx.errors import UsageError
+from enarx.record import record
+
+if TYPE_CHECKING:
+    from enarx.verify.claims import Claims
+    from enarx.verify.examination import Examination
+    from enarx.verify.families.amd import Request as AmdRequest
+    from enarx.verify.families.intel.collateral import Request as IntelRequest
+    from enarx.verify.replay import Layout
+    from enarx.verify.result import Endorsements
+    from enarx.verify.roots import Roots, RootSet
+
+    Request: TypeAlias = AmdRequest | IntelRequest
+    """What to ask a vendor's service for: `enarx.endorsements` fetches it."""
+
+HARDWARE = (
+    "snp",
+    "sgx",
+    "tdx",
+    "nitro",
+    "cca",
+    "tpm",
+    "az-snp-vtpm",
+    "az-tdx-vtpm",
+)
+"""Kinds of hardware; the folder of a kind has its name, with `_` for `-`."""
+
+SIMULATED = "simulated"
+"""The kind without hardware. No policy accepts it together with any other."""
+
+KINDS = (*HARDWARE, SIMULATED)
+
+
+class Examine(Protocol):
+    """The checks of authenticity of one kind."""
+
+    def __call__(self, evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+        """Make every check at `now` (unix seconds). ParseError if the bytes are not the format."""
+        ...
+
+
+class Registers(NamedTuple):
+    """Verified registers that a boot event log is held against: which they are, the hash, and the values by index."""
+
+    layout: Layout
+    bank: str
+    values: Mapping[int, bytes]
+
+
+@record()
+class Kind:
+    """What the rest of the program asks of a kind of TEE.
+
+    name            as policies and results have it
+    detect          whether bytes begin as evidence of this kind does: a guess, which verification confirms or refutes
+    examiner        loads the checks of authenticity
+    claims          loads the class that declares its claims, from which policies, templates and trustworthiness vectors derive
+    parts           the kinds that this one is composed of
+    registers       of verified claims the registers that a boot event log replays to; None if there are none
+    unmeasured      the claims that say what runs, where the measurement leaves that out; empty if it does not
+    report_size     bytes that shorter report data is padded to with zeros; 0 if it stands as it is
+    time            the time that the evidence states (unix seconds); None if it states none
+    roots           the sets of roots that its chains may end in, beside those of its parts
+    request         what to ask its vendor for, to verify some evidence; None if nothing is fetched
+    unendorsed      why nothing is fetched
+    """
+
+    name: str
+    detect: Callable[[bytes], bool]
+    examiner: Callable[[], Examine]
+    claims: Callable[[], type[Claims]]
+    parts: tuple[str, ...] = ()
+    registers: Callable[[Claims], Registers] | None = None
+    unmeasured: str = ""
+    report_size: int = 0
+    time: Callable[[bytes], int] | None = None
+    roots: tuple[RootSet, ...] = ()
+    request: Callable[[bytes], Request] | None = None
+    unendorsed: str = ""
+
+
+@cache
+def find(name: str) -> Kind:
+    """The kind of this name. UsageError if it is not registered."""
+    if name not in KINDS:
+        raise UsageError("kind-unknown", f"no verifier for evidence of kind {ascii(name)[:40]}")
+    kind: Kind = import_module(f"{__name__}.{name.replace('-', '_')}").KIND
+    return kind
+
+
+def detect(data: bytes) -> str:
+    """The kind that evidence most probably is of. A guess for people; UsageError if it begins like none."""
+    for name in KINDS:
+        if find(name).detect(data):
+            return name
+    hint = f"--kind {'|'.join(KINDS)}"
+    raise UsageError("kind", "the kind of this evidence is not known by its beginning", hint=hint)

@@ -1,0 +1,41 @@
+"""Evidence of Azure's confidential VMs on SEV-SNP is authentic, step by step (docs/attestation/azure.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from enarx.formats.evidence.az_snp_vtpm import read
+from enarx.record import as_dict
+from enarx.verify.examination import Examination, Ledger
+from enarx.verify.families import azure
+from enarx.verify.kinds.az_snp_vtpm.claims import AzSnpClaims
+from enarx.verify.kinds.snp import examine as snp
+from enarx.verify.result import Endorsements
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/azure.md"
+PREFIX = "snp-"
+CHECKS = (*(PREFIX + id for id in snp.CHECKS), *azure.CHECKS)
+"""The id of every check that is made here, in order: those of the hardware's report, then those of what stands on it."""
+
+
+def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. to 11. the checks of `kinds.snp` on the report in the HCL report
+    12. the report data is SHA-256 of the runtime data, as received, and zeros: so its key is the virtual TPM's
+    13. the quote is of all registers of SHA-256
+    14. its digest is that of the values given
+    15. the virtual TPM's key signed the quote (RSASSA with SHA-256)
+
+    A VCEK in the evidence counts as an endorsement. ParseError if the bytes are not the format.
+    """
+    found = read(evidence)
+    beside = (found.vcek,) if found.vcek else ()
+    inner = snp.examine(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
+    ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
+    azure.examine_guest(ledger, found, inner, PREFIX)
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-snp-vtpm"}
+    return ledger.examination(
+        AzSnpClaims(**said),
+        forecast=inner.forecast,
+        unused=tuple([one for one in inner.unused if one.place < len(endorsements)]),
+    )

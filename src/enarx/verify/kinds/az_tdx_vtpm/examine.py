@@ -1,0 +1,33 @@
+"""Evidence of Azure's confidential VMs on TDX is authentic, step by step (docs/attestation/azure-tdx.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from enarx.formats.evidence.az_tdx_vtpm import read
+from enarx.record import as_dict
+from enarx.verify.examination import Examination, Ledger
+from enarx.verify.families import azure
+from enarx.verify.kinds.az_tdx_vtpm.claims import AzTdxClaims
+from enarx.verify.kinds.tdx import examine as tdx
+from enarx.verify.result import Endorsements
+from enarx.verify.roots import Roots
+
+WHERE = "docs/attestation/azure-tdx.md"
+PREFIX = "td-"
+CHECKS = (*(PREFIX + id for id in tdx.CHECKS), *azure.CHECKS)
+"""The id of every check that is made here, in order: those of the hardware's report, then those of what stands on it."""
+
+
+def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. to 19. the checks of `kinds.tdx` on the quote beside the HCL report
+    20. to 23. as 12. to 15. of `kinds.az_snp_vtpm`
+
+    ParseError if the bytes are not the format.
+    """
+    found = read(evidence)
+    inner = tdx.examine(found.td_quote, endorsements=endorsements, roots=roots, now=now)
+    ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
+    azure.examine_guest(ledger, found, inner, PREFIX)
+    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-tdx-vtpm"}
+    return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)

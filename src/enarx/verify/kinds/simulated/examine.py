@@ -1,0 +1,154 @@
+"""Simulated evidence is authentic, step by step (docs/spec/simulated.md). It says nothing about hardware."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from enarx.errors import ParseError
+from enarx.formats.evidence.simulated import CHIP_LABEL, EVIDENCE_LABEL, KIND, ChipCertificate, Evidence
+from enarx.verify.examination import Examination, Ledger
+from enarx.verify.kinds.simulated.claims import SimulatedClaims
+from enarx.verify.kinds.simulated.roots import SIMULATED_ROOTS
+from enarx.verify.result import Endorsements, Forecast, Unused
+from enarx.verify.roots import Roots
+from enarx.verify.times import Period, check_times
+
+WHERE = "docs/spec/simulated.md, Checks"
+CHECKS = ("chip-certificate", "chip-signature", "chip-validity", "chip-identity", "evidence-signature")
+"""The id of every check that is made here, in order."""
+
+
+def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. the one endorsement, the chip's certificate, is there (else nothing can be decided)
+    2. a given root signed it
+    3. `now` (unix seconds) lies within its validity
+    4. it is for the chip that the evidence names
+    5. its key signed the evidence
+
+    Not checked: revocation, for a simulated chip is not revoked but thrown away together with its root. ParseError if
+    the bytes are not the format.
+    """
+    report = Evidence.from_bytes(evidence)
+    read = [_read(data) for data in endorsements]
+    chips = [chip for chip in read if isinstance(chip, ChipCertificate)]
+    chip = max(chips, key=lambda one: _fit(one, report, roots)) if len(chips) > 1 else chips[0] if chips else None
+    root = _root(chip, roots) if chip else None
+    ledger = Ledger(CHECKS, anchor=_anchor(root), where=WHERE, now=now)
+    left = tuple([Unused(i, _why(one)) for i, one in enumerate(read) if one is not chip])
+    _certificate(ledger, chip, read)
+    if chip is None:
+        ledger.unreached()
+        return ledger.examination(_claims(report), forecast=(), unused=left)
+    _chip_signature(ledger, root, roots)
+    _validity(ledger, chip, now)
+    _identity(ledger, chip, report)
+    _evidence_signature(ledger, chip, report)
+    forecast = Forecast(id="chip-validity", until=chip.not_after, reason="the chip's certificate ends")
+    return ledger.examination(_claims(report), forecast=(forecast,), unused=left)
+
+
+def _read(data: bytes) -> ChipCertificate | str:
+    """A chip's certificate, or what is wrong with these bytes."""
+    try:
+        return ChipCertificate.from_bytes(data)
+    except ParseError as e:
+        return f"malformed: {e.message}"
+
+
+def _why(one: ChipCertificate | str) -> str:
+    return one if isinstance(one, str) else "the certificate of another chip, or another one of it"
+
+
+def _fit(chip: ChipCertificate, report: Evidence, roots: Roots) -> tuple[bool, bool]:
+    return _root(chip, roots) is not None, chip.chip_id == report.chip_id
+
+
+def _anchor(root: bytes | None) -> str:
+    """The name of a root in results; None is a root that nobody gave."""
+    return "none" if root is None else f"simulated root {hashlib.sha256(root).hexdigest()[:16]}"
+
+
+def _root(chip: ChipCertificate, roots: Roots) -> bytes | None:
+    """The given root that signed the certificate."""
+    return next(
+        (root for root in roots.pins(SIMULATED_ROOTS) if _signed(root, chip.signature, CHIP_LABEL + chip.signed)), None
+    )
+
+
+def _signed(key: bytes, signature: bytes, message: bytes) -> bool:
+    """For this module's checks, which look at the answer."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _certificate(ledger: Ledger, chip: ChipCertificate | None, read: list[ChipCertificate | str]) -> None:
+    ledger.check(
+        "chip-certificate",
+        lambda: True if chip is not None else None,
+        wanted="the chip's certificate",
+        got="the chip's certificate" if chip is not None else _why(read[0]) if read else "no endorsement",
+        hint="the host has to pass on what its hardware gives it",
+    )
+
+
+def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
+    ledger.check(
+        "chip-signature",
+        lambda: root is not None,
+        wanted="signed by a root that was given",
+        got="signed by "
+        + (_anchor(root) if root else f"none of the {len(roots.pins(SIMULATED_ROOTS))} simulated roots given"),
+        needs="chip-certificate",
+        hint="the root of the host's simulated hardware is its root.pub: give that file as --simulated-root",
+    )
+
+
+def _validity(ledger: Ledger, chip: ChipCertificate, now: int) -> None:
+    check_times(
+        ledger,
+        "chip-validity",
+        (Period(chip.not_before, chip.not_after, "the chip's certificate"),),
+        now,
+        needs="chip-signature",
+        hint="the clock here or the clock there is wrong, or the chip has outlived its certificate",
+    )
+
+
+def _identity(ledger: Ledger, chip: ChipCertificate, report: Evidence) -> None:
+    ledger.check(
+        "chip-identity",
+        lambda: chip.chip_id == report.chip_id,
+        wanted=chip.chip_id.hex(),
+        got=report.chip_id.hex(),
+        needs="chip-signature",
+        hint="the host passed on the certificate of another chip",
+    )
+
+
+def _evidence_signature(ledger: Ledger, chip: ChipCertificate, report: Evidence) -> None:
+    ledger.check(
+        "evidence-signature",
+        lambda: _signed(chip.public_key, report.signature, EVIDENCE_LABEL + report.signed),
+        wanted="signed by the chip's key",
+        got="the evidence",
+        needs="chip-signature",
+        hint="the evidence was changed on its way, or was made by somebody else",
+    )
+
+
+def _claims(report: Evidence) -> SimulatedClaims:
+    return SimulatedClaims(
+        kind=KIND,
+        measurement=report.measurement,
+        host_data=report.host_data,
+        report_data=report.report_data,
+        debug=report.debug,
+        svn=report.svn,
+        chip_id=report.chip_id,
+    )

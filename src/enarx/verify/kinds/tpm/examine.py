@@ -1,0 +1,220 @@
+"""TPM 2.0 quotes are authentic, step by step (docs/attestation/tpm.md)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from enarx.formats.evidence.tpm import RSASSA, Evidence, PublicKey
+from enarx.verify.certificates import UNREADABLE, key_of, link, load, path, pin
+from enarx.verify.examination import Examination, Ledger
+from enarx.verify.kinds.tpm.claims import TpmClaims
+from enarx.verify.kinds.tpm.roots import ATTESTATION_KEYS, MAKERS
+from enarx.verify.result import Endorsements, Forecast
+from enarx.verify.revocation import Authority, list_issued, revocation_list, standing, unused_list
+from enarx.verify.roots import Roots, TrustAnchor
+from enarx.verify.times import Period, check_times
+from enarx.verify.unused import generally, unused
+from enarx.verify.values import Unknown
+
+WHERE = "docs/attestation/tpm.md"
+CHECKS = ("key", "key-provenance", "key-validity", "revocation", "pcr-selection", "pcr-digest", "quote-signature")
+"""The id of every check that is made here, in order."""
+
+TPM_USES = "2.23.133.8."
+"""The arc of purposes that TCG gave to keys of TPMs (TCG EK Credential Profile): makers differ in which they write."""
+
+HASHES = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
+CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
+
+
+def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
+    """1. the evidence's key is one that signs only what the TPM itself has made
+    2. it is a TPM's: the caller knows it to be (`ATTESTATION_KEYS`), or a certificate of it leads to one of `MAKERS`; not
+       checked without either
+    3. `now` (unix seconds) lies within the validity of these certificates; a key that was given has no end
+    4. no list that one of their issuers signed, and that holds now, revokes one of them; not checked without any
+    5. the values given are of exactly the registers that the quote selects
+    6. the quote's digest is theirs
+    7. the key signed the quote
+
+    Certificates are in the evidence or among the endorsements, where lists are too. ParseError if the bytes are not the format.
+    """
+    found = Evidence.from_bytes(evidence)
+    key = _key(found.key)
+    public = _der(key) if key is not None else b""
+    known = bool(public) and TrustAnchor(public) in roots.keys(ATTESTATION_KEYS)
+    certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
+    anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
+    ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
+    ledger.check(
+        "key",
+        lambda: key is not None and found.key.restricted and found.key.signs,
+        wanted="a restricted key that signs",
+        got=f"restricted {found.key.restricted}, signs {found.key.signs}",
+        hint="a key that is not restricted also signs a quote that somebody made up",
+    )
+    forecast = _provenance(ledger, certified, roots, now, known=known)
+    authorities = _authorities(certified)
+    forecast += _revocation(ledger, endorsements, authorities, now, known=known)
+    _registers(ledger, found)
+    ledger.check(
+        "quote-signature",
+        lambda: key is not None and _signed(key, found),
+        wanted="made by the key",
+        got="the quote",
+        needs="key",
+        hint="the quote was changed on its way, or another TPM made it",
+    )
+    said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.keys(ATTESTATION_KEYS)))
+    left = unused(endorsements, set(certified), lambda der: _unused(der, authorities, now))
+    return ledger.examination(said, forecast=forecast, unused=left)
+
+
+def _authorities(certified: tuple[bytes, ...]) -> tuple[Authority, ...]:
+    """Who issued one of the certificates, each with the serial number of that."""
+
+    def authority(below: bytes, der: bytes) -> Authority | None:
+        of, issuer = load(below), link(der)
+        if of is None or issuer is None or not issuer.signs_lists:
+            return None
+        return Authority(issuer.subject, "its issuer", lambda one: list_issued(der, one), (of.serial_number,))
+
+    return tuple([one for one in map(authority, certified, certified[1:]) if one is not None])
+
+
+def _revocation(
+    ledger: Ledger, endorsements: Endorsements, authorities: tuple[Authority, ...], now: int, *, known: bool
+) -> tuple[Forecast, ...]:
+    lists = tuple([one for one in map(revocation_list, endorsements) if one is not None])
+    found = [one for one in (standing(lists, authority, now) for authority in authorities) if one.holds]
+    ledger.check(
+        "revocation",
+        lambda: not any(one.revoked for one in found) if found else known or None,
+        wanted="not revoked",
+        got="a key that was given" if known else f"{len(found)} of {len(authorities)} issuers have a list that holds",
+        hint="a maker has revoked the key's certificate, or one above it"
+        if found
+        else "makers' lists are not fetched: give them with --endorsements",
+    )
+    return tuple([Forecast("revocation", one.newest.end, "the revocation list ends") for one in found if one.newest])
+
+
+def _unused(der: bytes, authorities: tuple[Authority, ...], now: int) -> str:
+    found = revocation_list(der)
+    return generally(der) if found is None else unused_list(found, authorities, now)
+
+
+def _provenance(
+    ledger: Ledger, certified: tuple[bytes, ...], roots: Roots, now: int, *, known: bool
+) -> tuple[Forecast, ...]:
+    ledger.check(
+        "key-provenance",
+        lambda: known or bool(certified) or (False if roots.keys(ATTESTATION_KEYS) else None),
+        wanted="a key that was given, or one that a TPM's maker certifies",
+        got=f"{len(roots.keys(ATTESTATION_KEYS))} keys given, {len(certified)} certificates up to a root",
+        hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
+    )
+    links = [made for made in map(link, certified) if made]
+    if not links:
+        ledger.check(
+            "key-validity",
+            lambda: known or None,
+            wanted="a certificate, or a key that was given: it has no end",
+            got="a key that was given" if known else "neither",
+        )
+        return ()
+    names = ("the certificate of the key", *[f"the certificate of its issuer {i}" for i in range(1, len(links))])
+    periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=True)])
+    check_times(ledger, "key-validity", periods, now, hint="evidence under a key whose certificate does not hold")
+    return tuple([Forecast("key-validity", one.end, f"{one.name} ends") for one in periods])
+
+
+def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:
+    """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's, and names
+    a purpose of TPMs' keys: a maker's root may certify other things as well.
+    """
+    leaves = [
+        der
+        for der in dict.fromkeys(given)
+        if key_of(der) == public
+        and (found := link(der))
+        and found.depth < 0
+        and any(use.startswith(TPM_USES) for use in found.uses)
+    ]
+    return path(tuple(leaves), given, roots.pins(MAKERS))
+
+
+def _registers(ledger: Ledger, found: Evidence) -> None:
+    ledger.check(
+        "pcr-selection",
+        lambda: found.quote.selection == tuple(index for index, _ in found.pcrs),
+        wanted=str(found.quote.selection),
+        got=str(tuple(index for index, _ in found.pcrs)),
+        hint="values of registers that were not quoted, or some are missing",
+    )
+    digest = hashlib.new(found.signature.hash, b"".join(value for _, value in found.pcrs)).digest()
+    ledger.check(
+        "pcr-digest",
+        lambda: digest == found.quote.digest,
+        wanted=found.quote.digest.hex(),
+        got=digest.hex(),
+        needs="pcr-selection",
+        hint="the values of the registers were changed on their way",
+    )
+
+
+Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+def _key(public: PublicKey) -> Key | None:
+    try:
+        if public.curve:
+            return ec.EllipticCurvePublicNumbers(*public.numbers, CURVES[public.curve]).public_key()
+        return rsa.RSAPublicNumbers(*public.numbers).public_key()
+    except UNREADABLE:
+        return None
+
+
+def _der(key: Key) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _signed(key: Key, found: Evidence) -> bool:
+    signature, algorithm = found.signature, HASHES[found.signature.hash]
+    if isinstance(key, rsa.RSAPublicKey) is not (signature.scheme == RSASSA):
+        return False
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature.value, found.signed, PKCS1v15(), algorithm)
+        else:
+            key.verify(encode_dss_signature(signature.r, signature.s), found.signed, ec.ECDSA(algorithm))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _claims(found: Evidence, public: bytes, *, certified: bool, asked: bool) -> TpmClaims:
+    quote = found.quote
+    return TpmClaims(
+        kind="tpm",
+        measurement=quote.digest,
+        host_data=bytes(32),
+        report_data=quote.extra,
+        debug=False,
+        svn=0,
+        chip_id=hashlib.sha256(public).digest(),
+        ak_certified=certified if certified or asked else Unknown(reason="nobody says whose key it is"),
+        pcr_bank=quote.bank,
+        pcrs=tuple(f"{index}:{value.hex()}" for index, value in found.pcrs),
+        firmware=quote.firmware_version,
+        reset_count=quote.reset_count,
+        restart_count=quote.restart_count,
+        clock_safe=quote.safe,
+    )

@@ -1,0 +1,143 @@
+"""Memos keep no argument alive, stay within their bound, and are used by everything in `verify` that remembers bytes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import enarx.verify
+from enarx.verify.memo import OVERHEAD, Memo, memo
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "attestation.md"
+SOURCES = sorted(Path(enarx.verify.__file__).parent.rglob("*.py"))
+
+
+def counting(max_bytes: int) -> tuple[Memo[bytes, int], list[bytes]]:
+    calls: list[bytes] = []
+
+    @memo(max_bytes=max_bytes)
+    def length(data: bytes) -> int:
+        calls.append(data)
+        return len(data)
+
+    return length, calls
+
+
+def test_a_known_call_is_not_made_again() -> None:
+    length, calls = counting(1 << 20)
+    assert [length(b"one"), length(b"three"), length(bytes(bytearray(b"one")))] == [3, 5, 3]
+    assert calls == [b"one", b"three"]
+    assert length.misses == 2
+
+
+def test_what_was_used_least_recently_goes_first() -> None:
+    length, calls = counting(3 * (OVERHEAD + 1000))
+    a, b, c, d = (bytes([i]) * 1000 for i in range(4))
+    for data in (a, b, c, a, d, a, b):
+        length(data)
+    assert calls == [a, b, c, d, b]
+    assert length.kept_bytes <= length.max_bytes
+
+
+def test_many_small_calls_are_bounded_too() -> None:
+    length, _ = counting(100 * OVERHEAD)
+    for i in range(1000):
+        length(i.to_bytes(2, "big"))
+    assert 90 * OVERHEAD < length.kept_bytes <= 100 * OVERHEAD
+
+
+def test_a_call_larger_than_the_bound_is_not_kept() -> None:
+    length, calls = counting(1000)
+    length(b"small")
+    assert [length(bytes(1001)), length(bytes(1001)), length(b"small")] == [1001, 1001, 5]
+    assert len(calls) == 3
+
+
+def test_arguments_of_several_types() -> None:
+    calls = []
+
+    @memo(max_bytes=1 << 20)
+    def among(parts: tuple[bytes, ...], wanted: str) -> bool:
+        calls.append(wanted)
+        return wanted.encode() in parts
+
+    given = (bytes(10_000), b"x")
+    assert [among(given, "x"), among(given, "y"), among((bytes(10_000), b"x"), "x")] == [True, False, True]
+    assert among((bytes(10_000) + b"x",), "x") is False, "parts are not run together"
+    assert calls == ["x", "y", "x"]
+    assert among.kept_bytes == 3 * OVERHEAD + 3 * 10_001
+
+
+def test_an_exception_is_not_kept() -> None:
+    calls = []
+
+    @memo(max_bytes=1 << 20)
+    def fails(data: bytes) -> None:
+        calls.append(data)
+        raise ValueError(data)
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="x"):
+            fails(b"x")
+    assert len(calls) == 2
+
+
+def test_arguments_are_not_kept_alive() -> None:
+    @memo(max_bytes=1 << 20)
+    def size(parts: tuple[bytes, ...], one: bytes) -> int:
+        return len(parts) + len(one)
+
+    one, parts = bytes(100_000), (bytes(100_000),)
+    before = sys.getrefcount(one), sys.getrefcount(parts), sys.getrefcount(parts[0])
+    size(parts, one)
+    assert (sys.getrefcount(one), sys.getrefcount(parts), sys.getrefcount(parts[0])) == before
+
+
+def test_clear() -> None:
+    length, calls = counting(1 << 20)
+    length(b"x")
+    length.clear()
+    assert length.kept_bytes == 0
+    length(b"x")
+    assert len(calls) == 2
+
+
+def test_threads() -> None:
+    length, _ = counting(20 * (OVERHEAD + 100))
+    data = [bytes([i]) * 100 for i in range(60)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(length, data * 200)) == [100] * 60 * 200
+    assert length.kept_bytes <= length.max_bytes
+
+
+def memos() -> dict[str, Memo[object, object]]:
+    """Every memo in `enarx.verify`."""
+    found = {}
+    for module in pkgutil.walk_packages(enarx.verify.__path__, "enarx.verify."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Memo) and value._function.__module__ == module.name:
+                found[f"{module.name}.{name}"] = value
+    return found
+
+
+def test_the_docs_have_the_sum() -> None:
+    total = sum(one.max_bytes for one in memos().values())
+    said = re.search(r"at most (\d+) MiB of certificates", " ".join(DOCS.read_text().split()))
+    assert said is not None
+    assert 0.5 < total / (int(said[1]) << 20) <= 1, f"{total / (1 << 20):.1f} MiB"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_other_cache_takes_bytes(path: Path) -> None:
+    """`functools.cache` and `lru_cache` keep their arguments: they are for small ones."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and any("cache" in ast.unparse(one) for one in node.decorator_list):
+            taken = {ast.unparse(arg.annotation) for arg in node.args.args if arg.annotation}
+            assert not {one for one in taken if "bytes" in one}, node.name
