@@ -119,7 +119,7 @@ def test_a_key_that_signs_no_result(realm: list[str], tmp_path: Path, capsys: Ca
 
 
 def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_path: Path, capsys: Captured) -> None:
-    """Whoever hands over evidence would say whom to believe."""
+    """Otherwise an attacker could deliver the trust anchor with the evidence."""
     verify = [part if part != "--trust-anchor" else "--endorsements" for part in realm]
     at = verify.index("--endorsements") + 1
     good = command(capsys, verify=verify[: at - 1], given=realm[at - 1 : at + 1], policy=verify[at + 1 :])

@@ -1,12 +1,14 @@
-"""Backends: one is added in one file and a line, and launched by its name; one is deleted, and the rest stands."""
+"""Backends: a backend is added in one file and one line, and launched by its name; another is deleted, and the rest passes."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def add_boxed(source: Path, *, first: bool = False) -> None:
 
 
 class Installation:
-    """A copy of the code with one backend more, run as users run it."""
+    """A copy of the code with one more backend, run as users run it."""
 
     def __init__(self, home: Path, **more: bool) -> None:
         self.home, self.source = home, home / "src"
@@ -160,3 +162,40 @@ def test_no_file_but_the_registry_and_backends_names_a_kind() -> None:
         for path in (SOURCE / "enarx" / zone).rglob("*.py"):
             if "backends" not in path.parts:
                 assert not quoted.findall(path.read_text()), path
+
+
+ROOT = Path(__file__).parent.parent.parent
+PROCESS = ("src/enarx/host/backends/process", "tests/host/test_process_backend.py", "tests/host/fake/enarx/simulator")
+"""The folders of the backend `process` and its tests."""
+
+STAYING = ("supervisor", "tenants", "finished", "requests", "restart", "launcher", "cgroups")
+"""Tests that launch Keeps of the default kind, whichever that is."""
+
+
+@pytest.mark.timeout(400)
+def test_a_backend_is_deleted_with_its_folder_and_its_line_and_the_rest_stands(tmp_path: Path) -> None:
+    """The copy has another backend in its place, whose Keeps are puppets."""
+    copy = tmp_path / "tree"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".fuzz", "__pycache__", "shared"))
+    for path in PROCESS:
+        assert (copy / path).exists(), path
+        shutil.rmtree(copy / path) if (copy / path).is_dir() else (copy / path).unlink()
+    shutil.copy(BOXED.with_name("plain.py"), copy / "src/enarx/host/backends/plain.py")
+    registry = copy / "src/enarx/host/backends/__init__.py"
+    lines = registry.read_text().splitlines(keepends=True)
+    (own,) = (i for i, line in enumerate(lines) if line.startswith('    "process":'))
+    lines[own] = '    "plain": "enarx.host.backends.plain:PLAIN",\n'
+    registry.write_text("".join(lines))
+
+    tests = [f"tests/host/test_{name}.py" for name in STAYING]
+    found = pytest_in(copy, *tests, "tests/house/test_zones.py", "tests/house/test_portable.py")
+    assert found.returncode == 0, found.stdout[-4000:]
+    found = pytest_in(copy, "tests/host/test_process_backend.py")  # the control: this is the copy, without the backend
+    assert found.returncode == 4
+
+
+def pytest_in(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "--dist", "worksteal", *tests]
+    names = os.environ | {"PYTHONPATH": str(copy / "src")}
+    names = {name: value for name, value in names.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(command, cwd=copy, env=names, capture_output=True, text=True)

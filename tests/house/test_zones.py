@@ -58,7 +58,7 @@ FOREIGN = {
     "cli": {"joserfc"},
     "simulator": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
-    "host": {"prometheus_client", "starlette", "uvloop"},
+    "host": {"msgspec", "prometheus_client", "starlette", "uvloop"},
 }
 """The third-party packages that each zone may import."""
 
@@ -78,9 +78,9 @@ BREACHES = [
     ("tenant/paths.py", "enarx.host"),
     ("tenant/paths.py", "enarx.cli"),
     ("tenant/paths.py", "wasmtime"),
-    ("host/frames.py", "enarx.verify"),
-    ("host/frames.py", "enarx.formats.wire"),
-    ("host/frames.py", "cryptography"),
+    ("host/supervisor/frames.py", "enarx.verify"),
+    ("host/supervisor/frames.py", "enarx.formats.wire"),
+    ("host/supervisor/frames.py", "cryptography"),
     ("keep/frames.py", "enarx.verify"),
     ("keep/frames.py", "enarx.image"),
     ("simulator/keys.py", "enarx.delivery"),

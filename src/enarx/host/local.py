@@ -27,7 +27,9 @@ def main() -> None:
     """Prepare the backend before anything else is loaded; then serve one Keep, and leave nothing behind."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     os.chdir("/")
-    place = cgroups.find("run", (os.getpid(), os.getppid()))  # first: processes started later could be in its way
+    place = cgroups.find(
+        cgroups.LOCAL, (os.getpid(), os.getppid())
+    )  # first: processes started later could be in its way
     site = Site(paths=paths, state=options["--state"], cache=options["--cache"])
     backend = backends.find(options["--kind"]) if options["--kind"] else backends.simulated()
     backend.prepare(site)
@@ -40,17 +42,12 @@ def main() -> None:
     try:
         line = _read_order()
         if line:
-            place.clear(_is_running)
+            place.clear(cgroups.is_running)
             _serve({**json.loads(line), "kind": backend.kind}, place, site, options["--directory"])
-            place.clear(_is_running)
+            place.clear(cgroups.is_running)
     finally:
         erase_path(options["--directory"])
         os._exit(0)  # the command waits for this, and an orderly shutdown would free nothing more
-
-
-def _is_running(name: str) -> bool:
-    """Does the command to whose Keep this cgroup belongs still run? Its name begins with the process number."""
-    return os.path.exists(f"/proc/{name.partition('-')[0]}")
 
 
 def _read_order() -> bytes:

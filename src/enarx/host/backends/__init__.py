@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import sys
 
-from enarx.errors import UsageError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.host.backends.backend import Backend
@@ -41,6 +39,8 @@ def default() -> str:
 def find(kind: str) -> Backend:
     """The backend of `kind`. UsageError if no backend has that name."""
     if kind not in REGISTRY:
+        from enarx.errors import UsageError
+
         raise UsageError("usage", f"no kind of Keep is called {kind[:32]!r}", hint=f"kinds: {', '.join(REGISTRY)}")
     module, _, name = REGISTRY[kind].partition(":")
     __import__(module)
@@ -57,6 +57,8 @@ def simulated() -> Backend:
         backend = find(kind)
         if backend.warning and backend.probe()["available"]:
             return backend
+    from enarx.errors import UsageError
+
     raise UsageError("backend", "no backend of this host gives simulated evidence", hint="see: enarx platform")
 
 

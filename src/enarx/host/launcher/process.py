@@ -162,8 +162,11 @@ def _be_supervisor(
     except Exception as e:  # noqa: BLE001  # any fault is logged once and ends this Keep alone
         events.log("supervisor-died", level="error", message=f"{type(e).__name__}: {e}")
     finally:
-        launched.group.remove()
-        os._exit(0)
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # asked to end, while it does
+            launched.group.remove()
+        finally:
+            os._exit(0)  # whatever happens, the child must not return into the launcher's loop
 
 
 def _tell(telling: BinaryIO, answer: dict[str, Any]) -> bool:

@@ -39,11 +39,13 @@ class Simulator:
 
     def __init__(self, paths: str, *, state: str, cache: str) -> None:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0)
-        self._fd = ours.detach()
         arguments = [paths, "--state", state, "--cache", cache]
         defaults = (SIGCHLD,)  # it waits for its zygote, so it must not inherit that children are ignored
-        self.pid = start_python(BOOT, arguments, (theirs.fileno(),), new_session=True, default_signals=defaults)
-        theirs.close()
+        try:
+            self.pid = start_python(BOOT, arguments, (theirs.fileno(),), new_session=True, default_signals=defaults)
+        finally:
+            theirs.close()
+        self._fd = ours.detach()
 
     def launch(self, control: socket.socket, request: Request) -> tuple[Handle, dict[str, Any]]:
         """Launch a Keep that gets `control`; its first process, and the answer (`layers`, `scratch`). BackendError."""

@@ -1,4 +1,4 @@
-"""Intel's certificates and revocation lists: what they say, and whether they are signed.
+"""Intel's certificates and revocation lists: their content, and their signatures.
 
 Intel SGX PCK Certificate and Certificate Revocation List Profile Specification, revision 1.5.
 """
@@ -24,7 +24,7 @@ ALGORITHM = ec.ECDSA(SHA256())
 
 @record()
 class Certificate:
-    """One certificate; names as in its DER, `name` the common one; an `authority` may sign certificates and revocation lists."""
+    """A certificate. `name` is its common name; an `authority` may sign certificates and revocation lists."""
 
     der: bytes
     name: str
@@ -37,7 +37,7 @@ class Certificate:
 
 @memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
-    """What a certificate says; None if the bytes are none, or it has a critical extension that is not known."""
+    """Parse a certificate; None if it is malformed or has an unknown critical extension."""
     found, known = load(der), link(der)
     if found is None or known is None:
         return None
@@ -57,12 +57,12 @@ def certificate(der: bytes) -> Certificate | None:
 
 
 def key(der: bytes) -> ec.EllipticCurvePublicKey | None:
-    """The key of a certificate, if that is one of P-256."""
+    """The P-256 key of a certificate; None if it has another key."""
     return ec_key(der, "secp256r1")
 
 
 def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
-    """The key of two coordinates, 32 bytes each; None if that is no point of P-256."""
+    """A P-256 key from its coordinates, 32 bytes each; None if they are not a point."""
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\4" + raw)
     except ValueError:
@@ -70,7 +70,7 @@ def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
 
 
 def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """Did the key make the signature (DER) of the message, with SHA-256?"""
+    """Whether the key made the signature (DER) of the message, with SHA-256."""
     if public is None:
         return False
     try:
@@ -81,20 +81,20 @@ def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: 
 
 
 def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """As `signed`, of a signature that is the two halves, 32 bytes each, big-endian."""
+    """As `signed`, for a signature that is r | s, 32 big-endian bytes each."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
 
 
 @memo(max_bytes=1 << 18)
 def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
-    """As `signed_raw`, by a certificate; for collateral, which comes with many quotes."""
+    """As `signed_raw`, by a certificate's key. Remembered, since many quotes come with the same collateral."""
     return signed_raw(key(by), signature, text)
 
 
 @memo(max_bytes=1 << 18)
 def issued(by: bytes, of: bytes) -> bool:
-    """Is the one certificate, a CA's, the issuer of the other, by name and by signature?"""
+    """Whether a CA's certificate is the issuer of another certificate, by name and by signature."""
     issuer, subject, found = certificate(by), certificate(of), load(of)
     if not issuer or not subject or not found or not issuer.authority or issuer.subject != subject.issuer:
         return False
@@ -104,7 +104,7 @@ def issued(by: bytes, of: bytes) -> bool:
 
 @memo(max_bytes=1 << 18)
 def list_signed(by: bytes, of: bytes) -> bool:
-    """Did the key of this certificate sign the list, ECDSA with SHA-256?"""
+    """Whether the certificate's key signed the list: ECDSA with SHA-256."""
     found = revocation_list(of)
     assert found is not None  # it has been read
     of_form = found.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
@@ -112,7 +112,7 @@ def list_signed(by: bytes, of: bytes) -> bool:
 
 
 def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:
-    """The owner of a certificate as the signer of revocation lists, and the serial numbers that these may name."""
+    """A CA as the signer of revocation lists, with the serial numbers to look for on them."""
 
     def by_it(der: bytes) -> bool:
         return list_signed(of.der, der)

@@ -1,20 +1,14 @@
-"""Speaks the hardware's side of its protocol; its Keeps are small processes that do what frames tell them.
+"""Speaks the simulator's side of its protocol; its Keeps are puppets. A launch's memory tells it what to do: see below."""
 
-A frame's first byte after its type is an order: `E` send the frame back; `P` u32 count, u32 size: produce that many frames;
-`C` answer with how many frames came and the SHA-256 of all of them; `N` nothing; `Z` f64: read nothing for so many
-seconds; `X` end; `B` send a length that no frame has; `H` send half a frame and end. A launch's memory tells this process
-what to do itself: see the constants.
-"""
-
-import hashlib
 import json
 import os
 import select
 import signal
 import socket
-import struct
 import sys
 import time
+
+from enarx.puppet import Keep
 
 REFUSES, DIES, HANGS, SLOW = 1001, 1002, 1003, 1004
 LAYERS = [{"name": "seccomp", "on": True, "detail": "allow-list", "remedy": ""}]
@@ -32,7 +26,7 @@ def main() -> None:
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll():
             if link is not None and fd == link.fileno():
-                message, fds, _, _ = socket.recv_fds(link, 65536, 1)
+                message, fds, _, _ = socket.recv_fds(link, 65536, 3)
                 if message:
                     serve(link, json.loads(message), fds, keeps)
                 else:
@@ -75,63 +69,22 @@ def serve(link: socket.socket, order: dict, fds: list[int], keeps: list[int]) ->
         checks = [["seccomp", "not in this kernel", "another kernel"]]
         answer = {"ok": False, "code": "layers-missing", "message": "a layer is missing", "hint": "", "checks": checks}
         link.send(json.dumps(answer).encode())
-        os.close(fds[0])
+        close(fds)
         return
     pid = os.fork()
     if pid == 0:
         link.close()
+        for group in fds[1:]:
+            os.write(group, b"0")  # the Keep enters its cgroups
         try:
             Keep(socket.socket(fileno=fds[0])).run()
         finally:
             os._exit(0)
     keeps.append(os.pidfd_open(pid))
     socket.send_fds(link, [json.dumps({"ok": True, "pid": pid, "layers": LAYERS}).encode()], [keeps[-1]])
-    os.close(fds[0])
+    close(fds)
 
 
-class Keep:
-    def __init__(self, control: socket.socket) -> None:
-        self.control = control
-        self.count, self.hash = 0, hashlib.sha256()
-        self.buffer = memoryview(bytearray(2 << 20))
-
-    def exactly(self, size: int) -> memoryview:
-        view = self.buffer[:size]
-        while view:
-            count = self.control.recv_into(view)
-            if not count:
-                os._exit(0)
-            view = view[count:]
-        return self.buffer[:size]
-
-    def run(self) -> None:
-        while True:
-            head = bytes(self.exactly(4))
-            body = self.exactly(int.from_bytes(head, "big"))
-            order = bytes(body[1:2])
-            if order != b"N":
-                self.hash.update(body)
-            self.count += 1
-            self.obey(order, head, body)
-
-    def obey(self, order: bytes, head: bytes, body: memoryview) -> None:
-        if order == b"E":
-            self.control.sendall(head + body)
-        elif order == b"P":
-            count, size = struct.unpack(">II", body[2:10])
-            made = bytearray((size + 1).to_bytes(4, "big") + b"\x43" + bytes(size))
-            for i in range(count):
-                made[5:9] = i.to_bytes(4, "big")
-                self.control.sendall(made)
-        elif order == b"C":
-            answer = struct.pack(">I", self.count) + self.hash.digest()
-            self.control.sendall((len(answer) + 1).to_bytes(4, "big") + b"\x43" + answer)
-        elif order == b"Z":
-            time.sleep(struct.unpack(">d", body[2:10])[0])
-        elif order == b"X":
-            os._exit(0)
-        elif order == b"B":
-            self.control.sendall(b"\xff\xff\xff\xff" + bytes(100))
-        elif order == b"H":
-            self.control.sendall((100).to_bytes(4, "big") + b"half")
-            os._exit(0)
+def close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
