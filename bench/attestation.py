@@ -76,7 +76,7 @@ def _snp(runs: int) -> list[Finding]:
         attestation_result("snp", report, given, policy=policy, roots=ROOTS, report_data=parsed.report_data, now=_NOW)
 
     def whole() -> None:
-        amd.chain_holds.cache_clear()
+        amd.chain_holds.clear()
         ours()
 
     key = certificates.p384_key(given[0])
@@ -105,7 +105,7 @@ def _dcap(runs: int, vector: str, collateral: str) -> list[Finding]:
         examine(kind, quote, (text,), roots=ROOTS, now=now).verified()
 
     def from_json() -> None:
-        intel.collateral.cache_clear()
+        intel.collateral.clear()
         ours()
 
     def bare() -> None:
@@ -127,7 +127,7 @@ def _nitro(runs: int) -> Finding:
     whole = encode_dss_signature(int.from_bytes(signature[:48], "big"), int.from_bytes(signature[48:], "big"))
 
     def ours() -> None:
-        nitro._signed.cache_clear()
+        nitro._signed.clear()
         examine("nitro", data, (), roots=ROOTS, now=document.time).verified()
 
     def bare() -> None:

@@ -103,4 +103,4 @@ def _guarded(reach: Callable[..., Any]) -> Callable[..., Any]:
 
 def _require_local(host: object) -> None:
     if host not in LOCAL and not str(host).startswith("127."):
-        raise AssertionError(f"a test tried to reach {host!r}")
+        raise AssertionError(f"a test wanted to reach {host!r}")

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 from enarx.tenant.deploy import ReceivedEvidence
 from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
+
+
+@cache
+def measured() -> bytes:
+    """What this installation's Keep measures."""
+    from enarx.api.acceptance import own_measurement
+
+    return own_measurement()
 
 
 def verifier(measurement: bytes, package: bytes, root: bytes) -> Callable[[ReceivedEvidence], AttestationResult]:

@@ -131,7 +131,7 @@ class Scene:
     def keep(self, **options: Any) -> MemoryKeep:
         return keep_on(self.chip, **options)
 
-    def judge(self, claim: ReceivedEvidence) -> None:
+    def verifier(self, received: ReceivedEvidence) -> None:
         policy = SimulatedPolicy(
             measurement=Exactly(MEASUREMENT),
             host_data=AnyOf((self.package.manifest.digest, bytes(32))),
@@ -139,24 +139,24 @@ class Scene:
             svn=Unchecked(reason="a test"),
             chip_id=Unchecked(reason="a test"),
         )
-        fresh, now = claim.report_data, int(time.time())
+        fresh, now = received.report_data, int(time.time())
         evidence = self.chip.sign(measurement=MEASUREMENT, host_data=bytes(32), report_data=fresh)
         good = ReceivedEvidence(
             kind="simulated", evidence=evidence, endorsements=(self.chip.certificate,), report_data=fresh
         )
 
-        def judged(claim: ReceivedEvidence) -> AttestationResult:
+        def appraised(received: ReceivedEvidence) -> AttestationResult:
             return verify_and_appraise(
-                claim.kind,
-                claim.evidence,
-                claim.endorsements,
+                received.kind,
+                received.evidence,
+                received.endorsements,
                 policy=policy,
                 roots=Roots(simulated=(self.root,)),
                 report_data=fresh,
                 now=now,
             )
 
-        Control(judged, claim=good).but(claim=claim)
+        Control(appraised, received=good).but(received=received)
 
     def play(self, link: HostileLink, stdin: bytes = b"canary-stdin") -> Result:
         """Admit, deliver, run to the end; whatever happens, the host must have seen no canary."""
@@ -178,7 +178,7 @@ class Scene:
 
     def deliver(self, link: HostileLink, patience: float = 10.0) -> Delivered:
         """Admission and delivery alone."""
-        return deploy.admit(link, self.package, Owners((public(OWNER),), OWNER), self.judge, patience=patience)
+        return deploy.admit(link, self.package, Owners((public(OWNER),), OWNER), self.verifier, patience=patience)
 
     def refused(self, link: HostileLink, kind: type[EnarxError], *codes: str) -> EnarxError:
         """The exchange ends in this class of error, with one of these codes, and nothing was accepted."""

@@ -163,12 +163,12 @@ class Machine:
             str(path), config, owners=self.owners.public, salt=salt, secrets=secrets, base=str(self.home)
         )
 
-    def judge(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
+    def verifier(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex((self.home / "hardware" / "root.pub").read_text().strip())
         return verifier(self._measurement, built.manifest.digest, root)
 
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
-        return admit(wire, built, self.owners, self.judge(built), patience=patience)
+        return admit(wire, built, self.owners, self.verifier(built), patience=patience)
 
     def signal(self, number: int) -> None:
         """To the hardware."""

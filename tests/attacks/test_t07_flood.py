@@ -1,4 +1,4 @@
-"""T7: the host floods a Keep with data from nobody."""
+"""T7: the host floods a Keep with data that no owner sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_nothing_is_read_before_an_owner_has_signed(scene: Scene, kind: FrameTyp
 
 @pytest.mark.parametrize("kind", [kind for kind in FrameType if kind is not FrameType.CHALLENGE])
 def test_a_real_keep_refuses_anything_but_a_challenge(machine: Machine, kind: FrameType) -> None:
-    """Frames of its own sending too: what a host sends moves a Keep through its states only where the tenant may."""
+    """Including types that only a Keep sends: a host can only make the moves of a tenant."""
     wire = machine.keep()
     wire.send([frame(kind, bytes(LARGEST[kind]))])
     assert refusal_code(wire.wait(FrameType.REFUSAL)) == "unexpected-message"
@@ -35,7 +35,7 @@ def test_a_real_keep_refuses_anything_but_a_challenge(machine: Machine, kind: Fr
 
 
 def test_a_real_keep_reads_no_frame_that_its_type_does_not_allow(machine: Machine) -> None:
-    """By its header alone: the rest never comes, and is not waited for."""
+    """The header decides. The rest of the frame never comes, and the Keep does not wait for it."""
     for head in (HEADER.pack(LARGEST[FrameType.CHALLENGE] + 2, FrameType.CHALLENGE), HEADER.pack(1 << 20, 77)):
         wire = machine.keep()
         wire.send([head])

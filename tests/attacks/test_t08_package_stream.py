@@ -1,4 +1,4 @@
-"""T8: the sealed package is dropped, repeated, reordered, spliced, cut, or flipped; the Keep says so under seal."""
+"""T8: the host drops, repeats, reorders, splices, cuts or flips the sealed package. The Keep refuses it under seal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_mangled(scene: Scene, name: str) -> None:
 
 
 def test_repeated_chunks_are_passed_over(scene: Scene) -> None:
-    """As after an interruption: what came before is not opened a second time."""
+    """As after an interruption: no chunk is opened twice."""
     keep = scene.keep()
     result = scene.play(HostileLink(keep, to_keep=lambda k, p: [(k, p)] * (3 if k is FrameType.CHUNK else 1)))
     assert result.status.code == EXIT_CODE
@@ -60,7 +60,7 @@ def test_repeated_chunks_are_passed_over(scene: Scene) -> None:
 
 
 def test_cut_off_is_lost(scene: Scene) -> None:
-    """Without its last chunk a package never runs; the host can only let the Keep go."""
+    """Without its last chunk a package never runs. The host can only end the Keep."""
 
     def cut(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
         last = kind is FrameType.CHUNK and len(payload) < CHUNK

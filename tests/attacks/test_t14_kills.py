@@ -1,6 +1,6 @@
-"""T14: either side is killed at any step. The tenant is told 'lost', never a result; a result that came is whole.
+"""T14: either side is killed at any step. The tenant sees 'lost' instead of a result, or a complete result.
 
-That real processes are killed, and found again, is in tests/e2e.
+Tests that kill real processes, and find them again, are in tests/e2e.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def test_connection_breaks_at(scene: Scene, step: int) -> None:
 
 @pytest.mark.parametrize("step", range(1, 7))
 def test_connection_that_breaks_once_during_a_delivery_costs_nothing(scene: Scene, step: int) -> None:
-    """Either half is taken up again, and the delivery goes on at a chunk that the Keep has confirmed."""
+    """Both directions reconnect, and the delivery resumes at a chunk that the Keep has confirmed."""
     count = [0]
 
     def once(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""T22: a token gets to another host than the one that it was given for, or onto a network in clear."""
+"""T22: a token reaches a host that it was not meant for, or a network in clear."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN = b"0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def hosts(home: Path) -> Iterator[tuple[Rogue, Rogue]]:
-    """A, for whom the token is, and B, which is another's."""
+    """Host A, for which the token is, and host B of another owner."""
     (home / "token").write_bytes(TOKEN + b"\n")
     a, b = (Rogue(lambda _: says({"id": "abc", "keeps": [], "removed": []})) for _ in range(2))
     yield a, b

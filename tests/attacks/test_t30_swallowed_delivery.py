@@ -1,4 +1,4 @@
-"""T30: the host takes a delivery, says that all went well, and passes nothing on; or its connections break half-way."""
+"""T30: the host takes a delivery, reports success, and forwards nothing; or its connections break half-way."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_broken_connection_is_taken_up_at_a_confirmed_chunk(host: Proxy, home:
 
 @pytest.mark.parametrize("times", [1, 1_000_000])
 def test_repeating_an_old_confirmation_is_no_progress(scene: Scene, times: int) -> None:
-    """However often: the tenant's clock runs on."""
+    """However often it is repeated, the tenant's deadline stays."""
     from enarx.errors import UnavailableError
 
     old: list[bytes] = []

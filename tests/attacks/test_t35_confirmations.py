@@ -1,4 +1,4 @@
-"""T35: the host invents confirmations, so that a tenant believes that chunks arrived, or resumes beyond what did."""
+"""T35: the host forges confirmations, so that a tenant believes that chunks arrived, or resumes too far ahead."""
 
 from __future__ import annotations
 

@@ -170,8 +170,8 @@ def test_t45_evidence_of_its_choice_is_refused(machines: Callable[[str], Machine
     def admitted(attack: str) -> object:
         machine = machines(attack)
         wire, built, results = machine.keep(), machine.package("hello"), []
-        judge = machine.judge(built)
-        admit(wire, built, machine.owners, lambda claim: results.append(judge(claim)), patience=PATIENCE)
+        verifier = machine.verifier(built)
+        admit(wire, built, machine.owners, lambda received: results.append(verifier(received)), patience=PATIENCE)
         return results[0]
 
     with pytest.raises(AppraisalError, match="report"):
@@ -188,7 +188,7 @@ FLOOD = """
             for _ in range(100):
                 os.write(fd, DATA)
 """
-"""To the keeper, unasked: of the two descriptors it has the one that is not the simulator's."""
+"""Sent to the keeper without a request, through the descriptor that is not the simulator's."""
 
 MISBEHAVIOUR = {
     "ends": "os._exit(0)",

@@ -1,4 +1,4 @@
-"""T61: whoever hands over evidence hides a revocation list beside, behind or within other endorsements."""
+"""T61: the sender of evidence hides a revocation list next to, behind or inside other endorsements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from enarx.formats.bundle import Bundle, Item
 from tests.attacks.handed import CHAIN, Party
-from tests.forge import amd, intel, tpm
+from tests.forge import amd, intel, snp, tpm
 from tests.verify.families.test_intel import GONE, HIDDEN, NOW, REVOKED
 
 
@@ -61,7 +61,7 @@ def test_of_amd(party: Party) -> None:
         "good": amd.crl(),
         "milan": amd.crl(product="Milan"),
     }
-    report = amd.sign(amd.blank())
+    report = snp.sign(snp.blank())
     assert party.verify(report, **CHAIN, **others).exit == 0
     for given in ({**others, "bad": amd.crl([7])}, {"bad": amd.crl([7]), **others}):
         assert party.verify(report, **CHAIN, **given).exit == 126
@@ -81,7 +81,7 @@ def test_of_makers_of_tpms(party: Party) -> None:
 
 
 def test_what_was_not_used_is_named_by_its_file(party: Party) -> None:
-    """On stderr and in the JSON: who gave it must not think that it was looked at."""
+    """On stderr and in the JSON, so that the user does not believe that the file was used."""
     files = {
         "collateral": intel.collateral(),
         "nobodys": intel.der(intel.revoked(intel.PLATFORM, signer="nobody")),

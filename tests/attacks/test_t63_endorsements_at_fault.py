@@ -1,4 +1,4 @@
-"""T63: malformed, expired or early endorsements are handed over, to have good evidence blamed, or to be taken for current ones."""
+"""T63: the sender supplies malformed, expired or not yet valid endorsements, to discredit good evidence or to pass as current."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.attacks.handed import CHAIN, CRL, Party
-from tests.forge import amd, intel
+from tests.forge import amd, intel, snp
 from tests.verify.families.test_intel import BROKEN, NOW
 from tests.verify.kinds.simulated.test_simulated import EXAMINED
 
@@ -52,7 +52,7 @@ def test_so_is_whatever_else_can_not_be_read(party: Party, name: str, where: str
 
 
 def test_of_a_malformed_list_nothing_is_known(party: Party) -> None:
-    found = party.verify(amd.sign(amd.blank()), **CHAIN, crl=amd.crl()[:-1])
+    found = party.verify(snp.sign(snp.blank()), **CHAIN, crl=amd.crl()[:-1])
     assert (found.outcomes["revocation"], found.value["claims"]["revoked"]) == ("not checked", None)
     assert f"unused: {party.directory / 'crl'}: malformed" in found.err
 
@@ -105,7 +105,7 @@ def test_expired_is_told_from_not_yet_valid(party: Party, name: str) -> None:
     ("at", "code"), [("2020-01-01T00:00:00Z", "not-yet-valid"), ("2040-01-01T00:00:00Z", "expired")]
 )
 def test_of_amd_too(party: Party, at: str, code: str) -> None:
-    found = party.verify(amd.sign(amd.blank()), at=at, **CHAIN, crl=CRL)
+    found = party.verify(snp.sign(snp.blank()), at=at, **CHAIN, crl=CRL)
     assert (found.exit, found.check("validity")["code"]) == (126, code)
     assert found.check("validity")["got"].startswith(at)
 

@@ -1,4 +1,4 @@
-"""T64: a certificate whose vendor extensions can be read in two ways, or name a machine that they do not."""
+"""T64: a certificate's vendor extensions can be parsed in two ways, or seem to name another machine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.attacks.handed import CHAIN, CRL, Party
-from tests.forge import amd, intel
+from tests.forge import amd, intel, snp
 from tests.verify.families.test_intel import EXTENSIONS
 
 
 def snp(party: Party, *, chip_id: bytes = amd.CHIP, **vcek: Any) -> dict[str, str]:
-    return party.verify(amd.sign(amd.blank(chip_id=chip_id)), **CHAIN | {"vcek": amd.vcek(**vcek)}, crl=CRL).outcomes
+    return party.verify(snp.sign(snp.blank(chip_id=chip_id)), **CHAIN | {"vcek": amd.vcek(**vcek)}, crl=CRL).outcomes
 
 
 @pytest.mark.parametrize("shown", [(b"\5" * 8).ljust(64, b"\0"), bytes(64)], ids=["zeros follow", "masked"])
@@ -36,7 +36,7 @@ def test_extensions_of_intel_are_der(party: Party, name: str) -> None:
 
 
 def test_lengths_that_need_two_bytes_have_them(party: Party) -> None:
-    """The extension has 128 bytes and more in it: what is strict must still take what is right."""
+    """The extension is longer than 127 bytes: a strict parser must still accept correct lengths."""
     for size in (124, 125, 126, 127, 128, 251, 252, 253):
         padding = intel.field(b"\x09", intel.tlv(0x04, b"\1" * size))
         whole = intel.machine()

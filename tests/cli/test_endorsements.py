@@ -14,7 +14,7 @@ from enarx.formats.endorsements import read
 from enarx.verify import Roots
 from enarx.verify.certificates import pin
 from tests.endorsements.vendor import ARK, ASK, CRL, VCEK, Vendor, plays_amd, plays_intel, running
-from tests.forge import amd, intel
+from tests.forge import intel, snp
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
 def test_fetched_and_verified(
     tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "report.bin").write_bytes(amd.sign(amd.blank()))
+    (tmp_path / "report.bin").write_bytes(snp.sign(snp.blank()))
     bundle = str(tmp_path / "bundle.json")
     for _ in range(2):
         assert main(["endorsements", "fetch", str(tmp_path / "report.bin"), "-o", bundle]) == 0
@@ -81,14 +81,14 @@ def test_bundled_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 )
 def test_usage(tmp_path: Path, vendor: Vendor, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "report").write_bytes(amd.sign(amd.blank()))
+    (tmp_path / "report").write_bytes(snp.sign(snp.blank()))
     (tmp_path / "empty").mkdir()
     assert main(["endorsements", *arguments]) == 125
 
 
 def test_nothing_to_be_had_is_undecided(tmp_path: Path, vendor: Vendor) -> None:
     vendor.answers.clear()
-    (tmp_path / "report.bin").write_bytes(amd.sign(amd.blank()))
+    (tmp_path / "report.bin").write_bytes(snp.sign(snp.blank()))
     assert main(["endorsements", "fetch", str(tmp_path / "report.bin"), "-o", str(tmp_path / "bundle")]) == 127
     assert not (tmp_path / "bundle").exists()
 

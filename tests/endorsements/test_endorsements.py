@@ -40,7 +40,7 @@ from tests.endorsements.vendor import (
     plays_intel,
     running,
 )
-from tests.forge import amd, azure, intel
+from tests.forge import amd, azure, intel, snp
 
 PARTS = (-1, 10, 0, 25, 84)
 PCCS = "/tdx/certification/v4/"
@@ -421,7 +421,7 @@ OLD: dict[str, Any] = {"version": 2, "cpuid": None, "launch_mitigations": 0, "cu
 
 
 def snp(**fields: Any) -> bytes:
-    return amd.sign(amd.blank(**fields))
+    return snp.sign(snp.blank(**fields))
 
 
 def test_what_evidence_needs(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:

@@ -1,8 +1,7 @@
-"""A vendor of SNP machines that signs whatever is wanted."""
+"""AMD as an endorser that certifies whatever is wanted: keys of chips, issuers, revocation lists."""
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,13 +10,10 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from enarx.formats.evidence.snp import SIGNED_SIZE, Report
-from enarx.record import as_dict, replace
 from enarx.verify.families.amd import OID, PARTS
 
 NOW = 1_780_000_000
@@ -25,7 +21,6 @@ START = datetime.fromtimestamp(NOW - 86400, UTC)
 END = datetime.fromtimestamp(NOW + 86400 * 300, UTC)
 CHIP = bytes(range(1, 65))
 TCB = {"genoa": bytes([10, 0, 0, 0, 0, 0, 25, 84]), "turin": bytes([1, 1, 0, 2, 0, 0, 0, 71])}
-CPUID = {"genoa": (0x19, 0x11, 1), "milan": (0x19, 0x01, 1), "turin": (0x1A, 0x02, 1)}
 PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
 
 
@@ -158,49 +153,6 @@ def crl(
     for extension in more:
         builder = builder.add_extension(extension, critical=True)
     return builder.sign(by or rsa_key(name), SHA384(), rsa_padding=PSS).public_bytes(Encoding.DER)
-
-
-def blank(**changes: Any) -> Report:
-    """A report of version 5, unsigned."""
-    base = bytearray(1184)
-    base[0] = 5
-    values: dict[str, Any] = {
-        "policy": 0x30000,
-        "signature_algorithm": 1,
-        "platform_info": 0x25,
-        "report_data": bytes(range(64)),
-        "measurement": b"\1" * 48,
-        "chip_id": CHIP,
-        "cpuid": CPUID["genoa"],
-        **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), TCB["genoa"]),
-        "launch_mitigations": 1,
-        "current_mitigations": 1,
-    }
-    return replace(Report.from_bytes(bytes(base)), **{**values, **changes})
-
-
-LAYOUT = struct.Struct("<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s3s21x64s8s3sx3sx8sQQ152x72s72s368x")
-"""ATTESTATION_REPORT (AMD 56860, 1.58), written down a second time, in another form than the parser's."""
-
-
-def encode(report: Report) -> bytes:
-    """The bytes of a report by its fields: what `Report.from_bytes` reads."""
-    fields = as_dict(report) | {
-        "cpuid": bytes(report.cpuid or ()),
-        "current_version": bytes(reversed(report.current_version)),
-        "committed_version": bytes(reversed(report.committed_version)),
-        "r": report.r.to_bytes(72, "little"),
-        "s": report.s.to_bytes(72, "little"),
-    }
-    return LAYOUT.pack(*(value for name, value in fields.items() if name != "raw"))
-
-
-@lru_cache(maxsize=256)
-def sign(report: Report, key: ec.EllipticCurvePrivateKey | None = None) -> bytes:
-    """Its bytes, signed; kept, so that a report made twice is the same to the byte."""
-    signed = encode(report)[:SIGNED_SIZE]
-    r, s = decode_dss_signature((key or ec_key("chip")).sign(signed, ec.ECDSA(SHA384())))
-    return encode(replace(report, r=r, s=s))
 
 
 def earlier(days: int) -> datetime:

@@ -25,9 +25,9 @@ def runtime(**changes: Any) -> bytes:
 def hcl(data: bytes, report: bytes | None = None, *, kind: int = 2, hashed: int = 1, tail: bytes = bytes(100)) -> bytes:
     """An HCL report over runtime data."""
     if report is None:
-        from tests.forge import amd  # of the kind on SEV-SNP alone
+        from tests.forge import snp  # of the kind on SEV-SNP alone
 
-        report = amd.sign(amd.blank(report_data=hashlib.sha256(data).digest().ljust(64, b"\0")))
+        report = snp.sign(snp.blank(report_data=hashlib.sha256(data).digest().ljust(64, b"\0")))
     little = [len(data) + 20, 1, kind, hashed, len(data)]
     return b"HCLA" + bytes(28) + report + b"".join(v.to_bytes(4, "little") for v in little) + data + tail
 

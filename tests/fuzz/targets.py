@@ -1,16 +1,14 @@
 """What is fuzzed: everything that reads bytes of a host's or a vendor's, each with seeds that the forge signs.
 
-A target takes any bytes and may end in an error of ours, and in nothing else. `Target.seeds` are where mutation starts.
+`Target` says what a target is. Those of each kind stand in its test folder.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 from unittest import mock
 
@@ -22,80 +20,14 @@ from enarx.formats.config import Config
 from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
-from enarx.formats.evidence.snp import split
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
-from enarx.verify import Roots, TrustAnchor, attestation_result, examine
-from enarx.verify.ear import ear
-from enarx.verify.kinds import detect
-from enarx.verify.kinds.snp.roots import AMD as AMD_ROOTS
+from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
 from tests import exchange
-from tests.forge import amd, arm, aws, azure, eventlog, intel, tpm
+from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
-
-ARK, ASK, VCEK, CRL = AMD = (amd.ark(), amd.ask(), amd.vcek(), amd.crl())
-ROOTS = Roots(
-    amd=(hashlib.sha256(ARK).digest(),),
-    intel=(hashlib.sha256(intel.root()).digest(),),
-    aws=(hashlib.sha256(aws.root()).digest(),),
-    cca=(TrustAnchor(arm.spki("platform")),),
-    tpm=(TrustAnchor(tpm.spki(tpm.rsa_key())),),
-)
-NOW = intel.NOW
-FRESH = bytes(64)
-
-REPORT = amd.sign(amd.blank())
-SGX, TDX = intel.quote(intel.SGX), intel.quote(intel.TDX)
-SGX_COLLATERAL, TDX_COLLATERAL = intel.collateral(intel.SGX), intel.collateral(intel.TDX)
-BOUND = hashlib.sha256(azure.runtime()).digest().ljust(64, b"\0")
-AZURE_TDX = azure.evidence(
-    azure.hcl(azure.runtime(), kind=4),
-    td_quote=base64.urlsafe_b64encode(intel.quote(body=intel.domain(report_data=(520, BOUND)))).decode(),
-)
-TABLE = amd.table(*AMD[:3])
-POLICIES = {kind: read_policy(template(kind), kind) for kind in ("snp", "sgx", "tdx", "nitro", "cca", "tpm")}
-
-
-@dataclass(frozen=True)
-class Target:
-    """`run` takes any bytes."""
-
-    run: Callable[[bytes], object]
-    seeds: tuple[bytes, ...]
-
-
-def _judged(kind: str, *given: bytes) -> Callable[[bytes], object]:
-    def run(data: bytes) -> object:
-        found = attestation_result(kind, data, given, policy=POLICIES[kind], roots=ROOTS, report_data=FRESH, now=NOW)
-        return json.dumps(found.to_value()), ear(found, build="fuzz")
-
-    return run
-
-
-def _examined(kind: str, *given: bytes) -> Callable[[bytes], object]:
-    return lambda data: examine(kind, data, given, roots=ROOTS, now=NOW)
-
-
-def _endorsed(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], object]:
-    """The bytes are a file of endorsements, and what is in it goes before those given."""
-
-    def run(data: bytes) -> object:
-        found = endorsements.read(data)
-        return examine(
-            kind,
-            evidence,
-            (*found.endorsements, *given),
-            roots=Roots(amd=ROOTS.pins(AMD_ROOTS), cca=tuple(map(TrustAnchor, found.keys))),
-            now=NOW,
-        )
-
-    return run
-
-
-def _single(kind: str, evidence: bytes, *given: bytes) -> Callable[[bytes], object]:
-    """The bytes are one endorsement as it is."""
-    return lambda data: examine(kind, evidence, (data, *given), roots=ROOTS, now=NOW)
+from tests.fuzz.target import Target
 
 
 def _replayed(data: bytes) -> object:
@@ -141,33 +73,29 @@ SIMULATED: dict[str, Any] = {
     "svn": 1,
     "debug": False,
 }
-BUNDLE = bundle.Bundle(items=(bundle.Item(what="w", source="s", until=1, data=VCEK),)).to_bytes()
+BUNDLE = bundle.Bundle(items=(bundle.Item(what="w", source="s", until=1, data=intel.root()),)).to_bytes()
+OWN = [import_module(f"tests.verify.kinds.{kind.replace('-', '_')}.fuzz") for kind in HARDWARE]
+OF_KINDS: dict[str, Target] = {name: target for own in OWN for name, target in own.TARGETS.items()}
+SIGNATURES = tuple(dict.fromkeys(name for own in OWN for name in own.SIGNATURES))
+"""Functions that verify a signature, below `enarx.verify`."""
+
 TARGETS = {
-    "snp": Target(_judged("snp", *AMD), (REPORT, REPORT + TABLE)),
-    "sgx": Target(_judged("sgx", SGX_COLLATERAL), (SGX,)),
-    "tdx": Target(_judged("tdx", TDX_COLLATERAL), (TDX, intel.quote(version=5))),
-    "nitro": Target(_judged("nitro"), (aws.document(), aws.document(tagged=True))),
-    "cca": Target(_judged("cca"), (arm.token(),)),
-    "tpm": Target(_judged("tpm"), (tpm.attestation(),)),
-    "az-snp": Target(_examined("az-snp-vtpm", *AMD), (azure.evidence(),)),
-    "az-tdx": Target(_examined("az-tdx-vtpm", TDX_COLLATERAL), (AZURE_TDX,)),
-    "extended": Target(split, (REPORT + TABLE,)),
-    "endorsement-file": Target(_endorsed("snp", REPORT, *AMD), (VCEK, SGX_COLLATERAL, BUNDLE, TABLE, *AMD)),
-    "amd-endorsement": Target(_single("snp", REPORT, ASK, ARK), AMD),
-    "collateral": Target(_single("tdx", TDX), (TDX_COLLATERAL,)),
-    "list": Target(_single("tdx", TDX, TDX_COLLATERAL), (intel.der(intel.revoked(intel.PLATFORM)), intel.pck())),
-    "trust-anchor": Target(endorsements.read_anchors, (arm.spki("platform"), intel.pem(intel.root()).encode())),
+    **OF_KINDS,
+    "trust-anchor": Target(endorsements.read_anchors, (tpm.spki(tpm.rsa_key()), intel.pem(intel.root()).encode())),
     "event-log": Target(_replayed, (eventlog.pc(), eventlog.td())),
     "ccel": Target(Table.from_bytes, (eventlog.table(),)),
     "policy": Target(
-        lambda data: read_policy(data.decode(errors="replace"), "x"), tuple(template(k).encode() for k in POLICIES)
+        lambda data: read_policy(data.decode(errors="replace"), "x"),
+        tuple(template(kind).encode() for kind in HARDWARE),
     ),
     "bundle": Target(_bundled, (BUNDLE,)),
-    "detect": Target(detect, (REPORT, TDX)),
+    "detect": Target(detect, tuple(OF_KINDS[name].seeds[0] for name in OF_KINDS)),
+    "endorsements": Target(endorsements.read, (BUNDLE, intel.collateral(), intel.pem(intel.root()).encode())),
     **{name: Target(run, seeds) for name, (run, seeds) in LAUNCHES.items()},
     "wire": Target(_one_encoding, (exchange.manifest().raw, exchange.Content().index)),
     "cose": Target(
-        lambda data: cose.decode(data, "fuzz", tags=frozenset((18,))), (aws.document(), aws.document(tagged=True))
+        lambda data: cose.decode(data, "fuzz", tags=frozenset((18,))),
+        (wire.encode([b"\xa1\x01\x26", {}, b"payload", bytes(64)]),),
     ),
     "manifest": Target(Manifest.from_bytes, (exchange.manifest().raw,)),
     "head": Target(lambda data: Head.from_bytes(data, exchange.manifest()), (exchange.Content().plaintext()[4:],)),
@@ -189,17 +117,6 @@ def run(name: str, data: bytes) -> None:
     """One target on these bytes. Anything but an error of ours gets out."""
     with contextlib.suppress(EnarxError):
         TARGETS[name].run(data)
-
-
-SIGNATURES = (
-    "kinds.snp.examine.p384_signed",
-    "families.amd._pss",
-    "families.intel.certificates.signed",
-    "kinds.nitro.examine.p384_signed",
-    "kinds.cca.examine._signed",
-    "kinds.tpm.examine._signed",
-    "families.azure._signed",
-)
 
 
 @contextlib.contextmanager

@@ -126,6 +126,31 @@ def test_nothing_is_swallowed_or_left_undone(path: Path) -> None:
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text(encoding="utf-8"))
 
 
+HELPERS = {
+    "os.replace(": "files.py",
+    "os.posix_spawn(": "spawn.py",
+    "c if c.isprintable() else": "formats/text.py",
+}
+"""Code that is easy to get wrong, and the one module that has it; all others call that module."""
+
+TO_ADOPT = {
+    "cli/console.py",
+    "cli/event_logs.py",
+    "cli/session.py",
+    "simulator/keys.py",
+    "simulator/main.py",
+    "tenant/paths.py",
+}
+"""Modules that still have code of their own."""
+
+
+@pytest.mark.parametrize("code", HELPERS)
+def test_each_helper_has_one_place(code: str) -> None:
+    using = {str(path.relative_to(SRC)) for path in modules() if code in path.read_text(encoding="utf-8")}
+    assert HELPERS[code] in using
+    assert using - TO_ADOPT == {HELPERS[code]}
+
+
 @every_module
 def test_small_enough_to_read(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES

@@ -86,7 +86,7 @@ def test_what_is_there_already_is_not_written_to(isolation: Isolation) -> None:
 
 
 def test_a_disk_that_cannot_be_resized_is_refused(isolation: Isolation) -> None:
-    """Whoever is told that it can, and has no file system of its own there, gets an error before any file is made."""
+    """An isolation that claims to be resizable but has no file system of its own fails before any file is created."""
     from enarx.record import replace
 
     with pytest.raises(BackendError, check=lambda e: e.code == "data-size"):

@@ -14,12 +14,16 @@ from enarx.record import as_dict, names, record, replace
 from enarx.verify.appraise import appraise, check_ids, unappraised, unverified
 from enarx.verify.claims import Claims, claim, claims_of
 from enarx.verify.examination import Examination, Ledger, VerifiedEvidence
+from enarx.verify.kinds import HARDWARE
 from enarx.verify.policy import AnyOf, AppraisalPolicy, AtLeast, Exactly, Unchecked, policy_for
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED, AttestationResult, Check, Forecast
 from enarx.verify.values import Unknown
 from tests.controls import Control
 
 FRESH = bytes(range(64))
+KIND = HARDWARE[0]
+"""The name of a kind of hardware; the claims here are not its own."""
+
 STEPS = ("vcek-chain", "revocation", "report-signature")
 
 
@@ -36,9 +40,9 @@ class Tcb:
         return all(a >= b for a, b in zip(as_dict(self).values(), as_dict(other).values(), strict=True))
 
 
-@claims_of("snp")
+@claims_of(KIND)
 class SnpClaims(Claims):
-    """Claims of a kind of hardware, declared as kinds do."""
+    """Claims of a kind of hardware, declared as in `verify/kinds`."""
 
     vmpl: int = claim("The privilege level.", suggest=Exactly(0))
     reported_tcb: Tcb = claim("The firmware's versions.")
@@ -50,7 +54,7 @@ SnpPolicy = policy_for(SnpClaims)
 
 def claims(**changes: Any) -> SnpClaims:
     values = {
-        "kind": "snp",
+        "kind": KIND,
         "measurement": b"\1" * 48,
         "host_data": bytes(32),
         "report_data": FRESH,
@@ -65,7 +69,7 @@ def claims(**changes: Any) -> SnpClaims:
 
 
 POLICY = SnpPolicy(
-    kind=Exactly("snp"),
+    kind=Exactly(KIND),
     measurement=Exactly(b"\1" * 48),
     host_data=Exactly(bytes(32)),
     debug=Exactly(False),
@@ -203,7 +207,7 @@ def test_a_ledger_holds_a_verifier_to_its_list() -> None:
         lambda: Examination(status="authentic", unverified_claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: VerifiedEvidence(claims=claims(), checks=(), anchor="", forecast=(), at=0),
         lambda: AttestationResult(
-            status="trusted", kind="snp", claims=claims(), checks=(), forecast=(), at=0, policy=None
+            status="trusted", kind=KIND, claims=claims(), checks=(), forecast=(), at=0, policy=None
         ),
         lambda: replace(examined(claims()).verified(), claims=claims(debug=True)),
         lambda: replace(appraised(claims(debug=True)), status="trusted"),

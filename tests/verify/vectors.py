@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from enarx.verify import Roots
+from enarx.verify.matchers import Unchecked
 
 NOW = 1_780_000_000
 At = dict[int, bytes]
@@ -81,6 +82,13 @@ class Vectors(NamedTuple):
     beginning  what the policy to begin with has a rule for, beside kind and measurement
     wide       which of these accept all that there is, and why
     unknown    claims that evidence may leave open: how to forge that, and what is left unchecked with it
+    things     what ends that the evidence is judged by, by a name that results have for it
+    policy_id  the name of the policy to begin with: a change is one of what `enarx policy init` makes people accept
+    decisive   claims that say what runs: if a policy leaves one open, its result does not affirm
+    vacuous    rules that pass and leave open what they decide
+    enough     rules that are not exact, and say enough to affirm
+    lowered    what a policy may accept and is a warning to others all the same: what to forge, the rules that accept it, and the
+               trustworthiness claim with its value
     revoked    how to forge evidence of a revoked machine, and the check that refuses it; None if nothing is revoked
     """
 
@@ -91,4 +99,13 @@ class Vectors(NamedTuple):
     beginning: frozenset[str] = frozenset()
     wide: Mapping[str, str] = {}
     unknown: Mapping[str, tuple[dict[str, Any], tuple[str, ...]]] = {}
+    things: tuple[str, ...] = ()
+    policy_id: str = ""
+    decisive: tuple[str, ...] = ()
+    vacuous: Mapping[str, dict[str, Any]] = {}
+    enough: tuple[dict[str, Any], ...] = ()
+    lowered: Mapping[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {}
     revoked: tuple[dict[str, Any], str] | None = None
+
+
+LEFT = Unchecked(reason="nobody asked")

@@ -51,7 +51,7 @@ class Result:
 
     @classmethod
     def of(cls, result: deploy.Result, attestation: AttestationResult | None = None) -> Self:
-        """The same, without output."""
+        """The result of a run, without its output."""
         return cls(
             status=result.status,
             stdout=b"",
@@ -83,7 +83,7 @@ class Place(Protocol):
 
     @property
     def link(self) -> Link:
-        """The way to it."""
+        """The connection to the Keep through its host."""
         ...
 
     @property
@@ -142,13 +142,13 @@ class Job:
         self._place = place
         self._owned = owned
         self._note = note
-        self._output = Output(stdout, stderr)
+        self.output = Output(stdout, stderr)
         self._run = Run(
             link=place.link,
             session=session,
             start=start,
             output=opener,
-            write=self._output.write,
+            write=self.output.write,
             stdin=stdin,
             close_stdin=close_stdin,
             interrupted=lambda e: note(f"{e.message}; connecting again"),
@@ -167,12 +167,12 @@ class Job:
     @property
     def stdout(self) -> BinaryIO:
         """What the workload writes to stdout, verified; empty if it goes elsewhere."""
-        return self._output.stdout
+        return self.output.stdout
 
     @property
     def stderr(self) -> BinaryIO:
-        """The same of stderr."""
-        return self._output.stderr
+        """What the workload writes to stderr, likewise."""
+        return self.output.stderr
 
     def wait(self, timeout: float | None = None) -> Result:
         """Wait for the end, and return how it came about.
@@ -181,10 +181,10 @@ class Job:
         host dropped output (code `output-lost`; `result` then has what is proven). DeliveryError if what came does not
         verify. OSError from where the output goes.
         """
-        if not self._output.wait(timeout):
+        if not self.output.wait(timeout):
             raise TimeoutError(f"the job did not end within {timeout:g} s")
-        if self._output.error is not None:
-            raise self._output.error
+        if self.output.error is not None:
+            raise self.output.error
         assert self.result is not None  # it is set before the output ends without an error
         with self._taking:
             if not self._taken:
@@ -212,10 +212,14 @@ class Job:
         that `enarx.run` started: its host side ends with this program.
         """
         self._place.require_lasting()
-        self._output.discard()  # whoever attaches gets all of it again
+        self.output.discard()  # a later attachment gets all of it again
         try:
             if close_stdin and self.result is None:
                 self._run.settle(SETTLE)
+                if self._run.over:
+                    self._thread.join(END)
+                    if self.result is None and self.output.error is not None:
+                        raise self.output.error
         finally:
             self._close(remove=False)
         self.detached = True
@@ -247,23 +251,23 @@ class Job:
         """The thread that reads from the Keep."""
         try:
             result = self._run.serve()
-        except BaseException as e:  # noqa: BLE001  # whoever waits or reads raises it
-            self._output.end(e)
+        except BaseException as e:  # noqa: BLE001  # `wait` and the streams raise it
+            self.output.end(e)
             return
         self.result = Result.of(result, self.attestation)
-        self._output.end(_lost(result) if result.lost else None)
+        self.output.end(_lost(result) if result.lost else None)
 
     def _close(self, *, remove: bool) -> None:
         with self._closing:
             if self._closed:
                 return
             self._closed = True
+            self.output.end(UsageError("job-closed", "the job was closed before it ended"))
             try:
                 if remove:
                     self._place.remove()
             finally:
                 self._place.leave()
-                self._output.end(UsageError("job-closed", "the job was closed before it ended"))
                 self._thread.join(END)
 
 

@@ -37,11 +37,11 @@ class Known:
         return self.host.client()
 
     def require_session(self) -> Saved:
-        """Our session with it. UsageError if there is none: then nothing of it can be read."""
+        """Our session with it. UsageError if there is none, since its output cannot be read then."""
         if self.saved is None:
             raise UsageError(
                 "no-session",
-                f"Keep {self.keep}: no session of ours, so nothing of it can be read",
+                f"Keep {self.keep}: no saved session, so its output cannot be read",
                 hint="only the tenant that deployed it has its keys",
             )
         return self.saved

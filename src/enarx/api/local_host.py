@@ -56,7 +56,7 @@ class LocalHost:
         os.write(self._order, json.dumps(order).encode() + b"\n")
 
     def close(self) -> None:
-        """End the child, and wait until nothing of it is left."""
+        """End the child, and wait until it and its Keep are gone."""
         if self._order >= 0:
             os.close(self._order)
             self._order = -1
@@ -123,8 +123,8 @@ def choose(backend: str, *, simulate: bool) -> str:
 
     kinds = backends.kinds() if backend == "auto" else (backend,)
     for kind in kinds:
-        found = backends.find(kind)
-        if found.probe()["available"] and not (backend == "auto" and found.warning):
+        candidate = backends.find(kind)
+        if candidate.probe()["available"] and not (backend == "auto" and candidate.warning):
             return kind
     raise BackendError(
         "no-hardware",

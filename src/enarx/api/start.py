@@ -1,32 +1,27 @@
-"""Starting a job: on this machine, on a host, or by attaching to one that runs.
+"""How a job starts: on this machine, on a host, or by attaching to one that runs.
 
-`run`, `deploy` and `attach` describe a start and do nothing yet: `Start.start` does, in the caller's thread, and either
-returns a Job or leaves nothing behind. `Start.abort` has it give up from another thread. The synchronous API starts at
-once; `aio` starts in a thread.
+A `Start` does nothing until `start`, which works in the caller's thread and either returns a Job or leaves nothing behind.
+`abort` has it give up, from another thread. The synchronous API starts at once; `aio` starts in a thread.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from enarx.api import acceptance, keeps, local_host
 from enarx.api.acceptance import Acceptance, EvidenceVerifier
-from enarx.api.hosts import Host, find
+from enarx.api.hosts import Host
 from enarx.api.jobs import Job
 from enarx.api.keeps import Known
+from enarx.api.places import LocalPlace, RemotePlace
 from enarx.api.streams import Sink
-from enarx.api.workloads import Dirs, Path, Workload, workload
-from enarx.delivery.tenant import Session
+from enarx.api.workloads import Workload
 from enarx.errors import EnarxError, UnavailableError, UsageError
-from enarx.formats.config import Config
 from enarx.record import record
 from enarx.tenant.deploy import Delivered, Progress, Stdin, admit
-from enarx.tenant.http import Endpoint, HostClient
-from enarx.tenant.link import LocalLink
-from enarx.tenant.sessions import Saved, forget
-from enarx.verify import AppraisalPolicy, AttestationResult
+from enarx.tenant.http import Endpoint
+from enarx.verify import AttestationResult
 from enarx.verify.kinds import SIMULATED
 
 WARNING = "SIMULATED: no hardware protects this workload from the owner of the machine it runs on"
@@ -104,78 +99,6 @@ class Start:
             attestation=attestation,
             note=self._hooks.note,
         )
-
-
-class LocalPlace:
-    """A Keep behind a host side of its own on this machine. It ends with this process."""
-
-    keep = session_file = ""
-
-    def __init__(self, host: local_host.LocalHost) -> None:
-        self._host = host
-        self.link = LocalLink(host.path)
-
-    def require_lasting(self) -> None:
-        """As jobs.Place."""
-        raise UsageError(
-            "detach-local",
-            "a job on this machine's own host side ends with this program, and cannot be left",
-            hint="deploy it to a daemon: enarx host serve",
-        )
-
-    def remove(self) -> None:
-        """As jobs.Place: closing the order pipe ends the host side, which takes its Keep down."""
-        self.leave()
-
-    def leave(self) -> None:
-        """As jobs.Place."""
-        self.link.close()
-        self._host.close()
-
-
-class RemotePlace:
-    """A Keep at a daemon, and the session with it, saved before anything secret is sent."""
-
-    def __init__(self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None) -> None:
-        self.keep = keep
-        self.link = client.link(keep)
-        self.saved = saved
-        self._client = client
-        self._token_file = os.path.abspath(token_file) if token_file else ""
-
-    @property
-    def session_file(self) -> str:
-        """As jobs.Place."""
-        return "" if self.saved is None else self.saved.path
-
-    def save(self, opened: Session) -> None:
-        """Save the session. Of credentials only the paths of their files are kept."""
-        where = self._client.endpoint
-        ca, certificate, key = (os.path.abspath(p) if p else "" for p in (where.ca, where.certificate, where.key))
-        self.saved = Saved(
-            keep=self.keep,
-            url=where.url,
-            token_file=self._token_file,
-            ca=ca,
-            certificate=certificate,
-            key=key,
-            session=opened,
-        )
-        self.saved.save()
-
-    def require_lasting(self) -> None:
-        """As jobs.Place."""
-
-    def remove(self) -> None:
-        """As jobs.Place."""
-        self._client.call("DELETE", f"/v1/keeps/{self.keep}?force=true")
-        if self.saved is not None:
-            forget(self.saved)
-
-    def leave(self) -> None:
-        """As jobs.Place."""
-        self.link.close()
-        self._client.close()
 
 
 def _require_files(open_files: int) -> None:
@@ -290,7 +213,8 @@ class RemoteStart(Start):
             yield
         except BaseException as e:
             if self._detach and place.saved is not None and isinstance(e, UnavailableError):
-                self._hooks.note(f"whether Keep {place.keep} runs the job is not known; its session is kept")
+                unknown = f"whether Keep {place.keep} runs the job is not known"
+                self._hooks.note(f"{unknown}; the session is kept: {place.session_file}")
             else:
                 self._remove(place)
             place.leave()
@@ -342,166 +266,3 @@ def attached(known: Known, hooks: Hooks, stdin: Stdin = None, stdout: Sink = Non
         stderr=stderr,
         note=hooks.note,
     )
-
-
-def run(
-    module: Path | bytes,
-    *,
-    simulate: bool = False,
-    backend: str = "auto",
-    config: Config | Path | None = None,
-    args: Sequence[str] | None = None,
-    env: Mapping[str, str] | None = None,
-    dirs: Dirs = (),
-    secrets: Mapping[str, bytes] | None = None,
-    owners: Sequence[Path] = (),
-    salt: bytes | None = None,
-    stdin: bytes | Stdin = None,
-    stdout: Sink = None,
-    stderr: Sink = None,
-    skip_layers: Sequence[str] = (),
-    hooks: Hooks | None = None,
-) -> Start:
-    """Run a workload in a Keep on this machine; Linux only. Returns a Job.
-
-    module      path of a core WebAssembly module with WASI preview 1, or its bytes
-    simulate    use the backend without hardware: NOT protected from the owner of this machine
-    backend     the kind of Keep; "auto" takes one that hardware protects
-    config      a Config, or the path of an Enarx.toml; None: the one beside the module, if any
-    args        arguments after the workload's own name, in place of the configuration's
-    env         variables, added to the configuration's
-    dirs        {guest path: directory of this machine} read-only, or Dir(guest=, host=, mode="rw")
-    secrets     {name: value} for each name under [secrets]
-    owners      key files, PEM: one private, the others public; none: the user's own
-    salt        32 bytes, kept to get the same package digest again
-    stdin       bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
-    stdout      a binary file or descriptor that takes it as it comes; None: read Job.stdout
-    stderr      the same
-    skip_layers layers of the sandbox that may be missing
-    hooks       what to be told meanwhile
-
-    UsageError, BackendError; AppraisalError or VerificationError if the Keep is not acceptable; DeliveryError,
-    UnavailableError. Nothing is left behind then.
-    """
-    what = workload(module, config=config, args=args, env=env, dirs=dirs, secrets=secrets, owners=owners, salt=salt)
-    return LocalStart(
-        what,
-        hooks or Hooks(),
-        as_stdin(stdin),
-        stdout,
-        stderr,
-        backend=backend,
-        simulate=simulate,
-        skip_layers=skip_layers,
-    )
-
-
-def deploy(
-    module: Path | bytes,
-    *,
-    host: str | Endpoint = "",
-    token_file: Path = "",
-    simulated_root: bytes | Path | None = None,
-    measurements: Sequence[bytes | str] = (),
-    policy: AppraisalPolicy | Path | None = None,
-    endorsements: Sequence[bytes] = (),
-    backend: str = "auto",
-    pool: bool = True,
-    detach: bool = False,
-    config: Config | Path | None = None,
-    args: Sequence[str] | None = None,
-    env: Mapping[str, str] | None = None,
-    dirs: Dirs = (),
-    secrets: Mapping[str, bytes] | None = None,
-    owners: Sequence[Path] = (),
-    salt: bytes | None = None,
-    stdin: bytes | Stdin = None,
-    stdout: Sink = None,
-    stderr: Sink = None,
-    hooks: Hooks | None = None,
-) -> Start:
-    """Deliver a workload to a Keep on a host that nobody has to trust, attested and encrypted. Returns a Job.
-
-    host            the daemon: http://, https:// or unix:// URL, or an Endpoint; "": ENARX_HOST, or this machine's
-    token_file      file with the bearer token for `host`
-    simulated_root  accept simulated evidence under this root: the path of the host's root.pub, or its 32 bytes
-    measurements    with it: Keep images to accept, 48 bytes or 96 hexadecimal digits each; none: this release's
-    policy          accept what this appraisal policy accepts: the policy, or the path of its file
-    endorsements    with it: certificates, revocation lists and collateral, as bytes
-    backend         the kind of Keep; "auto" leaves it to the host
-    pool            take a Keep that is ready, launched for no package yet
-    detach          leave the job once the Keep has accepted it and its stdin; see `attach`
-
-    All else is as for `run`. The session is saved where `enarx keep` finds it, until the job is removed.
-    """
-    what = workload(module, config=config, args=args, env=env, dirs=dirs, secrets=secrets, owners=owners, salt=salt)
-    return RemoteStart(
-        what,
-        hooks or Hooks(),
-        as_stdin(stdin),
-        stdout,
-        stderr,
-        host=find(host, os.fspath(token_file)),
-        backend=backend,
-        accepted=accepting(simulated_root, measurements, policy, endorsements),
-        pool=pool,
-        detach=detach,
-    )
-
-
-def attach(
-    keep: str,
-    *,
-    host: str | Endpoint = "",
-    token_file: Path = "",
-    stdin: bytes | Stdin = None,
-    stdout: Sink = None,
-    stderr: Sink = None,
-    hooks: Hooks | None = None,
-) -> Start:
-    """Attach to a job by its Keep's id, or a prefix of it that is unique. Returns a Job, with all output from the start.
-
-    host        the daemon, if several have such a Keep; else the saved session knows
-    token_file  file with the bearer token for `host`
-    stdin       continues after what the Keep has taken, and its end closes the workload's; None: stdin is left alone
-    stdout, stderr, hooks: as for `run`
-
-    UsageError if there is no such Keep, or no session with it.
-    """
-    return AttachStart(
-        keep,
-        hooks or Hooks(),
-        as_stdin(stdin),
-        stdout,
-        stderr,
-        host=host,
-        token_file=os.fspath(token_file),
-    )
-
-
-def accepting(
-    simulated_root: bytes | Path | None,
-    measurements: Sequence[bytes | str] = (),
-    policy: AppraisalPolicy | Path | None = None,
-    endorsements: Sequence[bytes] = (),
-) -> Acceptance:
-    """What these arguments of `deploy` accept. UsageError for some that exclude each other."""
-    if policy is not None and measurements:
-        raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
-    if policy is None and endorsements:
-        raise UsageError("judge", "endorsements go with a policy: simulated evidence brings its own")
-    if isinstance(policy, (str, os.PathLike)):
-        policy = acceptance.read_policy(policy)
-    if isinstance(simulated_root, (str, os.PathLike)):
-        simulated_root = acceptance.read_root(simulated_root)
-    return Acceptance(
-        simulated_root=simulated_root,
-        measurements=tuple(map(acceptance.measurement, measurements)),
-        policy=policy,
-        endorsements=tuple(endorsements),
-    )
-
-
-def as_stdin(stdin: bytes | Stdin) -> Stdin:
-    """Stdin as `Run` takes it."""
-    return (stdin,) if isinstance(stdin, bytes) else stdin

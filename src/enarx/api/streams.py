@@ -133,11 +133,11 @@ class _Stream(io.RawIOBase):
         self._kind = kind
 
     def readable(self) -> bool:
-        """As RawIOBase."""
+        """True: the stream is for reading only."""
         return True
 
     def readinto(self, out: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer of bytes
-        """As RawIOBase."""
+        """As RawIOBase; waits for at least one byte."""
         return self._output.read_into(self._kind, memoryview(out))
 
 

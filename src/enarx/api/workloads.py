@@ -93,13 +93,12 @@ def workload(
     salt: bytes | None = None,
 ) -> Workload:
     """A Workload from what a program has at hand; without `secrets` there are none."""
-    mapped = (Dir(guest=g, host=os.fspath(h)) for g, h in dirs.items()) if isinstance(dirs, Mapping) else dirs
     return Workload(
         module=module,
         config=config,
         args=None if args is None else tuple(args),
         env=tuple((env or {}).items()),
-        dirs=tuple(mapped),
+        dirs=_dirs(dirs),
         secrets=tuple((secrets or {}).items()),
         owners=tuple(os.fspath(path) for path in owners),
         salt=salt,
@@ -134,3 +133,9 @@ def _from_here(directory: Dir) -> Dir:
     if directory.host is None:
         return directory
     return Dir(guest=directory.guest, host=os.path.abspath(directory.host), mode=directory.mode)
+
+
+def _dirs(dirs: Dirs) -> tuple[Dir, ...]:
+    if not isinstance(dirs, Mapping):
+        return tuple(dirs)
+    return tuple(Dir(guest=str(guest), host=os.fspath(host)) for guest, host in dirs.items())

@@ -7,7 +7,8 @@ from typing import Any
 
 from enarx.api import acceptance
 from enarx.api.acceptance import Acceptance, EvidenceVerifier
-from enarx.api.start import WARNING, accepting
+from enarx.api.describe import accepting
+from enarx.api.start import WARNING
 from enarx.cli import console
 from enarx.errors import UsageError
 from enarx.verify import AttestationResult
@@ -22,7 +23,7 @@ class Verdict:
         self.summary: dict[str, Any] | None = None
 
     def __call__(self, result: AttestationResult, package: bytes) -> None:
-        """As `Hooks.attested`."""
+        """Show a result, as `Hooks.attested` does."""
         if result.kind == SIMULATED:
             console.warn(WARNING)
         claims = result.claims
@@ -46,7 +47,7 @@ class FileVerdict(Verdict):
         self.given = endorsements(paths)
 
     def __call__(self, result: AttestationResult, package: bytes) -> None:
-        """As Verdict."""
+        """Show a result, and the unused endorsements."""
         from enarx.cli.evidence_files import show_unused
 
         super().__call__(result, package)
@@ -69,6 +70,8 @@ def verifier(
             "nothing says what evidence is acceptable",
             hint="--policy FILE [--endorsements FILE ...], or --simulated-root FILE [--measurement HEX]",
         )
+    if options.endorsements and not options.policy:
+        raise UsageError("judge", "--endorsements go with --policy: simulated evidence brings its own")
     verdict = FileVerdict(options.endorsements, explain=options.explain)
     accepted = accepting(
         options.simulated_root or None, options.measurement, options.policy or None, verdict.given.items

@@ -27,7 +27,7 @@ def hooks(verdict: attestation.Verdict) -> Hooks:
 def wait(job: Job, receipt: str) -> Result:
     """Wait for the end, and write the receipt before anything of the job is given up.
 
-    Dropped output is no error here: `conclude` reports it.
+    Dropped output does not raise here: `conclude` reports it.
     """
     sys.stdout.flush()
     try:

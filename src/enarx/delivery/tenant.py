@@ -1,4 +1,4 @@
-"""The tenant's side of the protocol (docs/spec/delivery.md, "Tenant").
+"""The tenant's side of the protocol (docs/spec/delivery.md).
 
 `Admission` goes from the Challenge to the last chunk, and makes a `Session`. An `Attachment` attaches to a session and
 opens what the Keep sends; there may be many. This module does not decide about evidence: the caller verifies and appraises

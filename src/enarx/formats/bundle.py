@@ -1,4 +1,4 @@
-"""Endorsements in one file, for places that a network does not reach: JSON, each as it came, in base64."""
+"""A bundle: endorsements in one file, to be carried to machines without a network. JSON, each endorsement in base64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ MAX_ITEMS = 4096
 
 @record()
 class Item:
-    """One endorsement: bytes as they came, what it is, where from, and when it ends (unix seconds; None: not known)."""
+    """An endorsement.
+
+    what    a description for people, such as "VCEK genoa"
+    source  where it comes from
+    until   when it expires, in unix seconds; None if unknown
+    data    the endorsement as received
+    """
 
     what: str
     source: str
@@ -28,26 +34,26 @@ class Item:
 
 @record()
 class Bundle:
-    """Several. Nothing but `data` is ever believed, and that only once it is verified."""
+    """Endorsements. Only `data` is ever used, and only after verification."""
 
     items: tuple[Item, ...]
 
     @classmethod
     def from_value(cls, value: dict[str, Any]) -> Self:
-        """Of the JSON object. ParseError, also for one item that is malformed."""
+        """From the JSON object. ParseError if it or any item is malformed."""
         found, wrong = items_of(value)
         if wrong:
             raise ParseError("bundle-item", wrong[0], what=WHAT)
         return cls(items=tuple(found))
 
     def to_bytes(self) -> bytes:
-        """As a file."""
+        """The bytes of the file."""
         items = [{**as_dict(item), "data": base64.b64encode(item.data).decode()} for item in self.items]
         return json.dumps({"enarx": FORM, "version": VERSION, "items": items}, indent=1).encode() + b"\n"
 
 
 def items_of(value: dict[str, Any]) -> tuple[list[Item], list[str]]:
-    """The items of a bundle's JSON object that can be read, and what is wrong with the others. ParseError if it is no bundle."""
+    """The well-formed items of a bundle's JSON object, and what is wrong with the others. ParseError if it is not a bundle."""
     items = value.get("items")
     if value.get("version") != VERSION or not isinstance(items, list) or len(items) > MAX_ITEMS:
         raise ParseError("bundle-form", f"wanted version {VERSION} and at most {MAX_ITEMS} items", what=WHAT)

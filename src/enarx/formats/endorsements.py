@@ -1,5 +1,6 @@
-"""Endorsements as files: DER, PEM (one or many), AMD's certificate tables, JSON collateral, Azure's JSON, bundles; each becomes
-single ones. DER and JSON may be written in base64.
+"""Files of endorsements: DER, PEM, AMD's certificate tables, JSON collateral, Azure's JSON, and bundles.
+
+Each file yields single endorsements. DER and JSON may be encoded in base64.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from enarx.record import record
 
 MAX_SIZE = 16 << 20
 MAX_PRIVATE = 1 << 10
-"""Bytes of a private key: of an elliptic curve it has some hundred, and checking a long one of RSA takes for ever."""
+"""Bytes of a private key. An elliptic-curve key has about a hundred; checking a long RSA key takes very long."""
 WHAT = "endorsements"
 COLLATERAL = {"tcb_info", "pck_crl", "root_ca_crl"}
-"""What tells JSON collateral: a list in it counts whatever else is missing."""
+"""Keys that identify JSON collateral. A revocation list in it counts even if the rest is missing."""
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _BLOCKS = {
@@ -36,19 +37,20 @@ _BLOCKS = {
     b"X509 CRL": "endorsement",
     **dict.fromkeys((b"PUBLIC KEY", b"EC PRIVATE KEY", b"PRIVATE KEY"), "key"),
 }
-"""A private key stands for its public one: makers of test platforms hand out nothing else."""
+"""A private key stands for its public key: makers of test platforms publish only private ones."""
 
 _CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 _DER_KEY = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x30.\x06[\x07\x09]\x2a\x86\x48", re.DOTALL)
-"""How a SubjectPublicKeyInfo begins, and a certificate does not: the algorithm of an RSA or an elliptic-curve key."""
+"""The beginning of a SubjectPublicKeyInfo of an RSA or elliptic-curve key, which no certificate has."""
 
 
 @record()
 class Given:
-    """What a file holds: `endorsements` (DER certificates and CRLs, JSON collateral) and public `keys` (DER); `malformed` is what
-    is wrong with the parts that cannot be read.
+    """The content of a file.
 
-    All of it is data. No key is believed because it stands in a file: whom to believe the caller says.
+    endorsements  certificates and revocation lists in DER, JSON collateral
+    keys          public keys in DER. They are data: only keys that the caller names are trusted.
+    malformed     what is flaws with each part that cannot be parsed
     """
 
     endorsements: tuple[bytes, ...] = ()
@@ -57,9 +59,7 @@ class Given:
 
 
 def read(data: bytes) -> Given:
-    """What the bytes of one file hold; ParseError if they hold nothing that can be read. One part that cannot be hides no other: of
-    PEM each block, of a bundle each item.
-    """
+    """Parse a file. ParseError if nothing in it can be parsed; a malformed PEM block or bundle item does not affect the others."""
     if len(data) > MAX_SIZE:
         raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -74,13 +74,14 @@ def read(data: bytes) -> Given:
     try:
         return Given(endorsements=certificate_table(data))
     except ParseError as e:
-        said = f"neither DER, nor PEM, nor JSON; nor a table of certificates: {e.message}"
-        raise ParseError("endorsement-form", said, what=WHAT, offset=e.offset) from e
+        message = f"neither DER, PEM nor JSON, and not a certificate table either: {e.message}"
+        raise ParseError("endorsement-form", message, what=WHAT, offset=e.offset) from e
 
 
 def read_anchors(data: bytes) -> Given:
-    """As `read`, of a file that names whom to believe: keys and certificates alone, DER, PEM or JWK. What others make up for
-    the verifier (bundles, collateral, certificate tables) is refused.
+    """Parse a file of trust anchors: keys and certificates, as DER, PEM or JWK. ParseError.
+
+    Containers that third parties assemble for a verifier (bundles, collateral, certificate tables) are refused.
     """
     if len(data) > MAX_SIZE:
         raise ParseError("endorsement-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
@@ -98,7 +99,7 @@ def read_anchors(data: bytes) -> Given:
 
 
 def _from_base64(data: bytes) -> bytes | None:
-    """What is written in base64, if that is DER or JSON: metadata services hand it out so."""
+    """Decode base64 of DER or JSON, which metadata services return; None for anything else."""
     if data[:2] not in (b"MI", b"ey", b"ew"):
         return None
     try:
@@ -109,46 +110,46 @@ def _from_base64(data: bytes) -> bytes | None:
 
 def _pem(data: bytes) -> Given:
     found: dict[str, list[bytes]] = {"endorsement": [], "key": []}
-    wrong: list[str] = []
+    flaws: list[str] = []
     blocks = _PEM.findall(data)
     for label, text in blocks:
         try:
             found[_BLOCKS.get(label, "")].append(_block(label, text))
         except ParseError as e:
-            wrong.append(e.message)
+            flaws.append(e.message)
         except KeyError:
-            wrong.append(f"a PEM block {label.decode()}, wanted certificates")
+            flaws.append(f"PEM block {label.decode()}: wanted certificates, lists or keys")
     if len(blocks) < (begun := data.count(b"-----BEGIN ")):
-        wrong.append(f"{begun - len(blocks)} PEM blocks that are not whole")
+        flaws.append(f"{begun - len(blocks)} truncated PEM blocks")
     if not begun:
-        wrong.append("no PEM block")
-    return _given(found["endorsement"], found["key"], wrong, "endorsement-pem")
+        flaws.append("no PEM block")
+    return _given(found["endorsement"], found["key"], flaws, "endorsement-pem")
 
 
 def _block(label: bytes, text: bytes) -> bytes:
-    """The DER of one block of PEM; of a key that of the public one."""
+    """The DER of a PEM block; of a private key, the DER of its public key."""
     try:
         der = base64.b64decode(b"".join(text.split()), validate=True)
     except binascii.Error:
-        raise ParseError("endorsement-pem", "a PEM block that is not base64", what=WHAT) from None
+        raise ParseError("endorsement-pem", "PEM block: not base64", what=WHAT) from None
     if label.endswith(b"PRIVATE KEY"):
         der = _public(der)
     return _key(der) if _BLOCKS.get(label) == "key" else der
 
 
-def _given(endorsements: list[bytes], keys: list[bytes], wrong: list[str], code: str) -> Given:
-    if wrong and not endorsements and not keys:
-        raise ParseError(code, wrong[0], what=WHAT)
-    return Given(endorsements=tuple(endorsements), keys=tuple(keys), malformed=tuple(wrong))
+def _given(endorsements: list[bytes], keys: list[bytes], flaws: list[str], code: str) -> Given:
+    if flaws and not endorsements and not keys:
+        raise ParseError(code, flaws[0], what=WHAT)
+    return Given(endorsements=tuple(endorsements), keys=tuple(keys), malformed=tuple(flaws))
 
 
 def _public(der: bytes) -> bytes:
     if len(der) > MAX_PRIVATE:
-        raise ParseError("endorsement-key", "a private key that is none of an elliptic curve", what=WHAT)
+        raise ParseError("endorsement-key", "private key: too long for an elliptic-curve key", what=WHAT)
     try:
         key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
-        raise ParseError("endorsement-key", "a private key that cannot be read", what=WHAT) from e
+        raise ParseError("endorsement-key", "private key: malformed", what=WHAT) from e
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -156,7 +157,7 @@ def _key(der: bytes) -> bytes:
     try:
         load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
-        raise ParseError("endorsement-key", "a public key that is none", what=WHAT) from e
+        raise ParseError("endorsement-key", "public key: malformed", what=WHAT) from e
     return der
 
 
@@ -176,10 +177,10 @@ def _json(data: bytes) -> Given:
     if isinstance(value, dict) and value.get("kty") == "EC":
         return Given(keys=(_jwk(value),))
     if isinstance(value, dict) and value.get("enarx") == FORM:
-        found, wrong = items_of(value)
-        return _given([item.data for item in found], [], wrong, "bundle-item")
-    said = "JSON that is neither collateral, nor Azure's certificates (THIM), nor a bundle, nor a key (JWK)"
-    raise ParseError("endorsement-json", said, what=WHAT)
+        found, flaws = items_of(value)
+        return _given([item.data for item in found], [], flaws, "bundle-item")
+    message = "JSON other than collateral, Azure's certificates (THIM), a bundle, or a key (JWK)"
+    raise ParseError("endorsement-json", message, what=WHAT)
 
 
 def _jwk(value: dict[str, object]) -> bytes:
@@ -191,5 +192,5 @@ def _jwk(value: dict[str, object]) -> bytes:
         x, y = (int.from_bytes(base64.urlsafe_b64decode(str(value[k]) + "==")) for k in ("x", "y"))
         key = ec.EllipticCurvePublicNumbers(x, y, curve).public_key()
     except (KeyError, ValueError, OverflowError):
-        raise ParseError("endorsement-key", "a JWK that is no point of P-256, P-384 or P-521", what=WHAT) from None
+        raise ParseError("endorsement-key", "JWK: not a point of P-256, P-384 or P-521", what=WHAT) from None
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

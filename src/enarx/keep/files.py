@@ -1,4 +1,4 @@
-"""Where a delivered package goes: secrets and directories, in the Keep's own memory."""
+"""Storage for a delivered package: secrets and directories become files in the Keep's own memory file systems."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ SECRETS_GUEST = "/run/secrets"
 
 
 class Storage:
-    """Performs what the core asks of storage. `sized` is called once there is room for all files, and before any of them is
-    created.
+    """The storage actions of the core. `sized` is called once, after /data has its size and before any file is created.
 
-    Directory i of the manifest becomes `data`/i. Entries are created in the order of their index, each below a
-    directory of that same index and never through a link, which `decode_index` has checked.
+    Directory i of the manifest becomes `data`/i. `formats.package.decode_index` has checked the entries: each one's
+    parent is an earlier entry of the same index and a directory, so creating them in order follows no link.
     """
 
     def __init__(self, isolation: sandbox.Isolation, *, sized: Callable[[], None]) -> None:
@@ -26,15 +25,15 @@ class Storage:
         self._open = -1
 
     def secrets(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
-        """Make each secret a file that only the guest's process can read."""
+        """Write each secret to a file of mode 0400 in a directory that only the runner's Landlock rules include."""
         for name, value in secrets:
             fd = os.open(f"{self._isolation.secrets}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
             with open(fd, "wb") as file:
                 file.write(value)
 
     def trees(self, trees: list[list[Node]], size: int) -> None:
-        """Make room for `size` bytes, then create every directory, link and empty file."""
-        if self._isolation.resizable:  # else a layer was left out, by name and loudly
+        """Set the size of /data to `size` bytes, then create every directory, link and empty file."""
+        if self._isolation.resizable:  # unless the mount or user namespace was left out by name
             sandbox.resize(self._isolation, size)
         self._sized()
         for i, nodes in enumerate(trees):
@@ -43,7 +42,7 @@ class Storage:
                 self._create(self._path(i, node.path), node)
 
     def piece(self, piece: FilePiece) -> None:
-        """Append to the file that the last piece belonged to, or to the next."""
+        """Append a piece to its file. Pieces come in order, so at most one file is open."""
         if piece.offset == 0:
             self._open = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
         rest = piece.data
@@ -53,7 +52,7 @@ class Storage:
             os.close(self._open)
 
     def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
-        """Return what the guest may open: (path here, path for the guest, writable)."""
+        """Return the directories that the guest may open: (path here, path for the guest, writable)."""
         paths: list[list[object]] = [[self._path(tree), guest, writable] for tree, guest, writable in dirs]
         if secrets:
             paths.append([self._isolation.secrets, SECRETS_GUEST, False])

@@ -1,4 +1,4 @@
-"""Simulated hardware: a process that plays the TEE. It holds the root, measures what it starts, and signs.
+"""The simulator: a process that plays the TEE. It holds the root key, measures the Keeps that it starts, and signs.
 
-It stands where a chip and its firmware would. Whoever owns the machine owns it: nothing here protects a workload.
+It takes the place of a chip and its firmware. It belongs to the owner of the machine, so it protects no workload from them.
 """

@@ -1,4 +1,4 @@
-"""The simulated hardware's keys: a root, and one chip that it certifies; files of mode 0600 in a directory of 0700."""
+"""The simulator's keys: a root, and one chip that the root certifies. Files of mode 0600 in a directory of mode 0700."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from enarx.errors import ParseError, UnavailableError
+from enarx.files import write_atomically
 from enarx.formats.evidence.simulated import (
     CHIP_LABEL,
     EVIDENCE_LABEL,
@@ -32,14 +33,14 @@ SVN = 1
 
 @record(kw_only=False, hidden=("key",))
 class Chip:
-    """A chip that can sign evidence; `certificate` as it travels."""
+    """A chip that can sign evidence. `certificate` is its endorsement, encoded."""
 
     key: Ed25519PrivateKey
     chip_id: bytes
     certificate: bytes
 
     def sign(self, *, measurement: bytes, host_data: bytes, report_data: bytes) -> bytes:
-        """Evidence over these; sizes as in formats.evidence.simulated."""
+        """Return signed evidence with these claims; `formats.evidence.simulated` has their sizes."""
         body = evidence_body(
             chip_id=self.chip_id,
             measurement=measurement,
@@ -52,10 +53,10 @@ class Chip:
 
 
 def load(state: str) -> Chip:
-    """The chip of this state directory; everything in it is made on first use, by one process at a time.
+    """Return the chip in the state directory, under a lock; creates the directory and the keys on first use.
 
-    Keys are never replaced, but what is derived from them is made anew if it does not fit them: the root's public key,
-    and a certificate that has ended. UnavailableError if a key is damaged, or can be read by others.
+    Keys are never replaced. What follows from them is written again if it does not match: the root's public key, and a
+    certificate that has expired. UnavailableError if a key is damaged, or readable by others.
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
     os.chmod(state, 0o700)
@@ -65,7 +66,7 @@ def load(state: str) -> Chip:
         root, key = _key(f"{state}/root.key"), _key(f"{state}/chip.key")
         public = f"{root.public_key().public_bytes_raw().hex()}\n".encode()
         if _read(f"{state}/{ROOT_PUBLIC}") != public:
-            _write(f"{state}/{ROOT_PUBLIC}", public)
+            write_atomically(f"{state}/{ROOT_PUBLIC}", public)
         return Chip(key, _chip_id(key), _certificate(f"{state}/chip.cert", root, key))
     finally:
         os.close(lock)
@@ -75,7 +76,7 @@ def _key(path: str) -> Ed25519PrivateKey:
     seed = _read(path)
     if seed is None:
         seed = os.urandom(KEY_SIZE)
-        _write(path, seed)
+        write_atomically(path, seed)
     if len(seed) != KEY_SIZE:
         raise UnavailableError(
             "hardware-key",
@@ -93,7 +94,7 @@ def _chip_id(key: Ed25519PrivateKey) -> bytes:
 
 
 def _certificate(path: str, root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> bytes:
-    """The one that is kept, if it is for this key, by this root, and good for a day at least; else a new one."""
+    """Return the stored certificate if it matches both keys and is valid for another day, else a new one."""
     now = int(time.time())
     kept = _read(path)
     if kept is not None and _fits(kept, root.public_key(), key.public_key(), now):
@@ -105,7 +106,7 @@ def _certificate(path: str, root: Ed25519PrivateKey, key: Ed25519PrivateKey) -> 
         not_after=now + YEARS_10,
     )
     certificate = signed(body, root.sign(CHIP_LABEL + body))
-    _write(path, certificate)
+    write_atomically(path, certificate)
     return certificate
 
 
@@ -124,14 +125,3 @@ def _read(path: str) -> bytes | None:
             return file.read(MAX_FILE)
     except FileNotFoundError:
         return None
-
-
-def _write(path: str, data: bytes) -> None:
-    """Whole or not at all, and there to stay."""
-    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        os.fchmod(fd, 0o600)  # one that an interrupted start has left may be anything
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)

@@ -1,4 +1,4 @@
-"""The host's orders to the simulated hardware, and the answers: JSON packets with descriptors beside them."""
+"""The host's orders to the simulator and its answers: one JSON packet each, with descriptors beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enarx.record import record
 MAX_MESSAGE = 64 << 10
 INT = 4
 MAX_FDS = 3
-"""Beside an order: the control socket, and what opens the host's cgroups for the Keep, one or two."""
+"""Descriptors beside an order: the control socket, and `cgroup.procs` of up to two cgroups for the Keep."""
 
 LIMITS = {"memory", "compile", "disk"}
 Answer = dict[str, Any]
@@ -22,43 +22,43 @@ Answer = dict[str, Any]
 
 @record()
 class Order:
-    """Launch a Keep: `message` is for the zygote, `host_data` (32 bytes) what evidence about the Keep will say."""
+    """An order to launch a Keep. `message` goes to the zygote; evidence about the Keep will contain `host_data`, 32 bytes."""
 
     message: Answer
     host_data: bytes
 
 
 class Orders:
-    """The link to the host, on the descriptor `fd`."""
+    """The simulator's end of the link to the host, descriptor `fd`."""
 
     def __init__(self, fd: int) -> None:
         self._link = socket.socket(fileno=fd)
 
     def fileno(self) -> int:
-        """For poll."""
+        """The link's descriptor, for poll."""
         return self._link.fileno()
 
     def receive(self) -> tuple[bytes, list[int]]:
-        """The next packet and its descriptors; an empty one is the end."""
+        """Return the next packet and its descriptors; an empty packet means that the host closed the link."""
         return receive(self._link)
 
     def answer(self, value: Answer, fds: list[int]) -> None:
-        """Answer the last one. A host that is gone needs none."""
+        """Answer the last order. If the host is gone, nobody needs the answer, and nothing is raised."""
         try:
             socket.send_fds(self._link, [json.dumps(value).encode()], fds)
         except OSError:
             return
 
     def close(self) -> None:
-        """There will be no more."""
+        """Close the link to the host."""
         self._link.close()
 
 
 def receive(link: socket.socket) -> tuple[bytes, list[int]]:
-    """A packet, and the descriptors beside it.
+    """Receive a packet and the descriptors beside it, which are close-on-exec.
 
-    No process that is started meanwhile inherits it, a zygote above all: it would keep the other end waiting for ever.
-    (`socket.recv_fds` of Python 3.11 takes flags, and drops them.)
+    A zygote started meanwhile would otherwise inherit a Keep's socket, whose other end would then never see it close.
+    `socket.recv_fds` cannot be used: in Python 3.11 it ignores its flags.
     """
     room, flags = socket.CMSG_SPACE(MAX_FDS * INT), socket.MSG_CMSG_CLOEXEC
     message, ancillary, _, _ = link.recvmsg(MAX_MESSAGE, room, flags)
@@ -67,7 +67,7 @@ def receive(link: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def parse(message: bytes, fds: list[int]) -> Order:
-    """The order in a packet; ParseError if it is none."""
+    """Return the order in a packet; ParseError if the packet has another form."""
     try:
         value = json.loads(message)
     except (ValueError, RecursionError):
@@ -82,7 +82,7 @@ def parse(message: bytes, fds: list[int]) -> Order:
 
 
 def refusal(e: Exception) -> Answer:
-    """The answer that says what went wrong."""
+    """Return the answer to an order that failed with `e`."""
     if isinstance(e, EnarxError):
         return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint}
     text = ": ".join(filter(None, (e.strerror, e.filename))) if isinstance(e, OSError) else type(e).__name__
@@ -90,12 +90,12 @@ def refusal(e: Exception) -> Answer:
         "ok": False,
         "code": "hardware-failed",
         "message": f"the simulated hardware failed: {text}",
-        "hint": "its state directory has to be the host's own, on a disk that is not full",
+        "hint": "check that its state directory belongs to the host's user, and that its disk is not full",
     }
 
 
 def refuse_all(fd: int, e: Exception) -> None:
-    """Answer every order with what went wrong, until they end."""
+    """Refuse every order with the same error, until the host closes the link `fd`."""
     orders = Orders(fd)
     while True:
         message, fds = orders.receive()
@@ -107,7 +107,7 @@ def refuse_all(fd: int, e: Exception) -> None:
 
 
 def close(fds: list[int]) -> None:
-    """Close descriptors."""
+    """Close all descriptors of a packet."""
     for fd in fds:
         os.close(fd)
 
@@ -126,5 +126,5 @@ def _hex32(text: str) -> bytes:
     return value
 
 
-def _fail(said: str) -> ParseError:
-    return ParseError("order", f"order to the simulated hardware: {said}", what="order")
+def _fail(message: str) -> ParseError:
+    return ParseError("order", f"order to the simulated hardware: {message}", what="order")

@@ -1,4 +1,8 @@
-"""What the simulated hardware does once it is up: launches Keeps through its zygote, and signs their evidence."""
+"""The simulator's loop: it launches Keeps through its zygote, and signs evidence about each of them.
+
+A Keep asks over its own report link, so evidence is always about the Keep that asks. One loop serves the host and all
+Keeps, so nothing in it waits for a single one of them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ REPORT_DATA_SIZE = 64
 
 @record()
 class Keep:
-    """A Keep that was launched: the link on which it asks for evidence, and what that says of it."""
+    """A running Keep: the simulator's end of its report link, and the claims of its evidence."""
 
     link: socket.socket
     host_data: bytes
@@ -32,7 +36,7 @@ class Keep:
 
 
 class Service:
-    """One machine's worth of simulated hardware. `started` is the zygote's pidfd and link, `search` where code is looked for."""
+    """The simulator of one machine. `started` is the zygote's pidfd and link; `search` the directories to find code in."""
 
     def __init__(
         self, started: tuple[int, int], *, code: tuple[str, ...], search: tuple[str, ...], state: str, cache: str
@@ -49,7 +53,7 @@ class Service:
         self._orders: Orders | None = Orders(ORDERS)
 
     def serve(self) -> None:
-        """One loop over orders and report links."""
+        """Serve orders and reports, until the host has closed the link and every Keep has ended."""
         while self._orders is not None or self._keeps:
             poll = select.poll()
             for fd in (*([self._orders.fileno()] if self._orders is not None else []), *self._keeps):
@@ -75,7 +79,7 @@ class Service:
         close([*fds, *pidfds])
 
     def _launch(self, order: Order, fds: list[int]) -> tuple[Answer, list[int]]:
-        """Twice where the zygote dies or hangs over the first: that costs nobody a launch."""
+        """Launch a Keep; if the zygote dies or hangs, try once more with a new one."""
         try:
             return self._try(order, fds)
         except UnavailableError as e:
@@ -84,8 +88,11 @@ class Service:
             return self._try(order, fds)
 
     def _try(self, order: Order, fds: list[int]) -> tuple[Answer, list[int]]:
-        """One launch. A Keep reads nothing of its control socket before its report link has spoken: where this fails, that
-        link is closed without a word, and what there is of a Keep ends."""
+        """Launch a Keep with the zygote at hand.
+
+        A Keep reads its control socket only after the first message on its report link. A failed launch closes that link
+        without one, so a Keep that the zygote may have forked exits.
+        """
         if self._zygote.renew():
             self._measurement = None
         if self._measurement is None:
@@ -105,16 +112,16 @@ class Service:
         return answer, pidfds
 
     def _measure(self) -> bytes:
-        """What the zygote, just started, was started from."""
+        """Measure the files that the zygote was started from."""
         return measure(files(self._search), DigestCache(self._cache)).value
 
     def _report(self, fd: int) -> None:
-        """Evidence for the Keep at the other end of this link, about itself."""
+        """Answer the Keep at the other end of a report link with evidence about it."""
         keep = self._keeps[fd]
         try:
             report_data = _report_data(keep.link.recv(MAX_MESSAGE, socket.MSG_DONTWAIT))
         except BlockingIOError:
-            return  # a new Keep with the number of one that has just gone
+            return  # poll reported a link that was closed since; a new one has its number
         except (OSError, ParseError):
             self._forget(fd)
             return
@@ -122,7 +129,7 @@ class Service:
         self._send(fd, {"evidence": evidence, "endorsements": [self._chip.certificate]})
 
     def _send(self, fd: int, value: Answer) -> None:
-        """To a Keep, which must not be able to keep the others waiting by not reading."""
+        """Send to a Keep without waiting: a Keep that does not read must not hold up the others."""
         try:
             self._keeps[fd].link.send(encode(value), socket.MSG_DONTWAIT)
         except OSError:
@@ -133,7 +140,7 @@ class Service:
 
 
 def _report_data(message: bytes) -> bytes:
-    """What is asked to be signed; ParseError if it is not that. The end of a Keep is an empty message, and not that."""
+    """Return the report data of a request; ParseError for any other message, and for the empty one that ends a link."""
     value: Any = decode(message, "report request")
     match value:
         case {"report_data": bytes(report_data)} if len(value) == 1 and len(report_data) == REPORT_DATA_SIZE:
@@ -144,6 +151,6 @@ def _report_data(message: bytes) -> bytes:
 
 
 def _undumpable() -> None:
-    """Nobody of the same user may attach to the process that holds the root."""
+    """Keep other processes of this user from reading the memory of the process that holds the root key."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
         raise UnavailableError("hardware-exposed", "the simulated hardware cannot keep others from reading its memory")

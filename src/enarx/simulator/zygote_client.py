@@ -1,4 +1,4 @@
-"""The zygote as the hardware has it: asked for Keeps, and started anew when it has ended."""
+"""The simulator's client for its zygote: sends it orders, and replaces it when it has ended."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from enarx.simulator.main import start_zygote
 from enarx.simulator.orders import Answer, close, receive
 
 PATIENCE = 20.0
-"""Seconds that a launch may take. It is tried twice, and the host waits for less than a minute."""
-
+"""Seconds that a launch may take. The simulator tries twice, and the host waits for just under a minute."""
 
 DIED = "zygote-died"
 
 
 class Zygote:
-    """One at a time. `started` is what start_zygote returned, `code` where its code is loaded from."""
+    """One zygote and its successors. `started` is what start_zygote returned, `code` the directories of its code."""
 
     def __init__(self, started: tuple[int, int], code: tuple[str, ...]) -> None:
         self._code = code
@@ -29,20 +28,20 @@ class Zygote:
         self._take(started)
 
     def renew(self) -> bool:
-        """Start another if this one has ended; was that needed?"""
+        """Start a new zygote if the last one has ended, and return whether it had."""
         if self._link is not None:
             poll = select.poll()
             poll.register(self._link, select.POLLIN)
-            if not poll.poll(0):  # it never speaks unasked
+            if not poll.poll(0):  # a zygote only ever answers, so readable means closed
                 return False
             self._end(self._link)
         self._take(start_zygote(self._code))
         return True
 
     def launch(self, order: Answer, fds: list[int]) -> tuple[Answer, list[int]]:
-        """The answer to an order, with the descriptors beside it; UnavailableError if there is none.
+        """Send an order; return the answer and the descriptors beside it. Call `renew` before each launch.
 
-        One that fails to answer is ended; call `renew` before each launch.
+        UnavailableError if no valid answer comes in time. The zygote is then killed.
         """
         assert self._link is not None  # renewed
         try:
@@ -71,7 +70,7 @@ class Zygote:
 
 
 def _answer(packet: bytes) -> Answer | None:
-    """The answer in a packet; what is none is as good as no packet. A Keep's comes with its pidfd, a refusal alone."""
+    """Return the answer in a packet, or None if the packet has another form."""
     try:
         value: Any = decode(packet, "zygote's answer")
     except ParseError:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, Self
+from collections.abc import Callable
+from typing import Self
 
 from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import (
-    MAX_DATA,
     STDERR,
     STDIN,
     STDIN_END,
@@ -48,9 +46,7 @@ from enarx.tenant.delivering import (
     refused,
 )
 from enarx.tenant.link import Frame, Link
-
-Stdin = BinaryIO | int | Iterable[bytes] | None
-"""Where stdin comes from: a binary file, a descriptor, chunks of bytes, or nothing."""
+from enarx.tenant.stdin import Stdin, Unconfirmed
 
 
 @record()
@@ -75,63 +71,6 @@ class Result:
             unproven=(output.unproven[STDOUT], output.unproven[STDERR]),
             receipt=Receipt.make(session, final),
         )
-
-
-class _Stdin:
-    """The tenant's stdin from `offset` on, read ahead of the Keep's confirmation and kept until confirmed."""
-
-    def __init__(self, source: Stdin) -> None:
-        self._read = _reader(source)
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._offset: int | None = None
-
-    def rewind(self, offset: int) -> Iterator[tuple[int, bytes | memoryview]]:
-        """Pieces of at most MAX_DATA bytes with their offsets, from `offset` to the end of stdin.
-
-        DeliveryError if `offset` is not between what is kept and what was read: the Keep never confirmed that.
-        """
-        if self._offset is None:
-            self._offset = offset
-        self.confirm(offset)
-        start = self._kept[0][0] if self._kept else self._offset
-        if not start <= offset <= self._offset:
-            raise DeliveryError(
-                "stdin-offset",
-                f"the Keep wants stdin from {offset}, kept is {start} to {self._offset}",
-                state="session",
-            )
-        for at, data in list(self._kept):
-            yield max(at, offset), memoryview(data)[max(offset - at, 0) :]
-        while data := self._read():
-            at, self._offset = self._offset, self._offset + len(data)
-            self._kept.append((at, data))
-            yield at, data
-
-    def confirm(self, offset: int) -> None:
-        """The Keep has taken everything before `offset`: let go of it."""
-        while self._kept and self._kept[0][0] + len(self._kept[0][1]) <= offset:
-            self._kept.popleft()
-
-
-def _reader(source: Stdin) -> Callable[[], bytes]:
-    """What reads the next bytes of a source, at most MAX_DATA; none at its end."""
-    if source is None:
-        return lambda: b""
-    if isinstance(source, int):
-        descriptor = source
-        return lambda: os.read(descriptor, MAX_DATA)
-    read = getattr(source, "read1", None) or getattr(source, "read", None)
-    if read is not None:
-        return lambda: bytes(read(MAX_DATA))
-    pieces = _pieces(source)
-    return lambda: next(pieces, b"")
-
-
-def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        view = memoryview(chunk)
-        for start in range(0, len(view), MAX_DATA):
-            yield bytes(view[start : start + MAX_DATA])
 
 
 class Run:
@@ -168,12 +107,14 @@ class Run:
         self.attached = threading.Event()
         self.settled = threading.Event()
         self._next = start
-        self._stdin = _Stdin(stdin)
+        self._stdin = Unconfirmed(stdin)
         self._changed = threading.Condition()
         self._sending = threading.Lock()
         self._attachment = Attachment(session, nonce=os.urandom(32), output=output)
         self._failed: Exception | None = None
         self._stopping = False
+        self._resumed = False
+        self._reached = False
         self._done = False
 
     def serve(self) -> Result:
@@ -203,7 +144,7 @@ class Run:
             before = self._next
             try:
                 for number, kind, payload in self.link.receive(self._next):
-                    self._next = number + 1
+                    self._next, self._reached = number + 1, True
                     final = self._take(kind, payload)
                     if final is not None:
                         return final
@@ -226,10 +167,10 @@ class Run:
         self.confirm = True
         deadline = time.monotonic() + seconds
         while self.settled.wait(max(0.0, deadline - time.monotonic())):
-            if self._failed is not None:
-                raise self._failed
             if self._done or not self._attachment.stdin_open:
                 return
+            if self._failed is not None:
+                raise self._failed
             self.settled.clear()  # it had ended without asking for a confirmation
             self._start_feeding()
         raise UnavailableError(
@@ -241,11 +182,15 @@ class Run:
     def _start_feeding(self) -> None:
         threading.Thread(target=self._feed, daemon=True, name="enarx-stdin").start()
 
+    @property
+    def over(self) -> bool:
+        """Whether `serve` has returned or raised."""
+        return self._done
+
     def stop(self) -> None:
         """Ask the Keep to kill the workload, if it still runs; the final record will say that it did.
 
-        It is no error if the host does not say whether the request went through: `serve` sees the end, or that there is
-        none.
+        The host need not confirm that the request went through: `serve` sees the end, or its absence.
         """
         self._stopping = True
         if not self._done and self._attachment.stdin is not None:  # else the next attachment asks first of all
@@ -258,7 +203,16 @@ class Run:
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
-        record = self._attachment.receive(kind, payload)
+        try:
+            record = self._attachment.receive(kind, payload)
+        except DeliveryError as e:
+            if e.code != "attachment-broken" or not self._resumed:
+                raise
+            raise UnavailableError(
+                "stdin-behind",
+                "stdin cannot go on yet: the Keep has more than it confirms",
+                hint="attach again once the workload has read it",
+            ) from e
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
@@ -301,14 +255,16 @@ class Run:
                 self._pump(offset)
                 if not self.confirm:
                     return
+                self._resumed = True
             except UnavailableError as e:
+                self._resumed = True
                 broken += 1
                 if self._done or not self._pause(e, broken):
                     raise self._given_up(e) from e
 
     def _pause(self, e: UnavailableError, broken: int) -> bool:
         """Wait before the next connection; False if there should be none."""
-        unreachable = e.code == "host-down" and not self.attached.is_set()  # it was never there: say so at once
+        unreachable = e.code == "host-down" and not self._reached  # it was never there: say so at once
         if unreachable or e.code in FINAL_CODES or broken > TRIES:
             return False
         self.interrupted(e)
@@ -318,7 +274,7 @@ class Run:
 
     def _given_up(self, e: UnavailableError) -> UnavailableError:
         """The error of a run that has lost its host: whether the Keep goes on is not known."""
-        if e.code in FINAL_CODES or not self.attached.is_set():
+        if e.code in FINAL_CODES or not self._reached:
             return e
         return UnavailableError(e.code, e.message, hint="the Keep may still be running: attach again")
 

@@ -1,4 +1,4 @@
-"""From files on the tenant's machine to a package: the manifest, and the plaintext that a delivery seals."""
+"""From files on the tenant's machine to a package: its manifest, and the plaintext that a delivery seals."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class Package:
 
     @property
     def compile(self) -> int:
-        """Bytes that the host must let the compiler take."""
+        """Bytes of memory that the host must allow the compiler."""
         return self.manifest.config.limits.compile or compile_allowance(len(self.wasm))
 
     @property
     def disk(self) -> int:
-        """Bytes of files that the host must let the Keep hold, a page for what it keeps of each entry among them."""
+        """Bytes of files that the host must allow the Keep, one page for each entry included."""
         pages = sum(4096 - (-node.size // 4096) * 4096 for each in self.trees for node in each.nodes)
         return pages + self.manifest.config.limits.disk + (2 << 20)
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:
-        """The plaintext in chunks of CHUNK bytes, the last marked; each is valid until the next is asked for."""
+        """The plaintext in chunks of CHUNK bytes, with True for the last. A chunk is valid until the next is requested."""
         buffer = memoryview(bytearray(CHUNK))
         have, left = 0, self.size
         for source, size, path in self._pieces():
@@ -82,13 +82,13 @@ class Package:
 
 
 class _Source:
-    """Bytes in memory, read like a file."""
+    """Bytes in memory, read as a file is."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = memoryview(data)
 
     def readinto(self, out: memoryview) -> int:
-        """As io.RawIOBase."""
+        """As io.RawIOBase: fill `out`, return the count."""
         count = min(len(out), len(self._rest))
         out[:count], self._rest = self._rest[:count], self._rest[count:]
         return count
@@ -165,7 +165,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
 
 
 def _tree(directory: Dir, base: str) -> Tree:
-    """All entries of a directory. A path that is not absolute is a file's, and has to stay below `base`."""
+    """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
     path = os.path.join(base, directory.host)
@@ -176,13 +176,14 @@ def _tree(directory: Dir, base: str) -> Tree:
     start, real = os.path.realpath(base), os.path.realpath(path)
     if real != start and not real.startswith(start.rstrip(os.sep) + os.sep):
         hint = f"if you mean it, name it on the command line: --dir {path}::{directory.guest}"
-        raise UsageError("dir-outside", f"{path}: leads out of {start}", hint=hint)
+        raise UsageError("dir-outside", f"{path}: leads outside {start}", hint=hint)
     return tree.read(start, () if real == start else tuple(os.path.relpath(real, start).split(os.sep)))
 
 
 def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:
-    """The indexes of all directories are bounded together."""
+    """UsageError if the indexes of all directories together are too large."""
     size, entries = sum(map(len, indexes)), sum(len(each.nodes) for each in trees)
     if size > MAX_INDEX or entries > MAX_ENTRIES:
-        said = f"{entries} entries in {size >> 20} MiB of indexes, at most {MAX_ENTRIES} in {MAX_INDEX >> 20} MiB"
-        raise UsageError("dir-size", f"the directories have {said}", hint="package less, or archives")
+        message = f"the directories have {entries} entries in {size >> 20} MiB of indexes"
+        limit = f"wanted at most {MAX_ENTRIES} in {MAX_INDEX >> 20} MiB"
+        raise UsageError("dir-size", f"{message}, {limit}", hint="package less, or archives")

@@ -1,7 +1,12 @@
-"""The verifier: evidence, endorsements, policy and `now` in; a result with every check out. Pure: no I/O, no clock.
+"""The verifier: evidence, endorsements, roots, a policy and `now` in; a result with every check out. Pure: no I/O, no clock.
 
-`policy` says what is acceptable, `roots` whom to believe, `result` what was found; `simulated` (and, for other kinds,
-its siblings) shows that evidence is authentic; `appraise` holds it against a policy. `verify_and_appraise` does all of it.
+    examine              make every check of authenticity; the Examination says how each came out
+    verify               examine, and raise unless the evidence is authentic
+    appraise             compare the claims of verified evidence with a policy
+    verify_and_appraise  all of these; returns a trusted result, or raises
+    attestation_result   all of these; returns the result whatever its status, to show why evidence is not trusted
+
+`enarx.verify.kinds` is the registry of the kinds of TEE.
 """
 
 from __future__ import annotations
@@ -39,17 +44,18 @@ def verify_and_appraise(
     report_data: bytes,
     now: int,
 ) -> AttestationResult:
-    """Verify and appraise; returns a result that is trusted, and nothing else.
+    """Verify evidence and appraise it; returns a trusted result.
 
-    `report_data` is the fresh data that the evidence must carry, `now` unix seconds. The policy selects the verifier: a
-    kind that it does not accept is refused before its bytes are read. Raises AppraisalError with the result,
-    VerificationError if the evidence is not authentic, ParseError, UnavailableError if it cannot be decided.
+    `report_data` is the fresh data that the evidence must carry, `now` the time in unix seconds. Evidence of a kind that the
+    policy does not accept is refused before it is parsed. AppraisalError (with the result) if the policy refuses the claims,
+    VerificationError if the evidence is not authentic, ParseError if its format is wrong, UnavailableError if an endorsement
+    is missing that the decision needs.
     """
-    found = attestation_result(
+    result = attestation_result(
         kind, evidence, endorsements, policy=policy, roots=roots, report_data=report_data, now=now
     )
-    found.require_trusted()
-    return found
+    result.require_trusted()
+    return result
 
 
 def attestation_result(
@@ -76,19 +82,19 @@ def attestation_result(
 
 
 def verify(kind: str, evidence: bytes, endorsements: Endorsements, *, roots: Roots, now: int) -> VerifiedEvidence:
-    """The evidence, if it is authentic. ParseError, VerificationError, or UnavailableError if it cannot be decided."""
+    """The verified evidence. VerificationError, ParseError, or UnavailableError if an endorsement is missing."""
     return examine(kind, evidence, endorsements, roots=roots, now=now).verified()
 
 
 def examine(kind: str, evidence: bytes, endorsements: Endorsements, *, roots: Roots, now: int) -> Examination:
-    """The checks of authenticity alone, of evidence that the caller takes to be of this kind.
+    """Make every check of authenticity, of evidence that the caller takes to be of this kind.
 
-    ParseError if the bytes are not the format, UsageError if there is no verifier for the kind.
+    ParseError if the format is wrong, UsageError if the kind is unknown.
     """
     return _examiner(kind)(evidence, endorsements=endorsements, roots=roots, now=now)
 
 
 @cache
 def _examiner(kind: str) -> Examine:
-    """The checks of a kind; only what it needs is loaded."""
+    """The checks of a kind. Loads only what the kind needs."""
     return find(kind).examiner()

@@ -6,7 +6,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enarx.record import record
+from enarx.verify.memo import memo
 
 SHA2 = ("sha256", "sha384", "sha512")
 ECDSA_SHA384 = ec.ECDSA(SHA384())
@@ -38,7 +38,7 @@ def quietly() -> Iterator[None]:
         yield
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 20)
 def load(der: bytes) -> x509.Certificate | None:
     """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass; no list could name one
     below that.
@@ -51,13 +51,12 @@ def load(der: bytes) -> x509.Certificate | None:
         return None
 
 
-@lru_cache(maxsize=256)
 def pin(der: bytes) -> bytes:
     """What a root is pinned by: SHA-256 of the certificate."""
     return hashlib.sha256(der).digest()
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def key_of(der: bytes) -> bytes | None:
     """The key of a certificate, as DER SubjectPublicKeyInfo; None if it has none that is known."""
     certificate = load(der)
@@ -76,7 +75,7 @@ def p384_key(der: bytes) -> ec.EllipticCurvePublicKey | None:
     return ec_key(der, "secp384r1")
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def ec_key(der: bytes, curve: str) -> ec.EllipticCurvePublicKey | None:
     """The key of a certificate, if that is one of this curve."""
     certificate = load(der)
@@ -121,7 +120,7 @@ KNOWN = x509.SubjectAlternativeName
 """What else may be critical: no check rests on it."""
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def link(der: bytes) -> Link | None:
     """What the checks need of a certificate; None if it is none, or has a critical extension that is not known here."""
     certificate = load(der)
@@ -180,7 +179,7 @@ def _reaches(authorities: tuple[bytes, ...]) -> bool:
     return all(one is not None and one.depth >= below for below, one in enumerate(links))
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def issued(by: bytes, of: bytes) -> bool:
     """Is one certificate (DER) signed by the other's key, with SHA-2, and of its name?"""
     issuer, certificate = load(by), load(of)

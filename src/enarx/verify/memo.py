@@ -1,15 +1,15 @@
 """A memo of a pure function of bytes, bounded in bytes.
 
 Most evidence comes with the same certificates, revocation lists and collateral as the evidence before it. Parsing them and
-verifying their signatures once is what makes a verdict cost little more than the one signature of the evidence itself. But
-they come from hosts that nobody trusts, and a verifier may run for months, so a memo must not let them fill its memory:
+verifying their signatures only once leaves little more than the one signature of the evidence itself. But they come from hosts
+that nobody trusts, and a verifier may run for months, so a memo must not let them fill its memory:
 
-* A call is known by the SHA-256 of each of its bytes arguments. The memo never keeps an argument alive.
-* What a call returned is kept as long as the arguments of all kept calls are at most `max_bytes` long together; the calls
-  that were used least recently are dropped first. A call whose arguments alone are longer is never kept.
+* An entry counts for the bytes of its call's arguments, because parsed values keep them or as much. Together the entries count
+  for at most `max_bytes`: those that were used least recently are dropped first, and one that alone counts for more is not kept.
+* Arguments of more than 4 KiB, such as lists and collateral, are known by their SHA-256 and not kept alive. An entry with a truth
+  value or None does not count for them.
 
-Parsed values take a small multiple of the size of their bytes. All memos of a verifier that loads every kind hold at most
-the sum of their `max_bytes` (docs/attestation.md, Memory).
+Parsed values take a small multiple of the size of their bytes. docs/attestation.md has the sum of all memos.
 
     @memo(max_bytes=1 << 20)
     def load(der: bytes) -> x509.Certificate | None: ...
@@ -26,7 +26,13 @@ _Ts = TypeVarTuple("_Ts")
 _T = TypeVar("_T")
 
 OVERHEAD = 256
-"""Bytes that a kept call counts for besides its arguments: its key and its place in the memo."""
+"""What an entry counts for besides its arguments."""
+
+LONG = 4 << 10
+"""Arguments of more bytes are known by their digest; to hash shorter ones would take longer than everything else here."""
+
+_SMALL = (bool, int, type(None))
+"""Types of values that keep no part of the arguments."""
 
 
 class Memo(Generic[*_Ts, _T]):
@@ -43,23 +49,24 @@ class Memo(Generic[*_Ts, _T]):
 
     def __call__(self, *args: *_Ts) -> _T:
         """The value of the function; args are bytes, tuples of bytes, or small hashable values."""
-        key = tuple([_key(arg) for arg in args])
+        key = tuple([arg if type(arg) is bytes and len(arg) <= LONG else _key(arg) for arg in args])
         try:
             value, _ = self._kept[key]
             self._kept.move_to_end(key)
         except KeyError:  # unknown, or dropped by another thread in between
             self.misses += 1
             value = self._function(*args)
-            self._keep(key, value, OVERHEAD + sum(map(_size, args)))
+            kept_with_value = 0 if isinstance(value, _SMALL) else _size(args)
+            self._keep(key, value, OVERHEAD + max(_size(key), kept_with_value))
         return value
 
     @property
     def kept_bytes(self) -> int:
-        """The size of the arguments of all kept calls, at most `max_bytes`."""
+        """What all entries count for, at most `max_bytes`."""
         return sum([size for _, size in list(self._kept.values())])
 
     def clear(self) -> None:
-        """Forget every call."""
+        """Drop the values of all calls."""
         self._kept.clear()
 
     def _keep(self, key: tuple[Any, ...], value: _T, size: int) -> None:
@@ -85,11 +92,11 @@ def memo(*, max_bytes: int) -> Callable[[Callable[[*_Ts], _T]], Memo[*_Ts, _T]]:
 
 def _key(arg: object) -> object:
     if type(arg) is bytes:
-        return sha256(arg).digest()
+        return arg if len(arg) <= LONG else sha256(arg).digest()
     return tuple([_key(item) for item in arg]) if type(arg) is tuple else arg
 
 
 def _size(arg: object) -> int:
     if type(arg) is tuple:
-        return sum(map(_size, arg))
+        return sum([_size(item) for item in arg])
     return len(arg) if type(arg) is bytes else 0

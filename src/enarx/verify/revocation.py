@@ -7,13 +7,13 @@ ended, not by collateral that fits nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cryptography import x509
 
 from enarx.record import record
 from enarx.verify.certificates import SHA2, UNREADABLE, load, plain_list
+from enarx.verify.memo import memo
 from enarx.verify.times import Period, reason
 
 MAX_LIST = 1 << 20
@@ -32,7 +32,7 @@ class List:
     end: int
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=4 << 20)
 def read_list(der: bytes) -> List | str:
     """A list of its DER, or why these bytes are none."""
     if len(der) > MAX_LIST:
@@ -53,21 +53,20 @@ def read_list(der: bytes) -> List | str:
         return NOT_A_LIST
 
 
-@lru_cache(maxsize=64)
 def revocation_list(der: bytes) -> List | None:
     """As `read_list`; None for what is no such list."""
     found = read_list(der)
     return found if isinstance(found, List) else None
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 18)
 def listed(der: bytes, serial: int) -> bool:
     """Is the serial number on the list?"""
     found = revocation_list(der)
     return found is not None and found.crl.get_revoked_certificate_by_serial_number(serial) is not None
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def list_issued(by: bytes, der: bytes) -> bool:
     """Did the key of a certificate (DER) sign the list, with SHA-2?"""
     issuer, found = load(by), revocation_list(der)

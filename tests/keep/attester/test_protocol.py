@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from enarx.formats.evidence import KINDS
 from enarx.keep import attester, sandbox
 from enarx.keep.attester import ATTESTERS, load
 from enarx.keep.attester.link import MAX_KIND
+from enarx.verify.kinds import KINDS
 
 OWN = {"__init__", "link", "process"}
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
-from enarx.cli.local_host import code_paths
 
+import enarx
 from enarx.errors import BackendError, ParseError, UsageError
 from enarx.formats.wire import decode, encode
-from enarx.image.contents import code_paths as keep_paths
+from enarx.image.contents import code_paths
 from enarx.keep.boot import process
 from enarx.keep.children import fork
 from enarx.simulator.main import start_zygote
@@ -22,13 +23,15 @@ from enarx.simulator.main import start_zygote
 LIMITS = {"memory": 1 << 20, "compile": 1 << 20, "disk": 1 << 20}
 ORDER = {"op": "launch", "host_data": "00" * 32, "limits": LIMITS, "skip_layers": []}
 PATIENCE = 60
+SOURCE = str(Path(enarx.__file__).parents[1])
+SITE = str(Path(cbor2.__file__).parents[1])
 
 
 class Zygote:
     """A zygote, started as the simulator starts it, and our end of its link."""
 
     def __init__(self) -> None:
-        self.pidfd, fd = start_zygote(keep_paths(tuple(code_paths())))
+        self.pidfd, fd = start_zygote(code_paths((SOURCE, SITE)))
         self.link = socket.socket(fileno=fd)
         self.link.settimeout(PATIENCE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tests.forge import tpm
+from tests.forge import azure, tpm
 from tests.verify.families.tpm_rules import OF_QUOTE, OTHER_PCRS, REGISTERS
 from tests.verify.vectors import At, Rows, Varies, over
 
@@ -13,7 +13,7 @@ from tests.verify.vectors import At, Rows, Varies, over
 def virtual(quote: At | None, pcrs: tuple[bytes, ...], vm: dict[str, Any] | None) -> tuple[bytes, bytes, bytes]:
     """Runtime data, the report data that binds it, and the quote."""
     configuration = {"secure-boot": True, "vmUniqueId": "VM"} if vm is None else vm
-    runtime = tpm.runtime(**{"vm-configuration": configuration})
+    runtime = azure.runtime(**{"vm-configuration": configuration})
     return runtime, hashlib.sha256(runtime).digest() + bytes(32), over(tpm.quote(pcrs), quote)
 
 

@@ -72,3 +72,7 @@ UNKNOWN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 BEGINNING = frozenset({"debug", "tcb_status", "revoked"})
 REVOKED: tuple[dict[str, Any], str] = ({"revoked": (4,)}, "revocation")
 ENDS = NOW + 1000
+THINGS = (
+    *("PCK", "Platform CA", "Root CA", "TCB Signing"),
+    *("TCB info", "identity", "list of Intel SGX PCK Platform CA", "list of Intel SGX Root CA"),
+)

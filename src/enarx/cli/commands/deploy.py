@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def declare(parser: Parser) -> None:
-    """`enarx deploy`."""
+    """Declare the options of `enarx deploy`."""
     parser.runs(
         deploy,
         "enarx deploy --simulated-root root.pub hello.wasm",

@@ -15,7 +15,7 @@ STORED_OUTPUT = 64 << 20
 
 
 def declare(parser: Parser) -> None:
-    """`enarx host serve`."""
+    """Declare the options of `enarx host serve`."""
     serving = parser.action(
         "serve",
         serve,

@@ -12,7 +12,7 @@ KIND_TEXT = f"the kind of evidence: {', '.join(EXPLAINED)} (default: detected)"
 
 
 def declare(parser: Parser) -> None:
-    """`enarx image measure` and `enarx image explain-mismatch`."""
+    """Declare the options of `enarx image measure` and `enarx image explain-mismatch`."""
     measuring = parser.action(
         "measure",
         measure,

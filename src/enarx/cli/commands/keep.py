@@ -1,4 +1,4 @@
-"""`enarx keep`: what a host says of its Keeps, and the sessions that we have with them."""
+"""`enarx keep`: the Keeps of a host, and our sessions with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEEP = "its id, or a prefix that is unique"
 
 
 def declare(parser: Parser) -> None:
-    """`enarx keep`: one action for each thing that can be done with a Keep."""
+    """Declare the options of `enarx keep`, one action after the other."""
     listing = parser.action("list", list, "list the Keeps of a host", "enarx keep list")
     inspecting = _on_keep(parser, "inspect", inspect, "show what the host reports about a Keep")
     reading = _on_keep(parser, "logs", logs, "show a Keep's output so far, verified")
@@ -109,7 +109,7 @@ def logs(options: argparse.Namespace) -> int:
 
 
 def attest(options: argparse.Namespace) -> int:
-    """Have the Keep of a running job of ours prove itself again; 0 trusted, 126 refused, 127 undecided or silent."""
+    """Have the Keep of our running job prove itself again; 0 trusted, 126 refused, 127 undecided or silent."""
     from enarx.cli import attestation, remote
     from enarx.tenant.deploy import attest
 

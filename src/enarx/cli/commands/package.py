@@ -10,7 +10,7 @@ from enarx.cli.options import Parser, add_json, add_workload
 
 
 def declare(parser: Parser) -> None:
-    """`enarx package digest` and `enarx package show`."""
+    """Declare the options of `enarx package digest` and `enarx package show`."""
     add_workload(
         digesting := parser.action(
             "digest", digest, "print a package's digest", "enarx package digest --salt salt.hex hello.wasm"

@@ -11,7 +11,7 @@ from enarx.cli.options import Parser, add_json
 
 
 def declare(parser: Parser) -> None:
-    """`enarx platform`."""
+    """Declare the options of `enarx platform`."""
     parser.runs(show, "enarx platform --json")
     add_json(parser)
 

@@ -1,4 +1,4 @@
-"""`enarx policy`: what a relying party accepts, as a file."""
+"""`enarx policy`: the file that says which evidence a relying party accepts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZES = (32, 48, 64)
 
 
 def declare(parser: Parser) -> None:
-    """`enarx policy init`."""
+    """Declare the options of `enarx policy init`."""
     starting = parser.action(
         "init",
         init,
@@ -29,7 +29,7 @@ def declare(parser: Parser) -> None:
 
 
 def init(options: argparse.Namespace) -> int:
-    """A commented policy of a kind, on stdout or into a new file. It refuses everything until it has a measurement."""
+    """Write a commented policy, which refuses everything until it names a measurement. 0."""
     from enarx.verify.kinds import find
     from enarx.verify.policy_file import read_policy, template
 
@@ -53,8 +53,8 @@ def _with_measurement(text: str, given: list[str]) -> str:
         except ValueError:
             size = 0
         if size not in SIZES:
-            said = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
-            raise UsageError("measurement", said)
+            message = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
+            raise UsageError("measurement", message)
     rule = f'"{given[0]}"' if len(given) == 1 else "{ any_of = [" + ", ".join(f'"{v}"' for v in given) + "] }"
     lines = text.splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if line.startswith("measurement = "))
@@ -67,6 +67,4 @@ def _write(path: str, text: str) -> None:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as e:
-        raise UsageError(
-            "policy-file", f"{path}: {e.strerror}", hint="a policy that is there is not overwritten"
-        ) from e
+        raise UsageError("policy-file", f"{path}: {e.strerror}", hint="an existing policy is never overwritten") from e

@@ -13,7 +13,7 @@ from enarx.errors import UsageError
 
 
 def declare(parser: Parser) -> None:
-    """`enarx reset`."""
+    """Declare the options of `enarx reset`."""
     parser.runs(reset, "enarx reset")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -18,7 +18,7 @@ PIECE = 1 << 20
 
 
 def declare(parser: Parser) -> None:
-    """`enarx result verify`."""
+    """Declare the options of `enarx result verify`."""
     verifying = parser.action(
         "verify",
         verify,
@@ -83,7 +83,7 @@ def _receipt(path: str) -> Receipt:
     try:
         return Receipt.from_bytes(load(path, MAX_RECEIPT))
     except ParseError as e:
-        raise ParseError(e.code, f"{path} is no receipt: {e.message}", what=e.what, offset=e.offset) from e
+        raise ParseError(e.code, f"{path} is not a receipt: {e.message}", what=e.what, offset=e.offset) from e
 
 
 def _pieces(path: str) -> Iterator[bytes]:

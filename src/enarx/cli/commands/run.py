@@ -8,7 +8,7 @@ from enarx.cli.options import Parser, add_backend, add_delivery, add_skip_layer,
 
 
 def declare(parser: Parser) -> None:
-    """`enarx run`."""
+    """Declare the options of `enarx run`."""
     parser.runs(
         run,
         "enarx run --simulate hello.wasm",

@@ -1,7 +1,6 @@
-"""Evidence and endorsements of each kind of TEE: bytes to frozen types, exact and strict. One module for each kind.
+"""The evidence of each kind of TEE: bytes to frozen types, exact and strict. One package for each kind, plus shared families.
 
-A kind is a name, and names are all that the kinds share here. Evidence does not say of itself which kind it is: whoever
-reads it has been told, and a policy has allowed it.
+Nothing here verifies a signature. Evidence does not say which kind it is of: the caller says so, and a policy allows it.
 """
 
 from __future__ import annotations
@@ -10,18 +9,18 @@ from typing import Protocol, Self
 
 
 class Evidence(Protocol):
-    """What the evidence of every kind has. `signed` is the part that the signature covers, as received."""
+    """What parsed evidence of most kinds offers."""
 
     @property
     def signed(self) -> bytes:
-        """The bytes under the signature, as received."""
+        """The bytes that the signature covers, as received."""
         ...
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the format."""
+        """Parse evidence. ParseError for anything but the format."""
         ...
 
     def to_bytes(self) -> bytes:
-        """The bytes that it was parsed from."""
+        """The bytes that the evidence was parsed from."""
         ...

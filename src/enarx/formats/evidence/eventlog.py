@@ -1,9 +1,9 @@
-"""Boot event logs: the crypto-agile log of TPMs, the same of confidential VMs, and the ACPI table that leads to the latter.
+"""Boot event logs: the crypto-agile log of TPMs and of confidential VMs, and the ACPI table that locates the latter.
 
 *PFP*: TCG PC Client Platform Firmware Profile, 1.06: 10.2 the structures, 10.4 the types of events. *CC*: UEFI Specification
 2.10, 38.1 (the log of a confidential VM) and 38.4.1 (its registers). *ACPI*: 6.5, 5.2.34 (CCEL). Integers are little-endian.
 
-Nothing in a log is signed, and of an event only its digest goes into a register: `enarx.verify.replay` says what to believe.
+Nothing in a log is signed, and only the digest of an event is measured. `enarx.verify.replay` decides what a log proves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHA1_SIZE = 20
 """Bytes of the digest in the header, which is an event of the older form and measures nothing."""
 
 LOGS = ("eventlog", "ccel")
-"""What the formats here are called beside the kinds of evidence: a boot event log, and the ACPI table that leads to one."""
+"""The formats of this module, by the names that `--kind` takes: a boot event log, and the ACPI table that locates one."""
 
 ALGORITHMS = {0x0004: ("sha1", 20), 0x000B: ("sha256", 32), 0x000C: ("sha384", 48), 0x000D: ("sha512", 64)}
 """TPM_ALG_ID to name and size, of those that can be replayed; others are carried as they are."""
@@ -226,7 +226,7 @@ class Variable:
 
 
 def detect(data: bytes) -> str:
-    """Which of `LOGS` bytes begin as; empty if neither."""
+    """The format in `LOGS` that the bytes begin like; empty if neither."""
     if data[32:48] == SIGNATURE:
         return "eventlog"
     return "ccel" if data[:4] == b"CCEL" else ""

@@ -1,8 +1,8 @@
-"""How a Keep gets evidence about itself: one module for each kind of TEE, each in a process of its own.
+"""Attesters: how a Keep gets evidence about itself, with one module for each kind of TEE.
 
-An attester may have to open devices, or make a directory for each report. The keeper, which holds the keys, must not be
-able to do either. So the keeper has only the end of a socket (`link`), at whose other end a process without keys
-(`process`) serves it with one attester. `docs/extending/attester.md` says how to add one.
+An attester may need to open a device, or to create a directory for each report. The keeper holds the keys and must be able
+to do neither. So it asks a process without keys (`process`) over a socket (`link`), and that process runs one attester.
+docs/extending/attester.md describes how to add one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 ATTESTERS = {
     "simulated": "enarx.keep.attester.simulated:SimulatedAttester",
 }
-"""Module and class of each attester, by the kind of evidence that it gives."""
+"""The registry: module and class of each attester, by the kind of its evidence."""
 
 
 class Attester(Protocol):
-    """One kind of attester. It is made from `device`, a descriptor of what it asks: a socket, a directory, or a device.
+    """What each attester provides. The constructor takes over `device`: a descriptor of a socket, directory or device.
 
-    kind         names the evidence's format: the `kind` of Attestation and Evidence
-    profile      the system calls that it needs (`enarx.keep.sandbox.profiles`)
-    directories  beneath which it may make and open files
-    host_data    32 bytes that the launch was bound to: a package digest, or zeros in a pool
+    kind         the format of its evidence, as verifiers name it
+    profile      the system calls that it may make (`enarx.keep.sandbox.profiles`)
+    directories  the directories beneath which it may create and open files
+    host_data    32 bytes that the hardware bound to the launch: a package digest, or zeros in a pool
     """
 
     kind: str
@@ -36,12 +36,12 @@ class Attester(Protocol):
     def __init__(self, device: int) -> None: ...
 
     def attest(self, report_data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
-        """Evidence over 64 bytes of report data, and its endorsements. UnavailableError if there is none this time."""
+        """Return evidence over 64 bytes of report data, and its endorsements. UnavailableError if the device has none now."""
         ...
 
 
 def load(kind: str) -> type[Attester]:
-    """The attester for a kind. A sandboxed process cannot import anything, so a zygote loads it beforehand."""
+    """Import and return the class of an attester. Call it in the zygote: a sandboxed process cannot import."""
     module, _, name = ATTESTERS[kind].partition(":")
     attester: type[Attester] = getattr(import_module(module), name)
     return attester

@@ -6,8 +6,9 @@ One packet is one message, in CBOR:
     keeper    {"report_data": 64 bytes}
     attester  {"evidence": bytes, "endorsements": [bytes, ...]}, or {} if there is none this time
 
-The attester is measured code without keys, but it may speak to devices, so the keeper believes no more of it than this
-form. An attester that breaks the form, or ends, is killed and reaped, and gives no more evidence. A running job goes on.
+The attester is measured code, but hardware and firmware answer it and might take it over. So the keeper checks the form
+of every message. An attester that breaks the form, or exits, is killed and reaped, and there is no more evidence from then
+on. A running job continues: it does not need evidence.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ HOST_DATA = 32
 
 
 class AttesterLink:
-    """Asks for evidence about this Keep. `child` is the process at the other end, where this process is its parent.
+    """The keeper's end of the link to its attester. `child` is the attester's process, if this process forked it.
 
-    Making one waits for the attester's first message; UnavailableError 'no-evidence' if it ends without one.
+    The constructor waits for the attester's first message. All methods raise UnavailableError 'no-evidence' if the
+    attester fails.
     """
 
     def __init__(self, link: socket.socket, child: Child | None = None) -> None:
@@ -45,18 +47,18 @@ class AttesterLink:
         self.host_data: bytes = host_data
 
     def fileno(self) -> int:
-        """For poll: readable once the answer is there, or the attester is gone."""
+        """The socket, for poll: readable once an answer has arrived or the attester has exited."""
         return self._link.fileno()
 
     def ask(self, report_data: bytes) -> None:
-        """Ask for evidence over 64 bytes of report data; at most one request may be open. UnavailableError."""
+        """Request evidence over 64 bytes of report data, without waiting. Take its answer before the next request."""
         try:
             self._link.send(encode({"report_data": report_data}), socket.MSG_DONTWAIT)
         except OSError as e:
             raise self._broken() from e
 
     def answer(self) -> tuple[bytes, tuple[bytes, ...]]:
-        """The evidence that was asked for and its endorsements; waits for them. UnavailableError if there is none."""
+        """Wait for the requested evidence; return it with its endorsements."""
         value = self._receive()
         if not value:
             raise _unavailable()
@@ -80,7 +82,7 @@ class AttesterLink:
         return value
 
     def _broken(self) -> UnavailableError:
-        """End an attester that is gone, or that cannot be believed any more."""
+        """Kill and reap the attester, after it has exited or broken the form; return the error to raise."""
         if self._child is not None:
             self._child.kill()
             self._child.reap(wait=True)

@@ -1,7 +1,8 @@
-"""The attester's process: it holds no key, sees no control socket, and ends with the keeper that forked it.
+"""The attester's process: forked by the keeper before there are keys, and confined before it asks the hardware anything.
 
-Its sandbox has the two descriptors that it works between and, for those attesters that need files, the directories that
-they name. Whoever takes it over can give bad evidence, which a tenant refuses, or none.
+It has two descriptors, the link to the keeper and the device, and neither the control socket nor a file. An attester that
+needs directories or more system calls declares them in its class. If hardware or firmware takes the process over, it can
+give bad evidence, which the tenant refuses, or none (tests/attacks, T45).
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ Ends = tuple[socket.socket, socket.socket]
 
 
 def make_link() -> Ends:
-    """Both ends of a link, the keeper's first. The sandbox of a starting keeper does not allow setsockopt: call it before."""
+    """Return both ends of a link, the keeper's first. Call it before the keeper's sandbox, which has no setsockopt."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_ANSWER)
     return ours, theirs
 
 
 def spawn(attester: type[Attester], device: int, ends: Ends, *, skip: frozenset[str]) -> tuple[socket.socket, Child]:
-    """Fork the attester; returns what an AttesterLink is made of. Takes `device` over. There must not be any key yet."""
+    """Fork the attester and return the arguments of AttesterLink. Closes `device` here. Call it before creating keys."""
     ours, theirs = ends
 
     def work() -> None:
@@ -56,7 +57,7 @@ def spawn(attester: type[Attester], device: int, ends: Ends, *, skip: frozenset[
 
 
 def serve(link: int, attester: Attester) -> None:
-    """Answer requests until the keeper closes its end. `link` is a packet socket; `link.py` has the messages."""
+    """Answer requests until the keeper closes its end. `link` is a packet socket; `attester.link` has the messages."""
     os.write(link, encode({"kind": attester.kind, "host_data": attester.host_data}))
     while request := os.read(link, MAX_REQUEST):
         os.write(link, encode(_answer(attester, _report_data(request))))
@@ -66,7 +67,7 @@ def _answer(attester: Attester, report_data: bytes) -> dict[str, Any]:
     try:
         evidence, endorsements = attester.attest(report_data)
     except UnavailableError:
-        return {}  # a device may be busy once; the process goes on
+        return {}  # the device may be busy this time only
     return {"evidence": evidence, "endorsements": list(endorsements)}
 
 

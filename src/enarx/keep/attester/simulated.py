@@ -1,4 +1,4 @@
-"""Evidence from the simulator, over the private link that it gave this Keep at its launch (docs/spec/host.md)."""
+"""Simulated evidence, which the simulator signs. It passed its report link to this Keep at the launch (docs/spec/host.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_MESSAGE = 256 << 10
 
 
 class SimulatedAttester:
-    """Asks the simulator that launched this Keep. `device` is the Keep's end of its report link, a packet socket."""
+    """Asks the simulator that launched this Keep. `device` is the Keep's end of the report link, a packet socket."""
 
     kind = "simulated"
     profile = sandbox.ATTESTER
@@ -34,7 +34,7 @@ class SimulatedAttester:
         return answer["evidence"], tuple(answer["endorsements"])
 
     def _receive(self, keys: set[str]) -> dict[str, Any]:
-        """The simulator's next packet, a map with these keys."""
+        """Return the simulator's next packet, which must be a map with exactly these keys."""
         try:
             value: Any = decode(os.read(self._device, MAX_MESSAGE), "the simulator's answer")
         except (OSError, ParseError) as e:

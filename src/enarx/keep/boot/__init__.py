@@ -1,1 +1,1 @@
-"""How a Keep starts: `process` makes one out of sandboxed processes."""
+"""The ways to start a Keep: `process` starts one as sandboxed processes of a zygote."""

@@ -1,8 +1,16 @@
-"""The zygote: a process that has loaded the Keep's code, holds no key, and is forked once for each Keep.
+"""The zygote: a process that has loaded the Keep's code, holds no key, and is forked for each Keep.
 
-It is started from the measured files by the (simulated) hardware, takes its orders on descriptor 3 and answers there,
-one packet each: CBOR with the descriptors beside it (docs/spec/host.md, "Simulator"). The host's cgroups for the Keep come
-with the order, opened: the first process of a Keep joins them before it does anything else.
+The simulator starts it from the measured files, so a launch costs a fork instead of the imports. Orders arrive on
+descriptor 3 and answers leave there: one packet each, in CBOR, with descriptors beside it (docs/spec/host.md has the
+fields). One launch goes through these processes:
+
+    zygote  `main`    forks for each order, and relays what the two processes below report
+    outer   `_outer`  joins the host's cgroups, enters namespaces of its own, forks the keeper, exits
+    keeper  `keep`    process 1 of the Keep: confines itself, forks compiler and runner, reports, forks the attester,
+                      and only then creates keys
+
+After `_outer` has isolated the process, nothing can be imported: the files are out of reach. So everything is imported
+here, also what a library would import on first use.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ import signal
 import socket
 from typing import Any
 
-import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # made use of when there is no file to load it from
+import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # cryptography imports it on first use
 
 from enarx.errors import BackendError, EnarxError, UnavailableError
 from enarx.formats import bounds
@@ -31,17 +39,19 @@ from enarx.record import as_dict
 LINK = 3
 MAX_ORDER = 64 << 10
 FIRST_DISK = 16 << 20
-"""Bytes of files before a package has said what it needs."""
+"""Size of /data in bytes until the package states its own."""
 
 ATTESTER = attester.load("simulated")
+"""Sandboxed processes have no hardware of their own to ask."""
+
 LEAST_FDS, MAX_FDS = 2, 4
-"""Beside an order: control socket, report link, and a cgroup's list of processes in at most two hierarchies."""
+"""Descriptors beside an order: control socket, report link, and `cgroup.procs` in up to two hierarchies."""
 
 
 def main() -> None:
-    """Serve launches until the link closes."""
+    """Serve one launch after another until the simulator closes the link."""
     link = socket.socket(fileno=LINK)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Keeps are reaped by the kernel
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps Keeps
     sandbox.adopt_orphans()
     gc.freeze()
     gc.enable()
@@ -53,28 +63,30 @@ def main() -> None:
             answer, pidfds = _launch(link, _map(order), fds)
             socket.send_fds(link, [encode(answer)], pidfds)
         except ConnectionError:
-            return  # the hardware is gone, and with it the other ends of what this Keep was given
+            return  # the simulator is gone, and with it the other ends of this Keep's sockets
         for fd in (*fds, *pidfds):
             os.close(fd)
 
 
 def _map(packet: bytes) -> dict[str, Any]:
-    """The map in a packet of ours."""
+    """Decode a packet from the simulator or from a process of this module."""
     value: Any = decode(packet, "packet")
     return dict(value)
 
 
 def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
-    """Fork a Keep and gather what its two processes say of it."""
+    """Fork a Keep; return the answer and its pidfd. `_outer` and `keep` report one part each, then close their socket."""
     if len(fds) < LEAST_FDS:
-        raise OSError("descriptors are missing beside an order")  # the hardware starts another zygote, and tries again
+        raise OSError(
+            "descriptors are missing beside an order"
+        )  # ends the zygote; the simulator starts another and retries
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:
             link.close()
             ours.close()
             _outer(theirs, order, *fds)
-        except Exception as e:  # noqa: BLE001  # nothing but its class may leave a Keep
+        except Exception as e:  # noqa: BLE001  # only the error's class may leave a Keep
             complain(e)
         finally:
             os._exit(0)
@@ -97,10 +109,12 @@ def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple
 
 
 def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: int, *groups: int) -> None:
-    """The process between zygote and Keep: builds the walls, then forks the Keep's first process and goes."""
+    """Isolate this process, fork the keeper as process 1 of the new namespaces, report its pidfd, and return."""
     try:
         _join(groups)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child's number is its own until it is waited for
+        signal.signal(
+            signal.SIGCHLD, signal.SIG_DFL
+        )  # undo the zygote's SIG_IGN: a child's number must not be reused before wait
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         sandbox.close_others(frozenset((0, 1, 2, answer.fileno(), control, report, proc)))
         skip = frozenset(order["skip_layers"])
@@ -126,28 +140,29 @@ def keep(
     report: int,
     score: Score,
 ) -> None:
-    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
+    """Run a Keep from its launch to its end. `limits` are the host's, in bytes: `memory`, `compile` and `disk`."""
     ends = make_link()
     layers = isolation.layers + sandbox.confine(
         sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
     )
     with score:
         handle = runner.spawn(isolation, skip)
-    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
+    own = bounds.keep_memory(
+        memory=0, compile=limits["compile"], disk=limits["disk"]
+    )  # the keeper holds module and indexes
     resource.setrlimit(resource.RLIMIT_DATA, (own, own))
-    said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
-    tell(answer, said)
+    tell(answer, {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch})
     answer.close()
     try:
         link, child = spawn(ATTESTER, report, ends, skip=skip)  # after the answer, while the tenant connects
         frames = Frames(socket.socket(fileno=control))
         Keeper(frames, AttesterLink(link, child), handle, isolation, limits, skip).serve()
     except UnavailableError:
-        return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
+        return  # the host closed the control socket, or the simulator the report link: nobody is left to tell
 
 
 def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
-    """Tell the zygote of this launch. Without a zygote nobody knows of the Keep, so it ends."""
+    """Send the zygote a part of the answer. If the zygote is gone, no host knows of this Keep, so the process exits."""
     try:
         if fd is None:
             answer.send(encode(value))
@@ -158,12 +173,12 @@ def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) ->
 
 
 def complain(e: Exception) -> None:
-    """A fixed word on stderr for what should not have happened: nothing of the error but its class may leave the Keep."""
+    """Write the class of an unexpected error to stderr. Its text stays inside, as it may hold secrets."""
     os.write(2, f"keep: {type(e).__name__}\n".encode())
 
 
 def _join(groups: tuple[int, ...]) -> None:
-    """Enter the cgroups that bound this Keep, with all that it is going to fork."""
+    """Enter the host's cgroups, before any fork, so that they bound every process of the Keep."""
     try:
         for fd in groups:
             os.write(fd, b"0")

@@ -1,1 +1,1 @@
-"""The workload: `compiler` makes machine code of its module, `runner` runs that, `wasi` is what both ask of wasmtime."""
+"""The workload's two processes, `compiler` and `runner`, and `wasi`, the one module that calls wasmtime."""

@@ -1,8 +1,11 @@
-"""The compiler: a process without keys that turns one module into machine code and ends.
+"""The compiler: a process without keys that turns one module into machine code and exits.
 
-It shares nothing with the keeper but one private socket, from which it reads the module, and with the runner but one
-pipe, to which it writes the code. Neither is ever seen by the host. What it makes is trusted exactly as far as the
-runner that loads it: a module that breaks the compiler has won no more than the guest has anyway.
+It has two descriptors: a socket to the keeper, from which it reads the module, and a pipe to the runner, to which it
+writes the code. The host sees neither. The runner is trusted no more than the guest, so machine code from a compiler that
+a module has taken over gains that module nothing: it would have run as the guest anyway.
+
+    keeper    ORDER, then the module
+    compiler  verdict (OK or BAD), u64 length, then machine code or an error text
 """
 
 from __future__ import annotations
@@ -25,29 +28,31 @@ MAX_FILES = 64
 MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 OK, BAD = b"\1", b"\0"
 ORDER = struct.Struct(">?QQ")
-"""Before the module: whether it counts fuel, its size in bytes, and the bytes that compiling it may take."""
+"""Precedes the module: whether to count fuel, the module's size in bytes, and the compiler's memory limit in bytes."""
 
 STARVED = 77
-"""Exit status where Python itself got no more memory."""
+"""Exit status after a MemoryError."""
 
 SPARE_SECONDS = 5
-"""Between the signal at the limit of processor time, which names it, and the kill that cannot be caught."""
+"""From SIGXCPU at the limit of processor time, which tells the keeper the reason, to SIGKILL."""
 
 SMALLEST = b"\0asm\1\0\0\0"
+"""The empty module."""
+
 SIZE = 8
-"""Bytes of the length that stands between verdict and code."""
+"""Bytes of the length between verdict and code."""
 
 
 def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
-    """Read an order and its module, compile, write a verdict byte, a length, and the code (or what is wrong); return.
+    """Confine this process, then compile one module from `source` to `target`.
 
-    What can be done before the module is here is done before: the order may be long in coming.
+    Compiling the empty module first loads what the compiler needs, while the keeper still waits for the package.
     """
     sandbox.confine(sandbox.COMPILER, skip=skip, nofile=MAX_FILES, nproc=MAX_PROCESSES)
     wasi.compile_module(SMALLEST, fuel=False)
     order = _read(source, ORDER.size)
     if len(order) < ORDER.size:
-        return  # the keeper is gone, and so is the Keep
+        return  # the keeper has exited, which ends the Keep
     fuel, size, memory = ORDER.unpack(order)
     _bound(size, memory)
     try:
@@ -65,7 +70,7 @@ def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
 
 
 def _read(source: socket.socket, size: int) -> bytearray:
-    """As many bytes, or fewer if the keeper ends before."""
+    """Read `size` bytes, or fewer if the keeper closes the socket."""
     data = bytearray(size)
     view, have = memoryview(data), 0
     while have < size and (count := source.recv_into(view[have:])):
@@ -74,7 +79,7 @@ def _read(source: socket.socket, size: int) -> bytearray:
 
 
 def _bound(size: int, memory: int) -> None:
-    """Limits that hold even where a module takes this process over, which can lower them and no more."""
+    """Limit memory and processor time. A module that takes the process over cannot raise a limit again."""
     data = bounds.process_memory(memory=0, compile=memory)
     seconds = bounds.compile_seconds(size)
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
@@ -82,7 +87,7 @@ def _bound(size: int, memory: int) -> None:
 
 
 class Compilation:
-    """The keeper's side: one module handed over, and what became of it."""
+    """The keeper's side of one compilation. `wall` is the most that it may take, in seconds of wall-clock time."""
 
     def __init__(self, child: Child, source: socket.socket) -> None:
         self.child = child
@@ -91,7 +96,7 @@ class Compilation:
         self._memory = self._seconds = 0
 
     def start(self, module: bytes, *, fuel: bool, memory: int) -> None:
-        """Send it. `memory` is what compiling it may take."""
+        """Send the module. `memory` is the compiler's limit in bytes. DeliveryError 'compiler' if it does not read on."""
         self._memory, self._seconds = memory, bounds.compile_seconds(len(module))
         self.wall = float(bounds.WALL_FACTOR * self._seconds)
         self._source.settimeout(self.wall)
@@ -105,7 +110,7 @@ class Compilation:
         self._source.close()
 
     def failure(self) -> str:
-        """Why it ended without a verdict; empty if it gave one."""
+        """Explain why the compiler exited without a verdict; empty while it runs, or if it gave one."""
         status = self.child.status
         if status is None or status == 0:
             return ""

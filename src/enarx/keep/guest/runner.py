@@ -1,7 +1,13 @@
-"""The runner: the process in which the guest runs. It holds no key, and knows nothing that the guest may not know.
+"""The runner: the process that runs the guest. It holds no key and nothing else that the guest may not have.
 
-Its descriptors 0, 1, 2 are pipes to the keeper and are the guest's stdio. It takes machine code from the compiler and one
-order from the keeper, and gives one result; everything it says after the guest has started counts as the guest's word.
+Descriptors 0, 1 and 2 are pipes to the keeper and the guest's stdio. The runner reads machine code from the compiler and
+one order from the keeper, and sends one result:
+
+    keeper    order: u32 length, then a CBOR map
+    compiler  verdict, u64 length, then code or an error text (`guest.compiler`)
+    runner    LOADED once the compiler's output is complete, then the result, a CBOR map
+
+A guest that escapes controls this process, so the keeper trusts the result as little as it trusts the guest.
 """
 
 from __future__ import annotations
@@ -22,19 +28,21 @@ from enarx.record import record
 
 MAX_RESULT = 64 << 10
 LOADED = b"\0"
-"""Before the result, which never begins so: the code is here, and the run begins."""
+"""Sent before the run starts. A result, being a CBOR map, never starts with this byte."""
 
 NO_CODE = "the compiler ended without a result"
 SIZE = 4
+"""Bytes of an order's length."""
+
 MAX_FILES = (1 << 16) + bounds.OWN_FILES
-"""Descriptors of any process of a Keep: as many as `limits.open_files` can name, and the runner's own."""
+"""The most descriptors of a process in a Keep: the largest `limits.open_files`, plus the runner's own."""
 
 MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 
 
 @record(kw_only=False)
 class Handle:
-    """The keeper's end: the runner, the compiler, orders, and the guest's stdio pipes."""
+    """The keeper's side of both processes; `stdin`, `stdout` and `stderr` are its ends of the guest's pipes."""
 
     child: Child
     compilation: compiler.Compilation
@@ -45,7 +53,7 @@ class Handle:
 
 
 def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
-    """Fork compiler and runner. The keeper must not have made any key yet."""
+    """Fork compiler and runner. The keeper must call this before it creates any key."""
     orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
     code, stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe(), os.pipe()
@@ -70,7 +78,7 @@ def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
 
 
 def send(orders: socket.socket, value: dict[str, Any]) -> None:
-    """One order: its length, then its bytes."""
+    """Send the runner its one order: the length, then the bytes."""
     data = encode(value)
     orders.sendall(len(data).to_bytes(SIZE, "big") + data)
 
@@ -86,7 +94,7 @@ def _exactly(source: socket.socket, size: int) -> bytes:
     while len(data) < size:
         piece = source.recv(size - len(data))
         if not piece:
-            os._exit(0)  # the keeper is gone, and so is the Keep
+            os._exit(0)  # the keeper has exited, which ends the Keep
         data += piece
     return data
 
@@ -101,7 +109,7 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
             read_only=(isolation.secrets,),
             read_write=(isolation.data,),
         )
-        stage = wasi.Stage(fuel=False)  # before the order is here: it may be long in coming
+        stage = wasi.Stage(fuel=False)  # before the order arrives, which may take long
         order = _receive(orders)
         if order["fuel"] is not None:
             stage = wasi.Stage(fuel=True)
@@ -119,14 +127,17 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
 
 
 def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozenset[str]) -> wasi.Guest | dict[str, Any]:
-    """Nothing of the workload runs here before the compiler has let go of the pipe, and the keeper has been told."""
+    """Read the compiler's output to its end, tell the keeper, and load the code; return a result if that fails.
+
+    Waiting for the end of the pipe makes sure that no code runs while the compiler still writes.
+    """
     header = _read(code_in, 1 + compiler.SIZE)
     verdict, size = header[:1], int.from_bytes(header[1:], "big")
     code = _read(code_in, size)
     trailing = os.read(code_in, 1)
     os.close(code_in)
     if len(header) < 1 + compiler.SIZE or len(code) < size or trailing:
-        return {"cause": "failed", "message": NO_CODE}  # the keeper knows why
+        return {"cause": "failed", "message": NO_CODE}  # the keeper sees why
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
     orders.sendall(LOADED)
@@ -136,7 +147,7 @@ def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozense
 
 
 def _read(fd: int, size: int) -> bytes:
-    """As many bytes, or fewer if the compiler ends before."""
+    """Read `size` bytes, or fewer if the compiler closes the pipe."""
     data = bytearray()
     while len(data) < size and (piece := os.read(fd, min(size - len(data), 1 << 20))):
         data += piece
@@ -144,7 +155,7 @@ def _read(fd: int, size: int) -> bytes:
 
 
 def _limit(order: dict[str, Any]) -> None:
-    """The guest's descriptors, and the memory of this process: the Keep's bound may not be this process's alone."""
+    """Limit descriptors and memory of this process; a cgroup, if there is one, bounds all of the Keep together."""
     files, data = order["open_files"] + bounds.OWN_FILES, order["data"]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))

@@ -1,4 +1,4 @@
-"""How the guest is compiled and run: the one place that speaks to wasmtime, used by compiler and runner alike."""
+"""How a guest is compiled and run: the only module that calls wasmtime, for compiler and runner alike."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.record import record
 
 ARGV0 = "main.wasm"
+"""The guest's name for itself. A file name would tell it something about the tenant."""
+
 BACKTRACE_MAX = 16 << 10
+"""Characters of the longest backtrace."""
+
 PAGE = 65536
+"""Bytes of a page of linear memory."""
 
 
 def engine(*, fuel: bool) -> wasmtime.Engine:
-    """The engine of every Keep. Compiler and runner must agree on it, or the runner refuses the code.
+    """Return an engine. Compiler and runner need the same settings, or the runner refuses the code.
 
-    Proposals without users here are off: less to go wrong. Copy-on-write images are on for the compiler's sake: without
-    them it writes a Go program's data as code, at seven times the memory. The runner has no memfd, and copies.
+    Proposals that no supported guest needs are off. Copy-on-write images stay on for the compiler: without them it emits
+    the data of a Go program as code, which takes seven times the memory. The runner has no memfd, so it copies the data.
     """
     config = wasmtime.Config()
     config.epoch_interruption = True
@@ -37,13 +42,13 @@ def engine(*, fuel: bool) -> wasmtime.Engine:
 
 
 def compile_module(module: bytes, *, fuel: bool) -> bytes:
-    """Machine code for this CPU, in wasmtime's serialized form; wasmtime.WasmtimeError if the module is not valid."""
+    """Return machine code for this CPU, as wasmtime serializes it. WasmtimeError if the module is not valid."""
     return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
 
 
 @record()
 class Order:
-    """What to run it with. `dirs` are (path in the Keep, path for the guest, writable); times in milliseconds."""
+    """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable); `memory` is in bytes."""
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
@@ -54,7 +59,7 @@ class Order:
 
 
 class Stage:
-    """All that a guest needs but itself."""
+    """The engine and linker of a guest, which can be created before its code arrives."""
 
     def __init__(self, *, fuel: bool) -> None:
         self.engine = engine(fuel=fuel)
@@ -63,14 +68,14 @@ class Stage:
 
 
 class Guest:
-    """A loaded module, ready to run once. Making it needs the right to make memory executable; running does not."""
+    """A loaded module, to be run once. The constructor maps executable memory; `run` needs no right to do so."""
 
     def __init__(self, stage: Stage, code: bytes) -> None:
         self._engine, self._linker = stage.engine, stage.linker
         self._module = wasmtime.Module.deserialize(self._engine, code)
 
     def run(self, order: Order) -> dict[str, Any]:
-        """Run `_start` to its end; returns cause, code, message, backtrace, memory (bytes) for the final status."""
+        """Run `_start` to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
         store = wasmtime.Store(self._engine)
         store.set_limits(order.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
         store.set_epoch_deadline(1)
@@ -84,7 +89,7 @@ class Guest:
             timer.cancel()
 
     def _run(self, store: wasmtime.Store, limit: int) -> dict[str, Any]:
-        """Instantiating runs the module's start function: its exit, trap or time limit count as those of `_start`."""
+        """Instantiate and run. The module's start function runs first: its end counts like that of `_start`."""
         made: list[wasmtime.Instance] = []
         try:
             result = _call(lambda: made.append(self._linker.instantiate(store, self._module)))
@@ -101,10 +106,10 @@ class Guest:
         except wasmtime.WasmtimeError as e:
             result = {"cause": "trap", "message": _first_line(e)}
         memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
-        return _judge({**result, "memory": memory}, limit)
+        return _explain({**result, "memory": memory}, limit)
 
     def _timer(self, milliseconds: int | None) -> threading.Timer:
-        """Counts the engine's epoch up when time is over, which stops a computing guest with a trap."""
+        """Return a timer, started if there is a limit, that raises the engine's epoch: the guest then traps."""
         timer = threading.Timer((milliseconds or 0) / 1000, self._engine.increment_epoch)
         timer.daemon = True
         if milliseconds is not None:
@@ -125,7 +130,7 @@ def _wasi(order: Order) -> wasmtime.WasiConfig:
 
 
 def _call(run: Callable[[], object]) -> dict[str, Any]:
-    """How the guest's own code ended; WasmtimeError if it did not come to run."""
+    """Run guest code and return how it ended. WasmtimeError if it did not start."""
     try:
         run()
     except wasmtime.ExitTrap as e:
@@ -137,7 +142,7 @@ def _call(run: Callable[[], object]) -> dict[str, Any]:
 
 
 def _named(line: str, limit: int) -> str:
-    """wasmtime's words on a limit, with the limit."""
+    """Add the limit in question to wasmtime's message about it."""
     words = line.split()
     if "exceeds memory limits" in line:
         pages = next((int(word) for word in words if word.isdigit()), 0)
@@ -147,8 +152,8 @@ def _named(line: str, limit: int) -> str:
     return f"{line}: a module has at most {TABLE_COUNT} tables" if "table count too high" in line else line
 
 
-def _judge(result: dict[str, Any], limit: int) -> dict[str, Any]:
-    """A guest that fails with its memory nearly full has most likely been refused more: say so, as the guess it is."""
+def _explain(result: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Name memory as the probable reason if a guest fails with three quarters of its limit in use."""
     failed = result["cause"] == "trap" or result.get("code", 0) != 0
     if failed and 4 * result["memory"] >= 3 * limit:
         why = f"probably memory: {result['memory'] >> 20} MiB in use at a limit of {limit >> 20} MiB"
@@ -157,7 +162,7 @@ def _judge(result: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def _first_line(e: Exception) -> str:
-    """The innermost cause that wasmtime names, in one line of at most 500 characters."""
+    """Return the innermost cause in wasmtime's message: one line of at most 500 characters."""
     text = e.message if isinstance(e, wasmtime.Trap) else str(e)
     _, chained, causes = text.partition("Caused by:")
     lines = [line.strip() for line in (causes if chained else text).splitlines() if line.strip()]
@@ -167,7 +172,7 @@ def _first_line(e: Exception) -> str:
 
 
 def _backtrace(trap: wasmtime.Trap) -> str:
-    """One line a frame, innermost first."""
+    """Return one line for each frame, innermost first."""
     lines = [
         f"{i}: {frame.func_name or f'<function {frame.func_index}>'} at 0x{frame.module_offset:x}"
         for i, frame in enumerate(trap.frames)
@@ -176,5 +181,5 @@ def _backtrace(trap: wasmtime.Trap) -> str:
 
 
 def milliseconds_since(start: float) -> int:
-    """Wall time since a reading of the monotonic clock."""
+    """Return the milliseconds since `start`, a reading of the monotonic clock."""
     return round((time.monotonic() - start) * 1000)

@@ -1,1 +1,1 @@
-"""Chains, collateral and checks that several kinds share: each belongs to a vendor or a platform, and knows no kind."""
+"""Certificates, collateral and checks that several kinds share. Each family belongs to a vendor, and knows no kind."""

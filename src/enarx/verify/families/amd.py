@@ -6,8 +6,6 @@ AMD signs with RSA-PSS, which `cryptography.x509.verification` does not take: ea
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -16,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, link, load, quietly
+from enarx.verify.memo import memo
 from enarx.verify.result import Forecast
 from enarx.verify.revocation import Authority, List, revocation_list, standing
 from enarx.verify.times import Period, reason
@@ -74,7 +73,7 @@ class Endorsed:
     lists: tuple[List, ...]
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=4 << 20)
 def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
     """What there is of AMD's among endorsements; what is neither certificate nor list is passed over."""
     certificates = list(filter(None, map(certificate, endorsements)))
@@ -82,7 +81,7 @@ def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
     return Endorsed(certificates=tuple(c for c in certificates if c.role), lists=tuple(lists))
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
     """What a certificate says, of AMD's or not; None if the bytes are none, or it has a critical extension that is not known."""
     if len(der) > MAX_DER:
@@ -151,7 +150,7 @@ def _integer(der: bytes) -> int:
     return -1
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def chain_holds(ark: bytes, intermediate: bytes, leaf: bytes) -> bool:
     """Is each signed by the one before? DER; signatures alone, nothing of time or names. The root's own is not looked at:
     its pin is of every byte of it.
@@ -211,7 +210,7 @@ def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation
     return Revocation(revoked=found.revoked, end=found.newest.end, said=said)
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def list_signed(ark: bytes, crl: bytes) -> bool:
     """Did the root sign the list? Both DER."""
     found = revocation_list(crl)

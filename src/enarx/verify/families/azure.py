@@ -1,4 +1,4 @@
-"""What stands on the hardware's report in Azure's confidential VMs: the paravisor's virtual TPM (docs/attestation/azure.md)."""
+"""The virtual TPM of Azure's confidential VMs, whose key the hardware's report binds (docs/attestation/azure.md)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from enarx.verify.examination import Examination, Ledger
 from enarx.verify.values import Unknown
 
 CHECKS = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
-"""The id of every check that is made here, in order."""
+"""The ids of the checks of the virtual TPM, in order."""
 
 
 def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
-    """Put down the checks of the hardware's report, each id behind `prefix`, and make those of what stands on it."""
+    """Record the checks of the hardware's report, with `prefix` before each id, and make those of the virtual TPM."""
     ledger.include(inner, prefix=prefix)
     bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
     ledger.check(
@@ -28,7 +28,7 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
         lambda: inner.unverified_claims.report_data == bound,
         wanted=inner.unverified_claims.report_data.hex(),
         got=bound.hex(),
-        hint="the paravisor's keys and claims were changed on their way",
+        hint="the paravisor's keys and claims were altered",
     )
     ledger.check(
         "pcr-selection",
@@ -43,7 +43,7 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
         wanted=found.quote.digest.hex(),
         got=digest.hex(),
         needs="pcr-selection",
-        hint="the values of the registers were changed on their way",
+        hint="the values of the registers were altered",
     )
     ledger.check(
         "quote-signature",
@@ -51,7 +51,7 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
         wanted="made by the virtual TPM's key",
         got="the quote",
         needs="runtime-data",
-        hint="the quote was changed on its way, or another TPM made it",
+        hint="the quote was altered, or another TPM made it",
     )
 
 
@@ -66,7 +66,7 @@ def _signed(found: Evidence) -> bool:
 
 
 def guest_claims(found: Evidence) -> dict[str, Any]:
-    """What the virtual TPM and the paravisor say, beside the hardware."""
+    """The claims of the virtual TPM and the paravisor."""
     absent = Unknown(reason="the runtime data does not say")
     return {
         "report_data": found.quote.extra,

@@ -48,15 +48,15 @@ KINDS = (*HARDWARE, SIMULATED)
 
 
 class Examine(Protocol):
-    """The checks of authenticity of one kind."""
+    """The function that makes a kind's checks of authenticity."""
 
     def __call__(self, evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-        """Make every check at `now` (unix seconds). ParseError if the bytes are not the format."""
+        """Make every check at `now` (unix seconds). ParseError if the format is wrong."""
         ...
 
 
 class Registers(NamedTuple):
-    """Verified registers that a boot event log is held against: which they are, the hash, and the values by index."""
+    """Verified registers that a boot event log has to replay to: their layout, their hash, and their values by index."""
 
     layout: Layout
     bank: str
@@ -68,16 +68,16 @@ class Kind:
     """What the rest of the program asks of a kind of TEE.
 
     name            as policies and results have it
-    detect          whether bytes begin as evidence of this kind does: a guess, which verification confirms or refutes
+    detect          whether bytes look like evidence of this kind: a guess, which verification confirms or refutes
     examiner        loads the checks of authenticity
     claims          loads the class that declares its claims, from which policies, templates and trustworthiness vectors derive
     parts           the kinds that this one is composed of
-    registers       of verified claims the registers that a boot event log replays to; None if there are none
-    unmeasured      the claims that say what runs, where the measurement leaves that out; empty if it does not
-    report_size     bytes that shorter report data is padded to with zeros; 0 if it stands as it is
+    registers       the registers in verified claims that a boot event log replays to; None if the kind has none
+    unmeasured      names of the claims that say what runs, if the measurement does not cover it
+    report_size     size in bytes to which shorter report data is padded with zeros; 0 for no padding
     time            the time that the evidence states (unix seconds); None if it states none
     roots           the sets of roots that its chains may end in, beside those of its parts
-    request         what to ask its vendor for, to verify some evidence; None if nothing is fetched
+    request         what to ask the vendor for, to verify the given evidence; None if nothing is fetched
     unendorsed      why nothing is fetched
     """
 
@@ -105,9 +105,9 @@ def find(name: str) -> Kind:
 
 
 def detect(data: bytes) -> str:
-    """The kind that evidence most probably is of. A guess for people; UsageError if it begins like none."""
+    """The kind that evidence most probably is of: a guess, to save people an option. UsageError if it looks like none."""
     for name in KINDS:
         if find(name).detect(data):
             return name
     hint = f"--kind {'|'.join(KINDS)}"
-    raise UsageError("kind", "the kind of this evidence is not known by its beginning", hint=hint)
+    raise UsageError("kind", "the kind of this evidence is not known by its first bytes", hint=hint)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.forge import tpm
+from enarx.verify.matchers import AtLeast, Exactly
+from enarx.verify.trust import BOOT
+from tests.forge import azure, tpm
 from tests.verify.families.azure_rules import BEGINNING, OF_AZURE, UNKNOWN, virtual
+from tests.verify.families.tpm_rules import REGISTERS
 from tests.verify.kinds.snp.rules import VECTORS as PART
 from tests.verify.kinds.snp.rules import snp
 from tests.verify.vectors import At, Given
@@ -14,7 +17,7 @@ def az_snp(
 ) -> Given:
     runtime, bound, message = virtual(quote, pcrs, vm)
     found = snp({0x50: bound, **(report or {})}, **more)
-    return found._replace(evidence=tpm.azure(tpm.hcl(runtime, found.evidence), message, pcrs=pcrs))
+    return found._replace(evidence=azure.evidence(azure.hcl(runtime, found.evidence), message, pcrs=pcrs))
 
 
 VECTORS = PART._replace(
@@ -23,4 +26,14 @@ VECTORS = PART._replace(
     beginning=PART.beginning | BEGINNING,
     unknown=UNKNOWN,
     revoked=({"revoked": (7,)}, "snp-revocation"),
+    policy_id="vWaCRHuJNdEblKrn8q7VA4Ol24Iu16RqotEMVhr4Um0",
+    decisive=("measurement", "pcrs", "secure_boot"),
+    vacuous={"a floor of one register": {"pcrs": AtLeast(REGISTERS[7:8])}},
+    enough=({"pcrs": AtLeast(tuple(REGISTERS[i] for i in BOOT))},),
+    lowered={
+        "no secure boot": (
+            *({"vm": {"secure-boot": False, "vmUniqueId": "VM"}}, {"secure_boot": Exactly(False)}),
+            *("configuration", 32),
+        ),
+    },
 )

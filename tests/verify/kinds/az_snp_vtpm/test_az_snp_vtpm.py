@@ -20,7 +20,7 @@ from enarx.verify.replay import PCRS, registers
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
 from tests.controls import Control
-from tests.forge import amd, azure, tpm
+from tests.forge import amd, azure, snp, tpm
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
 ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
@@ -39,7 +39,7 @@ def on(report: bytes, *given: bytes) -> Examination:
 
 
 def signed(**changes: Any) -> bytes:
-    return amd.sign(amd.blank(report_data=BOUND, **changes))
+    return snp.sign(snp.blank(report_data=BOUND, **changes))
 
 
 def outcomes(examination: Examination) -> dict[str, str]:
@@ -48,17 +48,17 @@ def outcomes(examination: Examination) -> dict[str, str]:
 
 ONLY: dict[str, Callable[[], Examination]] = {
     "snp-signing-certificate": lambda: on(signed(flags=7 << 2)),
-    "snp-product": lambda: on(signed(cpuid=amd.CPUID["milan"])),
+    "snp-product": lambda: on(signed(cpuid=snp.CPUID["milan"])),
     "snp-certificate-tcb": lambda: on(signed(reported_tcb=bytes(8))),
     "snp-certificate-chip": lambda: on(signed(chip_id=b"\1" * 64)),
     "snp-signature-form": lambda: on(signed(signature_algorithm=2)),
-    "snp-signature": lambda: on(amd.sign(amd.blank(report_data=BOUND), amd.ec_key("another chip"))),
+    "snp-signature": lambda: on(snp.sign(snp.blank(report_data=BOUND), amd.ec_key("another chip"))),
     "snp-issuers": lambda: on(signed(), VCEK, ASK, CRL),
     "snp-root": lambda: examined(azure.evidence(), roots=Roots()),
     "snp-chain": lambda: examined(azure.evidence(), ARK, ASK, amd.vcek(by=amd.rsa_key("nobody")), CRL),
     "snp-validity": lambda: examined(azure.evidence(), ARK, ASK, amd.vcek(end=amd.START), CRL),
     "snp-revocation": lambda: examined(azure.evidence(), ARK, ASK, VCEK, amd.crl([7])),
-    "runtime-data": lambda: on(amd.sign(amd.blank())),
+    "runtime-data": lambda: on(snp.sign(snp.blank())),
     "pcr-selection": lambda: examined(azure.evidence(message=tpm.quote(select=tpm.selection(range(8))))),
     "pcr-digest": lambda: examined(azure.evidence(message=tpm.quote(digest=bytes(32)))),
     "quote-signature": lambda: examined(azure.evidence(signed=tpm.rsa_signature(tpm.quote(), tpm.rsa_key("another")))),

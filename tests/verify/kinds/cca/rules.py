@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from enarx.verify import Roots, TrustAnchor
+from enarx.verify.matchers import AtLeast, Exactly
 from tests.forge import arm
-from tests.verify.vectors import Fixed, Given, Rows, Varies, Vectors
+from tests.verify.vectors import LEFT, Fixed, Given, Rows, Varies, Vectors
 
 
 def cca(platform: dict[str, Any] | None = None, realm: dict[str, Any] | None = None) -> Given:
@@ -42,4 +43,13 @@ VECTORS = Vectors(
     ends=None,
     together={"lifecycle": "debug is every one but secured"},
     beginning=frozenset({"debug", "profile"}),
+    policy_id="LlQn0ZJcveCEi5Sp1vcoUgtKTN2XQbtg4r6K1YMJZJg",
+    decisive=("measurement", "rem0", "rem1", "rem2", "rem3", "software_components"),
+    vacuous={"one component among others": {"software_components": AtLeast((f"BL:{'04' * 32}:{'05' * 32}",))}},
+    lowered={
+        "a platform that is not secured": (
+            *({"platform": {"c2395": 0x4003}}, {"debug": Exactly(True), "lifecycle": LEFT}),
+            *("runtime-opaque", 96),
+        ),
+    },
 )

@@ -57,4 +57,7 @@ VECTORS = Vectors(
     },
     beginning=frozenset({"debug"}),
     unknown={f"pcr{i}": ({"pcrs": {i: None}}, ()) for i in (1, 2, 3, 4, 8)},
+    things=("certificate 0", "certificate 1", "the document's certificate"),
+    policy_id="z9HLEKuqGJJekA_a1KjREwlbtU744siUVyE6SenV1h4",
+    decisive=("measurement",),
 )

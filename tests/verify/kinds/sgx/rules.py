@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from enarx.verify.matchers import AnyOf, AtLeast, NoneOf
 from enarx.verify.values import Bits
 from tests.forge import intel
-from tests.verify.families.intel_rules import BEGINNING, ENDS, OF_VENDOR, REVOKED, TOGETHER, UNKNOWN, quoted
-from tests.verify.vectors import At, Given, Rows, Vectors, at, le, over
+from tests.verify.families.intel_rules import BEGINNING, ENDS, OF_VENDOR, REVOKED, THINGS, TOGETHER, UNKNOWN, quoted
+from tests.verify.vectors import LEFT, At, Given, Rows, Vectors, at, le, over
 
 
 def sgx(report: At | None = None, **more: Any) -> Given:
@@ -38,4 +39,23 @@ VECTORS = Vectors(
     beginning=BEGINNING | {"attributes"},
     unknown=UNKNOWN,
     revoked=REVOKED,
+    things=THINGS,
+    policy_id="UEHPkj7_l9xptmKN8d6u2_u1icDlYfiBbEWdZ-C-Pjg",
+    decisive=("measurement",),
+    vacuous={
+        "no bit is asked for": {"attributes": AtLeast(Bits(0))},
+        "any status but one": {"tcb_status": NoneOf(("OutOfDate",))},
+    },
+    enough=({"tcb_status": AnyOf(("UpToDate", "ConfigurationNeeded"))},),
+    lowered={
+        "a status with advisories": (
+            {"level": {"status": "ConfigurationNeeded", "advisories": ("INTEL-SA-00837",)}},
+            {"tcb_status": AnyOf(("UpToDate", "ConfigurationNeeded")), "advisories": LEFT},
+            *("hardware", 32),
+        ),
+        "advisories of an enclave that is up to date": (
+            *({"level": {"advisories": ("INTEL-SA-00837",)}}, {"advisories": LEFT}),
+            *("hardware", 32),
+        ),
+    },
 )

@@ -10,8 +10,10 @@ from typing import Any
 from enarx.formats.evidence.snp import Report
 from enarx.verify import Roots
 from enarx.verify.kinds.snp.claims import Parts, Tcb
+from enarx.verify.matchers import AnyOf, AtLeast, Exactly, NoneOf
 from enarx.verify.values import Bits
 from tests.forge import amd
+from tests.forge import snp as forge
 from tests.verify.vectors import NOW, At, Ends, Fixed, Given, Rows, Varies, Vectors, at, le, over
 
 GENOA, CHIP = bytes([10, 0, 0, 0, 0, 0, 25, 84]), bytes(range(1, 65))
@@ -40,8 +42,8 @@ def snp(
     **vcek: Any,
 ) -> Given:
     """`revoked` are serial numbers on the list; None is no list."""
-    base = amd.encode(amd.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
-    signed = amd.sign(Report.from_bytes(over(base, report)))
+    base = forge.encode(forge.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
+    signed = forge.sign(Report.from_bytes(over(base, report)))
     ark, ask = amd_issuers(product, "csp" in vcek)
     if ends:
         ark, ask = amd.ark(product, **ending(ends, "ARK")), amd.ask(product, **ending(ends, "ASK"))
@@ -136,4 +138,38 @@ VECTORS = Vectors(
         **dict.fromkeys(MITIGATIONS, (OLD, ("version", *MITIGATIONS))),
     },
     revoked=({"revoked": (7,)}, "revocation"),
+    things=("ARK", "ASK", "VCEK", "list"),
+    policy_id="dERRxFOcLYTF7g4qGJ7OOOP5TjtIBJJNLa0xmPq8CB0",
+    decisive=("measurement",),
+    vacuous={
+        "any measurement but one": {"measurement": NoneOf((bytes(48),))},
+        "any privilege level": {"vmpl": AtLeast(0)},
+        "a floor of nothing": {"reported_tcb": AtLeast(Tcb(genoa=Parts()))},
+        "a floor of nothing, of another product as well": {
+            "launch_tcb": AtLeast(Tcb(milan=Parts(snp=1), genoa=Parts(), turin=Parts(snp=1)))
+        },
+    },
+    enough=(
+        {"measurement": AnyOf((b"\1" * 48, b"\2" * 48))},
+        {"committed_tcb": AtLeast(Tcb(genoa=Parts(microcode=1)))},
+    ),
+    lowered={
+        "a guest that can be read": (
+            *({"report": {0x08: le(0x30000 | 1 << 19)}}, {"debug": AnyOf((True, False))}),
+            *("runtime-opaque", 96),
+        ),
+        "a guest that may migrate": (
+            *({"report": {0x08: le(0x30000 | 1 << 18)}}, {"policy_migration_agent": Exactly(True)}),
+            *("runtime-opaque", 32),
+        ),
+        "a machine without the alias check": (
+            *({"report": {0x40: le(0x05)}}, {"platform_alias_check": Exactly(False)}),
+            *("hardware", 32),
+        ),
+        "a machine behind, above a floor of nothing": (
+            {"report": {0x180: OLDER, 0x1E0: OLDER, 0x1F0: OLDER}, "tcb": OLDER},
+            dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb"), AtLeast(Tcb(genoa=Parts()))),
+            *("hardware", 32),
+        ),
+    },
 )

@@ -24,11 +24,11 @@ from enarx.verify.policy import Bits
 from enarx.verify.result import FAILED, NOT_CHECKED, NOT_REACHED, PASSED
 from enarx.verify.values import Unknown
 from tests.controls import Control
-from tests.forge import amd
+from tests.forge import amd, snp
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
 ROOTS = Roots(amd=(hashlib.sha256(ARK).digest(),))
-REPORT = amd.sign(amd.blank())
+REPORT = snp.sign(snp.blank())
 
 
 GOOD = Control(examine, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=amd.NOW)
@@ -47,7 +47,7 @@ def examined(
 
 def vlek(csp: str) -> Examination:
     asvk = amd.ask(vlek=True)
-    report = amd.sign(amd.blank(flags=1 << 2, chip_id=bytes(64)))
+    report = snp.sign(snp.blank(flags=1 << 2, chip_id=bytes(64)))
     return examined(report, ARK, asvk, amd.vcek(csp=csp), CRL)
 
 
@@ -56,12 +56,12 @@ def outcomes(examination: Examination) -> dict[str, str]:
 
 
 ONLY: dict[str, Callable[[], Examination]] = {
-    "signing-certificate": lambda: examined(amd.sign(amd.blank(flags=7 << 2))),
-    "product": lambda: examined(amd.sign(amd.blank(cpuid=amd.CPUID["milan"]))),
-    "certificate-tcb": lambda: examined(amd.sign(amd.blank(reported_tcb=bytes(8)))),
-    "certificate-chip": lambda: examined(amd.sign(amd.blank(chip_id=b"\1" * 64))),
-    "signature-form": lambda: examined(amd.sign(amd.blank(signature_algorithm=2))),
-    "signature": lambda: examined(amd.sign(amd.blank(), amd.ec_key("another chip"))),
+    "signing-certificate": lambda: examined(snp.sign(snp.blank(flags=7 << 2))),
+    "product": lambda: examined(snp.sign(snp.blank(cpuid=snp.CPUID["milan"]))),
+    "certificate-tcb": lambda: examined(snp.sign(snp.blank(reported_tcb=bytes(8)))),
+    "certificate-chip": lambda: examined(snp.sign(snp.blank(chip_id=b"\1" * 64))),
+    "signature-form": lambda: examined(snp.sign(snp.blank(signature_algorithm=2))),
+    "signature": lambda: examined(snp.sign(snp.blank(), amd.ec_key("another chip"))),
     "issuers": lambda: examined(REPORT, VCEK, ASK, CRL),
     "root": lambda: examined(roots=Roots()),
     "chain": lambda: examined(REPORT, ARK, ASK, amd.vcek(by=amd.rsa_key("nobody")), CRL),
@@ -135,39 +135,39 @@ def test_vlek() -> None:
 
 
 def test_a_masked_chip_id_is_not_held_against_a_vcek() -> None:
-    found = examined(amd.sign(amd.blank(chip_id=bytes(64))))
+    found = examined(snp.sign(snp.blank(chip_id=bytes(64))))
     assert (found.status, outcomes(found)["certificate-chip"]) == ("authentic", NOT_CHECKED)
 
 
 def test_a_masked_key_signs_nothing() -> None:
-    assert outcomes(examined(amd.sign(amd.blank(flags=2))))["signing-certificate"] == FAILED
+    assert outcomes(examined(snp.sign(snp.blank(flags=2))))["signing-certificate"] == FAILED
 
 
 def test_turin_has_a_layout_and_ids_of_its_own() -> None:
     tcb, chip = amd.TCB["turin"], b"\5" * 8
     ark, ask = amd.ark("Turin"), amd.ask("Turin")
     given = (ark, ask, amd.vcek("Turin", tcb=tcb, chip=chip, said="Turin"), amd.crl(product="Turin"))
-    report = amd.blank(
-        cpuid=amd.CPUID["turin"],
+    report = snp.blank(
+        cpuid=snp.CPUID["turin"],
         chip_id=chip.ljust(64, b"\0"),
         **dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb),
     )
     roots = Roots(amd=(hashlib.sha256(ark).digest(),))
-    turin = GOOD.with_(evidence=amd.sign(report), endorsements=given, roots=roots)
+    turin = GOOD.with_(evidence=snp.sign(report), endorsements=given, roots=roots)
     claims: Any = turin.but().verified().claims
     assert claims.reported_tcb == Tcb(turin=Parts(fmc=1, bootloader=1, tee=0, snp=2, microcode=71))
-    assert turin.but(evidence=amd.sign(report).replace(chip, b"\6" * 8)).status == "not authentic"
+    assert turin.but(evidence=snp.sign(report).replace(chip, b"\6" * 8)).status == "not authentic"
 
 
 def test_version_2_takes_the_product_from_the_certificate() -> None:
-    old = amd.blank(version=2, cpuid=None, launch_mitigations=0, current_mitigations=0)
-    claims: Any = examined(amd.sign(old)).verified().claims
+    old = snp.blank(version=2, cpuid=None, launch_mitigations=0, current_mitigations=0)
+    claims: Any = examined(snp.sign(old)).verified().claims
     assert (claims.product, claims.version) == ("genoa", 2)
     assert isinstance(claims.launch_mitigations, Unknown)
 
 
 def test_claims_are_what_the_bits_say() -> None:
-    claims: Any = examined(amd.sign(amd.blank(policy=0x1BF0203, platform_info=0xFF))).verified().claims
+    claims: Any = examined(snp.sign(snp.blank(policy=0x1BF0203, platform_info=0xFF))).verified().claims
     assert claims.policy_abi == 0x203
     assert claims.debug
     assert all(getattr(claims, name) for name in claims.__fields__ if name.startswith("platform_"))
@@ -176,7 +176,7 @@ def test_claims_are_what_the_bits_say() -> None:
 
 def test_a_signer_of_no_known_product_or_without_its_parts_is_for_nothing() -> None:
     assert outcomes(examined(REPORT, ARK, ASK, amd.vcek(said="Rome"), CRL))["product"] == FAILED
-    unknown = amd.sign(amd.blank(cpuid=(0x17, 0x31, 0)))
+    unknown = snp.sign(snp.blank(cpuid=(0x17, 0x31, 0)))
     assert outcomes(examined(unknown))["product"] == FAILED
 
 
@@ -307,7 +307,7 @@ def test_only_turin_has_ids_of_8_bytes(product: str, chip: bytes) -> None:
     roots = Roots(amd=(hashlib.sha256(ark).digest(),))
     given = (ark, amd.ask(product), amd.vcek(product, chip=b"\5" * 8), amd.crl(product=product))
     shown = chip.ljust(64, b"\0") if len(chip) == 8 else bytes(64)
-    report = amd.sign(amd.blank(cpuid=amd.CPUID[product.lower()], chip_id=shown))
+    report = snp.sign(snp.blank(cpuid=snp.CPUID[product.lower()], chip_id=shown))
     whole = (*given[:2], amd.vcek(product, chip=shown if any(shown) else amd.CHIP), given[3])
     control = GOOD.with_(evidence=report, endorsements=whole, roots=roots)
     assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
@@ -317,10 +317,10 @@ def test_turin_has_no_ids_of_64_bytes() -> None:
     tcb, ark = amd.TCB["turin"], amd.ark("Turin")
     given = (ark, amd.ask("Turin"), amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8 + bytes(56)), amd.crl(product="Turin"))
     tcbs = dict.fromkeys(("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), tcb)
-    report = amd.blank(cpuid=amd.CPUID["turin"], chip_id=(b"\5" * 8).ljust(64, b"\0"), **tcbs)
+    report = snp.blank(cpuid=snp.CPUID["turin"], chip_id=(b"\5" * 8).ljust(64, b"\0"), **tcbs)
     short = (*given[:2], amd.vcek("Turin", tcb=tcb, chip=b"\5" * 8), given[3])
     roots = Roots(amd=(hashlib.sha256(ark).digest(),))
-    control = GOOD.with_(evidence=amd.sign(report), endorsements=short, roots=roots)
+    control = GOOD.with_(evidence=snp.sign(report), endorsements=short, roots=roots)
     assert outcomes(control.but(endorsements=given))["certificate-chip"] == FAILED
 
 
@@ -358,7 +358,7 @@ def test_an_integer_that_is_not_der(value: bytes) -> None:
 @pytest.mark.parametrize("part", range(256))
 def test_every_part_of_a_tcb_is_read(part: int) -> None:
     tcb = bytes([part, 0, 0, 0, 0, 0, 25, 84])
-    report = amd.sign(amd.blank(reported_tcb=tcb))
+    report = snp.sign(snp.blank(reported_tcb=tcb))
     assert outcomes(examined(report, ARK, ASK, amd.vcek(tcb=tcb), CRL))["certificate-tcb"] == PASSED
 
 
@@ -375,7 +375,7 @@ def test_a_product_that_is_not_der(value: bytes) -> None:
 def test_a_provider_that_can_not_be_printed(name: str) -> None:
     value = name.encode("latin-1")
     csp = bytes([0x16, len(value)]) + value
-    report = amd.sign(amd.blank(flags=1 << 2, chip_id=bytes(64)))
+    report = snp.sign(snp.blank(flags=1 << 2, chip_id=bytes(64)))
     given = (ARK, amd.ask(vlek=True), amd.vcek(csp="x", extensions_over={"5": csp}), CRL)
     printable = (ARK, given[1], amd.vcek(csp="CN=cc.example"), CRL)
     control = GOOD.with_(evidence=report, endorsements=printable)
@@ -399,14 +399,14 @@ def test_machines_that_are_behind_are_told_so() -> None:
         ("reported_tcb", "committed_tcb", "launch_tcb", "current_tcb"), bytes([9, 0, 0, 0, 0, 0, 22, 84])
     )
     given = (ARK, ASK, amd.vcek(tcb=old["reported_tcb"]), CRL)
-    said = [f for f in examined(amd.sign(amd.blank(**old)), *given).forecast if f.until is None]
+    said = [f for f in examined(snp.sign(snp.blank(**old)), *given).forecast if f.until is None]
     assert [f.id for f in said] == ["committed-tcb"]
     assert said[0].reason.endswith("bootloader 9 (10), snp 22 (23)")
 
 
 def test_a_policy_with_bits_that_nobody_knows() -> None:
     with pytest.raises(ParseError, match="unknown bits"):
-        examined(amd.sign(amd.blank(policy=0x30000 | 1 << 26)))
+        examined(snp.sign(snp.blank(policy=0x30000 | 1 << 26)))
 
 
 def test_other_certificates_are_passed_over() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from enarx.verify.matchers import AtLeast, Exactly, NoneOf
 from enarx.verify.values import Bits
 from tests.forge import intel
-from tests.verify.families.intel_rules import BEGINNING, ENDS, OF_VENDOR, REVOKED, TOGETHER, UNKNOWN, quoted
+from tests.verify.families.intel_rules import BEGINNING, ENDS, OF_VENDOR, REVOKED, THINGS, TOGETHER, UNKNOWN, quoted
 from tests.verify.vectors import At, Given, Rows, Varies, Vectors, at, le, over
 
 DOMAIN_SIZE, EXTENDED_SIZE = 648, 885
@@ -123,4 +124,22 @@ VECTORS = Vectors(
     wide={"version": "every version that is read is accepted"},
     unknown=UNKNOWN,
     revoked=REVOKED,
+    things=THINGS,
+    policy_id="LorluEeTaN1p-JDzEti0urCXqukiunrS7DIzlIOG2i4",
+    decisive=("measurement", "rtmr0", "rtmr1", "rtmr2", "rtmr3"),
+    vacuous={
+        "any kernel but one": {"rtmr1": NoneOf((b"\7" * 48,))},
+        "no bit is forbidden": {"td_attributes": NoneOf((Bits(0),))},
+    },
+    enough=(
+        {"td_attributes": NoneOf((Bits(1 << 20),)), "sept_ve_disable": NoneOf((False,))},
+        {"td_attributes": AtLeast(Bits(1 << 28))},
+    ),
+    lowered={
+        "pages that can be taken away": (
+            {"report": {120: bytes(8)}},
+            {"sept_ve_disable": Exactly(False), "td_attributes": Exactly(Bits(0))},
+            *("configuration", 32),
+        ),
+    },
 )

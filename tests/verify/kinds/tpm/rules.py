@@ -9,7 +9,7 @@ from typing import Any
 from enarx.verify import Roots
 from tests.forge import tpm
 from tests.verify.families.tpm_rules import FIRMWARE, OF_QUOTE, OTHER_PCRS, REGISTERS, SAFE, in_quote
-from tests.verify.vectors import NOW, At, Ends, Fixed, Given, Rows, Varies, Vectors, be, over
+from tests.verify.vectors import LEFT, NOW, At, Ends, Fixed, Given, Rows, Varies, Vectors, be, over
 
 SHA512 = 0x000D
 
@@ -72,4 +72,8 @@ VECTORS = Vectors(
     },
     beginning=frozenset({"debug", "pcr_bank", "ak_certified"}),
     unknown={"ak_certified": ({"tpm_makers": ()}, ())},
+    things=("certificate of the key", "issuer 1", "issuer 2", "list"),
+    policy_id="V32mV4KxmPUIomxto0__WC7_Ad-APYvn5hslbwRyl2A",
+    decisive=("pcrs", "ak_certified"),
+    vacuous={"the digest of registers, not which": {"pcrs": LEFT}},
 )

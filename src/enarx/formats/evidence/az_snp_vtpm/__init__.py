@@ -6,7 +6,7 @@ from enarx.formats.evidence.families.azure import SNP, Evidence
 
 
 def read(data: bytes) -> Evidence:
-    """The evidence, in one of its forms. ParseError for anything else, and for that of other hardware."""
+    """Parse evidence of a VM on SEV-SNP. ParseError for anything else, and for evidence on other hardware."""
     evidence = Evidence.from_bytes(data)
     evidence.require(SNP)
     return evidence

@@ -6,7 +6,7 @@ from enarx.formats.evidence.families.azure import TDX, Evidence
 
 
 def read(data: bytes) -> Evidence:
-    """The evidence, in one of its forms. ParseError for anything else, and for that of other hardware."""
+    """Parse evidence of a VM on TDX. ParseError for anything else, and for evidence on other hardware."""
     evidence = Evidence.from_bytes(data)
     evidence.require(TDX)
     return evidence

@@ -1,7 +1,7 @@
 """Arm CCA attestation tokens: one of the platform and one of the realm, bound to each other.
 
-draft-ffm-rats-cca-token, 4 (claims) and 5 (collection), which wants its readers to take every encoding of CBOR; Realm Management
-Monitor specification (Arm DEN0137), A7.
+draft-ffm-rats-cca-token, 4 (claims) and 5 (collection), which requires readers to accept every encoding of CBOR; Realm
+Management Monitor specification (Arm DEN0137), A7.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from enarx.record import record
 WHAT = "CCA token"
 MAX_SIZE = 64 << 10
 COLLECTION, CMW = 399, 907
-"""Tags: of the collection as it was up to draft 01, and as a conceptual message wrapper, with the type of each entry beside it."""
+"""Tags of the collection: its form up to draft 01, and as a conceptual message wrapper whose entries have types."""
 
 EAT_CWT = 263
-"""CoAP's number for application/eat+cwt: what each entry of the newer form says that it is."""
+"""CoAP's number for application/eat+cwt, the type of each entry in the newer form."""
 
 HEADERS = frozenset((3, 4, 33, 34))
-"""COSE parameters beside the algorithm: type, key id, x5chain, x5t. They name keys, and the caller's are believed alone."""
+"""COSE parameters besides the algorithm: type, key id, x5chain, x5t. They name keys, but only the caller's keys are trusted."""
 
 PLATFORM, REALM = 44234, 44241
 HASHES = ("sha-256", "sha-384", "sha-512")
@@ -34,7 +34,7 @@ MAX_TEXT = 1024
 
 @record()
 class Component:
-    """Software of the platform; texts are empty where there are none."""
+    """A software component of the platform. `type` and `version` are empty if missing."""
 
     type: str
     measurement: bytes
@@ -44,8 +44,11 @@ class Component:
 
 @record()
 class Evidence:
-    """Both tokens. `rak` is the realm's key as it stands, a raw point or a COSE_Key; `rak_hash` names the hash of it that is
-    the platform token's `platform_nonce`. `lifecycle` is as the platform says (draft, 4.3.1).
+    """A platform token and a realm token.
+
+    lifecycle  state of the platform (draft, 4.3.1)
+    rak        the realm's key as received: a raw point or a COSE_Key
+    rak_hash   name of the hash of `rak` that is the platform token's `platform_nonce`
     """
 
     platform: Sign1
@@ -67,7 +70,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a collection of exactly these two tokens, with the claims that they must have."""
+        """Parse a collection of these two tokens with their mandatory claims. ParseError for anything else."""
         if len(data) > MAX_SIZE:
             raise ParseError("token-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         platform, realm = _tokens(decode(data, WHAT, tags=frozenset((COLLECTION, CMW)), variant=True))
@@ -98,12 +101,12 @@ class Evidence:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.raw
 
     @property
     def signed(self) -> bytes:
-        """What the platform's key signed, as received; the realm's key is bound by it."""
+        """The bytes that the platform's key signed, as received. They bind the realm's key."""
         return self.platform.signed
 
 
@@ -112,7 +115,7 @@ def _wrong(part: str, message: str) -> ParseError:
 
 
 def _tokens(value: object) -> tuple[Sign1, Sign1]:
-    """Those of platform and realm. What stands beside them in the newer form is not looked at."""
+    """The tokens of platform and realm. Other entries of the newer form are ignored."""
     newer = getattr(value, "tag", COLLECTION) == CMW
     value = getattr(value, "value", value)
     both = {PLATFORM, REALM}

@@ -1,1 +1,1 @@
-"""Formats that several kinds of evidence share: each belongs to a vendor or to a standard, and knows no kind."""
+"""Formats that several kinds of evidence share. Each belongs to a vendor or a standard, and knows no kind."""

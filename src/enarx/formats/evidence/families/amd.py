@@ -1,4 +1,4 @@
-"""AMD's table of certificates, which stands behind extended reports and among endorsements.
+"""AMD's table of certificates, which follows extended reports and occurs among endorsements.
 
 GHCB Specification (AMD 56421, 2.03), 4.1.8.1.
 """
@@ -25,31 +25,31 @@ GUIDS = frozenset(
 
 
 def certificate_table(data: bytes) -> tuple[bytes, ...]:
-    """The certificates of a table, DER each; what stands under a GUID that is not known is left out. ParseError.
+    """The certificates of a table, in DER. Entries with an unknown GUID are left out. ParseError.
 
-    GUIDs are found in the order of RFC 4122 and in EFI's: both are about.
+    GUIDs may be in the byte order of RFC 4122 or of EFI: both occur in practice.
     """
     if len(data) > MAX_TABLE:
         raise ParseError("table-size", f"{len(data)} bytes, at most {MAX_TABLE}", what=TABLE)
-    found: list[bytes] = []
+    certificates: list[bytes] = []
     total = 0
     for i in range(MAX_ENTRIES):
         entry = data[i * ENTRY : (i + 1) * ENTRY]
         if len(entry) < ENTRY:
             raise ParseError("table-end", "no empty entry at the end", what=TABLE, offset=len(data))
         if not any(entry):
-            return tuple(found)
+            return tuple(certificates)
         start, size = _number(entry, 16, 4), _number(entry, 20, 4)
         if not size:
-            continue  # a place that the host has nothing for
+            continue  # the host has no such certificate
         if start + size > len(data) or start < (i + 1) * ENTRY:
-            raise ParseError("table-entry", f"entry {i} lies outside of the table", what=TABLE, offset=i * ENTRY)
+            raise ParseError("table-entry", f"entry {i} lies outside the table", what=TABLE, offset=i * ENTRY)
         total += size
         if total > len(data):
-            raise ParseError("table-entry", f"entry {i} lies over another", what=TABLE, offset=i * ENTRY)
+            raise ParseError("table-entry", f"entry {i} overlaps another entry", what=TABLE, offset=i * ENTRY)
         guid = entry[:16]
         if guid in GUIDS or guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] + guid[8:] in GUIDS:
-            found.append(data[start : start + size])
+            certificates.append(data[start : start + size])
     raise ParseError("table-size", f"over {MAX_ENTRIES} entries", what=TABLE)
 
 

@@ -1,5 +1,7 @@
-"""Evidence of Azure's confidential VMs: the HCL report, in which the paravisor binds the virtual TPM's key to the hardware's
-report, and a quote by that key; as JSON in the forms that Confidential Containers' attesters write.
+"""Evidence of Azure's confidential VMs, as JSON in the forms that the attesters of Confidential Containers write.
+
+Its parts are the HCL report, in which the paravisor binds the virtual TPM's key to the hardware's report, and a quote by
+that key.
 
 Azure confidential computing, "vTPM attestation report" (header, report, runtime data).
 """
@@ -27,7 +29,7 @@ KEY = "HCLAkPub"
 
 
 def begins(data: bytes, kind: int) -> bool:
-    """Whether the bytes begin as evidence on hardware of this type does."""
+    """Whether the bytes look like evidence on this type of hardware (SNP or TDX)."""
     if data.lstrip()[:1] != b"{" or not (b'"hcl_report"' in data or b'"report"' in data):
         return False
     return (b'"td_quote"' in data) is (kind == TDX)
@@ -35,7 +37,7 @@ def begins(data: bytes, kind: int) -> bool:
 
 @record()
 class Hcl:
-    """An HCL report: `kind` and bytes of the hardware's `report`, and `runtime`, the JSON bytes whose hash is in that."""
+    """An HCL report: the type (SNP or TDX) and bytes of the hardware's report, and the JSON whose hash that report contains."""
 
     kind: int
     report: bytes
@@ -46,20 +48,25 @@ class Hcl:
         """ParseError unless it is one of SEV-SNP or TDX, with SHA-256."""
         start = HEADER + REPORT
         if len(data) < start + 20 or data[:4] != MAGIC:
-            raise _wrong("hcl_report", "no HCL report")
+            raise _wrong("hcl_report", "not an HCL report")
         size, _, kind, hashed, variable = (_number(data, start + 4 * i) for i in range(5))
         if kind not in (SNP, TDX) or hashed != SHA256:
             raise _wrong("hcl_report", f"report of type {kind} with hash {hashed}, wanted SNP or TDX with SHA-256")
         if variable + 20 != size or start + size > len(data) or any(data[start + size :]):
-            raise _wrong("hcl_report", "runtime data of no right length")
+            raise _wrong("hcl_report", "invalid length of the runtime data")
         return cls(kind=kind, report=data[HEADER:start], runtime=data[start + 20 : start + size])
 
 
 @record()
 class Evidence:
-    """`key` is the RSA key of the virtual TPM as (e, n), `pcrs` the values of all registers of SHA-256; `vcek` (DER) may be
-    empty, `td_quote` is there on TDX alone, as its report in the HCL report can be verified on the machine alone. `vm_id` and
-    `secure_boot` are what the runtime data says of the VM, None if nothing.
+    """Evidence of a VM.
+
+    key          the RSA key of the virtual TPM, as (e, n)
+    vm_id, secure_boot
+                 from the runtime data; None if it leaves them out
+    pcrs         the values of all SHA-256 registers
+    vcek         a VCEK in DER; may be empty
+    td_quote     a TDX quote, on TDX alone: the report within the HCL report has a MAC that only the machine can verify
     """
 
     hcl: Hcl
@@ -75,7 +82,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but the evidence, in one of its forms."""
+        """Parse evidence in any of its forms. ParseError."""
         value = _json(data, "evidence")
         quote = value.inner("tpm_quote" if "tpm_quote" in value else "quote")
         hcl = Hcl.from_bytes(_octets(value, "hcl_report" if "hcl_report" in value else "report"))
@@ -83,7 +90,7 @@ class Evidence:
         vm_id, secure_boot = _vm(runtime)
         td_quote = _octets(value, "td_quote") if "td_quote" in value else b""
         if bool(td_quote) is not (hcl.kind == TDX):
-            raise _wrong("td_quote", "wanted with an HCL report of TDX, and with no other")
+            raise _wrong("td_quote", "has to accompany an HCL report of TDX, and no other")
         return cls(
             hcl=hcl,
             key=_key(runtime),
@@ -98,17 +105,17 @@ class Evidence:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.raw
 
     def require(self, kind: int) -> None:
-        """ParseError if the hardware is not of this type."""
+        """ParseError unless the hardware is of this type."""
         if self.hcl.kind != kind:
             raise ParseError("evidence-kind", f"hardware of type {self.hcl.kind}, wanted {kind}", what=WHAT)
 
     @property
     def signed(self) -> bytes:
-        """What the virtual TPM's key signed, as received."""
+        """The bytes that the virtual TPM's key signed, as received."""
         return self.quote.signed
 
 

@@ -1,8 +1,8 @@
-"""Intel quotes of versions 3, 4 and 5, and the report of an enclave: each quote has that of the quoting enclave.
+"""Intel quotes of versions 3, 4 and 5, and the report of an enclave: each quote contains the quoting enclave's.
 
-Every length is exact, which dcap-qvl does not look at.
+Every length is exact, which dcap-qvl does not check.
 
-Zeros may follow a quote and nothing else: drivers hand out the whole buffer that the quote was written into.
+Only zeros may follow a quote: drivers hand out the whole buffer that the quote was written into.
 
 Intel SGX ECDSA QuoteGenReference, appendix A.1 (version 3); Intel TDX DCAP QuotingLibrary API, appendix A.3 (versions 4 and 5).
 """
@@ -26,7 +26,7 @@ ECDSA_P256 = 2
 SGX, TDX = 0, 0x81
 SGX_BODY, TD10, TD15, TD15_EXTENDED = 384, 584, 648, 885
 BODIES = {2: (TDX, TD10), 3: (TDX, TD15), 4: (TDX, TD15_EXTENDED)}
-"""Types of body in version 5, with the TEE that each is of and its size in bytes."""
+"""Types of body in version 5: the TEE and the size in bytes."""
 
 PCK_CHAIN, QE_REPORT = 5, 6
 """Types of certification data."""
@@ -36,9 +36,13 @@ _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END C
 
 @record()
 class Quote:
-    """One quote. `body` is the report of the enclave or of the trust domain, `chain` the PCK certificates in DER, leaf first,
-    root last, and `pem` as they stand there; `signed` what the signature covers, `raw` everything, as received. `svns` are 4
-    bytes of the header that nothing rests on: the certified report has them; `padding` is how many zeros follow.
+    """A quote.
+
+    svns       4 bytes of the header that no check uses: the certified report has these versions too
+    body       the report of the enclave or the trust domain
+    chain      the PCK certificates in DER, leaf first, root last; `pem` has them as received
+    padding    number of zeros after the quote
+    signed     the bytes that the signature covers; `raw` has all bytes, as received
     """
 
     version: int
@@ -60,13 +64,13 @@ class Quote:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a quote of these versions, with its certificates in it and nothing behind it."""
+        """Parse a quote that contains its certificates. ParseError for other versions, and for trailing bytes that are not zero."""
         if len(data) > MAX_SIZE:
             raise ParseError("quote-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         read = Reader(data, WHAT, code=CODE)
         version, key_type, tee = read.number(2), read.number(2), read.number(4)
         if (version, tee) not in ((3, SGX), (4, TDX), (5, TDX)):
-            raise ParseError("quote-version", f"version {version} for TEE {tee:#x}: not known", what=WHAT)
+            raise ParseError("quote-version", f"version {version} for TEE {tee:#x} is unknown", what=WHAT)
         if key_type != ECDSA_P256:
             raise ParseError("quote-key", f"attestation key of type {key_type}, wanted {ECDSA_P256}", what=WHAT)
         svns, vendor, user_data = read.take(4), read.take(16), read.take(20)
@@ -75,7 +79,7 @@ class Quote:
         inner = Reader(read.sized(4), WHAT, code=CODE)
         padding = read.rest()
         if any(padding):
-            raise read.error("trailing", f"{len(padding)} bytes behind the end, which are no padding")
+            raise read.error("trailing", f"{len(padding)} bytes after the end that are not zero")
         signature, key = inner.take(64), inner.take(64)
         if version > 3:
             inner = _certification(inner, QE_REPORT)
@@ -112,13 +116,13 @@ QUOTES = ((3, 2), (4, 2), (5, 2), (4, 3), (5, 3))
 
 
 def begins(data: bytes, tee: int) -> bool:
-    """Whether the bytes begin as a quote of this TEE does."""
+    """Whether the bytes begin like a quote of this TEE."""
     head = (int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little"))
     return len(data) >= HEADER and head in QUOTES and int.from_bytes(data[4:8], "little") == tee
 
 
 def quote_of(data: bytes, tee: int) -> Quote:
-    """The quote, of this TEE. ParseError for anything else."""
+    """Parse a quote of this TEE. ParseError."""
     quote = Quote.from_bytes(data)
     if quote.tee != tee:
         raise ParseError("quote-tee", f"a quote of TEE {quote.tee:#x}, wanted {tee:#x}", what=WHAT)
@@ -126,7 +130,7 @@ def quote_of(data: bytes, tee: int) -> Quote:
 
 
 def encode(quote: Quote) -> bytes:
-    """The bytes of a quote by its parts: what `from_bytes` reads, written back."""
+    """The bytes of a quote, written from its fields: the inverse of `Quote.from_bytes`."""
     head = u(quote.version, 2) + u(ECDSA_P256, 2) + u(quote.tee, 4) + quote.svns + quote.qe_vendor_id + quote.user_data
     if quote.version == 5:
         kind = next(kind for kind, body in BODIES.items() if body == (quote.tee, len(quote.body)))
@@ -140,7 +144,7 @@ def encode(quote: Quote) -> bytes:
 
 
 def u(value: int, size: int) -> bytes:
-    """An unsigned integer of that many bytes, little-endian."""
+    """The bytes of an unsigned integer, little-endian."""
     return value.to_bytes(size, "little")
 
 
@@ -151,12 +155,12 @@ def _body_size(read: Reader, version: int, tee: int) -> int:
         return TD10
     kind, size = read.number(2), read.number(4)
     if BODIES.get(kind) != (tee, size):
-        raise ParseError("quote-body", f"body of type {kind} and {size} bytes: not known", what=WHAT)
+        raise ParseError("quote-body", f"body of type {kind} and {size} bytes is unknown", what=WHAT)
     return size
 
 
 def _chain(pem: bytes) -> tuple[bytes, ...]:
-    """The certificates of a PEM text, at whose end a NUL may stand."""
+    """The certificates of a PEM text, which a NUL may end."""
     found, at = [], 0
     try:
         while match := _PEM.match(pem, at):
@@ -165,12 +169,12 @@ def _chain(pem: bytes) -> tuple[bytes, ...]:
     except binascii.Error:
         raise ParseError("quote-chain", "PCK certificates that are not base64", what=WHAT) from None
     if not found or pem[at:].strip(b"\0\r\n"):
-        raise ParseError("quote-chain", "wanted the PCK certificates as PEM, and nothing else", what=WHAT)
+        raise ParseError("quote-chain", "wanted PCK certificates as PEM and nothing else", what=WHAT)
     return tuple(found)
 
 
 def _certification(read: Reader, kind: int) -> Reader:
-    """The certification data that fills the rest, of this type."""
+    """The certification data of this type, which takes up the rest."""
     found, data = read.number(2), read.sized(4)
     if found != kind:
         raise ParseError("quote-certification", f"certification data of type {found}, wanted {kind}", what=WHAT)
@@ -184,7 +188,7 @@ SGX_RESERVED = ((20, 32), (96, 128), (160, 192), (262, 304))
 
 @record()
 class SgxReport:
-    """An enclave's report (Intel SDM 3D, 38.15): sizes in bytes as there."""
+    """An enclave's report (Intel SDM 3D, 38.15)."""
 
     cpu_svn: bytes
     misc_select: int
@@ -202,7 +206,7 @@ class SgxReport:
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
-        """Of 384 bytes, reserved ones zero. ParseError."""
+        """Parse 384 bytes. ParseError unless the reserved ones are zero."""
         if any(body[start:end].strip(b"\0") for start, end in SGX_RESERVED):
             raise ParseError("quote-reserved", "reserved bytes of an enclave's report are not zero", what=WHAT)
         return cls(
@@ -222,7 +226,7 @@ class SgxReport:
         )
 
     def to_bytes(self) -> bytes:
-        """The bytes of it, by its fields."""
+        """The bytes of the report, written from its fields."""
         own = (self.isv_prod_id, self.isv_svn, self.config_svn)
         return b"".join(
             (
@@ -235,5 +239,5 @@ class SgxReport:
 
 
 def number(data: bytes, offset: int, size: int) -> int:
-    """The unsigned integer that stands there."""
+    """The little-endian unsigned integer at an offset."""
     return int.from_bytes(data[offset : offset + size], "little")

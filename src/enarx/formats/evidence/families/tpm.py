@@ -17,8 +17,14 @@ MAX_PCRS = 24
 
 @record()
 class Quote:
-    """What a TPM says of its registers. `selection` is the bank with the indexes, in order; `extra` the caller's fresh data;
-    `clock` milliseconds. `raw` is what the signature covers, as received.
+    """A TPM's statement about its registers (PCRs).
+
+    extra       the caller's fresh data
+    clock       milliseconds
+    bank, selection
+                the hash and the indexes of the quoted registers, in order; the bit mask took `selection_size` bytes
+    digest      over the values of these registers
+    raw         the bytes that the signature covers, as received
     """
 
     qualified_signer: bytes
@@ -36,16 +42,16 @@ class Quote:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a quote of one bank, with nothing behind it."""
+        """Parse a quote of one bank. ParseError for anything else, and for trailing bytes."""
         read = Reader(data, WHAT, code="tpm", order="big")
-        if read.number(4) != MAGIC:  # before all else: anything else was signed for another purpose
+        if read.number(4) != MAGIC:  # first of all: without it, the data was signed for another purpose
             raise ParseError("quote-magic", "not made by a TPM", what=WHAT)
         if read.number(2) != QUOTE:
-            raise ParseError("quote-type", "an attestation, but no quote", what=WHAT)
+            raise ParseError("quote-type", "an attestation other than a quote", what=WHAT)
         signer, extra = read.sized(2), read.sized(2)
         clock, resets, restarts, safe = read.number(8), read.number(4), read.number(4), read.number(1)
         if safe > 1:
-            raise ParseError("quote-clock", "a clock that is neither safe nor not", what=WHAT)
+            raise ParseError("quote-clock", "invalid clock state", what=WHAT)
         firmware = read.number(8)
         bank, selection, size = _selection(read)
         digest = read.sized(2)
@@ -66,17 +72,17 @@ class Quote:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the quote was parsed from."""
         return self.raw
 
     @property
     def signed(self) -> bytes:
-        """All of it."""
+        """The bytes that the signature covers: all of them."""
         return self.raw
 
 
 def encode(quote: Quote) -> bytes:
-    """The bytes of a quote by its fields: what `from_bytes` reads, written back."""
+    """The bytes of a quote, written from its fields: the inverse of `Quote.from_bytes`."""
 
     def u(value: int, size: int) -> bytes:
         return value.to_bytes(size, "big")
@@ -97,15 +103,15 @@ def encode(quote: Quote) -> bytes:
 
 
 def _selection(read: Reader) -> tuple[str, tuple[int, ...], int]:
-    """Bank, registers, and in how many bytes these stand."""
+    """The bank, the indexes of the registers, and the bytes that their bit mask takes."""
     if read.number(4) != 1:
         raise ParseError("quote-selection", "wanted registers of one bank", what=WHAT)
     bank = HASHES.get(read.number(2))
     size = read.number(1)
     bits = int.from_bytes(read.take(size), "little")
     if bank is None or bits >> MAX_PCRS:
-        raise ParseError("quote-selection", "a bank or a register that is not known", what=WHAT)
+        raise ParseError("quote-selection", "unknown bank or register", what=WHAT)
     selected = tuple(i for i in range(MAX_PCRS) if bits >> i & 1)
     if not selected:
-        raise ParseError("quote-selection", "a quote of no register", what=WHAT)
+        raise ParseError("quote-selection", "no register is selected", what=WHAT)
     return bank, selected, size

@@ -20,13 +20,18 @@ PCR_SIZES = (32, 48, 64)
 CERTIFICATE = range(1, 1025)
 FIELDS = {"module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"}
 OPTIONAL = {"public_key": range(1, 1025), "user_data": range(1025), "nonce": range(1025)}
-"""Fields that may be null or missing, with their lengths in bytes; the text says 512 for two of them, the device 1024."""
+"""Fields that may be null or missing, with their sizes in bytes. AWS's text says 512 for two of them, its device 1024."""
 
 
 @record()
 class Evidence:
-    """One document. `time_ms` is unix milliseconds; `pcrs` are (index, value); certificates are DER, the root first in
-    `cabundle`. What is null or missing is empty bytes.
+    """An attestation document.
+
+    time_ms   unix milliseconds
+    pcrs      the registers as (index, value)
+    cabundle  certificates in DER, the root first; `certificate` is the document's own
+    public_key, user_data, nonce
+              empty if null or missing
     """
 
     module_id: str
@@ -42,7 +47,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a document: a COSE_Sign1 with ES384 and the payload that AWS describes."""
+        """Parse a document: a COSE_Sign1 with ES384 and the payload that AWS describes. ParseError for anything else."""
         if len(data) > MAX_SIZE:
             raise ParseError("document-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         message = sign1(data, WHAT)
@@ -70,17 +75,17 @@ class Evidence:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.raw
 
     @property
     def signed(self) -> bytes:
-        """What the signature covers: the payload and the header, as received."""
+        """The bytes that the signature covers: the payload and the header, as received."""
         return self.message.signed
 
     @property
     def time(self) -> int:
-        """The document's own time, unix seconds."""
+        """When the document was made, in unix seconds."""
         return self.time_ms // 1000
 
 

@@ -10,22 +10,22 @@ from enarx.record import record
 
 @record()
 class Evidence:
-    """The quote, and the report in it."""
+    """An SGX quote and the enclave's report within it."""
 
     quote: Quote
     report: SgxReport
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a quote of SGX."""
+        """Parse a quote of SGX. ParseError."""
         quote = quote_of(data, SGX)
         return cls(quote=quote, report=SgxReport.from_bytes(quote.body))
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.quote.raw
 
     @property
     def signed(self) -> bytes:
-        """What the attestation key signed, as received."""
+        """The bytes that the attestation key signed, as received."""
         return self.quote.signed

@@ -75,7 +75,7 @@ class Report:
         if version not in VERSIONS:
             raise ParseError("report-version", f"version {version}, wanted one of {VERSIONS}", what=WHAT)
         for start, end in (*RESERVED, *RESERVED_BY_VERSION[version]):
-            if any(data[start:end]):
+            if data[start:end].strip(b"\0"):
                 raise ParseError("report-reserved", f"reserved bytes {start:#x} to {end:#x} are not zero", what=WHAT)
         policy = _uint(data, 0x008, 8)
         if policy > POLICY_BITS:
@@ -113,7 +113,7 @@ class Report:
         )
 
     def to_bytes(self) -> bytes:
-        """The report as received."""
+        """The bytes of the report, as received."""
         return self.raw
 
     @property

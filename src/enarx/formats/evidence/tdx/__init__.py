@@ -10,31 +10,32 @@ from enarx.record import record
 
 @record()
 class Evidence:
-    """The quote, and the report in it."""
+    """A TDX quote and the trust domain's report within it."""
 
     quote: Quote
     report: TdReport
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a quote of TDX."""
+        """Parse a quote of TDX. ParseError."""
         quote = quote_of(data, TDX)
         return cls(quote=quote, report=TdReport.from_bytes(quote.body))
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.quote.raw
 
     @property
     def signed(self) -> bytes:
-        """What the attestation key signed, as received."""
+        """The bytes that the attestation key signed, as received."""
         return self.quote.signed
 
 
 @record()
 class TdReport:
-    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT); `tee_tcb_svn_2` and `mr_service_td` are empty in those of TDX
-    1.0, `extension` in all but the extended ones.
+    """A trust domain's report (Intel TDX module, TDREPORT_STRUCT).
+
+    `tee_tcb_svn_2` and `mr_service_td` are empty in reports of TDX 1.0, `extension` in all but extended reports.
     """
 
     tee_tcb_svn: bytes
@@ -55,12 +56,12 @@ class TdReport:
 
     @property
     def current_service_td(self) -> bytes:
-        """The service domain that is bound now; empty in reports that are not extended."""
+        """The hash of the service domain that is bound now; empty in reports that are not extended."""
         return self.extension[181:229]
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
-        """Of 584, 648 or 885 bytes."""
+        """Parse the body of a quote, of 584, 648 or 885 bytes."""
         return cls(
             tee_tcb_svn=body[:16],
             mr_seam=body[16:64],
@@ -80,7 +81,7 @@ class TdReport:
         )
 
     def to_bytes(self) -> bytes:
-        """The bytes of it, by its fields."""
+        """The bytes of the report, written from its fields."""
         return b"".join(
             (
                 self.tee_tcb_svn + self.mr_seam + self.mr_signer_seam + self.seam_attributes,

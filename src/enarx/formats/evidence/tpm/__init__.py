@@ -21,8 +21,11 @@ KEY, SIGNATURE = "TPM public key", "TPM signature"
 
 @record()
 class PublicKey:
-    """A TPMT_PUBLIC (part 2, 12.2.4): of RSA `numbers` are (e, n), of a `curve` (x, y). `restricted` keys that sign only sign
-    what the TPM itself has made.
+    """A TPMT_PUBLIC (part 2, 12.2.4).
+
+    curve       empty for RSA
+    numbers     (e, n) for RSA, else the point (x, y)
+    restricted  whether the key signs only data that the TPM itself has made
     """
 
     curve: str
@@ -32,15 +35,15 @@ class PublicKey:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but an RSA or elliptic-curve key with a scheme of RSASSA, ECDSA or none."""
+        """Parse an RSA or elliptic-curve key whose scheme is RSASSA, ECDSA or unset. ParseError for any other."""
         read = Reader(data, KEY, code="tpm", order="big")
         kind, _, attributes = read.number(2), read.number(2), read.number(4)
         read.sized(2)
         if read.number(2) != NULL:
-            raise ParseError("key-form", "a key that encrypts", what=KEY)
+            raise ParseError("key-form", "an encryption key", what=KEY)
         scheme = read.number(2)
         if scheme not in (RSASSA, ECDSA, NULL):
-            raise ParseError("key-form", f"a scheme that is not known: {scheme:#x}", what=KEY)
+            raise ParseError("key-form", f"unknown scheme {scheme:#x}", what=KEY)
         if scheme != NULL:
             read.number(2)
         if kind == RSA:
@@ -49,7 +52,7 @@ class PublicKey:
         elif kind == ECC:
             curve = CURVES.get(read.number(2), "")
             if not curve or read.number(2) != NULL:
-                raise ParseError("key-form", "a curve that is not known", what=KEY)
+                raise ParseError("key-form", "unknown curve", what=KEY)
             e, n = int.from_bytes(read.sized(2), "big"), int.from_bytes(read.sized(2), "big")
         else:
             raise ParseError("key-form", f"a key of type {kind:#x}", what=KEY)
@@ -59,7 +62,7 @@ class PublicKey:
 
 @record()
 class Signature:
-    """A TPMT_SIGNATURE (part 2, 11.3.4): of RSASSA `value` is the signature; of ECDSA `r` and `s` are."""
+    """A TPMT_SIGNATURE (part 2, 11.3.4): `value` is the signature for RSASSA, `r` and `s` for ECDSA."""
 
     scheme: int
     hash: str
@@ -69,7 +72,7 @@ class Signature:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but one of RSASSA or ECDSA."""
+        """Parse a signature of RSASSA or ECDSA with SHA-2. ParseError for any other."""
         read = Reader(data, SIGNATURE, code="tpm", order="big")
         scheme, name = read.number(2), HASHES.get(read.number(2), "")
         if scheme not in (RSASSA, ECDSA) or name in ("", "sha1"):
@@ -85,20 +88,22 @@ class Signature:
 
 ATTESTATION = "TPM attestation"
 CERTIFICATES = (6, 7)
-"""Fields of the message: the certificate of the key, and those above it."""
+"""Fields of the message: the key's certificate, and the intermediate ones."""
 
 MAX_CERTIFICATES = 16
 MAX_FIELDS = 256
-"""Of one message: an attestation has some twenty, with each certificate one."""
+"""Fields of one message: an attestation has about twenty, and one for each certificate."""
 
 MAX_SIZE = 4 << 20
 
 
 @record()
 class Evidence:
-    """An attestation as go-tpm-tools writes it (protobuf): the key with its bytes, the quote of the strongest bank that is
-    there, its signature, and the values of the registers by index. `certificates` are of the key and above it, DER, the key's
-    own first; there may be none.
+    """An attestation as go-tpm-tools writes it (protobuf).
+
+    certificates      those of the key and its issuers in DER, the key's own first; may be empty
+    quote, signature  of the strongest bank that the attestation has
+    pcrs              the registers as (index, value)
     """
 
     key: PublicKey
@@ -111,7 +116,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but such an attestation with a quote of SHA-256, SHA-384 or SHA-512."""
+        """Parse an attestation with a quote of SHA-256, SHA-384 or SHA-512. ParseError for any other."""
         if len(data) > MAX_SIZE:
             raise ParseError("attestation-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=ATTESTATION)
         fields = _fields(data)
@@ -135,40 +140,40 @@ class Evidence:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the evidence was parsed from."""
         return self.raw
 
     @property
     def signed(self) -> bytes:
-        """What the key signed, as received."""
+        """The bytes that the key signed, as received."""
         return self.quote.signed
 
 
 def _best(quotes: list[bytes]) -> tuple[Quote, bytes, tuple[tuple[int, bytes], ...]]:
-    """Of several quotes the one of the strongest bank: its parts."""
+    """The quote of the strongest bank, its signature, and the values of its registers."""
     found = []
     for data in quotes:
         parts = dict(_fields(data))
         message, signature, pcrs = (parts.get(number) for number in (1, 2, 3))
         if not isinstance(message, bytes) or not isinstance(signature, bytes) or not isinstance(pcrs, bytes):
-            raise ParseError("attestation-quote", "a quote without its parts", what=ATTESTATION)
+            raise ParseError("attestation-quote", "incomplete quote", what=ATTESTATION)
         made = Quote.from_bytes(message)
         found.append((made, signature, _pcrs(pcrs, SIZES[made.bank])))
     strong = [entry for entry in found if entry[0].bank != "sha1"]
     if not strong:
-        raise ParseError("attestation-quote", "no quote of a bank of SHA-2", what=ATTESTATION)
+        raise ParseError("attestation-quote", "no quote of a SHA-2 bank", what=ATTESTATION)
     return max(strong, key=lambda entry: entry[0].bank)
 
 
 def _pcrs(data: bytes, size: int) -> tuple[tuple[int, bytes], ...]:
-    """Field 2 of the message is a map from index to value, each of this size: the digest does not say where one ends."""
+    """Field 2 of the message: a map from index to value. Sizes are checked, as the digest does not say where a value ends."""
     found: dict[int, bytes] = {}
     for number, value in _fields(data):
         if number == 2 and isinstance(value, bytes):
             entry = dict(_fields(value))
             index, digest = entry.get(1, 0), entry.get(2, b"")
             if not isinstance(index, int) or not isinstance(digest, bytes) or index in found or index >= MAX_PCRS:
-                raise ParseError("attestation-pcrs", "a register that is none, or twice", what=ATTESTATION)
+                raise ParseError("attestation-pcrs", "an invalid or duplicate register", what=ATTESTATION)
             if len(digest) != size:
                 raise ParseError(
                     "attestation-pcrs", f"register {index} of {len(digest)} bytes, wanted {size}", what=ATTESTATION
@@ -178,7 +183,7 @@ def _pcrs(data: bytes, size: int) -> tuple[tuple[int, bytes], ...]:
 
 
 def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: varints and what has a length."""
+    """The fields of a protobuf message, as number and value: varints, and bytes with a length."""
     found: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(data):
@@ -188,13 +193,13 @@ def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
         value, at = _varint(data, at)
         if tag & 7 == 2:
             if value > len(data) - at:
-                raise ParseError("protobuf", "the data ends within a field", what=ATTESTATION, offset=at)
+                raise ParseError("protobuf", "truncated field", what=ATTESTATION, offset=at)
             found.append((tag >> 3, data[at : at + value]))
             at += value
         elif tag & 7 == 0:
             found.append((tag >> 3, value))
         else:
-            raise ParseError("protobuf", "a field of no type that is used here", what=ATTESTATION, offset=at)
+            raise ParseError("protobuf", "unsupported type of field", what=ATTESTATION, offset=at)
     return found
 
 
@@ -206,4 +211,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at + i] & 0x7F) << 7 * i
         if not data[at + i] & 0x80:
             return value, at + i + 1
-    raise ParseError("protobuf", "a number that does not end", what=ATTESTATION, offset=at)
+    raise ParseError("protobuf", "unterminated number", what=ATTESTATION, offset=at)

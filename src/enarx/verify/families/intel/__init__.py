@@ -1,1 +1,1 @@
-"""Intel's attestation: certificates, collateral, TCB levels, and the checks that every quote is put through (DCAP)."""
+"""Intel's attestation (DCAP): certificates, collateral, TCB levels, and the checks of a quote."""

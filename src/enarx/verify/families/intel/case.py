@@ -1,4 +1,4 @@
-"""One Intel quote with what there is to judge it by, and what both say together."""
+"""An Intel quote together with the collateral and revocation lists that apply to it, and the claims that follow from both."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ from enarx.verify.values import Unknown
 
 FLAGS = ("dynamic_platform", "cached_keys", "smt_enabled")
 VENDOR = ("tcb_status", "tcb_date", "advisories", "tcb_evaluation_number", "fmspc", "ppid", "chip_id", *FLAGS)
-"""Claims that rest on the vendor's word."""
+"""Claims that depend on Intel's collateral."""
 
 OF_DOMAINS = (
     *("current_tcb_status", "current_tcb_date", "current_advisories"),
     *("module_status", "current_module_status"),
 )
-"""Those that trust domains have besides."""
+"""Such claims of trust domains alone."""
 
-ABSENT = Unknown(reason="the quote is not authentic, or that is not known")
+ABSENT = Unknown(reason="known only for authentic quotes")
 NOTHING = Evaluation(None, None, None)
 
 
 @record()
 class Case:
-    """A quote with what there is to judge it by: the collateral that fits best, and all revocation lists that were given.
+    """A quote, the collateral that fits it best, and all revocation lists.
 
-    `domain` is the report of a trust domain, None for an enclave's quote. `authorities` are those of the machine's certificate and
-    of the root, `standings` what the lists say of each; both empty without a chain of three certificates.
+    domain       the report of a trust domain; None for an enclave's quote
+    malformed    what is wrong with the first collateral that cannot be parsed
+    authorities  the machine's CA and the root; empty without a chain of three certificates
+    standings    what the lists say, for each of these
+    launch, current
+                 the levels reached at launch, and by what the machine has now
     """
 
     quote: Quote
@@ -58,12 +62,12 @@ class Case:
 
 
 def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamReport | None = None) -> Case:
-    """A quote, about a trust domain or an enclave, with the collateral that fits it best."""
+    """Combine a quote with the collateral among the endorsements that fits it best, and with all revocation lists."""
     machine, chain = machine_of(quote.chain[0]), tuple(map(certificates.certificate, quote.chain))
     given, malformed = _given(endorsements)
 
     def fit(one: Collateral) -> tuple[bool, bool, bool, int, int, int]:
-        """The newest of those that fit, are signed, and hold. What is older of its two texts counts first: they can be mixed."""
+        """Rank collateral: it fits, is signed, is current, is the newest. Its older text counts first, as texts can be mixed."""
         info, evaluation = one.info, min(one.info.evaluation, one.identity.evaluation)
         of_machine = machine is not None and (info.fmspc, info.pce_id) == (machine.fmspc, machine.pce_id)
         held = intel.collateral_signed(one, quote.chain) and outside(periods(one), now) is None
@@ -90,7 +94,7 @@ def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamR
 
 
 def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
-    """What there is of collateral, and what is wrong with the first that cannot be read."""
+    """All collateral that can be parsed, and what is wrong with the first that cannot."""
     found, wrong = list[Collateral](), ""
     for data in endorsements:
         try:
@@ -104,7 +108,7 @@ def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
 
 
 def _authorities(chain: tuple[Certificate | None, ...], given: Collateral | None) -> tuple[Authority, ...]:
-    """Who signs revocation lists, and what these may name: the machine's certificate, its authority's, and those of the signers."""
+    """The signers of revocation lists, with the serial numbers to look for: of the machine, its CA, the collateral's signers."""
     if len(chain) != 3 or None in chain:
         return ()
     leaf, authority, root = chain
@@ -117,7 +121,7 @@ def _authorities(chain: tuple[Certificate | None, ...], given: Collateral | None
 def _evaluated(
     given: Collateral | None, machine: Machine | None, enclave: SgxReport, domain: SeamReport | None
 ) -> tuple[Evaluation, Evaluation]:
-    """At launch, and of what the machine has now: the same, where the report does not tell them apart."""
+    """The levels reached at launch and now; the same if the report does not tell them apart."""
     if given is None or machine is None:
         return NOTHING, NOTHING
     level = reached(given.identity.levels, enclave.isv_svn)
@@ -130,7 +134,7 @@ def _evaluated(
 
 
 def periods(given: Collateral) -> tuple[Period, ...]:
-    """When both of its texts hold."""
+    """The validity of both texts."""
     info, identity = given.info, given.identity
     return (
         Period(info.start, info.end, "the TCB info"),
@@ -139,7 +143,7 @@ def periods(given: Collateral) -> tuple[Period, ...]:
 
 
 def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
-    """When everything holds that has to: of each authority the newest list."""
+    """The validity of everything that has to be current; of revocation lists, the newest of each authority."""
     signers = (certificates.certificate(given.info_signer), certificates.certificate(given.identity_signer))
     return (
         *(one.period for one in (*case.chain, *dict.fromkeys(signers)) if one),
@@ -153,7 +157,7 @@ def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
 
 
 def forecast(case: Case) -> tuple[Forecast, ...]:
-    """When what it rests on ends, and how far the machine is behind."""
+    """When each of these expires, and how many levels the machine is behind."""
     given = case.collateral
     if given is None:
         return ()
@@ -161,12 +165,12 @@ def forecast(case: Case) -> tuple[Forecast, ...]:
     found = case.launch.platform
     behind = given.info.levels.index(found) if found else 0
     if behind:
-        ends.append(Forecast("tcb-status", None, f"{behind} levels behind the newest that the vendor knows"))
+        ends.append(Forecast("tcb-status", None, f"{behind} levels behind the newest that Intel rates"))
     return tuple(ends)
 
 
 def unused(case: Case, endorsements: Endorsements, now: int) -> tuple[Unused, ...]:
-    """The endorsements that the verdict does not rest on."""
+    """The endorsements that the verdict does not rest on, with reasons."""
     return unused_of(endorsements, set(), lambda data: _unused(case, data, now))
 
 
@@ -182,7 +186,7 @@ def _unused(case: Case, data: bytes, now: int) -> str:
 
 
 def _passed_over(case: Case, data: bytes, now: int) -> str:
-    """Why this is not the collateral that was used; empty if it is."""
+    """Why other collateral was used instead; empty if this is the one."""
     try:
         one = intel.collateral(data)
     except ParseError as e:
@@ -195,13 +199,13 @@ def _passed_over(case: Case, data: bytes, now: int) -> str:
     if machine is not None and (one.info.fmspc, one.info.pce_id) != (machine.fmspc, machine.pce_id):
         return "collateral for another model of machine"
     if not intel.collateral_signed(one, case.quote.chain):
-        return "collateral that the vendor did not sign"
+        return "collateral that Intel did not sign"
     period = outside(periods(one), now)
     return reason(period, now) if period else "another is as new, or newer"
 
 
 def vendor(case: Case, ledger: Ledger) -> dict[str, Any]:
-    """What the vendor says of the machine."""
+    """The claims that depend on Intel's collateral; unknown unless the quote is authentic."""
     machine, given = case.machine, case.collateral
     revoked: bool | Unknown = ABSENT if (found := ledger.passed("revocation")) is None else not found
     names = VENDOR if case.domain is None else (*VENDOR, *OF_DOMAINS)
@@ -224,7 +228,7 @@ def vendor(case: Case, ledger: Ledger) -> dict[str, Any]:
 
 
 def _of_domain(case: Case) -> dict[str, Any]:
-    """What an enclave's quote has not: what the machine has now, and the TDX modules' own levels."""
+    """The claims of trust domains alone: the current levels, and those of the TDX modules."""
     launch, current = case.launch.module, case.current.module
     assert launch is not None and current is not None  # noqa: PT018  # all checks have passed
     return {
@@ -241,5 +245,5 @@ def _flag(said: bool | None) -> bool | Unknown:
 
 
 def host_data(value: bytes) -> bytes:
-    """What a launch was bound to: 32 bytes, or all of a wider field that holds more."""
+    """Launch data in the common form: the first 32 bytes of a field if the rest is zeros, else all of it."""
     return value if any(value[32:]) else value[:32]

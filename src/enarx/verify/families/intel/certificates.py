@@ -1,11 +1,9 @@
-"""Intel's certificates and revocation lists: what they say, and whether they are signed.
+"""Intel's certificates and revocation lists: their content, and their signatures.
 
 Intel SGX PCK Certificate and Certificate Revocation List Profile Specification, revision 1.5.
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +13,7 @@ from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from enarx.record import record
 from enarx.verify.certificates import ec_key, link, load, quietly
+from enarx.verify.memo import memo
 from enarx.verify.revocation import Authority, revocation_list
 from enarx.verify.times import Period
 
@@ -25,7 +24,7 @@ ALGORITHM = ec.ECDSA(SHA256())
 
 @record()
 class Certificate:
-    """One certificate; names as in its DER, `name` the common one; an `authority` may sign certificates and revocation lists."""
+    """A certificate. `name` is its common name; an `authority` may sign certificates and revocation lists."""
 
     der: bytes
     name: str
@@ -36,9 +35,9 @@ class Certificate:
     authority: bool
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
-    """What a certificate says; None if the bytes are none, or it has a critical extension that is not known."""
+    """Parse a certificate; None if it is malformed or has an unknown critical extension."""
     found, known = load(der), link(der)
     if found is None or known is None:
         return None
@@ -58,12 +57,12 @@ def certificate(der: bytes) -> Certificate | None:
 
 
 def key(der: bytes) -> ec.EllipticCurvePublicKey | None:
-    """The key of a certificate, if that is one of P-256."""
+    """The P-256 key of a certificate; None if it has another key."""
     return ec_key(der, "secp256r1")
 
 
 def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
-    """The key of two coordinates, 32 bytes each; None if that is no point of P-256."""
+    """A P-256 key from its coordinates, 32 bytes each; None if they are not a point."""
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\4" + raw)
     except ValueError:
@@ -71,7 +70,7 @@ def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
 
 
 def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """Did the key make the signature (DER) of the message, with SHA-256?"""
+    """Whether the key made the signature (DER) of the message, with SHA-256."""
     if public is None:
         return False
     try:
@@ -82,20 +81,20 @@ def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: 
 
 
 def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """As `signed`, of a signature that is the two halves, 32 bytes each, big-endian."""
+    """As `signed`, for a signature that is r | s, 32 big-endian bytes each."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
-    """As `signed_raw`, by a certificate; for collateral, which comes with many quotes."""
+    """As `signed_raw`, by a certificate's key. Remembered, since many quotes come with the same collateral."""
     return signed_raw(key(by), signature, text)
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 18)
 def issued(by: bytes, of: bytes) -> bool:
-    """Is the one certificate, a CA's, the issuer of the other, by name and by signature?"""
+    """Whether a CA's certificate is the issuer of another certificate, by name and by signature."""
     issuer, subject, found = certificate(by), certificate(of), load(of)
     if not issuer or not subject or not found or not issuer.authority or issuer.subject != subject.issuer:
         return False
@@ -103,9 +102,9 @@ def issued(by: bytes, of: bytes) -> bool:
     return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 18)
 def list_signed(by: bytes, of: bytes) -> bool:
-    """Did the key of this certificate sign the list, ECDSA with SHA-256?"""
+    """Whether the certificate's key signed the list: ECDSA with SHA-256."""
     found = revocation_list(of)
     assert found is not None  # it has been read
     of_form = found.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
@@ -113,7 +112,7 @@ def list_signed(by: bytes, of: bytes) -> bool:
 
 
 def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:
-    """The owner of a certificate as the signer of revocation lists, and the serial numbers that these may name."""
+    """A CA as the signer of revocation lists, with the serial numbers to look for on them."""
 
     def by_it(der: bytes) -> bool:
         return list_signed(of.der, der)

@@ -1,12 +1,11 @@
-"""Intel's collateral for one model of machine: TCB info, the quoting enclave's identity, revocation lists, and their signatures.
+"""Intel's collateral for a model of machine: TCB info, the quoting enclave's identity, revocation lists, and signatures.
 
-Its form is the JSON that dcap-qvl reads, made of what Intel's provisioning certification service gives out (version 4).
+Its format is the JSON that dcap-qvl reads, assembled from the answers of Intel's provisioning certification service (version 4).
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,6 +18,7 @@ from enarx.verify.certificates import UNREADABLE, quietly
 from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
 from enarx.verify.families.intel.machine import Machine, machine
 from enarx.verify.families.intel.tcb import WHAT, Identity, TcbInfo
+from enarx.verify.memo import memo
 from enarx.verify.revocation import List, read_list, revocation_list
 
 CODE = "collateral"
@@ -27,7 +27,7 @@ FIELDS = (
     *("pck_crl", "root_ca_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature"),
     *("qe_identity_issuer_chain", "qe_identity", "qe_identity_signature"),
 )
-"""What the JSON must have; it may have more, such as the chain of the list's issuer, which is in the quote anyway."""
+"""Mandatory fields of the JSON. It may have more, such as the list issuer's chain, which is in the quote anyway."""
 
 
 LISTS = FIELDS[:2]
@@ -35,9 +35,7 @@ LISTS = FIELDS[:2]
 
 @record()
 class Request:
-    """What Intel's service is asked for: the collateral of a TEE on machines of a model, whose `authority` is platform or
-    processor.
-    """
+    """A request to Intel's service: the collateral of a TEE for a model of machine. `authority` is platform or processor."""
 
     tee: int
     machine: Machine
@@ -45,11 +43,11 @@ class Request:
 
 
 def request(quote: Quote) -> Request:
-    """What verifying a quote needs. UsageError if its certificates do not say which machine made it."""
+    """What a quote needs from Intel. UsageError if its certificates do not identify the machine."""
     leaf, made_by = certificate(quote.chain[0]), machine(quote.chain[0])
     issuer = certificate(quote.chain[1]) if len(quote.chain) > 1 else None
     if leaf is None or made_by is None or issuer is None or issuer.name not in AUTHORITIES:
-        raise UsageError("endorsements-machine", "the certificates in the quote do not say which machine made it")
+        raise UsageError("endorsements-machine", "the certificates in the quote do not identify its machine")
     return Request(
         tee=quote.tee, machine=made_by, authority="platform" if issuer.name == AUTHORITIES[0] else "processor"
     )
@@ -57,8 +55,13 @@ def request(quote: Quote) -> Request:
 
 @record()
 class Collateral:
-    """Collateral of one model. The texts are signed as they came; `info_signer` and `identity_signer` are certificates in
-    DER, the signatures 64 bytes. Its `lists` count wherever they fit, not with it alone.
+    """Collateral for a model of machine.
+
+    info_text, identity_text      as received, since that is what is signed
+    info_signer, identity_signer  certificates in DER
+    info_signature, identity_signature
+                                  64 bytes
+    lists                         revocation lists; they count even if other collateral is used
     """
 
     info: TcbInfo
@@ -72,18 +75,18 @@ class Collateral:
     lists: tuple[List, ...]
 
 
-@lru_cache(maxsize=16)
+@memo(max_bytes=2 << 20)
 def _opened(data: bytes) -> Fields | str:
-    """The object of JSON collateral, or why there is none."""
+    """The object of JSON collateral, or why the bytes are not one."""
     try:
         return parsed(data, "the collateral")
     except ParseError as e:
         return e.message
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=4 << 20)
 def lists_in(data: bytes) -> tuple[List, ...]:
-    """The revocation lists of one endorsement: itself, or those in JSON collateral, whatever else is wrong with that."""
+    """The revocation lists in an endorsement: itself, or those in JSON collateral, even if the collateral is malformed."""
     ders = [data]
     if data.lstrip()[:1] == b"{":
         value = _opened(data)
@@ -92,9 +95,9 @@ def lists_in(data: bytes) -> tuple[List, ...]:
     return tuple([one for one in map(revocation_list, ders) if one is not None])
 
 
-@lru_cache(maxsize=16)
+@memo(max_bytes=2 << 20)
 def collateral(data: bytes) -> Collateral | None:
-    """Collateral of its bytes; None for certificates and the like; ParseError for JSON that is no collateral."""
+    """Parse collateral; None for bytes other than JSON. ParseError for JSON that is not collateral."""
     if data.lstrip()[:1] != b"{":
         return None
     value = _opened(data)
@@ -116,13 +119,13 @@ def collateral(data: bytes) -> Collateral | None:
 
 
 def signer_issued(root: bytes, signer: bytes) -> bool:
-    """Is it the certificate of who signs collateral, from this root?"""
+    """Whether the root issued this certificate for signing collateral."""
     found = certificate(signer)
     return found is not None and found.name == SIGNING and issued(root, signer)
 
 
 def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
-    """Are both texts signed, by whom the certificates of a quote (leaf, authority, root) say?"""
+    """Whether both texts are signed, up to the root of a quote's chain (leaf, CA, root)."""
     if len(chain) != 3:
         return False
     texts = (
@@ -133,7 +136,7 @@ def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
 
 
 def parsed(data: bytes, name: str) -> Fields:
-    """A JSON object. ParseError. Of a name that stands twice the last value counts: what matters is signed as it stands."""
+    """Parse a JSON object. ParseError. Duplicate names are accepted, the last counts: the text itself is signed."""
     return json_object(data, WHAT, code=CODE, path=name, unique=False, limit=MAX_SIZE)
 
 
@@ -156,7 +159,7 @@ _PEM = re.compile(_BEGIN + r"[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
 
 
 def _list_ders(text: str) -> list[bytes]:
-    """Of a list in hexadecimal, or of one or many as PEM, as some services give them out; empty bytes for what is neither."""
+    """The DER of a list in hexadecimal, or of several in PEM, as some services return them; empty bytes for a malformed one."""
     if not (begun := text.count(_BEGIN)):
         return [_hex(text)]
     blocks = _PEM.findall(text)
@@ -171,7 +174,7 @@ def _der(pem: str) -> bytes:
 
 
 def _first(pem: str) -> bytes:
-    """The first certificate of a chain."""
+    """The first certificate of a PEM chain, in DER. ParseError."""
     try:
         with quietly():
             found = x509.load_pem_x509_certificates(pem.encode())

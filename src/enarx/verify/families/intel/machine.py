@@ -1,23 +1,22 @@
-"""What a PCK certificate says of the machine that it is for: its model, its security versions, how it is configured.
+"""The description of a machine in its PCK certificate: model, security versions, configuration.
 
 Intel SGX PCK Certificate and Certificate Revocation List Profile Specification, revision 1.5, 1.3.5: the extension and its OIDs.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from cryptography import x509
 
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, load
+from enarx.verify.memo import memo
 
 EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 
 
 @record()
 class Machine:
-    """What a PCK certificate says of the machine. `components` are the 16 security versions of CPUSVN."""
+    """A machine. `components` are the 16 security versions of CPUSVN; flags are None if the certificate leaves them out."""
 
     ppid: bytes
     components: tuple[int, ...]
@@ -30,9 +29,9 @@ class Machine:
     smt: bool | None = None
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 19)
 def machine(der: bytes) -> Machine | None:
-    """Of a PCK certificate; None without the extension, or if it is not whole."""
+    """The machine of a PCK certificate; None if the extension is missing or malformed."""
     found = load(der)
     try:
         extension = found.extensions.get_extension_for_oid(EXTENSION).value if found else None
@@ -42,7 +41,7 @@ def machine(der: bytes) -> Machine | None:
 
 
 ARC = bytes.fromhex("2a864886f84d010d01")
-"""`EXTENSION`, as DER has it: every OID in it begins so."""
+"""`EXTENSION` in DER: every OID within the extension begins with it."""
 
 TCB, CONFIGURATION = b"\2", b"\7"
 
@@ -65,20 +64,18 @@ def _machine(der: bytes) -> Machine:
 
 
 def _fields(der: bytes, arcs: bytes) -> dict[int, bytes]:
-    """SEQUENCEs of an OID and a value, by the last arc of the OID, which stands below these; the values in DER."""
+    """The values (DER) of SEQUENCEs of an OID and a value, by the last arc of the OID. ValueError."""
     found = {}
     for of, _, pair in _elements(der):
         (tag, _, oid), (_, value, _) = _elements(pair)
         if (of, tag) != (0x30, 0x06) or oid[:-1] != ARC + arcs or oid[-1] >= 0x80 or oid[-1] in found:
-            raise ValueError("wanted an OID of this extension, and each once")
+            raise ValueError("wanted distinct OIDs of this extension")
         found[oid[-1]] = value
     return found
 
 
 def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
-    """The elements of DER side by side: tag, the whole, what is inside; at most 64 KiB each. Lengths as short as can be (X.690,
-    10.1).
-    """
+    """The consecutive elements of DER: tag, whole element, content; at most 64 KiB each. Lengths are minimal (X.690, 10.1)."""
     found, at = [], 0
     while at < len(der):
         tag, size, start = der[at], der[at + 1], at + 2
@@ -87,7 +84,7 @@ def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
             length = der[at + 2 : start]
             size = int.from_bytes(length, "big")
             if size < 0x80 or not length[0]:
-                raise ValueError("a length that is not given, or longer than it needs to be")
+                raise ValueError("indefinite or overlong length")
         if start - at > 4 or start + size > len(der):
             raise ValueError("not DER")
         found.append((tag, der[at : start + size], der[start : start + size]))
@@ -98,19 +95,19 @@ def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
 def _inside(der: bytes, wanted: int, size: int | None = None) -> bytes:
     ((tag, _, inside),) = _elements(der)
     if tag != wanted or size not in (None, len(inside)):
-        raise ValueError("another type or size")
+        raise ValueError("wrong type or size")
     return inside
 
 
 def _number(der: bytes, size: int) -> int:
-    """An INTEGER of at most that many bytes without sign, in as few as it needs (X.690, 8.3.2)."""
+    """An unsigned INTEGER of at most `size` bytes, minimally encoded (X.690, 8.3.2)."""
     inside = _inside(der, 0x02)
     value = int.from_bytes(inside, "big", signed=True)
     if not 0 <= value < 1 << 8 * size or len(inside) != value.bit_length() // 8 + 1:
-        raise ValueError("out of range, or longer than it needs to be")
+        raise ValueError("out of range, or overlong")
     return value
 
 
 def _flag(flags: dict[int, bytes], number: int) -> bool | None:
-    """A BOOLEAN, which is 0 or 255 (X.690, 11.1)."""
+    """A BOOLEAN, encoded as 0 or 255 (X.690, 11.1); None if it is missing."""
     return {b"\0": False, b"\xff": True}[_inside(flags[number], 0x01)] if number in flags else None

@@ -1,6 +1,6 @@
-"""Intel quotes are authentic, step by step (docs/attestation/sgx.md, tdx.md).
+"""The checks of authenticity of Intel quotes (docs/attestation/sgx.md, tdx.md).
 
-Why this is not left to dcap-qvl, which the tests hold it against: docs/adr/0009-verifier.md.
+docs/adr/0009-verifier.md says why dcap-qvl does not do this. The tests compare the two.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ ENCLAVE_CHECKS = (
     "tcb-level",
 )
 DOMAIN_CHECKS = (*ENCLAVE_CHECKS[:-1], "tdx-module", "tcb-level", "current-tdx-module", "current-tcb-level")
-"""The id of every check that is made here, in order: of an enclave's quote, and of a trust domain's."""
+"""The ids of all checks, in order: of an enclave's quote, and of a trust domain's."""
 
 INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 
 def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
-    """Make every check of the quote; `where` is the page that has them."""
+    """Make every check of the quote. `where` is the page of the docs that explains them."""
     pinned = pin(case.quote.chain[-1]) in roots.pins(INTEL)
     ids = ENCLAVE_CHECKS if case.domain is None else DOMAIN_CHECKS
     ledger = Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
@@ -61,7 +61,7 @@ def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:
         lambda: True if collateral else None,
         wanted="collateral (JSON) for this machine",
         got="there" if collateral else f"malformed: {case.malformed}" if case.malformed else "none",
-        hint="enarx endorsements fetch gets it from the vendor",
+        hint="enarx endorsements fetch gets it from Intel",
     )
     if collateral is None:
         ledger.unreached()
@@ -78,27 +78,27 @@ def _machine(ledger: Ledger, case: Case, roots: Roots) -> None:
         lambda: quote.qe_vendor_id == INTEL_QE,
         wanted=INTEL_QE.hex(),
         got=quote.qe_vendor_id.hex(),
-        hint="quoted by an enclave that is not Intel's",
+        hint="another quoting enclave than Intel's made the quote",
     )
     ledger.check(
         "root",
         lambda: pin(root) in roots.pins(INTEL),
         wanted="a pinned root",
         got=pin(root).hex(),
-        hint="a root that is not the vendor's",
+        hint="the chain does not end in Intel's root",
     )
     ledger.check(
         "pck-chain",
         lambda: _chained(case),
-        wanted="a machine's certificate, its authority's, and the root's, each signed by the next",
+        wanted="the certificates of a machine, its CA and the root, each signed by the next",
         got=", ".join(c.name if c else "not a certificate" for c in case.chain),
         needs="root",
-        hint="certificates of another machine, or changed ones",
+        hint="certificates of another machine, or altered ones",
     )
 
 
 def _chained(case: Case) -> bool:
-    """The machine's certificate must say what machine it is, and may sign no other."""
+    """Whether the chain is valid. The machine's certificate has to identify the machine, and may not sign certificates."""
     if len(case.chain) != 3 or case.machine is None:
         return False
     leaf, authority, root = case.chain
@@ -115,7 +115,7 @@ def _quoted(ledger: Ledger, quote: Quote) -> None:
         wanted="the quoting enclave's report, signed by the machine's key",
         got="the report",
         needs="pck-chain",
-        hint="the quote was changed on its way, or has another machine's certificate",
+        hint="the quote was altered, or has another machine's certificate",
     )
     named = hashlib.sha256(quote.attestation_key + quote.qe_auth).digest().ljust(64, b"\0")
     ledger.check(
@@ -124,7 +124,7 @@ def _quoted(ledger: Ledger, quote: Quote) -> None:
         wanted=quote.qe_report[-64:].hex(),
         got=named.hex(),
         needs="qe-report",
-        hint="the key is not the quoting enclave's",
+        hint="the quoting enclave does not vouch for the key",
     )
     ledger.check(
         "quote-signature",
@@ -132,7 +132,7 @@ def _quoted(ledger: Ledger, quote: Quote) -> None:
         wanted="made by that key",
         got="the quote",
         needs="attestation-key",
-        hint="the quote was changed on its way",
+        hint="the quote was altered",
     )
 
 
@@ -148,7 +148,7 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
         wanted=f"TCB info for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"TCB info for TEE {given.info.tee:#x}",
         needs=("root", "collateral"),
-        hint="the collateral was changed on its way, or is for another TEE",
+        hint="the collateral was altered, or is for another TEE",
     )
     ledger.check(
         "qe-identity",
@@ -158,7 +158,7 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
         wanted=f"the quoting enclave's identity for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"an identity for TEE {given.identity.tee:#x}",
         needs=("root", "collateral"),
-        hint="the collateral was changed on its way, or is for another TEE",
+        hint="the collateral was altered, or is for another TEE",
     )
 
 
@@ -167,10 +167,10 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     ledger.check(
         "revocation-lists",
         lambda: False if any(one.refused for one in found) else all(one.newest for one in found) or None,
-        wanted="a list of the root, and one of the authority of the machine's certificate",
+        wanted="a list of the root, and one of the machine's CA",
         got=f"{sum(one.newest is not None for one in found)} that they signed",
         needs=("pck-chain", "collateral"),
-        hint="the collateral is for machines of another authority, processor or platform",
+        hint="the collateral is for machines of the other CA (processor or platform)",
     )
     check_times(
         ledger,
@@ -184,9 +184,9 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
         "revocation",
         lambda: not any(one.revoked for one in found),
         wanted="not revoked",
-        got="certificates of machine, authority and signers",
+        got="certificates of machine, CA and signers",
         needs=("tcb-info", "qe-identity", "revocation-lists"),
-        hint="the vendor has revoked one of the certificates: nothing that it says counts any more",
+        hint="Intel has revoked one of the certificates: its signatures no longer count",
     )
 
 
@@ -198,12 +198,12 @@ def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
         wanted=f"signed by {given.identity.signer.hex()}, product {given.identity.product}",
         got=f"signed by {case.enclave.mr_signer.hex()}, product {case.enclave.isv_prod_id}",
         needs=("qe-report", "qe-identity"),
-        hint="quoted by an enclave that is not Intel's",
+        hint="another quoting enclave than Intel's made the quote",
     )
     ledger.check(
         "qe-level",
         lambda: reached(given.identity.levels, case.enclave.isv_svn) is not None,
-        wanted="a level that the quoting enclave's identity knows",
+        wanted="a level of the quoting enclave's identity",
         got=f"version {case.enclave.isv_svn}",
         needs="qe-measurement",
     )
@@ -222,7 +222,7 @@ def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
             wanted="a module that the TCB info knows: version, signer, attributes and level",
             got=f"versions {domain.tee_tcb_svn.hex()}, signer {domain.mr_signer_seam.hex()}",
             needs=("quote-signature", "model"),
-            hint="not a module of Intel's, or older than any that Intel knows",
+            hint="the module is not Intel's, or older than any that Intel rates",
         )
     _platform(ledger, case, given, "tcb-level", case.launch, domain.tee_tcb_svn if domain else b"", "model")
     if domain is not None:
@@ -230,20 +230,20 @@ def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
 
 
 def _current(ledger: Ledger, case: Case, given: Collateral, versions: bytes) -> None:
-    """The same of the module that the machine has now."""
+    """The checks of the module that the machine has now."""
     ledger.check(
         "current-tdx-module",
         lambda: _module_reached(case.current, versions),
         wanted="a module that the TCB info knows: version and level",
         got=f"versions {versions.hex()}",
         needs=("quote-signature", "model"),
-        hint="the machine has gone back to a module that is older than any that Intel knows",
+        hint="the machine went back to a module older than any that Intel rates",
     )
     _platform(ledger, case, given, "current-tcb-level", case.current, versions, ("quote-signature", "model"))
 
 
 def _module_reached(found: Evaluation, versions: bytes) -> bool:
-    """Of a module of major version 0 the platform's levels say all."""
+    """Whether a module reaches a level. The platform's levels cover a module of major version 0."""
     return not versions[1] or found.module is not None
 
 
@@ -267,5 +267,5 @@ def _platform(
         wanted=wanted,
         got=got,
         needs=needs,
-        hint="the machine is older than any level that the vendor knows",
+        hint="the machine's firmware is older than any that Intel rates",
     )

@@ -1,4 +1,4 @@
-"""The Intel SGX Root CA, which certifies the machines and signs the collateral of SGX and TDX."""
+"""The Intel SGX Root CA: it certifies machines, and the signers of collateral, for SGX and TDX."""
 
 from __future__ import annotations
 

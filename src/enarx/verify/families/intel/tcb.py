@@ -1,7 +1,7 @@
-"""Intel's TCB info and QE identity: what a machine is worth that has these security versions.
+"""Intel's TCB info and QE identity: how Intel rates a machine with given security versions.
 
-Intel SGX and TDX provisioning certification service API, version 4: "TCB Info", "Enclave Identity", and the steps there of how to
-find a machine's level. How several words become one: Intel SGX DCAP quote verification library.
+Intel SGX and TDX provisioning certification service API, version 4: "TCB Info", "Enclave Identity", and the steps there to find
+a machine's level. Intel SGX DCAP quote verification library: how the statuses of several parts combine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WHAT = "Intel collateral"
 UP_TO_DATE, OUT_OF_DATE, REVOKED = "UpToDate", "OutOfDate", "Revoked"
 TO_CONFIGURE = "OutOfDateConfigurationNeeded"
 RELAUNCH, RELAUNCH_TO_CONFIGURE = "TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded"
-"""No level has these: they say of a trust domain that was launched under old firmware that the machine has newer now."""
+"""Statuses of trust domains, not of levels: launched under old firmware, on a machine that has since been updated."""
 
 STATUSES = (
     *(UP_TO_DATE, "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"),
@@ -34,8 +34,11 @@ _DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):([0
 
 @record()
 class Level:
-    """The vendor's word for all that reach these security versions: `sgx` and `tdx` 16 each, `tdx` empty for SGX; of an
-    enclave or a module `svn` alone. `date` in unix seconds.
+    """Intel's rating of everything that reaches these security versions.
+
+    date  unix seconds
+    sgx   16 component versions; tdx the same, empty for SGX
+    svn   version of the PCE; for an enclave or a module, its own, and the others are empty
     """
 
     status: str
@@ -46,7 +49,7 @@ class Level:
     svn: int = 0
 
     def lacked(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> list[str]:
-        """The versions of it that a machine does not reach."""
+        """The versions of the level that a machine does not reach, for people."""
         skip = 2 if tee_svn and tee_svn[1] else 0
         pairs = [
             *(
@@ -60,32 +63,33 @@ class Level:
 
 
 class SeamReport(Protocol):
-    """Of a trust domain's report what it says of the TDX module below it."""
+    """The part of a trust domain's report that is about the TDX module."""
 
     @property
     def tee_tcb_svn(self) -> bytes:
-        """The versions of the module at launch: minor and major first."""
+        """The module's versions at launch: 16 bytes, minor and major first."""
         ...
 
     @property
     def tee_tcb_svn_2(self) -> bytes:
-        """Those of the module that the machine has now; empty where the report does not tell them apart."""
+        """The versions of the module that the machine has now; empty if the report does not tell them apart."""
         ...
 
     @property
     def mr_signer_seam(self) -> bytes:
-        """Who signed the module."""
+        """The hash of the module's signer."""
         ...
 
     @property
     def seam_attributes(self) -> bytes:
-        """Its attributes."""
+        """The module's attributes, 8 bytes."""
         ...
 
 
 class Evaluation(NamedTuple):
-    """The levels of platform, quoting enclave and TDX module; None for what reaches none. A module without levels of its own, and
-    an enclave's quote, have the platform's.
+    """The levels that platform, quoting enclave and TDX module reach; None for one that reaches none.
+
+    `module` is the platform's level for a module without levels of its own, and for an enclave's quote.
     """
 
     platform: Level | None
@@ -94,31 +98,31 @@ class Evaluation(NamedTuple):
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Those that are reached, each once; the platform's first."""
+        """The distinct levels that are reached, the platform's first."""
         module = None if self.module is self.platform else self.module
         return tuple([level for level in (self.platform, self.enclave, module) if level is not None])
 
     @property
     def status(self) -> str:
-        """The vendor's one word, once all are reached."""
+        """Intel's status for all of them together. Defined if all are reached."""
         first, *rest = [level.status for level in self.levels]
         return together(first, tuple(rest))
 
     @property
     def date(self) -> int:
-        """When that was current (unix seconds): the oldest of what is out of date, else the platform's."""
+        """When that status was current, in unix seconds: the oldest date of a level that is out of date, else the platform's."""
         behind = [level.date for level in self.levels if level.status in (OUT_OF_DATE, TO_CONFIGURE)]
         return min(behind, default=self.levels[0].date)
 
     @property
     def advisories(self) -> tuple[str, ...]:
-        """What any of them is open to."""
+        """The security advisories that any of them is open to."""
         return tuple(sorted({advisory for level in self.levels for advisory in level.advisories}))
 
 
 @record()
 class Module:
-    """The TDX module of one major version: who signed it, its attributes under the mask, its levels from the newest."""
+    """The TDX module of one major version: its signer, its attributes under a mask, and its levels, newest first."""
 
     signer: bytes
     attributes: int
@@ -128,7 +132,7 @@ class Module:
 
 @record()
 class TcbInfo:
-    """TCB info of version 3. `modules` by major version; 0 is the one of TDX 1.0, whose levels are the platform's."""
+    """TCB info of version 3. `modules` are (major version, module); the platform's levels cover major version 0 (TDX 1.0)."""
 
     tee: int
     start: int
@@ -141,10 +145,10 @@ class TcbInfo:
 
     @classmethod
     def from_value(cls, value: Fields) -> Self:
-        """Of the signed JSON. ParseError."""
+        """From the signed JSON. ParseError."""
         tee = TEES.get(value.text("id"))
         if tee is None or value.number("version", 1 << 8) != 3:
-            raise ParseError("collateral-version", "TCB info of a version or TEE that is not known", what=WHAT)
+            raise ParseError("collateral-version", "TCB info of an unknown version or TEE", what=WHAT)
         modules: dict[int, Module] = {}
         if "tdxModule" in value:
             modules[0] = _module(value.inner("tdxModule"))
@@ -162,8 +166,9 @@ class TcbInfo:
         )
 
     def level(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> Level | None:
-        """The newest level that a machine reaches. Where the module has a major version, its two components are not the
-        platform's to say.
+        """The newest level that a machine reaches; None if it reaches none.
+
+        If the module has a major version, its own levels cover the first two TDX components.
         """
         skip = 2 if tee_svn and tee_svn[1] else 0
         for level in self.levels:
@@ -176,7 +181,7 @@ class TcbInfo:
         return None
 
     def nearest(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> str:
-        """The level that a machine which reaches none lacks the fewest versions of, and these; of several the newest."""
+        """For a machine that reaches no level: the level of which it lacks the fewest versions, and these versions."""
         lacks = [(level, level.lacked(components, pce_svn, tee_svn)) for level in self.levels]
         if not lacks:
             return "there is none"
@@ -184,7 +189,7 @@ class TcbInfo:
         return f"the nearest, {level.status} of {day(level.date)[:10]}, wants {', '.join(lacked)}"
 
     def evaluated(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes, enclave: Level | None) -> Evaluation:
-        """What a machine is worth whose TDX module has these versions, if it has one at all."""
+        """The levels that a machine reaches whose TDX module has these versions (empty for SGX)."""
         platform = self.level(components, pce_svn, tee_svn)
         if not tee_svn or not tee_svn[1]:
             return Evaluation(platform, enclave, platform)
@@ -192,7 +197,7 @@ class TcbInfo:
         return Evaluation(platform, enclave, reached(known.levels, tee_svn[0]) if known else None)
 
     def module(self, report: SeamReport) -> Module | None:
-        """The module that the report names, if the vendor knows it: by major version, signer and attributes."""
+        """The module that the report names, by major version, signer and attributes; None if Intel does not list it."""
         found = dict(self.modules).get(report.tee_tcb_svn[1])
         if found is None or report.mr_signer_seam != found.signer:
             return None
@@ -202,7 +207,7 @@ class TcbInfo:
 
 @record()
 class Identity:
-    """The quoting enclave as the vendor built it. Masks say which bits count."""
+    """The identity of Intel's quoting enclave. Masks say which bits count."""
 
     tee: int
     start: int
@@ -218,10 +223,10 @@ class Identity:
 
     @classmethod
     def from_value(cls, value: Fields) -> Self:
-        """Of the signed JSON, version 2. ParseError."""
+        """From the signed JSON of version 2. ParseError."""
         tee = TEES.get(value.text("id"))
         if tee is None or value.number("version", 1 << 8) != 2:
-            raise ParseError("collateral-version", "an identity of a version or enclave that is not known", what=WHAT)
+            raise ParseError("collateral-version", "identity of an unknown version or enclave", what=WHAT)
         return cls(
             tee=tee,
             start=date(value, "issueDate"),
@@ -237,7 +242,7 @@ class Identity:
         )
 
     def is_of(self, report: SgxReport) -> bool:
-        """Is the report that of this enclave?"""
+        """Whether the report is that of this enclave."""
         attributes = report.attributes | report.xfrm << 64
         return (
             report.mr_signer == self.signer
@@ -248,12 +253,12 @@ class Identity:
 
 
 def reached(levels: tuple[Level, ...], svn: int) -> Level | None:
-    """The newest level of an enclave or a module that this security version reaches."""
+    """The newest level of an enclave or a module that a security version reaches; None if it reaches none."""
     return next((level for level in levels if svn >= level.svn), None)
 
 
 def together(platform: str, others: tuple[str, ...]) -> str:
-    """One word for the platform, and what runs on it: only being out of date, or revoked, is handed on."""
+    """The combined status of a platform and what runs on it. The latter only adds being out of date or revoked."""
     if REVOKED in (platform, *others):
         return REVOKED
     if OUT_OF_DATE not in others:
@@ -262,16 +267,14 @@ def together(platform: str, others: tuple[str, ...]) -> str:
 
 
 def relaunched(launch: str, current: str) -> str:
-    """The word at launch, or that a new launch would better it: the versions are out of date that the trust domain was launched
-    under, and those that the machine has now are not.
-    """
+    """The status at launch; or, if that is out of date and the current one is not, that a relaunch is advised."""
     if launch not in (OUT_OF_DATE, TO_CONFIGURE) or current in (OUT_OF_DATE, TO_CONFIGURE, REVOKED):
         return launch
     return RELAUNCH_TO_CONFIGURE if launch == TO_CONFIGURE or current.startswith("Configuration") else RELAUNCH
 
 
 def _identity(value: Fields) -> tuple[int, Module]:
-    """A module by its major version, which its id ends in: TDX_03."""
+    """A module and its major version, which its id ends in: TDX_03."""
     found = _MODULE.fullmatch(value.text("id"))
     if not found:
         raise value.error("id", "TDX_ and two hexadecimal digits")
@@ -289,10 +292,10 @@ def _level(value: Fields, tee: int) -> Level:
 
 
 def _own_level(value: Fields) -> Level:
-    """Of an enclave or a module: it is as it is, and nothing of it can be configured."""
+    """A level of an enclave or a module, neither of which can be configured."""
     found = _leveled(value, svn=value.inner("tcb").number("isvsvn", 1 << 16))
     if found.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
-        raise ParseError("collateral-level", f"an enclave or module that is {found.status}", what=WHAT)
+        raise ParseError("collateral-level", f"an enclave or module with the status {found.status}", what=WHAT)
     return found
 
 
@@ -300,17 +303,17 @@ def _leveled(value: Fields, **versions: Any) -> Level:
     status = value.text("tcbStatus")
     advisories = value.array("advisoryIDs") if "advisoryIDs" in value else []
     if status not in STATUSES or not all(map(_is_name, advisories)):
-        raise ParseError("collateral-level", "a level with a status or advisories that are not known", what=WHAT)
+        raise ParseError("collateral-level", "a level with an unknown status or malformed advisories", what=WHAT)
     return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
 
 
 def _is_name(value: object) -> bool:
-    """As advisories are called."""
+    """Whether the value is a plausible name of an advisory."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 64
 
 
 def _components(tcb: Fields, name: str) -> tuple[int, ...]:
-    versions = tcb.each(name, lambda component: component.number("svn", 1 << 8))
+    versions = tcb.numbers(name, "svn", 1 << 8)
     if len(versions) != COMPONENTS:
         raise tcb.error(name, f"{COMPONENTS} security versions")
     return versions
@@ -326,7 +329,7 @@ def _module(value: Fields, levels: tuple[Level, ...] = ()) -> Module:
 
 
 def date(value: Fields, name: str) -> int:
-    """A date of collateral in unix seconds. ParseError."""
+    """A date field, in unix seconds. ParseError."""
     found = _DATE.fullmatch(value.text(name, longest=40))
     if not found or found[1] == "0000":
         raise value.error(name, "a date as RFC 3339 in UTC")

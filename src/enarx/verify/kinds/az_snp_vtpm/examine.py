@@ -1,4 +1,4 @@
-"""Evidence of Azure's confidential VMs on SEV-SNP is authentic, step by step (docs/attestation/azure.md)."""
+"""The checks of authenticity of evidence of Azure VMs on SEV-SNP (docs/attestation/azure.md)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from enarx.verify.roots import Roots
 WHERE = "docs/attestation/azure.md"
 PREFIX = "snp-"
 CHECKS = (*(PREFIX + id for id in snp.CHECKS), *azure.CHECKS)
-"""The id of every check that is made here, in order: those of the hardware's report, then those of what stands on it."""
+"""The ids of all checks, in order: those of the hardware's report, then those of the virtual TPM."""
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. to 11. the checks of `kinds.snp` on the report in the HCL report
-    12. the report data is SHA-256 of the runtime data, as received, and zeros: so its key is the virtual TPM's
-    13. the quote is of all registers of SHA-256
-    14. its digest is that of the values given
-    15. the virtual TPM's key signed the quote (RSASSA with SHA-256)
+    """1. to 11. The checks of the kind snp, on the report within the HCL report.
+    12. The report data is SHA-256 of the runtime data as received, followed by zeros. So its key is the virtual TPM's.
+    13. The quote covers all SHA-256 registers.
+    14. The quote's digest is that of the values.
+    15. The virtual TPM's key signed the quote (RSASSA with SHA-256).
 
-    A VCEK in the evidence counts as an endorsement. ParseError if the bytes are not the format.
+    A VCEK in the evidence counts as an endorsement. ParseError if the format is wrong.
     """
     found = read(evidence)
     beside = (found.vcek,) if found.vcek else ()

@@ -1,4 +1,4 @@
-"""Evidence of Azure's confidential VMs on TDX is authentic, step by step (docs/attestation/azure-tdx.md)."""
+"""The checks of authenticity of evidence of Azure VMs on TDX (docs/attestation/azure-tdx.md)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from enarx.verify.roots import Roots
 WHERE = "docs/attestation/azure-tdx.md"
 PREFIX = "td-"
 CHECKS = (*(PREFIX + id for id in tdx.CHECKS), *azure.CHECKS)
-"""The id of every check that is made here, in order: those of the hardware's report, then those of what stands on it."""
+"""The ids of all checks, in order: those of the hardware's report, then those of the virtual TPM."""
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. to 19. the checks of `kinds.tdx` on the quote beside the HCL report
-    20. to 23. as 12. to 15. of `kinds.az_snp_vtpm`
+    """1. to 19. The checks of the kind tdx, on the quote beside the HCL report.
+    20. to 23. The checks 12 to 15 of the kind az-snp-vtpm.
 
-    ParseError if the bytes are not the format.
+    ParseError if the format is wrong.
     """
     found = read(evidence)
     inner = tdx.examine(found.td_quote, endorsements=endorsements, roots=roots, now=now)

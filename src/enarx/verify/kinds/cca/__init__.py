@@ -1,4 +1,4 @@
-"""Arm CCA: the tokens of a platform and of a realm on it, bound to each other."""
+"""Arm CCA: a platform token and the token of a realm, bound to each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arm CCA tokens are authentic, step by step (docs/attestation/cca.md)."""
+"""The checks of authenticity of CCA tokens (docs/attestation/cca.md)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from enarx.verify.unused import generally, unused
 
 WHERE = "docs/attestation/cca.md"
 CHECKS = ("platform-signature", "realm-key-hash", "realm-key", "realm-signature")
-"""The id of every check that is made here, in order."""
+"""The ids of all checks, in order."""
 
 SECURED = range(0x3000, 0x3100)
 CURVES: dict[int, ec.EllipticCurve] = {1: ec.SECP256R1(), 2: ec.SECP384R1(), 3: ec.SECP521R1()}
-"""By their numbers in COSE_Key (RFC 9053, 7.1)."""
+"""Curves by their numbers in a COSE_Key (RFC 9053, 7.1)."""
 
 ALGORITHMS = {"ES256": ("secp256r1", SHA256()), "ES384": ("secp384r1", SHA384()), "ES512": ("secp521r1", SHA512())}
 
@@ -39,12 +39,12 @@ def examine(
     roots: Roots,
     now: int,
 ) -> Examination:
-    """1. a key that was given signed the platform token
-    2. the platform token's nonce is the hash of the realm's key, as it stands in the realm token
-    3. that key is one: a point, raw or as COSE_Key
-    4. it signed the realm token
+    """1. A trusted key signed the platform token.
+    2. The platform token's nonce is the hash of the realm's key, as received in the realm token.
+    3. The realm's key is a point, raw or as a COSE_Key.
+    4. It signed the realm token.
 
-    There is no public root: `PLATFORM_KEYS` are keys that the caller believes. ParseError if the bytes are not the format.
+    Arm publishes no root: `PLATFORM_KEYS` are keys that the caller trusts. ParseError if the format is wrong.
     """
     token = Evidence.from_bytes(evidence)
     signer = next((key for key in map(_given, roots.keys(PLATFORM_KEYS)) if key and _signed(key, token.platform)), None)
@@ -54,18 +54,18 @@ def examine(
     ledger.check(
         "platform-signature",
         lambda: None if not roots.keys(PLATFORM_KEYS) else signer is not None,
-        wanted="signed by a key that was given",
+        wanted="signed by a trusted key",
         got=f"{len(roots.keys(PLATFORM_KEYS))} keys given",
-        hint="there is no public Arm root: give the key of the platform's maker with --trust-anchor",
+        hint="Arm publishes no root: name the key of the platform's maker with --trust-anchor",
     )
     digest = hashlib.new(token.rak_hash.replace("-", ""), token.rak).digest() if token.rak_hash in HASHES else b""
     ledger.check(
         "realm-key-hash",
         lambda: digest == token.platform_nonce,
         wanted=token.platform_nonce.hex(),
-        got=digest.hex() or f"a hash that is not known: {token.rak_hash[:20]!a}",
+        got=digest.hex() or f"unknown hash {token.rak_hash[:20]!a}",
         needs="platform-signature",
-        hint="the realm token is of another platform",
+        hint="the realm token belongs to another platform",
     )
     ledger.check("realm-key", lambda: rak is not None, wanted="a point of P-256, P-384 or P-521", got=token.rak.hex())
     ledger.check(
@@ -74,7 +74,7 @@ def examine(
         wanted="signed by the realm's key",
         got=token.realm.algorithm,
         needs="realm-key",
-        hint="the token was changed on its way",
+        hint="the token was altered",
     )
     return ledger.examination(_claims(token), forecast=(), unused=unused(endorsements, set(), generally))
 
@@ -88,7 +88,7 @@ def _given(anchor: TrustAnchor) -> ec.EllipticCurvePublicKey | None:
 
 
 def _realm_key(data: bytes) -> ec.EllipticCurvePublicKey | None:
-    """A raw point (SEC 1, uncompressed), or a COSE_Key (RFC 9052, 7) with one."""
+    """A key from a raw point (SEC 1, uncompressed) or a COSE_Key (RFC 9052, 7); None for anything else."""
     try:
         if data[:1] == b"\x04":
             size = len(data) // 2

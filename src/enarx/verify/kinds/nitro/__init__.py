@@ -1,4 +1,4 @@
-"""AWS Nitro Enclaves: a document that carries its certificates, in COSE."""
+"""AWS Nitro Enclaves: an attestation document in COSE, which contains its certificates."""
 
 from __future__ import annotations
 

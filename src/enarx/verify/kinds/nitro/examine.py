@@ -1,10 +1,9 @@
-"""AWS Nitro documents are authentic, step by step (docs/attestation/nitro.md)."""
+"""The checks of authenticity of Nitro attestation documents (docs/attestation/nitro.md)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
@@ -13,6 +12,7 @@ from enarx.verify.certificates import Link, link, load, p384_signed
 from enarx.verify.examination import Examination, Ledger
 from enarx.verify.kinds.nitro.claims import NitroClaims
 from enarx.verify.kinds.nitro.roots import AWS
+from enarx.verify.memo import memo
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.roots import Roots
 from enarx.verify.times import Period, check_times
@@ -21,7 +21,7 @@ from enarx.verify.values import Unknown
 
 WHERE = "docs/attestation/nitro.md"
 CHECKS = ("root", "chain", "authorities", "validity", "document-time", "signature")
-"""The id of every check that is made here, in order."""
+"""The ids of all checks, in order."""
 
 NEVER = Period(0, -1, "a certificate that cannot be read")
 SKEW = 300
@@ -35,14 +35,14 @@ def examine(
     roots: Roots,
     now: int,
 ) -> Examination:
-    """1. the first certificate of the bundle is pinned
-    2. each certificate is signed by the one before, of its name, with P-384 and SHA-384
-    3. all but the last may sign certificates, to that depth; the last may not
-    4. `now` (unix seconds) lies within the validity of all
-    5. the document was made within the validity of its certificate, and not after now
-    6. the last certificate's key signed the document
+    """1. The first certificate of the bundle is pinned.
+    2. Each certificate is signed by the one before it, with P-384 and SHA-384, and names it as issuer.
+    3. All but the last may sign certificates, to the depth needed; the last may not.
+    4. All certificates are valid at `now` (unix seconds).
+    5. The document was made within the validity of its certificate, and not after `now`.
+    6. The last certificate's key signed the document.
 
-    The document carries its certificates: endorsements are not needed. ParseError if the bytes are not the format.
+    The document contains its certificates and needs no endorsements. ParseError if the format is wrong.
     """
     document = Evidence.from_bytes(evidence)
     chain = (*document.cabundle, document.certificate)
@@ -54,7 +54,7 @@ def examine(
         lambda: pinned,
         wanted="a pinned root",
         got=hashlib.sha256(chain[0]).hexdigest(),
-        hint="not a document of AWS",
+        hint="the document is not signed by AWS",
     )
     ledger.check(
         "chain",
@@ -62,7 +62,7 @@ def examine(
         wanted="each signed by the one before",
         got=f"{len(chain)} certificates",
         needs="root",
-        hint="the bundle was changed, or is of another document",
+        hint="the bundle was altered, or is that of another document",
     )
     _dates(ledger, [one for one in links if one], document, now)
     ledger.check(
@@ -71,14 +71,14 @@ def examine(
         wanted="made by the key of the document's certificate",
         got="the document",
         needs="chain",
-        hint="the document was changed on its way",
+        hint="the document was altered",
     )
     left = unused(endorsements, set(), generally)
     return ledger.examination(_claims(document), forecast=tuple(_ends(links)), unused=left)
 
 
 def _ends(links: list[Link | None]) -> Iterator[Forecast]:
-    """When each certificate ends; that of the document lives for three hours."""
+    """When each certificate expires. The document's own is valid for three hours."""
     for i, one in enumerate(links):
         named = "the document's certificate" if i == len(links) - 1 else f"certificate {i} of the document's bundle"
         if one is not None:
@@ -96,7 +96,7 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
         wanted="authorities, and at the end none",
         got=", ".join("authority" if one.depth >= 0 else "none" for one in links),
         needs="chain",
-        hint="a certificate that may not sign others was used to",
+        hint="a certificate was issued by one that may not sign certificates",
     )
     names = ("the root's certificate", *["an authority's certificate"] * len(links), "the document's certificate")
     periods = [Period(one.start, one.end, name) for one, name in zip(links[:-1], names, strict=False)]
@@ -106,7 +106,7 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
         (*periods, *(Period(one.start, one.end, names[-1]) for one in links[-1:])) or (NEVER,),
         now,
         needs="chain",
-        hint="a document is good for three hours; --at evidence asks about its own time, then a nonce must show that it is fresh",
+        hint="a document is valid for three hours; --at evidence asks about its own time: then the nonce must prove it fresh",
     )
     made, ended = (links[-1].start, min(links[-1].end, now + SKEW)) if links else (0, 0)
     ledger.check(
@@ -119,9 +119,9 @@ def _dates(ledger: Ledger, links: list[Link], document: Evidence, now: int) -> N
     )
 
 
-@lru_cache(maxsize=256)
+@memo(max_bytes=1 << 18)
 def _signed(by: bytes, of: bytes) -> bool:
-    """Is one certificate (DER) signed by the other's key, and by its name?"""
+    """Whether one certificate (DER) was signed by the other's key, and names it as issuer."""
     issuer, certificate = load(by), load(of)
     assert issuer is not None and certificate is not None  # noqa: PT018  # they have been read
     if certificate.issuer != issuer.subject:

@@ -1,4 +1,4 @@
-"""Intel SGX quotes are authentic, step by step (docs/attestation/sgx.md)."""
+"""The checks of authenticity of SGX quotes (docs/attestation/sgx.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE = "docs/attestation/sgx.md"
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """The checks of docs/attestation/sgx.md on a quote of version 3. ParseError if the bytes are not the format."""
+    """Make the checks of docs/attestation/sgx.md on a quote of version 3. ParseError if the format is wrong."""
     quote = Evidence.from_bytes(evidence)
     case = case_of(quote.quote, endorsements, now)
     ledger = examined(case, roots=roots, where=WHERE, now=now)

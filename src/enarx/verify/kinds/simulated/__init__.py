@@ -1,4 +1,4 @@
-"""Simulated evidence, for trying things out. It proves nothing about hardware."""
+"""Simulated evidence, for trials. It proves nothing about hardware."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _detect(_: bytes) -> bool:
-    """Never: simulated evidence is taken for such only where the user says so."""
+    """Never: evidence counts as simulated only if the user says so."""
     return False
 
 

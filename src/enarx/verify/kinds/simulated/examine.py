@@ -1,4 +1,4 @@
-"""Simulated evidence is authentic, step by step (docs/spec/simulated.md). It says nothing about hardware."""
+"""The checks of authenticity of simulated evidence (docs/spec/simulated.md). They say nothing about hardware."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from enarx.verify.times import Period, check_times
 
 WHERE = "docs/spec/simulated.md, Checks"
 CHECKS = ("chip-certificate", "chip-signature", "chip-validity", "chip-identity", "evidence-signature")
-"""The id of every check that is made here, in order."""
+"""The ids of all checks, in order."""
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. the one endorsement, the chip's certificate, is there (else nothing can be decided)
-    2. a given root signed it
-    3. `now` (unix seconds) lies within its validity
-    4. it is for the chip that the evidence names
-    5. its key signed the evidence
+    """1. The endorsement, the chip's certificate, is available. Without it nothing can be decided.
+    2. A trusted root signed it.
+    3. It is valid at `now` (unix seconds).
+    4. It is for the chip that the evidence names.
+    5. Its key signed the evidence.
 
-    Not checked: revocation, for a simulated chip is not revoked but thrown away together with its root. ParseError if
-    the bytes are not the format.
+    Not checked: revocation. A simulated chip is discarded together with its root. ParseError if the format is wrong.
     """
     report = Evidence.from_bytes(evidence)
     read = [_read(data) for data in endorsements]
@@ -51,7 +50,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
 
 
 def _read(data: bytes) -> ChipCertificate | str:
-    """A chip's certificate, or what is wrong with these bytes."""
+    """A chip's certificate, or why the bytes are not one."""
     try:
         return ChipCertificate.from_bytes(data)
     except ParseError as e:
@@ -59,7 +58,7 @@ def _read(data: bytes) -> ChipCertificate | str:
 
 
 def _why(one: ChipCertificate | str) -> str:
-    return one if isinstance(one, str) else "the certificate of another chip, or another one of it"
+    return one if isinstance(one, str) else "another certificate, of this chip or of another"
 
 
 def _fit(chip: ChipCertificate, report: Evidence, roots: Roots) -> tuple[bool, bool]:
@@ -67,19 +66,19 @@ def _fit(chip: ChipCertificate, report: Evidence, roots: Roots) -> tuple[bool, b
 
 
 def _anchor(root: bytes | None) -> str:
-    """The name of a root in results; None is a root that nobody gave."""
+    """The name of a root in results; None stands for an unknown root."""
     return "none" if root is None else f"simulated root {hashlib.sha256(root).hexdigest()[:16]}"
 
 
 def _root(chip: ChipCertificate, roots: Roots) -> bytes | None:
-    """The given root that signed the certificate."""
+    """The trusted root that signed the certificate."""
     return next(
         (root for root in roots.pins(SIMULATED_ROOTS) if _signed(root, chip.signature, CHIP_LABEL + chip.signed)), None
     )
 
 
 def _signed(key: bytes, signature: bytes, message: bytes) -> bool:
-    """For this module's checks, which look at the answer."""
+    """Whether an Ed25519 key signed the message. Only for the checks of this module."""
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -93,7 +92,7 @@ def _certificate(ledger: Ledger, chip: ChipCertificate | None, read: list[ChipCe
         lambda: True if chip is not None else None,
         wanted="the chip's certificate",
         got="the chip's certificate" if chip is not None else _why(read[0]) if read else "no endorsement",
-        hint="the host has to pass on what its hardware gives it",
+        hint="the host has to pass on its hardware's certificate",
     )
 
 
@@ -101,7 +100,7 @@ def _chip_signature(ledger: Ledger, root: bytes | None, roots: Roots) -> None:
     ledger.check(
         "chip-signature",
         lambda: root is not None,
-        wanted="signed by a root that was given",
+        wanted="signed by a trusted root",
         got="signed by "
         + (_anchor(root) if root else f"none of the {len(roots.pins(SIMULATED_ROOTS))} simulated roots given"),
         needs="chip-certificate",
@@ -138,7 +137,7 @@ def _evidence_signature(ledger: Ledger, chip: ChipCertificate, report: Evidence)
         wanted="signed by the chip's key",
         got="the evidence",
         needs="chip-signature",
-        hint="the evidence was changed on its way, or was made by somebody else",
+        hint="the evidence was altered, or another chip made it",
     )
 
 

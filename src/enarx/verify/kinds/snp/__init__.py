@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _detect(data: bytes) -> bool:
-    """Almost any bytes begin with a number that might be a version: this is the last resort."""
+    """Whether the bytes begin with a plausible version. Reports have no magic number."""
     return len(data) >= 1000 and 1 < int.from_bytes(data[:4], "little") < 256
 
 

@@ -1,4 +1,4 @@
-"""What AMD has to be asked for, to verify a report: a description, which `enarx.endorsements` fetches."""
+"""The endorsements that a report needs from AMD: a description, which `enarx.endorsements` fetches."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ OLD_PRODUCTS = ("milan", "genoa")
 
 
 def request(evidence: bytes) -> Request:
-    """The certificates and the list of the report's signer. ParseError; UsageError if nothing can endorse the report."""
+    """The certificates and the revocation list for the report's signing key. ParseError; UsageError if AMD endorses no such key."""
     report = Report.from_bytes(split(evidence)[0])
     role = ROLES.get(report.signing_key)
     if role is None:
         raise UsageError("endorsements-key", "the report is signed by neither VCEK nor VLEK: nothing endorses it")
     if role == "vcek" and not any(report.chip_id):
-        raise UsageError("endorsements-chip", "the host masks the chip's id: nobody can ask for its certificate")
+        raise UsageError(
+            "endorsements-chip", "the host masks the chip's id: without it, AMD cannot be asked for the certificate"
+        )
     products = OLD_PRODUCTS if report.cpuid is None else (product_of(report.cpuid),)
     tcbs = tuple([(product, parts_of(report.reported_tcb, product)) for product in products])
     return Request(role=role, chip=report.chip_id, tcbs=tcbs)

@@ -1,8 +1,7 @@
-"""AMD SEV-SNP evidence is authentic, step by step (docs/attestation/snp.md)."""
+"""The checks of authenticity of SEV-SNP reports (docs/attestation/snp.md)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -15,6 +14,7 @@ from enarx.verify.families import amd
 from enarx.verify.families.amd import Certificate, Revocation
 from enarx.verify.kinds.snp.claims import NEWEST, PRODUCTS, Parts, SnpClaims, Tcb
 from enarx.verify.kinds.snp.roots import AMD
+from enarx.verify.memo import memo
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements, Forecast
 from enarx.verify.revocation import Authority, revocation_list, unused_list
@@ -37,35 +37,35 @@ CHECKS = (
     "validity",
     "revocation",
 )
-"""The id of every check that is made here, in order."""
+"""The ids of all checks, in order."""
 
 ROLES = {0: "vcek", 1: "vlek"}
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 ECDSA_P384_SHA384 = 1
 LIMIT = 1 << 384
 MAX_PAIRS = 64
-"""Of issuers and roots, tried at most: more are nobody's mistake."""
+"""Pairs of issuer and root to try at most: more are an attack, not a mistake."""
 
 NOTHING_TO_REVOKE = Revocation(revoked=None, end=None, said="nothing to hold a list against")
 CPUID = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
-"""Product by family and upper half of the model."""
+"""Product by CPU family and upper half of the model."""
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. the certificate of the key that the report names, VCEK or VLEK, is there
-    2. certificate and CPUID in the report are of one product
-    3. the certificate is for the TCB that the report states
-    4. and for its chip; not checked where the host masks the chip's id; a VLEK names the provider instead
-    5. the signature is of the form that there is: ECDSA P-384 with SHA-384, halves in range
-    6. the certificate's key made it
-    7. the certificates of its issuer and of the root are there
-    8. the root is pinned
-    9. the root signed the issuer, and that the certificate (RSA-PSS with SHA-384), all of one product
-    10. `now` (unix seconds) lies within the validity of all three
-    11. a list that the root signed, and that holds now, revokes neither; not checked without one
+    """1. The certificate of the key that the report names, VCEK or VLEK, is available.
+    2. The certificate and the report's CPUID belong to one product.
+    3. The certificate is for the TCB that the report states.
+    4. It is for the report's chip. A VLEK names the provider instead. Not checked if the host masks the chip's id.
+    5. The signature is ECDSA P-384 with SHA-384, and its halves are in range.
+    6. The certificate's key made the signature.
+    7. The certificates of the issuer and of the root are available.
+    8. The root is pinned.
+    9. The root signed the issuer, and the issuer the certificate (RSA-PSS with SHA-384), all of one product.
+    10. All three are valid at `now` (unix seconds).
+    11. No current list signed by the root revokes either. Not checked without such a list.
 
-    `evidence` is a report, or an extended one with its table of certificates, which then count as endorsements.
-    ParseError if the bytes are not the format.
+    `evidence` is a report, or an extended report, whose table of certificates counts as endorsements. ParseError if the format
+    is wrong.
     """
     report_bytes, beside = split(evidence)
     report = Report.from_bytes(report_bytes)
@@ -94,7 +94,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
 
 def _unused(der: bytes, authority: Authority | None, now: int) -> str:
     if (of := amd.certificate(der)) is not None:
-        return f"a certificate that the chain does not need: {of.name if of.role else 'none of the vendor'}"
+        return f"a certificate that the chain does not need: {of.name if of.role else 'not of the vendor'}"
     found = revocation_list(der)
     if found is None:
         return generally(der)
@@ -105,7 +105,10 @@ Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
 
 
 def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) -> Chain:
-    """The certificate that fits best, its issuer and the root, as far as they are there; of several of one name what holds."""
+    """The certificate that fits the report best, its issuer and the root; None for those that are missing.
+
+    Of several issuers and roots with the same name, those that form a valid chain to a pinned root.
+    """
     role = ROLES.get(report.signing_key, "none")
     signers = [c for c in certificates if c.role == role]
     if not signers:
@@ -134,7 +137,7 @@ def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
 
 
 def _is_for(certificate: Certificate, report: Report) -> bool:
-    """Turin's ids are of 8 bytes, and zeros follow in the report."""
+    """Whether the certificate is for the report's chip. Turin's ids have 8 bytes, followed by zeros in the report."""
     return _sized(certificate) and report.chip_id == certificate.hwid.ljust(64, b"\0")
 
 
@@ -143,7 +146,7 @@ def _sized(certificate: Certificate) -> bool:
 
 
 def parts_of(tcb: bytes, product: str) -> tuple[int, ...]:
-    """The parts of a TCB in the order of `Parts`, by the product's layout; -1 is a part that it has not."""
+    """The parts of a TCB in the order of `Parts`, by the product's layout; -1 for a part that it lacks."""
     if product == "turin":
         return tcb[0], tcb[1], tcb[2], tcb[3], tcb[7]
     return -1, tcb[0], tcb[1], tcb[6], tcb[7]
@@ -156,7 +159,7 @@ def _signer(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
         lambda: False if role is None or report.chip_key_masked else (True if signer else None),
         wanted=f"a {role.upper()}'s certificate" if role else "a report that a VCEK or a VLEK signed",
         got="masked by the host" if report.chip_key_masked else "there" if signer else "none",
-        hint="enarx endorsements fetch gets it from the vendor; the host's certificate table may have it",
+        hint="enarx endorsements fetch gets it from AMD; the host's certificate table may have it",
     )
 
 
@@ -168,7 +171,7 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         wanted=product,
         got=signer.product,
         needs="signing-certificate",
-        hint="a certificate of another product's machine",
+        hint="the certificate is for a machine of another product",
     )
     stated = parts_of(report.reported_tcb, signer.product)
     ledger.check(
@@ -177,7 +180,7 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         wanted=stated,
         got=signer.parts,
         needs="product",
-        hint="the certificate is for another TCB of this machine: fetch the one for the TCB that the report states",
+        hint="the certificate is for another TCB of this machine: fetch the one for the reported TCB",
     )
     ledger.check(
         "certificate-chip",
@@ -185,12 +188,12 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         wanted="a provider" if signer.role == "vlek" else report.chip_id,
         got=signer.csp_id or signer.hwid,
         needs="signing-certificate",
-        hint="a certificate of another machine",
+        hint="the certificate is for another machine",
     )
 
 
 def _named(signer: Certificate, report: Report) -> bool | None:
-    """Is the certificate for the report's chip, or a provider's? None where the host masks the chip's id."""
+    """Whether the certificate is for the report's chip, or a provider's; None if the host masks the chip's id."""
     if signer.role == "vlek":
         return bool(signer.csp_id)
     if _sized(signer) and not any(report.chip_id):
@@ -214,7 +217,7 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
         wanted="a pinned root",
         got=pin(root.der) if root else "none",
         needs="issuers",
-        hint="a root that is not the vendor's",
+        hint="the chain does not end in AMD's root",
     )
 
 
@@ -226,7 +229,7 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         wanted="each signed by the one before, of one product",
         got=", ".join([c.name for c in chain]),
         needs="root",
-        hint="certificates of another product, or changed ones",
+        hint="certificates of another product, or altered ones",
     )
     check_times(
         ledger,
@@ -234,7 +237,7 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         tuple([c.period for c in chain]),
         now,
         needs="chain",
-        hint="a VLEK lives a year: fetch the current one, and have the report made anew",
+        hint="a VLEK is valid for a year: get the current one, and request a new report",
     )
     ledger.check(
         "revocation",
@@ -242,9 +245,9 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         wanted="not revoked",
         got=revoked.said,
         needs="chain",
-        hint="enarx endorsements fetch gets a list that holds"
+        hint="enarx endorsements fetch gets a current list"
         if revoked.revoked is None
-        else "the vendor has revoked it: nothing that it says counts any more",
+        else "AMD has revoked a key of the chain: its signatures no longer count",
     )
 
 
@@ -254,9 +257,8 @@ def _holds(found: Chain) -> bool:
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
-@lru_cache(maxsize=64)
 def product_of(cpuid: tuple[int, int, int]) -> str:
-    """By family and model, as CPUID gives them."""
+    """The product of a CPU, by the family and model of its CPUID."""
     return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
 
 
@@ -268,7 +270,7 @@ def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
         wanted="algorithm 1, r and s of 384 bits and not zero",
         got=f"algorithm {report.signature_algorithm}, r of {report.r.bit_length()} bits, s of {report.s.bit_length()}",
         needs="signing-certificate",
-        hint="not made by AMD's firmware",
+        hint="AMD's firmware does not make such signatures",
     )
     ledger.check(
         "signature",
@@ -276,12 +278,12 @@ def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
         wanted=f"made by the {signer.role.upper()}",
         got="the report",
         needs="signature-form",
-        hint="the report was changed on its way, or another machine made it",
+        hint="the report was altered, or another machine made it",
     )
 
 
 def _forecast(found: Chain, revoked: Revocation, behind: str) -> tuple[Forecast, ...]:
-    """When what it rests on ends, and whether the machine is behind."""
+    """When each certificate and list expires, and whether the machine lacks known updates."""
     ends = [c.ends for c in found if c]
     if revoked.end is not None:
         ends.append(Forecast(id="revocation", until=revoked.end, reason="the revocation list ends"))
@@ -290,9 +292,8 @@ def _forecast(found: Chain, revoked: Revocation, behind: str) -> tuple[Forecast,
     return tuple(ends)
 
 
-@lru_cache(maxsize=64)
 def _behind(tcb: bytes, product: str) -> str:
-    """How far a machine is behind what one of its product has that is kept up to date; empty if it is not, or not known."""
+    """The parts of a TCB that are behind the newest known for the product; empty if none is, or the product is unknown."""
     if product not in NEWEST:
         return ""
     newest = as_dict(NEWEST[product])
@@ -301,7 +302,7 @@ def _behind(tcb: bytes, product: str) -> str:
     return f"behind the newest that is known here: {', '.join(parts)}" if parts else ""
 
 
-@lru_cache(maxsize=64)
+@memo(max_bytes=1 << 16)
 def _tcb(tcb: bytes, product: str) -> Tcb:
     fmc, bootloader, tee, snp, microcode = parts_of(tcb, product)
     parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)

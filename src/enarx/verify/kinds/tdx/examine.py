@@ -1,4 +1,4 @@
-"""Intel TDX quotes are authentic, step by step (docs/attestation/tdx.md)."""
+"""The checks of authenticity of TDX quotes (docs/attestation/tdx.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE = "docs/attestation/tdx.md"
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """The checks of docs/attestation/tdx.md on a quote of version 4 or 5. ParseError if the bytes are not the format."""
+    """Make the checks of docs/attestation/tdx.md on a quote of version 4 or 5. ParseError if the format is wrong."""
     quote = Evidence.from_bytes(evidence)
     case = case_of(quote.quote, endorsements, now, domain=quote.report)
     ledger = examined(case, roots=roots, where=WHERE, now=now)

@@ -1,4 +1,4 @@
-"""TPM 2.0: a quote of registers by a key of the TPM."""
+"""TPM 2.0: a quote of registers, signed by a key of the TPM."""
 
 from __future__ import annotations
 

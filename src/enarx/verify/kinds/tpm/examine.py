@@ -1,4 +1,4 @@
-"""TPM 2.0 quotes are authentic, step by step (docs/attestation/tpm.md)."""
+"""The checks of authenticity of TPM quotes (docs/attestation/tpm.md)."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from enarx.verify.values import Unknown
 
 WHERE = "docs/attestation/tpm.md"
 CHECKS = ("key", "key-provenance", "key-validity", "revocation", "pcr-selection", "pcr-digest", "quote-signature")
-"""The id of every check that is made here, in order."""
+"""The ids of all checks, in order."""
 
 TPM_USES = "2.23.133.8."
-"""The arc of purposes that TCG gave to keys of TPMs (TCG EK Credential Profile): makers differ in which they write."""
+"""The arc of TCG's purposes for TPM keys (TCG EK Credential Profile). Makers differ in which they use."""
 
 HASHES = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
 CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1()}
 
 
 def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: int) -> Examination:
-    """1. the evidence's key is one that signs only what the TPM itself has made
-    2. it is a TPM's: the caller knows it to be (`ATTESTATION_KEYS`), or a certificate of it leads to one of `MAKERS`; not
-       checked without either
-    3. `now` (unix seconds) lies within the validity of these certificates; a key that was given has no end
-    4. no list that one of their issuers signed, and that holds now, revokes one of them; not checked without any
-    5. the values given are of exactly the registers that the quote selects
-    6. the quote's digest is theirs
-    7. the key signed the quote
+    """1. The key signs only data that the TPM itself has made.
+    2. It belongs to a TPM: the caller trusts it (`ATTESTATION_KEYS`), or a certificate for it leads to one of `MAKERS`. Not
+       checked without either.
+    3. These certificates are valid at `now` (unix seconds). A trusted key does not expire.
+    4. No current list signed by one of their issuers revokes one of them. Not checked without a list.
+    5. The values are those of exactly the registers that the quote selects.
+    6. The quote's digest is that of the values.
+    7. The key signed the quote.
 
-    Certificates are in the evidence or among the endorsements, where lists are too. ParseError if the bytes are not the format.
+    Certificates come with the evidence or among the endorsements, lists among the endorsements. ParseError if the format is
+    wrong.
     """
     found = Evidence.from_bytes(evidence)
     key = _key(found.key)
@@ -58,7 +59,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
         lambda: key is not None and found.key.restricted and found.key.signs,
         wanted="a restricted key that signs",
         got=f"restricted {found.key.restricted}, signs {found.key.signs}",
-        hint="a key that is not restricted also signs a quote that somebody made up",
+        hint="an unrestricted key also signs quotes that the TPM did not make",
     )
     forecast = _provenance(ledger, certified, roots, now, known=known)
     authorities = _authorities(certified)
@@ -70,7 +71,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
         wanted="made by the key",
         got="the quote",
         needs="key",
-        hint="the quote was changed on its way, or another TPM made it",
+        hint="the quote was altered, or another TPM made it",
     )
     said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.keys(ATTESTATION_KEYS)))
     left = unused(endorsements, set(certified), lambda der: _unused(der, authorities, now))
@@ -78,7 +79,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
 
 
 def _authorities(certified: tuple[bytes, ...]) -> tuple[Authority, ...]:
-    """Who issued one of the certificates, each with the serial number of that."""
+    """The issuers of the certificates, each with the serial number of the certificate below it."""
 
     def authority(below: bytes, der: bytes) -> Authority | None:
         of, issuer = load(below), link(der)
@@ -98,10 +99,10 @@ def _revocation(
         "revocation",
         lambda: not any(one.revoked for one in found) if found else known or None,
         wanted="not revoked",
-        got="a key that was given" if known else f"{len(found)} of {len(authorities)} issuers have a list that holds",
+        got="a trusted key" if known else f"{len(found)} of {len(authorities)} issuers have a current list",
         hint="a maker has revoked the key's certificate, or one above it"
         if found
-        else "makers' lists are not fetched: give them with --endorsements",
+        else "makers' lists are not fetched: add them with --endorsements",
     )
     return tuple([Forecast("revocation", one.newest.end, "the revocation list ends") for one in found if one.newest])
 
@@ -117,28 +118,35 @@ def _provenance(
     ledger.check(
         "key-provenance",
         lambda: known or bool(certified) or (False if roots.keys(ATTESTATION_KEYS) else None),
-        wanted="a key that was given, or one that a TPM's maker certifies",
+        wanted="a trusted key, or one that a TPM's maker certifies",
         got=f"{len(roots.keys(ATTESTATION_KEYS))} keys given, {len(certified)} certificates up to a root",
-        hint="give the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
+        hint="name the TPM's attestation key, or its maker's root certificate, with --trust-anchor",
     )
     links = [made for made in map(link, certified) if made]
     if not links:
         ledger.check(
             "key-validity",
             lambda: known or None,
-            wanted="a certificate, or a key that was given: it has no end",
-            got="a key that was given" if known else "neither",
+            wanted="a certificate, or a trusted key",
+            got="a trusted key" if known else "neither",
         )
         return ()
     names = ("the certificate of the key", *[f"the certificate of its issuer {i}" for i in range(1, len(links))])
     periods = tuple([Period(one.start, one.end, name) for one, name in zip(links, names, strict=True)])
-    check_times(ledger, "key-validity", periods, now, hint="evidence under a key whose certificate does not hold")
+    check_times(
+        ledger,
+        "key-validity",
+        periods,
+        now,
+        hint="the certificate of the key, or of an issuer, is not valid at this time",
+    )
     return tuple([Forecast("key-validity", one.end, f"{one.name} ends") for one in periods])
 
 
 def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[bytes, ...]:
-    """Certificates of the key up to a root of TPMs' makers; empty if there are none such. The first is no authority's, and names
-    a purpose of TPMs' keys: a maker's root may certify other things as well.
+    """The certificates from the key's own up to a maker's pinned root; empty if there is no such path.
+
+    The first is not a CA's, and names a purpose of TPM keys: a maker's root may certify other things as well.
     """
     leaves = [
         der
@@ -157,7 +165,7 @@ def _registers(ledger: Ledger, found: Evidence) -> None:
         lambda: found.quote.selection == tuple(index for index, _ in found.pcrs),
         wanted=str(found.quote.selection),
         got=str(tuple(index for index, _ in found.pcrs)),
-        hint="values of registers that were not quoted, or some are missing",
+        hint="values of other registers than those quoted",
     )
     digest = hashlib.new(found.signature.hash, b"".join(value for _, value in found.pcrs)).digest()
     ledger.check(
@@ -166,7 +174,7 @@ def _registers(ledger: Ledger, found: Evidence) -> None:
         wanted=found.quote.digest.hex(),
         got=digest.hex(),
         needs="pcr-selection",
-        hint="the values of the registers were changed on their way",
+        hint="the values of the registers were altered",
     )
 
 
