@@ -70,17 +70,10 @@ class Supervisor:
         self._unused = unused
         self._until = until
         self._output = OutputStore(directory, stored_output)
-        self._info = {
-            **info,
-            "layers": keep.layers,
-            **({"facts": keep.facts} if keep.facts else {}),
-            "keep_pid": keep.handle.pid,
-            "state": "running",
-            "started": time.time(),
-            "ended": None,
-            "reason": "",
-            "pid": os.getpid(),
-        }
+        self._info = {**info, "layers": keep.layers, "keep_pid": keep.handle.pid, "pid": os.getpid()}
+        self._info |= {"state": "running", "started": time.time(), "ended": None, "reason": ""}
+        if keep.facts:
+            self._info["facts"] = keep.facts
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
         self._intake = Intake(patient=until >= 0)
