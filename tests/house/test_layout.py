@@ -11,6 +11,7 @@ from tests.house.test_invariants import ROOT, SRC, modules, zone
 TESTS = ROOT / "tests"
 
 SHARED = {
+    "api/": "tests/api",
     "cli/": "tests/cli",
     "delivery/": "tests/delivery",
     "endorsements/": "tests/endorsements",
