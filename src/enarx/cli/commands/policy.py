@@ -1,4 +1,4 @@
-"""`enarx policy`: what a relying party accepts, as a file."""
+"""`enarx policy`: files that say which evidence a relying party accepts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def declare(parser: Parser) -> None:
 
 
 def init(options: argparse.Namespace) -> int:
-    """A commented policy of a kind, on stdout or into a new file. It refuses everything until it has a measurement."""
+    """Write a commented policy to stdout or a new file; 0. It refuses everything until it names a measurement."""
     from enarx.verify.kinds import find
     from enarx.verify.policy_file import read_policy, template
 
@@ -38,7 +38,9 @@ def init(options: argparse.Namespace) -> int:
         text = _with_measurement(text, options.measurement)
     read_policy(text, "policy")
     if unmeasured := find(options.kind).unmeasured:
-        console.warn(f"THE MEASUREMENT IS NOT ALL: name {unmeasured} too, or any guest is accepted that runs under it")
+        console.warn(
+            f"THE MEASUREMENT DOES NOT COVER THE GUEST: name {unmeasured} too, or the policy accepts any guest"
+        )
     if options.file:
         _write(options.file, text)
     else:
@@ -53,8 +55,8 @@ def _with_measurement(text: str, given: list[str]) -> str:
         except ValueError:
             size = 0
         if size not in SIZES:
-            said = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
-            raise UsageError("measurement", said)
+            message = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
+            raise UsageError("measurement", message)
     rule = f'"{given[0]}"' if len(given) == 1 else "{ any_of = [" + ", ".join(f'"{v}"' for v in given) + "] }"
     lines = text.splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if line.startswith("measurement = "))
@@ -67,6 +69,4 @@ def _write(path: str, text: str) -> None:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as e:
-        raise UsageError(
-            "policy-file", f"{path}: {e.strerror}", hint="a policy that is there is not overwritten"
-        ) from e
+        raise UsageError("policy-file", f"{path}: {e.strerror}", hint="existing policies are not overwritten") from e
