@@ -54,7 +54,7 @@ def test_what_makes_it_less_than_it_seems(tmp_path: Path, capsys: Captured) -> N
     assert err.splitlines() == [
         "warning: pcr0: 2 separators: where firmware ends is not clear",
         "warning: event 15: its data is not what was measured",
-        "warning: event 14: into no register that there is",
+        "warning: event 14: in a nonexistent register",
     ]
     value = json.loads(shown(tmp_path, capsys, pc([*made, forge.locality(3)]), "--json")[0])
     assert len(value["remarks"]) == 3

@@ -13,7 +13,10 @@ import pytest
 
 from enarx.errors import UsageError
 from enarx.verify import Roots
+from enarx.verify.families import amd
 from enarx.verify.kinds import HARDWARE, KINDS, find
+from enarx.verify.roots import PIN
+from tests.verify.test_rules import good
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = ("src/enarx/formats/evidence", "src/enarx/verify/kinds", "tests/formats/evidence", "tests/verify/kinds")
@@ -125,6 +128,25 @@ def test_no_shared_module_names_a_kind() -> None:
         inside = {folder(kind) for kind in HARDWARE if folder(kind) in path.parts}
         allowed = inside | {folder(part) for kind in HARDWARE if folder(kind) in inside for part in find(kind).parts}
         assert set(named.findall(path.read_text(encoding="utf-8"))) <= allowed, path
+
+
+@pytest.mark.parametrize("kind", [kind for kind in HARDWARE if find(kind).request])
+def test_what_a_kind_requests_from_its_vendor(kind: str) -> None:
+    request = find(kind).request
+    assert request is not None
+    wanted = request(good(kind).evidence)
+    if isinstance(wanted, amd.Request):
+        assert (wanted.role, len(wanted.chip), len(wanted.tcbs)) == ("vcek", 64, 1)
+    else:
+        assert (wanted.authority, len(wanted.machine.fmspc)) == ("platform", 6)
+
+
+def test_roots_are_values() -> None:
+    name = next(roots.name for kind in KINDS for roots in find(kind).roots if roots.form == PIN)
+    one, same, other = (Roots(**{name: (bytes([i]) * 32,)}) for i in (1, 1, 2))
+    assert (one, hash(one), repr(one)) == (same, hash(same), repr(same))
+    assert one != other
+    assert Roots() != name
 
 
 def test_a_name_that_is_registered_nowhere() -> None:

@@ -1,4 +1,4 @@
-"""Boot event logs as people and machines see them: events, and the registers that they lead to."""
+"""Event logs for people and as JSON: their events, and the registers that they replay to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BANKS = ("sha512", "sha384", "sha256", "sha1")
 
 
 def show_log(kind: str, data: bytes, *, as_json: bool) -> None:
-    """A log of that kind, on stdout. ParseError if it is none."""
+    """Print a log in a format of `eventlog.LOGS`. ParseError."""
     if kind == "ccel":
         _show_table(Table.from_bytes(data), as_json=as_json)
         return
@@ -29,7 +29,7 @@ def show_log(kind: str, data: bytes, *, as_json: bool) -> None:
         [str(i), layout.names.get(event.register, "-"), event.name, _binding(event, best), text(event)[:100]]
         for i, event in enumerate(log.events)
     ]
-    console.table(rows, ["event", "register", "type", "bound", "what it says (not verified)"])
+    console.table(rows, ["event", "register", "type", "bound", "content (not verified)"])
     for found in replays:
         print()
         console.table(
@@ -55,7 +55,7 @@ def _show_table(table: Table, *, as_json: bool) -> None:
 
 
 def _layout(log: EventLog) -> Layout:
-    """A guess for people: the log of a PC goes into PCR 7 at least, in whatever banks; that of a TD into 1 to 4."""
+    """Guess the layout: a PC's log extends PCR 7 at least, a trust domain's only registers 1 to 4 of SHA-384."""
     inside = all(event.register in RTMRS.names for event in log.events if event.extends)
     return RTMRS if inside and log.banks == ("sha384",) else PCRS
 
@@ -86,14 +86,16 @@ def _value(log: EventLog, layout: Layout, replays: list[Replay]) -> dict[str, An
 
 
 def remarks(replays: list[Replay]) -> list[str]:
-    """What makes a log less than it seems, for people."""
+    """Flaws of a log, for people."""
     found: list[str] = []
-    for made in replays:
-        for register in made.registers:
+    for replayed in replays:
+        for register in replayed.registers:
             if register.separators > 1:
-                found.append(f"{register.name}: {register.separators} separators: where firmware ends is not clear")
-            found += [f"event {i}: its data is not what was measured" for i in register.false]
-        found += [f"event {i}: into no register that there is" for i in made.strays]
+                found.append(
+                    f"{register.name}: {register.separators} separators: the end of the firmware's part is ambiguous"
+                )
+            found += [f"event {i}: its digest is not that of its data" for i in register.false]
+        found += [f"event {i}: in a nonexistent register" for i in replayed.strays]
     return list(dict.fromkeys(found))
 
 
@@ -102,17 +104,17 @@ def _binding(event: Event, bank: str) -> str:
 
 
 def text(event: Event) -> str:
-    """What an event says, in characters that can be printed: a variable's name, a text, or the first bytes."""
+    """An event's content in printable characters: a variable's name, a text, or the first bytes in hexadecimal."""
     if event.type in VARIABLES:
         try:
             return _printable(Variable.from_bytes(event.data).name)
         except ParseError:
             pass
-    said = event.data.rstrip(b"\0")
-    if said and not said.count(b"\0") and all(byte >= 0x20 or byte in b"\t\n\r" for byte in said):
-        return _printable(said.decode(errors="replace"))
+    raw = event.data.rstrip(b"\0")
+    if raw and not raw.count(b"\0") and all(byte >= 0x20 or byte in b"\t\n\r" for byte in raw):
+        return _printable(raw.decode(errors="replace"))
     return event.data[:48].hex()
 
 
-def _printable(said: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in said)
+def _printable(raw: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in raw)

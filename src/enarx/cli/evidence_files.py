@@ -1,4 +1,4 @@
-"""Evidence, endorsements, policies and keys from the user's files."""
+"""Files that users name for attestation: evidence, endorsements, trust anchors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from enarx.verify.roots import KEY as KEYS
 from enarx.verify.roots import PIN
 
 MALFORMED = "malformed"
-KEY = "a public key: only --trust-anchor says whom to believe"
-POINTLESS = "a trust anchor that evidence of this kind has no use for"
+KEY = "a public key: keys are trusted only with --trust-anchor"
+POINTLESS = "a trust anchor that evidence of this kind does not use"
 SHOWN_UNUSED = 20
-"""Lines on stderr about endorsements that were not used; the JSON has all."""
+"""Lines on stderr about unused endorsements; the JSON has all of them."""
 
 
 def load(path: str, limit: int = MAX_SIZE) -> bytes:
-    """A whole file; UsageError if it cannot be read, or is longer than `limit` bytes."""
+    """The content of a file. UsageError if it cannot be read, or is longer than `limit` bytes."""
     try:
         with open(path, "rb") as file:
             data = file.read(limit + 1)
@@ -37,7 +37,7 @@ def load(path: str, limit: int = MAX_SIZE) -> bytes:
 
 
 def unix_time(text: str) -> int:
-    """Unix seconds of --at, an RFC 3339 text; one without an offset is in UTC."""
+    """The time of --at in unix seconds. RFC 3339; without an offset, UTC."""
     from datetime import UTC, datetime
 
     try:
@@ -49,8 +49,10 @@ def unix_time(text: str) -> int:
 
 @record()
 class Gathered:
-    """Endorsements from files: `items` as the verifier takes them, `sources` the file of each, and `unused` what is no endorsement,
-    by file and reason. It carries no key: none that comes so is believed.
+    """Endorsements from files.
+
+    items    as the verifier takes them; `sources` has the file of each
+    unused   what is not an endorsement, by file and reason; keys among it, since no key in a file is trusted by itself
     """
 
     items: tuple[bytes, ...] = ()
@@ -59,7 +61,7 @@ class Gathered:
 
 
 def endorsements(paths: list[str]) -> Gathered:
-    """All that the files, and the files directly in the directories, hold; what is malformed is passed over, and said to be."""
+    """Parse files, and the files directly in directories. Malformed content is skipped, and reported in `unused`."""
     found: dict[bytes, str] = {}
     unused: list[tuple[str, str]] = []
     for path in paths:
@@ -89,15 +91,16 @@ def _below(directory: str) -> Iterator[str]:
 
 @record()
 class Anchors:
-    """Whom the user names to be believed: `keys`, and root `certificates` (DER), each with its file."""
+    """Trust anchors that the user names: public keys, and root certificates in DER, each with its file."""
 
     keys: tuple[tuple[str, bytes], ...] = ()
     certificates: tuple[tuple[str, bytes], ...] = ()
 
 
 def trust_anchors(paths: list[str]) -> Anchors:
-    """What these files name. UsageError for anything but keys and certificates, and for a directory: whom to believe is named file
-    by file, for whoever hands over a directory would say it else.
+    """Parse files of trust anchors. UsageError for anything but keys and certificates.
+
+    Directories are refused: their author, rather than the user, would choose whom to trust.
     """
     from enarx.verify.certificates import load as certificate
 
@@ -105,7 +108,7 @@ def trust_anchors(paths: list[str]) -> Anchors:
     certificates: list[tuple[str, bytes]] = []
     for path in paths:
         if os.path.isdir(path):
-            raise UsageError("trust-anchor", f"{path}: a directory: name each file that holds whom to believe")
+            raise UsageError("trust-anchor", f"{path}: a directory: name each file by itself")
         try:
             given = read_anchors(load(path))
         except ParseError as e:
@@ -118,7 +121,7 @@ def trust_anchors(paths: list[str]) -> Anchors:
 
 
 def believed(kind: str, named: Anchors) -> dict[str, Any]:
-    """The roots that the user names, as arguments of `Roots`: keys and certificates in the sets where the kind takes them."""
+    """The user's trust anchors as arguments of `Roots`, in the sets of the kind that users may add to. Announced on stderr."""
     found: dict[str, Any] = {}
     shown: list[str] = []
     for roots in find(kind).roots:
@@ -130,22 +133,22 @@ def believed(kind: str, named: Anchors) -> dict[str, Any]:
             found[roots.name] = (*roots.public, *pins)
             shown += [f"{len(pins)} root certificates"] * bool(pins)
     if shown:
-        console.warn(f"TRUST ANCHOR: {' and '.join(shown)} that you gave are believed")
+        console.warn(f"TRUST ANCHOR: {' and '.join(shown)} from your files are trusted")
     return found
 
 
 def _takes(kind: str, form: str) -> bool:
-    """Whether the user may name roots of this form for the kind."""
+    """Whether users may name roots of this form for the kind."""
     return any(roots.user and roots.form == form for roots in find(kind).roots)
 
 
 def certificates(kind: str, named: Anchors) -> tuple[bytes, ...]:
-    """The root certificates that the user names, if the kind takes any: they count as endorsements too."""
+    """The root certificates that the user names, if the kind uses any: they count as endorsements too."""
     return tuple(der for _, der in named.certificates) if _takes(kind, PIN) else ()
 
 
 def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult | None) -> list[dict[str, str]]:
-    """What of these files was not used, each with its file and the reason; for JSON. Without a result nothing was read."""
+    """The unused content of these files, with file and reason, for JSON. Without a result the evidence could not be parsed."""
     found = list(given.unused)
     if not _takes(kind, KEYS):
         found += [(path, POINTLESS) for path, _ in named.keys]
@@ -158,7 +161,7 @@ def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult
 
 
 def show_unused(found: list[dict[str, Any]]) -> None:
-    """On stderr, some of them."""
+    """Report unused endorsements on stderr, up to a limit."""
     for one in found[:SHOWN_UNUSED]:
         console.say(f"  unused: {one['source']}: {one['reason'][:200]}")
     if len(found) > SHOWN_UNUSED:

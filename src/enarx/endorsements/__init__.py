@@ -1,1 +1,1 @@
-"""Endorsements from their vendors. The network only carries: whoever verifies judges what came (docs/endorsements.md)."""
+"""Clients of the vendors' services for endorsements (docs/endorsements.md). They decide nothing: the verifier does."""

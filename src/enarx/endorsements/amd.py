@@ -14,23 +14,23 @@ from enarx.verify.revocation import revocation_list
 URL = "https://kdsintf.amd.com"
 ISSUERS = {"vcek": "ask", "vlek": "asvk"}
 SPL = ("fmcSPL", "blSPL", "teeSPL", "snpSPL", "ucodeSPL")
-"""How each part of a TCB is called, in the order of `enarx.verify.families.amd.PARTS`."""
+"""The names of a TCB's parts in a request, in the order of `enarx.verify.families.amd.PARTS`."""
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 class Kds:
-    """The service, and what it has given before. Everything that comes is looked at: is it what was asked for?"""
+    """The service behind a cache. Every answer is checked to be what was asked for."""
 
     def __init__(self, web: Web, cache: Cache) -> None:
         self._web = web
         self._cache = cache
 
     def vcek(self, product: str, chip: bytes, parts: tuple[int, ...]) -> bytes:
-        """The certificate of a chip (`chip` as its report has it) at a TCB, in DER; of a part that is not there -1.
+        """The certificate (DER) of a chip at a TCB. `chip` is as in a report; -1 stands for a part that the product lacks.
 
-        It is held against its issuers before it is kept: what is kept has no end. UnavailableError if the service has none,
-        or is not to be reached.
+        Its signature is verified before it is cached, because it is cached without end. UnavailableError if the service has
+        no such certificate or cannot be reached.
         """
         hwid = chip[:8] if product == "turin" else chip
         levels = "&".join(f"{name}={part:02d}" for name, part in zip(SPL, parts, strict=True) if part >= 0)
@@ -49,7 +49,7 @@ class Kds:
         return self._cache.get(self._web.base + path, make)
 
     def issuers(self, product: str, role: str) -> tuple[bytes, bytes]:
-        """The certificates of a VCEK's or VLEK's issuer, and of the root, in DER. UnavailableError."""
+        """The certificates (DER) of a VCEK's or VLEK's issuer and of the root. UnavailableError."""
         path = f"/{role}/v1/{product.capitalize()}/cert_chain"
 
         def make() -> tuple[bytes, int]:
@@ -66,7 +66,7 @@ class Kds:
         return issuer, root
 
     def crl(self, product: str, role: str) -> bytes:
-        """The revocation list of a product, in DER; kept until its own end. UnavailableError."""
+        """The revocation list (DER) of a product, cached until it expires. UnavailableError."""
         path = f"/{role}/v1/{product.capitalize()}/crl"
 
         def make() -> tuple[bytes, int]:
@@ -89,4 +89,4 @@ def _chain(path: str, text: bytes) -> tuple[bytes, ...]:
 
 
 def _wrong(path: str, wanted: str) -> UnavailableError:
-    return UnavailableError("endorsement-wrong", f"{path}: what came is not {wanted}")
+    return UnavailableError("endorsement-wrong", f"{path}: the answer is not {wanted}")

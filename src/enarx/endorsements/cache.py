@@ -1,4 +1,4 @@
-"""Endorsements on disk, each for as long as it holds: what has ended is never given out."""
+"""A cache of endorsements on disk. An expired endorsement is never returned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 
 class Cache:
-    """A directory of this user's. `write` puts a file there whole or not at all; `clock` gives unix seconds."""
+    """A directory of the user's. `write` replaces a file atomically; `clock` returns unix seconds."""
 
     def __init__(
         self, directory: str, *, write: Callable[[str, bytes], None], clock: Callable[[], float] = time.time
@@ -22,9 +22,9 @@ class Cache:
         self._clock = clock
 
     def get(self, name: str, make: Callable[[], tuple[bytes, int | None]]) -> bytes:
-        """What is kept under the name, or else what `make` makes: data, and its end (unix seconds; None: it has none).
+        """The cached data of this name; else the data that `make` returns with its expiry (unix seconds; None for never).
 
-        One at a time, between processes as well: whoever comes second finds what the first has brought.
+        Locked per name, across processes: while one fetches, the others wait for the cached result.
         """
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         path = os.path.join(self._directory, hashlib.sha256(name.encode()).hexdigest())
@@ -38,7 +38,7 @@ class Cache:
             return data
 
     def _kept(self, path: str, name: str) -> bytes | None:
-        """None for what is not there, has ended, or is not what was written."""
+        """The cached data; None if it is missing, expired or damaged."""
         try:
             with open(path, "rb") as file:
                 first, data = file.readline(4096), file.read()

@@ -1,4 +1,4 @@
-"""What an endorsement is, for people: nothing of it is verified here."""
+"""Descriptions of endorsements for people. Nothing is verified here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from enarx.verify.revocation import revocation_list
 
 
 def described(data: bytes, source: str) -> Item:
-    """An endorsement with what it is and when it ends."""
+    """An endorsement with its description and expiry."""
     try:
         found = _collateral(data) or _amd(data) or _certificate(data) or _list(data)
     except ParseError as e:
-        found = f"not readable: {e.message}", None
+        found = f"malformed: {e.message}", None
     except UNREADABLE:
-        found = "not readable: a name or a date in it is malformed", None
-    what, until = found or ("not known", None)
+        found = "malformed: a name or a date", None
+    what, until = found or ("unknown", None)
     return Item(what=what, source=source, until=until, data=data)
 
 

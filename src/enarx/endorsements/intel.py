@@ -1,4 +1,4 @@
-"""Intel's provisioning certification service, version 4, or a cache that speaks as it does (PCCS)."""
+"""A client of Intel's provisioning certification service, version 4, or of a cache with the same interface (PCCS)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = "certification/v4"
 
 
 class Pcs:
-    """The service, and what it has given before. The root's list Intel keeps at another place, `root`; a PCCS has it itself."""
+    """The service behind a cache. Intel serves the root's revocation list from another host, `root`; a PCCS serves it itself."""
 
     def __init__(self, web: Web, cache: Cache, *, root: Web | None = None) -> None:
         self._web = web
@@ -30,9 +30,9 @@ class Pcs:
         self._cache = cache
 
     def collateral(self, tee: int, machine: Machine, authority: str) -> bytes:
-        """The JSON that `--endorsements` reads, for machines of this model; `authority` is platform or processor.
+        """The collateral for a model of machine, as JSON. `authority` is platform or processor.
 
-        UnavailableError if it cannot be had, or what came is not that.
+        UnavailableError if the service cannot be reached, or its answer is not what was asked for.
         """
         kind, fmspc = TEES[tee], machine.fmspc.hex()
         info = self._texts(f"/{kind}/{PREFIX}/tcb?fmspc={fmspc}", "TCB-Info-Issuer-Chain", "tcbInfo")
@@ -60,7 +60,7 @@ class Pcs:
         return data
 
     def _texts(self, path: str, header: str, name: str) -> dict[str, str]:
-        """A signed text as it stands in the answer, its signature, and the chain of who signed it."""
+        """A signed text as received, its signature, and the signer's certificate chain."""
 
         def make() -> tuple[bytes, int]:
             answer = self._web.get(path)
@@ -74,7 +74,7 @@ class Pcs:
     def _list(self, path: str, web: Web) -> bytes:
         def make() -> tuple[bytes, int]:
             body = web.get(path).body
-            text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS writes it so
+            text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS returns hexadecimal
             found = revocation_list(text)
             if found is None:
                 raise _wrong(path, "a revocation list")
@@ -94,7 +94,7 @@ def _careful(path: str, make: Callable[[], tuple[bytes, int]]) -> Callable[[], t
 
 
 def _signed(path: str, body: bytes, name: str) -> dict[str, str]:
-    """The text must stay as it came, to the byte: that is what is signed."""
+    """The text, byte for byte as received since that is what is signed, and its signature."""
     text = body.decode()
     signature = intel.parsed(body, name).lines("signature")
     at = text.find(f'"{name}":')
@@ -119,9 +119,9 @@ def _collateral(data: bytes) -> intel.Collateral:
     except ParseError:
         found = None
     if found is None:
-        raise _wrong("collateral", "whole")
+        raise _wrong("collateral", "complete")
     return found
 
 
 def _wrong(path: str, wanted: str) -> UnavailableError:
-    return UnavailableError("endorsement-wrong", f"{path}: what came is not {wanted}")
+    return UnavailableError("endorsement-wrong", f"{path}: the answer is not {wanted}")

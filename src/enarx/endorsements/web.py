@@ -1,4 +1,4 @@
-"""A vendor's web service, asked with patience and believed in nothing."""
+"""A client for vendors' web services: limits, retries, no redirects."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from enarx.record import record
 MAX_BODY = 4 << 20
 ATTEMPTS = 5
 BUSY = 10.0
-"""Seconds to wait where a service has enough of us and does not say for how long: AMD's gives out a VCEK in about so many."""
+"""Seconds to wait after a 429 without Retry-After. AMD answers for the same VCEK about once in so many seconds."""
 MAX_WAIT = 120.0
 SILENCE = 20.0
 WHOLE = 60.0
-"""Seconds that an answer may be silent, and that a whole exchange may take, from the name's look-up to the last byte."""
+"""Seconds that an answer may pause, and that a whole exchange may take, from name resolution to the last byte."""
 
 _ADDRESS = re.compile(r"[!-~]+")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -33,52 +33,54 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @record()
 class Answer:
-    """What came; `headers` are asked by name, in any case."""
+    """An answer. Header names are case-insensitive."""
 
     body: bytes
     headers: Message
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Goes nowhere else: another place is another party."""
+    """Follows no redirect: another address may be another party."""
 
     def http_error_302(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any) -> None:
-        """None: not even the address of that place is read."""
+        """Do nothing, so that the redirect surfaces as an error."""
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Web:
-    """One service at `base`, an https address (on this machine also http). `say` is told, a line each, why it takes longer."""
+    """A service at the address `base`: https, or http on this machine. `say` gets a line for each retry."""
 
     def __init__(
         self, base: str, *, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda line: None
     ) -> None:
         scheme, host = _place(base)
         if scheme == "http" and host not in LOOPBACK:
-            raise UsageError("endorsement-url", f"{base[:80]!a}: http is for this machine alone", hint="https://...")
+            raise UsageError(
+                "endorsement-url", f"{base[:80]!a}: http is allowed on this machine only", hint="https://..."
+            )
         self.base = base.rstrip("/")
         self._sleep = sleep
         self._say = say
         self._opener = urllib.request.build_opener(_Stay())
 
     def get(self, path: str) -> Answer:
-        """What stands at `path` below the base. UnavailableError if it cannot be had, now or ever."""
+        """Fetch a path below the base. UnavailableError if all attempts fail."""
         url = self.base + path
-        said = ""
+        problem = ""
         for attempt in range(ATTEMPTS):
             try:
                 return _within(WHOLE, lambda: self._once(url))
             except urllib.error.HTTPError as e:
                 with e:
-                    said, wait = f"answered {e.code}", _patience(e, attempt)
+                    problem, wait = f"answered {e.code}", _patience(e, attempt)
             except (OSError, ValueError, http.client.HTTPException, _CutError) as e:
-                said, wait = str(getattr(e, "reason", "") or e or type(e).__name__)[:120], float(1 << attempt)
+                problem, wait = str(getattr(e, "reason", "") or e or type(e).__name__)[:120], float(1 << attempt)
             if attempt < ATTEMPTS - 1:
-                wait *= 1 + random.random() / 10  # noqa: S311  # so that many do not come back at one time
-                self._say(f"{url}: {said}; again in {wait:.0f} s")
+                wait *= 1 + random.random() / 10  # noqa: S311  # spreads the retries of many clients
+                self._say(f"{url}: {problem}; again in {wait:.0f} s")
                 self._sleep(wait)
-        raise UnavailableError("endorsement-fetch", f"{url}: {said}, {ATTEMPTS} times", hint="try again later")
+        raise UnavailableError("endorsement-fetch", f"{url}: {problem}, {ATTEMPTS} times", hint="try again later")
 
     def _once(self, url: str) -> Answer:
         pieces: list[bytes] = []
@@ -96,50 +98,49 @@ class Web:
 
 
 class _CutError(Exception):
-    """An answer that is not whole."""
+    """A truncated answer, or one that took too long."""
 
 
 def _place(base: str) -> tuple[str, str]:
-    """Scheme and host of an address; UsageError if it is none."""
+    """The scheme and host of an address. UsageError if it is malformed."""
     try:
         place = urlsplit(base)
         scheme, host, _ = place.scheme, place.hostname or "", place.port
-        host.encode("idna")  # refuses names that no look-up takes
+        host.encode("idna")  # refuses names that cannot be resolved
     except ValueError:
         scheme, host = "", ""
     if scheme not in ("https", "http") or not host or not _ADDRESS.fullmatch(base):
-        raise UsageError("endorsement-url", f"{base[:80]!a} is no address", hint="https://host/path")
+        raise UsageError("endorsement-url", f"{base[:80]!a} is not an address", hint="https://host/path")
     return scheme, host
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """What `ask` gives or raises; _CutError if it has not ended by then.
+    """What `ask` returns or raises; _CutError after so many seconds.
 
-    A peer that sends on and on is timed out nowhere else: not in headers, not in trailers. The thread that listens to one is
-    left to itself.
+    Nothing else limits a peer that keeps sending headers or trailers. The thread that reads from it is abandoned.
     """
     answer: Future[Answer] = Future()
 
     def run() -> None:
         try:
             answer.set_result(ask())
-        except Exception as e:  # noqa: BLE001  # raised again below, where it is waited for
+        except Exception as e:  # noqa: BLE001  # raised again below, in the waiting thread
             answer.set_exception(e)
 
     threading.Thread(target=run, daemon=True).start()
     if wait((answer,), seconds).not_done:
-        raise _CutError(f"not whole after {seconds:.0f} s")
+        raise _CutError(f"incomplete after {seconds:.0f} s")
     return answer.result()
 
 
 def _patience(e: urllib.error.HTTPError, attempt: int) -> float:
-    """Seconds until it is worth asking again; UnavailableError if it never is."""
+    """Seconds to wait before the next attempt. UnavailableError if another attempt is pointless."""
     if e.code == 404:
         raise UnavailableError("endorsement-unknown", f"{e.url}: the vendor has none") from e
     if 300 <= e.code < 400:
         where = str(e.headers.get("Location"))[:80]
         raise UnavailableError(
-            "endorsement-redirect", f"{e.url}: wants to send us to {where}", hint="give the address that answers itself"
+            "endorsement-redirect", f"{e.url}: redirects to {where}", hint="give the address that answers itself"
         ) from e
     if e.code == 429:
         stated = str(e.headers.get("Retry-After", ""))

@@ -1,4 +1,4 @@
-"""What is the same for the certificates of all vendors: reading them, whoever made the bytes."""
+"""X.509 certificates of any vendor: parsing untrusted bytes, keys, and paths to pinned roots."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SHA2 = ("sha256", "sha384", "sha512")
 ECDSA_SHA384 = ec.ECDSA(SHA384())
 UNREADABLE = (
     ValueError,
-    TypeError,  # of a name with a BIT STRING in it, for one
-    KeyError,  # of a TLS feature that nobody knows
+    TypeError,  # for example a name with a BIT STRING in it
+    KeyError,  # an unknown TLS feature
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
 )
-"""Everything that `cryptography` raises over bytes that are no certificate, or one that it does not know all of."""
+"""The exceptions that `cryptography` raises for malformed certificates, and for unsupported ones."""
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """`cryptography` warns of what vendors' certificates really have: serial number 0, names that are too long."""
+    """Silence warnings about flaws that vendors' certificates really have, such as serial number 0 and overlong names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -40,8 +40,9 @@ def quietly() -> Iterator[None]:
 
 @memo(max_bytes=1 << 20)
 def load(der: bytes) -> x509.Certificate | None:
-    """A certificate, None if the bytes are none. Serial number 0, which every VCEK has, is let pass; no list could name one
-    below that.
+    """Parse a certificate; None if it is malformed.
+
+    Serial number 0 is accepted, since every VCEK has it. Negative ones are not: no revocation list could name them.
     """
     try:
         with quietly():
@@ -52,13 +53,13 @@ def load(der: bytes) -> x509.Certificate | None:
 
 
 def pin(der: bytes) -> bytes:
-    """What a root is pinned by: SHA-256 of the certificate."""
+    """The pin of a root: SHA-256 of its certificate."""
     return hashlib.sha256(der).digest()
 
 
 @memo(max_bytes=1 << 19)
 def key_of(der: bytes) -> bytes | None:
-    """The key of a certificate, as DER SubjectPublicKeyInfo; None if it has none that is known."""
+    """The key of a certificate, as DER SubjectPublicKeyInfo; None if it is malformed or of an unknown type."""
     certificate = load(der)
     try:
         return (
@@ -71,13 +72,13 @@ def key_of(der: bytes) -> bytes | None:
 
 
 def p384_key(der: bytes) -> ec.EllipticCurvePublicKey | None:
-    """The key of a certificate, if that is one of P-384."""
+    """The P-384 key of a certificate; None if it has another key."""
     return ec_key(der, "secp384r1")
 
 
 @memo(max_bytes=1 << 19)
 def ec_key(der: bytes, curve: str) -> ec.EllipticCurvePublicKey | None:
-    """The key of a certificate, if that is one of this curve."""
+    """The elliptic-curve key of a certificate; None if it has no key of this curve."""
     certificate = load(der)
     try:
         key = certificate.public_key() if certificate else None
@@ -87,7 +88,7 @@ def ec_key(der: bytes, curve: str) -> ec.EllipticCurvePublicKey | None:
 
 
 def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
-    """Did the certificate's key make the signature (DER) of the message, with SHA-384?"""
+    """Whether the certificate's key made the signature (DER) of the message, with SHA-384."""
     key = p384_key(certificate)
     if key is None:
         return False
@@ -100,9 +101,13 @@ def p384_signed(certificate: bytes, signature: bytes, message: bytes) -> bool:
 
 @record()
 class Link:
-    """A certificate: dates in unix seconds; `depth` of authorities that may follow, -1 for one that is none. What its key may
-    sign: certificates, revocation lists, anything else; all of it where the certificate does not say. `uses` are the purposes
-    that it names (EKU), as OIDs.
+    """The fields of a certificate that checks need.
+
+    start, end  unix seconds
+    depth       number of CAs that may follow below; -1 for a certificate that is not a CA's
+    signs_certificates, signs_lists, signs
+                what the key may sign; everything if the certificate does not restrict it
+    uses        purposes (EKU) as OIDs
     """
 
     start: int
@@ -117,12 +122,12 @@ class Link:
 
 
 KNOWN = x509.SubjectAlternativeName
-"""What else may be critical: no check rests on it."""
+"""A further extension that may be critical: no check depends on it."""
 
 
 @memo(max_bytes=1 << 19)
 def link(der: bytes) -> Link | None:
-    """What the checks need of a certificate; None if it is none, or has a critical extension that is not known here."""
+    """Parse a certificate; None if it is malformed or has an unknown critical extension."""
     certificate = load(der)
     if certificate is None:
         return None
@@ -155,15 +160,16 @@ def link(der: bytes) -> Link | None:
 
 
 def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Certificates from one of `leaves` on, each issued by the next, up to one that is pinned; empty if there is no such path.
+    """A path from one of `leaves` to a pinned root, each certificate (DER) issued by the next; empty if there is none.
 
-    All but the first may sign certificates, to that depth. DER; nothing of time. The search begins at what is pinned, so no key
-    that nobody vouches for is tried: however many certificates there are, each costs a signature for every authority vouched for.
+    All but the first may sign certificates, to the depth needed. Validity in time is not checked. The search starts at the
+    pinned roots, so no signature of an untrusted key is verified: with many certificates, each costs one verification for
+    every CA on a path to a root.
     """
     above = [der for der in dict.fromkeys(others) if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
     paths: list[tuple[bytes, ...]] = [(der,) for der in above if pin(der) in pins]
     placed = {der for (der,) in paths}
-    for found in paths:  # grows: the shortest come first
+    for found in paths:  # grows, so the shortest paths come first
         for leaf in leaves if _reaches(found) else ():
             if issued(found[0], leaf):
                 return (leaf, *found)
@@ -174,14 +180,14 @@ def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes
 
 
 def _reaches(authorities: tuple[bytes, ...]) -> bool:
-    """May each of these stand above those before it, and above one more that is no authority?"""
+    """Whether the depth of each CA allows those before it and one certificate that is not a CA's."""
     links = map(link, authorities)
     return all(one is not None and one.depth >= below for below, one in enumerate(links))
 
 
 @memo(max_bytes=1 << 19)
 def issued(by: bytes, of: bytes) -> bool:
-    """Is one certificate (DER) signed by the other's key, with SHA-2, and of its name?"""
+    """Whether one certificate (DER) was signed by the other's key, with SHA-2, and names it as issuer."""
     issuer, certificate = load(by), load(of)
     assert issuer is not None and certificate is not None  # noqa: PT018  # they have been read
     try:
@@ -194,7 +200,8 @@ def issued(by: bytes, of: bytes) -> bool:
 
 
 def plain_list(crl: x509.CertificateRevocationList) -> bool:
-    """Is it a list of everything its issuer has revoked? Of those that are not (of some certificates alone, of changes since
-    another, of others' certificates) an extension says so that is critical (RFC 5280, 5.2).
+    """Whether a revocation list covers everything that its issuer has revoked.
+
+    Partial, delta and indirect lists have a critical extension (RFC 5280, 5.2).
     """
     return not any(extension.critical for extension in crl.extensions)

@@ -1,4 +1,7 @@
-"""What a boot event log says is believed as far as it replays to registers that were verified (docs/attestation/eventlog.md)."""
+"""Replay of boot event logs (docs/attestation/eventlog.md).
+
+Nothing in a log is signed. It proves something only as far as its digests replay to verified registers.
+"""
 
 from __future__ import annotations
 
@@ -42,39 +45,41 @@ CHECKS = ("event-log",)
 """The id of the check that is made here."""
 
 DATA, VALUE, TEXT, NOTHING = "data", "value", "text", ""
-"""What of an event its digest is of."""
+"""The part of an event that its digest covers."""
 
 MEASURED = frozenset(
     {SEPARATOR, ACTION, S_CRTM_VERSION, OMIT_BOOT_DEVICES, VARIABLE_DRIVER_CONFIG, VARIABLE_BOOT2, GPT, EFI_ACTION}
 )
-"""Types whose digest is that of the event's data, by PFP 10.4.1. Others' is of code, tables or files that the log does not hold,
-or of what the maker of the boot loader chose."""
+"""Types whose digest has to be that of the event's data (PFP 10.4.1). For others it covers code, tables or files outside the
+log, or whatever the boot loader's author chose."""
 
 LOCALITY = b"StartupLocality\0"
 
 
 @record()
 class Layout:
-    """The registers that a log is about: their names by index, and the indexes of those compared even without events."""
+    """The registers of a log: their names by index, and the indexes of those that are compared even without events."""
 
     names: Mapping[int, str]
     boot: range
 
 
 PCRS = Layout(names={i: f"pcr{i}" for i in range(24)}, boot=range(8))
-"""PFP 3.3.4: firmware extends each of PCR 0 to 7, by a separator at least."""
+"""Of a TPM. Firmware extends each of PCR 0 to 7, at least by a separator (PFP 3.3.4)."""
 
 RTMRS = Layout(names={i + 1: f"rtmr{i}" for i in range(4)}, boot=range(1, 4))
-"""UEFI 2.10, 38.4.1. Index 0 is MRTD, which no event goes into; RTMR 3 is for after the boot. Of a boot without a loader that
-measures, RTMR 2 stays zeros."""
+"""Of a trust domain (UEFI 2.10, 38.4.1). Index 0 is MRTD, which no event extends; RTMR 3 is used after the boot. Without a
+boot loader that measures, RTMR 2 stays zeros."""
 
 
 @record()
 class Register:
-    """A register as the log makes it, and as it was `given` (None: it was not).
+    """A replayed register.
 
-    `events` are the positions in the log of those that went in, `false` of those among them whose data is not what their
-    digest is of, though by their type it must be. Over one of `separators` leaves open where the firmware's part ends.
+    given       its verified value; None if the evidence does not have it
+    events      positions in the log of the events that extend it
+    separators  more than one leaves open where the firmware's part ends
+    false       positions of events whose type requires that the digest covers the data, and it does not
     """
 
     name: str
@@ -86,16 +91,18 @@ class Register:
 
     @property
     def equal(self) -> bool | None:
-        """Is it as given?"""
+        """Whether it replays to its verified value; None without one."""
         return None if self.given is None else self.given == self.replayed
 
 
 @record()
 class Replay:
-    """The registers that events went into, or that the log must lead to. `strays` went into none that there is.
+    """The replay of a log in one bank.
 
-    `silent` are those given that have been extended, and of which the log says nothing: by the system after the boot, or by
-    events that were taken out of the log together.
+    registers  those that events extend, and those that are compared in any case
+    strays     positions of events in nonexistent registers
+    silent     verified registers that have been extended but have no events: they were extended after the boot, or all of
+               their events were removed from the log
     """
 
     bank: str
@@ -105,14 +112,16 @@ class Replay:
 
     @property
     def compared(self) -> tuple[Register, ...]:
-        """Those that were given."""
+        """The registers with a verified value."""
         return tuple(register for register in self.registers if register.given is not None)
 
 
 def replay(log: EventLog, layout: Layout, bank: str, given: Mapping[int, bytes] | None = None) -> Replay:
-    """Extend registers by the log's events, and hold them against those given. ParseError if the log has not this bank."""
+    """Replay a log and compare its registers with verified values, by index. ParseError if the log lacks this bank."""
     if bank not in log.banks:
-        raise ParseError("eventlog-bank", f"no digests of {bank}, but {', '.join(log.banks) or 'none'}", what=WHAT)
+        raise ParseError(
+            "eventlog-bank", f"no digests of {bank}, but of {', '.join(log.banks) or 'nothing'}", what=WHAT
+        )
     given = given or {}
     into: dict[int, list[int]] = {index: [] for index in layout.boot if index in given}
     strays: list[int] = []
@@ -131,12 +140,12 @@ def replay(log: EventLog, layout: Layout, bank: str, given: Mapping[int, bytes] 
 
 
 def _extended(value: bytes) -> bool:
-    """Registers begin as zeros or as ones (TCG PC Client Platform TPM Profile)."""
+    """Whether a register was extended: initial values are all zeros or all ones (TCG PC Client Platform TPM Profile)."""
     return bool(value.strip(b"\0") and value.strip(b"\xff"))
 
 
 def _startup(events: tuple[Event, ...]) -> int:
-    """The locality that PCR 0 began with (PFP 10.4.5.3), if the log says so before it extends that."""
+    """The locality in the initial value of PCR 0 (PFP 10.4.5.3), if the log names it before the first event of PCR 0; else 0."""
     for event in events:
         if event.register == 0 and event.extends:
             break
@@ -161,16 +170,16 @@ def _register(log: EventLog, name: str, bank: str, positions: list[int], given: 
 
 
 def binding(event: Event, bank: str) -> str:
-    """What of an event's data its digest is of: all of it, a variable's value, a text without what leads up to it, or nothing.
+    """The part of an event's data that its digest covers: all of it, a variable's value, a text without its prefix, or nothing.
 
-    That much is known to be as measured, once the register is. The type is never measured, nor is what this leaves out.
+    Once the register matches, this part is proven. The type of an event never is.
     """
     digest = event.digest(bank)
     return next((what for what, part in _parts(event) if hashlib.new(bank, part).digest() == digest), NOTHING)
 
 
 def _parts(event: Event) -> list[tuple[str, bytes]]:
-    """What a digest may be of: boot managers leave out a variable's name, GRUB `grub_cmd: ` and the zero at the end."""
+    """The candidates for what a digest covers. Boot managers omit a variable's name, GRUB omits `grub_cmd: ` and the final NUL."""
     found = [(DATA, event.data)]
     if event.type in VARIABLES:
         try:
@@ -183,11 +192,11 @@ def _parts(event: Event) -> list[tuple[str, bytes]]:
 
 
 def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResult:
-    """1. the log replays to every verified register that its events went into, and to those compared even without any; and the
-    data of these events is what was measured, where by their type it must be
+    """1. The log replays to every verified register that its events extend, and to those that are compared in any case. Events
+    in these registers whose type requires it have the digest of their data.
 
-    Returns the result with this check besides: trusted or authentic only if it was so before. UsageError if evidence of the
-    kind has no such registers.
+    Returns the result with this check added. A log never improves a result. UsageError if evidence of the kind has no
+    registers.
     """
     require_registers(found.kind)
     check = _check(found, log)
@@ -209,20 +218,20 @@ def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResul
 
 
 def require_registers(kind: str) -> Callable[[Claims], Registers]:
-    """How claims of the kind say what is in their registers; UsageError if they have none that a log is about."""
+    """The function that extracts a kind's registers from its claims. UsageError if the kind has none."""
     found = find(kind).registers
     if found is None:
         others = [name for name in KINDS if find(name).registers is not None]
         raise UsageError(
             "event-log",
-            f"evidence of kind {kind} has no registers that a log is about",
+            f"evidence of kind {kind} has no registers for an event log",
             hint=f"of {', '.join(others)}",
         )
     return found
 
 
 def registers(claims: Claims) -> Registers:
-    """The registers of verified evidence that a log is about. UsageError if it has none."""
+    """The registers in verified claims that a log has to replay to. UsageError if there are none."""
     return require_registers(claims.kind)(claims)
 
 
@@ -257,5 +266,5 @@ def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: s
 
 
 def pcr_values(pcrs: tuple[str, ...]) -> dict[int, bytes]:
-    """The values of a TPM's registers by index, of claims that have them as index:value."""
+    """The values of a TPM's registers by index, from claims in the form index:value."""
     return {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in pcrs)}

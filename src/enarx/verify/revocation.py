@@ -1,7 +1,7 @@
-"""Revocation lists: each is judged by itself, from wherever it came, and any that holds revokes.
+"""Revocation lists. Each is evaluated by itself, wherever it came from, and any current list revokes.
 
-A list that whoever hands over endorsements would rather hide is not hidden by what stands beside it: not by another list that has
-ended, not by collateral that fits nothing.
+The party that passes on endorsements may want to hide a list. Nothing beside a list hides it: neither an expired list nor
+collateral that fits no machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from enarx.verify.memo import memo
 from enarx.verify.times import Period, reason
 
 MAX_LIST = 1 << 20
-NOT_A_LIST = "a revocation list that cannot be read"
-NOT_OF_ALL = "not a list of all that its issuer has revoked"
+NOT_A_LIST = "a malformed revocation list"
+NOT_OF_ALL = "a partial revocation list"
 
 
 @record()
 class List:
-    """A revocation list of all that its issuer has revoked; dates in unix seconds. One without an end holds never: `end` is 0."""
+    """A revocation list of everything that its issuer has revoked. `start` and `end` are unix seconds; a list without an end is
+    never current, and its `end` is 0.
+    """
 
     crl: x509.CertificateRevocationList
     der: bytes
@@ -34,7 +36,7 @@ class List:
 
 @memo(max_bytes=4 << 20)
 def read_list(der: bytes) -> List | str:
-    """A list of its DER, or why these bytes are none."""
+    """Parse a list from DER; or why the bytes are not one."""
     if len(der) > MAX_LIST:
         return f"a revocation list of {len(der)} bytes, at most {MAX_LIST} are read"
     try:
@@ -54,21 +56,21 @@ def read_list(der: bytes) -> List | str:
 
 
 def revocation_list(der: bytes) -> List | None:
-    """As `read_list`; None for what is no such list."""
+    """Parse a list from DER; None if the bytes are not one."""
     found = read_list(der)
     return found if isinstance(found, List) else None
 
 
 @memo(max_bytes=1 << 18)
 def listed(der: bytes, serial: int) -> bool:
-    """Is the serial number on the list?"""
+    """Whether the serial number is on the list (DER)."""
     found = revocation_list(der)
     return found is not None and found.crl.get_revoked_certificate_by_serial_number(serial) is not None
 
 
 @memo(max_bytes=1 << 18)
 def list_issued(by: bytes, der: bytes) -> bool:
-    """Did the key of a certificate (DER) sign the list, with SHA-2?"""
+    """Whether the key of a certificate (DER) signed the list, with SHA-2."""
     issuer, found = load(by), revocation_list(der)
     assert issuer is not None and found is not None  # noqa: PT018  # they have been read
     try:
@@ -80,8 +82,12 @@ def list_issued(by: bytes, der: bytes) -> bool:
 
 
 class Authority(NamedTuple):
-    """Who signs a list: its subject, its name for people, whether it signed one (DER), and the serial numbers of the certificates
-    that its lists may name.
+    """A signer of revocation lists.
+
+    subject  its name in certificates
+    name     its name for people
+    signed   whether it signed a list (DER)
+    serials  serial numbers of the certificates to look for on its lists
     """
 
     subject: bytes
@@ -91,12 +97,12 @@ class Authority(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What the lists of one authority say at one time.
+    """The state of an authority's lists at a given time.
 
-    newest   the list that began last of those that are signed and hold, else of those that are signed alone; None without one
-    holds    whether that holds
-    revoked  whether one that holds names a certificate
-    refused  whether there is a list in the authority's name that it did not sign, and none that it did
+    newest   the latest current list that it signed, else the latest that it signed; None if there is none
+    holds    whether that list is current
+    revoked  whether any current list names one of the certificates
+    refused  whether there are lists in the authority's name, and it signed none of them
     """
 
     newest: List | None
@@ -106,7 +112,7 @@ class Standing(NamedTuple):
 
 
 def standing(lists: tuple[List, ...], authority: Authority, now: int) -> Standing:
-    """Of one authority, over all lists that there are."""
+    """Evaluate all lists for one authority at `now` (unix seconds)."""
     named = [one for one in lists if one.issuer == authority.subject]
     signed = [one for one in named if authority.signed(one.der)]
     held = [one for one in signed if one.start <= now <= one.end]
@@ -116,10 +122,10 @@ def standing(lists: tuple[List, ...], authority: Authority, now: int) -> Standin
 
 
 def unused_list(one: List, authorities: tuple[Authority, ...], now: int) -> str:
-    """Why a list was not used; empty if it was."""
+    """Why a list was not used; empty if it was used."""
     of = [authority for authority in authorities if authority.subject == one.issuer]
     if not of:
-        return "a revocation list of nobody in the chain"
+        return "a revocation list of an issuer outside the chain"
     if not any(authority.signed(one.der) for authority in of):
         return f"a revocation list that is not signed by {of[0].name}"
     if one.start <= now <= one.end:

@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.errors import ParseError, UnavailableError, VerificationError
+from enarx.errors import ParseError, UnavailableError, UsageError, VerificationError
 from enarx.formats.evidence.families.dcap import Quote, SgxReport
 from enarx.verify import Roots, verify
 from enarx.verify.certificates import pin
 from enarx.verify.examination import Examination
 from enarx.verify.families.intel.certificates import point, signed
+from enarx.verify.families.intel.collateral import request
 from enarx.verify.families.intel.machine import machine
 from enarx.verify.families.intel.quote import DOMAIN_CHECKS, ENCLAVE_CHECKS
 from enarx.verify.families.intel.tcb import STATUSES, together
@@ -962,3 +963,9 @@ def test_extended_reports() -> None:
     body = forge.domain(885, now=(829, b"\5" * 48))
     claims: Any = examined(forge.quote(version=5, body=body), forge.collateral()).verified().claims
     assert (claims.mr_service_td, claims.current_service_td) == (bytes(48), b"\5" * 48)
+
+
+def test_a_quote_that_names_no_machine_is_endorsed_by_nobody() -> None:
+    quote = Quote.from_bytes(forge.quote(chain=(forge.certificate("x", "y"),)))
+    with pytest.raises(UsageError, match="do not identify its machine"):
+        request(quote)

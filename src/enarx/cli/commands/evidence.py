@@ -41,7 +41,7 @@ def _verify_options(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a public key to trust (cca, tpm), or a root certificate (tpm); endorsements are never trusted by themselves",
+        help="a public key or a root certificate to trust, for kinds without a public root; endorsements are never trusted",
     )
     parser.add_argument("--policy", metavar="FILE", default="", help="the appraisal policy (enarx policy init)")
     parser.add_argument(
@@ -54,7 +54,7 @@ def _verify_options(parser: Parser) -> None:
         "--event-log",
         metavar="FILE",
         default="",
-        help="the boot event log, which must replay to the verified registers (kinds tpm, tdx, az-snp-vtpm, az-tdx-vtpm)",
+        help="the boot event log, which has to replay to the verified registers",
     )
     parser.add_argument("--authenticity-only", action="store_true", help="stop before appraisal: NOTHING IS APPRAISED")
     parser.add_argument("--ear", metavar="KEY", default="", help="print the result as a JWT signed with this key, PEM")

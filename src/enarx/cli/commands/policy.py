@@ -38,7 +38,9 @@ def init(options: argparse.Namespace) -> int:
         text = _with_measurement(text, options.measurement)
     read_policy(text, "policy")
     if unmeasured := find(options.kind).unmeasured:
-        console.warn(f"THE MEASUREMENT IS NOT ALL: name {unmeasured} too, or any guest is accepted that runs under it")
+        console.warn(
+            f"THE MEASUREMENT DOES NOT COVER THE GUEST: name {unmeasured} too, or the policy accepts any guest"
+        )
     if options.file:
         _write(options.file, text)
     else:

@@ -1,7 +1,7 @@
-"""AMD's certificates: what they say, and whether a chain holds.
+"""AMD's certificates and revocation lists: their content, and whether a chain is valid.
 
 Versioned Chip Endorsement Key Certificate and KDS Interface Specification (AMD 57230, 1.00), tables 8 to 11 and 3.
-AMD signs with RSA-PSS, which `cryptography.x509.verification` does not take: each signature is verified by itself.
+AMD signs with RSA-PSS, which `cryptography.x509.verification` does not support, so each signature is verified by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OID = "1.3.6.1.4.1.3704.1."
 PRODUCT, HWID, CSP_ID = "2", "4", "5"
 PARTS = {"fmc": "3.9", "bootloader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8"}
 HWID_SIZES = {"milan": 64, "genoa": 64, "turin": 8}
-"""Bytes of a chip's id, by product; of one that is not known 64."""
+"""Bytes of a chip's id by product; 64 for an unknown one."""
 
 FAMILY = {"milan": "milan", "genoa": "genoa", "bergamo": "genoa", "siena": "genoa", "turin": "turin"}
 MAX_DER = 16 << 10
@@ -32,9 +32,12 @@ PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
 
 @record()
 class Certificate:
-    """One of AMD's. `role` is ark, ask, asvk, vcek or vlek, empty for what is none of these; `product` as its name or
-    extension says, in lower case, Genoa for its family. The rest is what VCEKs and VLEKs say of the machine; -1 for a
-    TCB part that is not there.
+    """A certificate of AMD's.
+
+    role     ark, ask, asvk, vcek or vlek; empty for any other certificate
+    product  in lower case; genoa for its whole family
+    parts, hwid, csp_id
+             the machine, in VCEKs and VLEKs; -1 for a TCB part that is missing
     """
 
     role: str
@@ -53,11 +56,11 @@ class Certificate:
 
 @record()
 class Request:
-    """What AMD's service is asked for: the issuers and the revocation list of a role, and the certificate of a VCEK.
+    """A request to AMD's service: the issuers and the revocation list for a role, and for a VCEK its certificate.
 
-    role  vcek or vlek; a VLEK's own certificate comes from the provider, by way of the host
-    chip  the chip's id as a report has it
-    tcbs  the product, or those that it may be, each with the parts of the TCB that the report states
+    role  vcek or vlek; a VLEK's own certificate comes from the provider, through the host
+    chip  the chip's id as in the report
+    tcbs  the candidate products, each with the parts of the TCB that the report states
     """
 
     role: str
@@ -67,7 +70,7 @@ class Request:
 
 @record()
 class Endorsed:
-    """Endorsements sorted: certificates, and revocation lists."""
+    """AMD's certificates and revocation lists among the endorsements."""
 
     certificates: tuple[Certificate, ...]
     lists: tuple[List, ...]
@@ -75,7 +78,7 @@ class Endorsed:
 
 @memo(max_bytes=4 << 20)
 def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
-    """What there is of AMD's among endorsements; what is neither certificate nor list is passed over."""
+    """Sort endorsements; everything but certificates of AMD's and revocation lists is ignored."""
     certificates = list(filter(None, map(certificate, endorsements)))
     lists = [one for der in endorsements if certificate(der) is None and (one := revocation_list(der)) is not None]
     return Endorsed(certificates=tuple(c for c in certificates if c.role), lists=tuple(lists))
@@ -83,7 +86,7 @@ def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
 
 @memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
-    """What a certificate says, of AMD's or not; None if the bytes are none, or it has a critical extension that is not known."""
+    """Parse a certificate, of AMD's or not; None if it is malformed or has an unknown critical extension."""
     if len(der) > MAX_DER:
         return None
     found = load(der)
@@ -98,7 +101,7 @@ def certificate(der: bytes) -> Certificate | None:
     except UNREADABLE:
         return None
     if any(e.critical for e in found.extensions) and link(der) is None:
-        return None  # a critical extension that is not known
+        return None  # unknown critical extension
     role, product = _role(str(names[0].value) if len(names) == 1 else "")
     own = {
         oid.removeprefix(OID): value.value
@@ -124,7 +127,7 @@ def certificate(der: bytes) -> Certificate | None:
 
 
 def _role(name: str) -> tuple[str, str]:
-    """By common name: ARK-Milan, SEV-Milan, SEV-VLEK-Milan, SEV-VCEK, SEV-VLEK."""
+    """The role and product in a common name: ARK-Milan, SEV-Milan, SEV-VLEK-Milan, SEV-VCEK, SEV-VLEK."""
     if name in ("SEV-VCEK", "SEV-VLEK"):
         return name[4:].lower(), ""
     for start, role in (("ARK-", "ark"), ("SEV-VLEK-", "asvk"), ("SEV-", "ask")):
@@ -135,14 +138,14 @@ def _role(name: str) -> tuple[str, str]:
 
 
 def _text(der: bytes) -> str:
-    """A DER IA5String of less than 128 characters that can be printed; empty for anything else."""
+    """A DER IA5String of less than 128 printable characters; empty for anything else."""
     good = len(der) > 2 and der[0] == 0x16 and der[1] == len(der) - 2 < 128 and der.isascii()
     text = der[2:].decode("ascii") if good else ""
     return text if text.isprintable() else ""
 
 
 def _integer(der: bytes) -> int:
-    """A DER INTEGER of 0 to 255, in as few bytes as it needs (X.690, 8.3.2); -1 for anything else."""
+    """A DER INTEGER from 0 to 255, minimally encoded (X.690, 8.3.2); -1 for anything else."""
     if len(der) == 3 and der[:2] == b"\2\1" and der[2] < 0x80:
         return der[2]
     if len(der) == 4 and der[:3] == b"\2\2\0" and der[3] >= 0x80:
@@ -152,8 +155,8 @@ def _integer(der: bytes) -> int:
 
 @memo(max_bytes=1 << 18)
 def chain_holds(ark: bytes, intermediate: bytes, leaf: bytes) -> bool:
-    """Is each signed by the one before? DER; signatures alone, nothing of time or names. The root's own is not looked at:
-    its pin is of every byte of it.
+    """Whether each certificate (DER) is signed by the one before it. Times and names are not checked here, nor is the root's
+    signature of itself: the pin covers every byte of it.
     """
     return _signed(ark, intermediate) and _signed(intermediate, leaf)
 
@@ -177,17 +180,20 @@ def _pss(by: bytes, signature: bytes, message: bytes) -> bool:
 
 @record()
 class Revocation:
-    """What the lists of one root say at one time: `revoked` is None if none of them can be used, `end` when the newest that was
-    used ends.
+    """Whether the lists of a root revoke a chain at a given time.
+
+    revoked  None if no list can be used
+    end      when the newest list that was used expires (unix seconds)
+    reason   for people
     """
 
     revoked: bool | None
     end: int | None
-    said: str
+    reason: str
 
 
 def authority(ark: Certificate, below: tuple[Certificate, ...]) -> Authority:
-    """The root as the signer of revocation lists, and the certificates that these may name."""
+    """The root as the signer of revocation lists, with the serial numbers to look for on them."""
 
     def signed(der: bytes) -> bool:
         return list_signed(ark.der, der)
@@ -196,22 +202,24 @@ def authority(ark: Certificate, below: tuple[Certificate, ...]) -> Authority:
 
 
 def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation:
-    """What lists say of the certificates below a root: any that it signed and that holds at `now` revokes."""
+    """Evaluate lists for the certificates below a root: any current list that the root signed revokes."""
     if not lists:
-        return Revocation(revoked=None, end=None, said="no revocation list was given")
+        return Revocation(revoked=None, end=None, reason="no revocation list was given")
     found = standing(lists, root, now)
     if found.newest is None:
-        said = "the revocation list is not signed by the root" if found.refused else "no revocation list of this root"
-        return Revocation(revoked=None, end=None, said=said)
+        message = (
+            "the revocation list is not signed by the root" if found.refused else "no revocation list of this root"
+        )
+        return Revocation(revoked=None, end=None, reason=message)
     if not found.holds:
         period = Period(found.newest.start, found.newest.end, "the revocation list")
-        return Revocation(revoked=None, end=None, said=reason(period, now))
-    said = "on the list" if found.revoked else "not on the list"
-    return Revocation(revoked=found.revoked, end=found.newest.end, said=said)
+        return Revocation(revoked=None, end=None, reason=reason(period, now))
+    message = "on the list" if found.revoked else "not on the list"
+    return Revocation(revoked=found.revoked, end=found.newest.end, reason=message)
 
 
 @memo(max_bytes=1 << 18)
 def list_signed(ark: bytes, crl: bytes) -> bool:
-    """Did the root sign the list? Both DER."""
+    """Whether the root signed the list. Both in DER."""
     found = revocation_list(crl)
     return found is not None and _pss(ark, found.crl.signature, found.crl.tbs_certlist_bytes)

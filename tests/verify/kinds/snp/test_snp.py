@@ -13,11 +13,12 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.errors import ParseError, VerificationError
+from enarx.errors import ParseError, UsageError, VerificationError
 from enarx.formats.evidence.snp import REPORT_SIZE, SIGNED_SIZE
 from enarx.verify import Roots, unappraised, verify
 from enarx.verify.examination import Examination
 from enarx.verify.kinds.snp.claims import Parts, Tcb
+from enarx.verify.kinds.snp.endorse import request
 from enarx.verify.kinds.snp.examine import CHECKS, examine
 from enarx.verify.kinds.snp.roots import AMD
 from enarx.verify.policy import Bits
@@ -452,3 +453,18 @@ def test_whatever_the_report(data: bytes) -> None:
     except ParseError:
         return
     assert found.status == "not authentic"
+
+
+def test_what_amd_endorses_no_key_of() -> None:
+    for report, code in (
+        (snp.blank(flags=7 << 2), "endorsements-key"),
+        (snp.blank(chip_id=bytes(64)), "endorsements-chip"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            request(snp.sign(report))
+        assert caught.value.code == code
+    assert [product for product, _ in request(snp.sign(OLDEST)).tcbs] == ["milan", "genoa"]
+
+
+OLDEST = snp.blank(version=2, cpuid=None, launch_mitigations=0, current_mitigations=0)
+"""A report that does not name its product."""

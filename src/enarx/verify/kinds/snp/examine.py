@@ -46,7 +46,7 @@ LIMIT = 1 << 384
 MAX_PAIRS = 64
 """Pairs of issuer and root to try at most: more are an attack, not a mistake."""
 
-NOTHING_TO_REVOKE = Revocation(revoked=None, end=None, said="nothing to hold a list against")
+NOTHING_TO_REVOKE = Revocation(revoked=None, end=None, reason="there is no chain to look for on a list")
 CPUID = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
 """Product by CPU family and upper half of the model."""
 
@@ -243,7 +243,7 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
         "revocation",
         lambda: None if revoked.revoked is None else not revoked.revoked,
         wanted="not revoked",
-        got=revoked.said,
+        got=revoked.reason,
         needs="chain",
         hint="enarx endorsements fetch gets a current list"
         if revoked.revoked is None
@@ -355,5 +355,5 @@ def _claims(report: Report, signer: Certificate | None, revoked: Revocation) -> 
         launch_mitigations=Bits(report.launch_mitigations) if report.version >= 5 else none,
         current_mitigations=Bits(report.current_mitigations) if report.version >= 5 else none,
         csp_id=signer.csp_id if signer else "",
-        revoked=Unknown(reason=revoked.said) if revoked.revoked is None else revoked.revoked,
+        revoked=Unknown(reason=revoked.reason) if revoked.revoked is None else revoked.revoked,
     )
