@@ -220,3 +220,10 @@ def test_every_public_name_is_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = enarx.nonsense  # type: ignore[attr-defined]  # that is the test
     assert "simulate" in (enarx.run.__doc__ or "")
+
+
+def test_a_run_here_loads_nothing_for_hosts_elsewhere() -> None:
+    """`enarx run` waits for each module that is loaded: HTTP and TLS would cost it a tenth."""
+    code = "import sys, enarx.api.local, enarx.cli.session, enarx.cli.workload; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"http.client", "ssl", "asyncio", "logging", "enarx.tenant.http"} & set(loaded)

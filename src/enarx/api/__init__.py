@@ -5,10 +5,9 @@ first used.
 
     sync         run, deploy and attach, started at once; aio: the same for asyncio
     describe     their arguments
-    start        how a job starts, and what is undone when it does not
+    start        what all starts have in common; local and remote: how a job starts, and what is undone if it fails
     jobs         Job, the workload while it runs; Result, what it came to
     streams      its output, until someone reads it
-    places       where its Keep is, and how it is removed
     keeps        Keeps by their ids, and the sessions with them
     workloads    from a module and what goes with it to a package
     acceptance   which evidence is accepted

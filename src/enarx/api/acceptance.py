@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from enarx.api.local_host import code_paths
 from enarx.errors import UsageError
@@ -109,6 +109,31 @@ class EvidenceVerifier:
 def local() -> Acceptance:
     """Accepts the simulated hardware of this machine, whose root is the user's own."""
     return Acceptance(simulated_root=os.path.join(state_dir(), "simulated", "root.pub"))
+
+
+def accepting(
+    simulated_root: bytes | str | os.PathLike[str] | None,
+    measurements: Sequence[bytes | str] = (),
+    policy: AppraisalPolicy | str | os.PathLike[str] | None = None,
+    endorsements: Sequence[bytes] = (),
+) -> Acceptance:
+    """What these arguments of `deploy` accept. UsageError for some that exclude each other."""
+    if policy is not None and measurements:
+        raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
+    if policy is None and endorsements:
+        raise UsageError("judge", "endorsements go with a policy: simulated evidence brings its own")
+    if isinstance(policy, (str, os.PathLike)):
+        policy = read_policy(policy)
+    if simulated_root is not None and not isinstance(simulated_root, bytes):
+        simulated_root = os.fspath(
+            simulated_root
+        )  # read when the evidence is there: a new host makes it at its first launch
+    return Acceptance(
+        simulated_root=simulated_root,
+        measurements=tuple(map(measurement, measurements)),
+        policy=policy,
+        endorsements=tuple(endorsements),
+    )
 
 
 def own_measurement() -> bytes:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
-from enarx.api import acceptance
-from enarx.api.acceptance import Acceptance
+from enarx.api.acceptance import accepting
 from enarx.api.hosts import find
-from enarx.api.start import AttachStart, Hooks, LocalStart, RemoteStart, Start
+from enarx.api.local import LocalStart
+from enarx.api.remote import AttachStart, RemoteStart
+from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
 from enarx.api.workloads import Dirs, Path, Workload, workload
 from enarx.errors import UsageError
@@ -143,31 +144,6 @@ def attach(
         stderr,
         host=host,
         token_file=os.fspath(token_file),
-    )
-
-
-def accepting(
-    simulated_root: bytes | Path | None,
-    measurements: Sequence[bytes | str] = (),
-    policy: AppraisalPolicy | Path | None = None,
-    endorsements: Sequence[bytes] = (),
-) -> Acceptance:
-    """What these arguments of `deploy` accept. UsageError for some that exclude each other."""
-    if policy is not None and measurements:
-        raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
-    if policy is None and endorsements:
-        raise UsageError("judge", "endorsements go with a policy: simulated evidence brings its own")
-    if isinstance(policy, (str, os.PathLike)):
-        policy = acceptance.read_policy(policy)
-    if simulated_root is not None and not isinstance(simulated_root, bytes):
-        simulated_root = os.fspath(
-            simulated_root
-        )  # read when the evidence is there: a new host makes it at its first launch
-    return Acceptance(
-        simulated_root=simulated_root,
-        measurements=tuple(map(acceptance.measurement, measurements)),
-        policy=policy,
-        endorsements=tuple(endorsements),
     )
 
 

@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from enarx.api import acceptance
-from enarx.api.acceptance import Acceptance, EvidenceVerifier
-from enarx.api.describe import accepting
+from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting
 from enarx.api.start import WARNING
 from enarx.cli import console
 from enarx.errors import UsageError

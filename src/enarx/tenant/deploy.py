@@ -194,11 +194,17 @@ class Run:
         """
         self._stopping = True
         if not self._done and self._attachment.stdin is not None:  # else the next attachment asks first of all
-            try:
-                self._send(STOP, 0)
-            except UnavailableError as e:
-                if e.code not in ("ended", "host-lost"):
-                    raise
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        try:
+            self._send(STOP, 0)
+        except UnavailableError as e:
+            if e.code not in ("ended", "host-lost"):
+                raise
+        except DeliveryError:
+            if not self._attachment.output.finished:  # else the end has overtaken the request
+                raise
 
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
@@ -285,7 +291,7 @@ class Run:
             self.link.send([self._attachment.attach()])
         offset = self._until(lambda: self._attachment.stdin is not None, PATIENCE)
         if self._stopping and offset is not None:
-            self._send(STOP, 0)
+            self._ask_to_stop()
         return offset
 
     def _pump(self, offset: int) -> None:

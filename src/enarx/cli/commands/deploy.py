@@ -45,7 +45,7 @@ def deploy(options: argparse.Namespace) -> int:
 
     Returns the workload's exit code; 0 for a job that was left.
     """
-    from enarx.api.start import RemoteStart
+    from enarx.api.remote import RemoteStart
     from enarx.cli import attestation, remote, session, workload
 
     _check(options)

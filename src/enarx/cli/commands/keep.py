@@ -130,7 +130,8 @@ def attest(options: argparse.Namespace) -> int:
 
 def attach(options: argparse.Namespace) -> int:
     """Attach to a job until it ends; Ctrl-C leaves it running. Returns the workload's exit code, or 0 if left."""
-    from enarx.api.start import Hooks, attached
+    from enarx.api.remote import attached
+    from enarx.api.start import Hooks
     from enarx.cli import remote, session
 
     known = remote.keep(options)
@@ -161,7 +162,8 @@ def stop(options: argparse.Namespace) -> int:
 
 def _stopped(known: Known) -> str:
     """Ask the Keep to stop; the proven cause of its end, or nothing if it does not answer in time."""
-    from enarx.api.start import Hooks, attached
+    from enarx.api.remote import attached
+    from enarx.api.start import Hooks
 
     try:
         with (

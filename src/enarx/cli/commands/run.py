@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from enarx.api.start import LocalStart
+    from enarx.api.local import LocalStart
     from enarx.cli import attestation, session, workload
 
     session.require_receipt(options)

@@ -1,0 +1,177 @@
+"""A job on a host, through its daemon: started there, or attached to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from enarx.api import keeps
+from enarx.api.acceptance import Acceptance
+from enarx.api.hosts import Host
+from enarx.api.jobs import Job
+from enarx.api.keeps import Known
+from enarx.api.start import Hooks, Start
+from enarx.api.streams import Sink
+from enarx.api.workloads import Workload
+from enarx.delivery.tenant import Session
+from enarx.errors import EnarxError, UnavailableError
+from enarx.tenant.deploy import Stdin, admit
+from enarx.tenant.http import Endpoint, HostClient
+from enarx.tenant.sessions import Saved, forget
+
+
+class RemotePlace:
+    """A Keep at a daemon, and the session with it, saved before anything secret is sent."""
+
+    def __init__(self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None) -> None:
+        self.keep = keep
+        self.link = client.link(keep)
+        self.saved = saved
+        self._client = client
+        self._token_file = os.path.abspath(token_file) if token_file else ""
+
+    @property
+    def session_file(self) -> str:
+        """As jobs.Place: empty before `save`."""
+        return "" if self.saved is None else self.saved.path
+
+    def save(self, opened: Session) -> None:
+        """Save the session. Of credentials only the paths of their files are kept."""
+        where = self._client.endpoint
+        ca, certificate, key = (os.path.abspath(p) if p else "" for p in (where.ca, where.certificate, where.key))
+        self.saved = Saved(
+            keep=self.keep,
+            url=where.url,
+            token_file=self._token_file,
+            ca=ca,
+            certificate=certificate,
+            key=key,
+            session=opened,
+        )
+        self.saved.save()
+
+    def require_lasting(self) -> None:
+        """As jobs.Place: this Keep outlives the process."""
+
+    def remove(self) -> None:
+        """As jobs.Place: the daemon kills a running Keep."""
+        self._client.call("DELETE", f"/v1/keeps/{self.keep}?force=true")
+        if self.saved is not None:
+            forget(self.saved)
+
+    def leave(self) -> None:
+        """As jobs.Place: closes connections; the Keep goes on."""
+        self.link.close()
+        self._client.close()
+
+
+class RemoteStart(Start):
+    """On a host, through its daemon."""
+
+    def __init__(
+        self,
+        what: Workload,
+        hooks: Hooks,
+        stdin: Stdin,
+        stdout: Sink,
+        stderr: Sink,
+        *,
+        host: Host,
+        backend: str,
+        accepted: Acceptance,
+        pool: bool,
+        detach: bool,
+    ) -> None:
+        super().__init__(hooks, stdin, stdout, stderr)
+        self._what = what
+        self._host = host
+        self._kind = "" if backend == "auto" else backend
+        self._accepted = accepted
+        self._pool = pool
+        self._detach = detach
+
+    def start(self) -> Job:
+        """As Start; with `detach` the job is left as soon as the Keep has accepted it."""
+        package, owners = self._what.build()
+        verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
+        client = self._host.client()
+        self._require_wanted()
+        keep = client.launch(
+            kind=self._kind,
+            package=None if self._pool else package.manifest.digest,
+            memory=package.manifest.config.limits.memory,
+            compile=package.compile,
+            disk=package.disk,
+        )
+        place = RemotePlace(client, keep, self._host.token_file)
+        self._close = place.link.close
+        with self._undoing(place):
+            self._require_wanted()
+            progress = self._hooks.progress
+            delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
+            job = self._job(place, delivered, verifier.result)
+        if self._detach and delivered.accepted:
+            job.detach()
+        return job
+
+    @contextlib.contextmanager
+    def _undoing(self, place: RemotePlace) -> Iterator[None]:
+        """Remove the Keep if anything fails; but of a job that is to be left and may run already the session is kept."""
+        try:
+            yield
+        except BaseException as e:
+            if self._detach and place.saved is not None and isinstance(e, UnavailableError):
+                unknown = f"whether Keep {place.keep} runs the job is not known"
+                self._hooks.note(f"{unknown}; the session is kept: {place.session_file}")
+            else:
+                self._remove(place)
+            place.leave()
+            raise
+
+    def _remove(self, place: RemotePlace) -> None:
+        try:
+            place.remove()
+        except EnarxError as e:
+            self._hooks.note(f"Keep {place.keep} was not removed: {e.message}")
+
+
+class AttachStart(Start):
+    """To a job that runs, or has run, by its saved session."""
+
+    def __init__(
+        self,
+        keep: str,
+        hooks: Hooks,
+        stdin: Stdin,
+        stdout: Sink,
+        stderr: Sink,
+        *,
+        host: str | Endpoint,
+        token_file: str,
+    ) -> None:
+        super().__init__(hooks, stdin, stdout, stderr)
+        self._keep = keep
+        self._host = host
+        self._token_file = token_file
+
+    def start(self) -> Job:
+        """As Start. UsageError if there is no such Keep, or no session with it."""
+        known = keeps.resolve(self._keep, host=self._host, token_file=self._token_file, note=self._hooks.note)
+        self._require_wanted()
+        return attached(known, self._hooks, *self._streams)
+
+
+def attached(known: Known, hooks: Hooks, stdin: Stdin = None, stdout: Sink = None, stderr: Sink = None) -> Job:
+    """The job of a Keep that we have a session with; UsageError if we have none. Without `stdin` that is left alone."""
+    saved = known.require_session()
+    return Job(
+        RemotePlace(known.client(), known.keep, known.host.token_file, saved),
+        saved.session,
+        owned=False,
+        stdin=stdin,
+        close_stdin=stdin is not None,
+        stdout=stdout,
+        stderr=stderr,
+        note=hooks.note,
+    )
