@@ -52,8 +52,8 @@ def test_what_makes_it_less_than_it_seems(tmp_path: Path, capsys: Captured) -> N
     made = [*forge.events(), event(0, SEPARATOR, bytes(4)), event(77, ACTION, b"lost"), event(1, ACTION, b"a", b"b")]
     out, err = shown(tmp_path, capsys, pc(made))
     assert err.splitlines() == [
-        "warning: pcr0: 2 separators: where firmware ends is not clear",
-        "warning: event 15: its data is not what was measured",
+        "warning: pcr0: 2 separators: the end of the firmware's part is ambiguous",
+        "warning: event 15: its digest is not that of its data",
         "warning: event 14: in a nonexistent register",
     ]
     value = json.loads(shown(tmp_path, capsys, pc([*made, forge.locality(3)]), "--json")[0])
