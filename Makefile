@@ -1,4 +1,5 @@
-# make demo | test | check | cover | bench | fuzz | chaos | examples | clean. Everything is installed into .venv; nothing else is needed but Python.
+# make demo | test | check | cover | bench | fuzz | chaos | examples | clean
+# Needs only Python: everything else is installed into .venv.
 PYTHON ?= python3
 SECONDS ?= 600
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -25,33 +26,33 @@ bench: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group bench --inexact
 	.venv/bin/python bench/run.py
 
-# Every branch of what reads and judges evidence is taken by some test.
+# The tests must take every branch of the code that parses and verifies evidence.
 cover: $(VENV)
 	.venv/bin/coverage run --branch -m pytest -q tests/formats tests/verify tests/cli/test_evidence.py tests/cli/test_event_logs.py
 	.venv/bin/coverage report --skip-covered --show-missing --fail-under=100 --include='src/enarx/formats/evidence/*,src/enarx/verify/*'
 
-# Fuzzes everything that reads a host's or a vendor's bytes; goes on from where it was. An input that fails is left in .fuzz.
+# Fuzz every parser of a host's or a vendor's bytes. The corpus is kept, and .fuzz holds each input that fails.
 fuzz: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group fuzz --inexact
 	.venv/bin/python -m tests.fuzz $(SECONDS)
 
-# Random kills, broken connections, a small disk and few descriptors with Keeps running; SEED repeats a run's choices.
+# Random kills, broken connections, a small disk and few descriptors while Keeps run. SEED repeats the choices of a run.
 chaos: $(VENV)
 	.venv/bin/python -m tests.chaos $(SECONDS) $(SEED)
 
-# Rebuilds every committed .wasm and compares. Needs a compiler of 400 MB, which is why nothing else does this.
+# Rebuild every committed .wasm and compare. This needs a compiler of 400 MB, so no other target does it.
 examples: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group examples --inexact
 	.venv/bin/python examples/build.py --check
 
 .venv: $(VENV)
 
-# Everything is pinned by hash: uv and the build backend in bootstrap.txt, all else in uv.lock. No build fetches anything.
+# Everything is pinned by hash: uv and the build backend in bootstrap.txt, the rest in uv.lock. Builds fetch nothing.
 $(VENV): pyproject.toml uv.lock bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is missing or older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
-	  echo "error: $(PYTHON) can not make virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
+	  echo "error: $(PYTHON) cannot create virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.txt
 	.venv/bin/uv sync --locked --quiet --extra host --inexact --python .venv/bin/python
 	@touch $@

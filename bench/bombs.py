@@ -1,4 +1,4 @@
-"""Peak memory of a whole Keep while a bomb is compiled or run in it, against its bound; needs cgroups of version 1."""
+"""Peak memory of a whole Keep that compiles or runs a bomb, against its bound; needs cgroups version 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.harness import run as enarx_run
 
 LIMITS = 'memory = "64MiB"\ncompile = "256MiB"\ndisk = "1MiB"'
 HOG = "held = []\nwhile True: held.append(bytes(1 << 24))"
-UNLIMITED = ("keep/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
+UNLIMITED = ("keep/guest/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
 
 MODULES: dict[str, Callable[[], bytes]] = {
     "locals in loops": bombs.locals_in_loops,
@@ -24,7 +24,7 @@ MODULES: dict[str, Callable[[], bytes]] = {
 
 
 def run(_: int, directory: Path) -> list[Finding]:
-    """Each once: they are made to reach their bound, not to be timed."""
+    """Each bomb runs once: the peak matters, not the time."""
     found = [_module(directory, name, make) for name, make in MODULES.items()]
     home = directory / "taken-over"
     home.mkdir()

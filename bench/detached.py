@@ -1,6 +1,6 @@
-"""Detached deploys without removal: what each finished Keep costs a daemon, and whether the last are as quick as the first.
+"""Detached deploys without removal: the cost of each finished Keep for a daemon, and the slowdown over time.
 
-`--deploys N` says how many (5,000); the first fifth of them is held against the last.
+`--deploys N` sets their number (5,000). The first fifth is compared with the last.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.e2e.harness import Daemon, until
 DEPLOYS = 5000
 PAGE = 100
 WARM = 100
-"""Deploys before anything is measured: what is loaded once is loaded then."""
+"""Deploys before the measurement, so that lazy imports are done."""
 
 
 def run(_: int, directory: Path) -> list[Finding]:
@@ -47,7 +47,7 @@ def run(_: int, directory: Path) -> list[Finding]:
 
 
 def _deploy(tenant: Tenant) -> float:
-    """Seconds that one takes until the package is delivered; its end is waited for, which does not count."""
+    """Seconds of one deploy until the package is delivered; the wait for its end does not count."""
     start = time.perf_counter()
     keep, deployed = tenant.deploy(tenant.package(HELLO), lambda kind, data: None)
     taken = time.perf_counter() - start
@@ -58,7 +58,7 @@ def _deploy(tenant: Tenant) -> float:
 
 
 def _page(tenant: Tenant) -> float:
-    """Seconds for a full page, the slowest of all there are."""
+    """Seconds for the slowest full page of the list."""
     slowest, after = 0.0, ""
     while True:
         start = time.perf_counter()
@@ -80,14 +80,14 @@ def _settle(host: Daemon) -> None:
 
 
 def _memory(host: Daemon) -> float:
-    """KiB that the daemon has to itself."""
+    """Private memory of the daemon in KiB."""
     assert host.process is not None
     lines = Path(f"/proc/{host.process.pid}/smaps_rollup").read_text().splitlines()
     return float(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")))
 
 
 def _processes(host: Daemon) -> int:
-    """How many there are below the daemon."""
+    """The number of processes below the daemon."""
     assert host.process is not None
     parents = {}
     for name in filter(str.isdigit, os.listdir("/proc")):

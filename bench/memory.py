@@ -1,4 +1,4 @@
-"""Private memory of an idle Keep with all its processes, against one idle Python process; Keeps started per second."""
+"""Private memory of an idle Keep, against an idle Python process, and Keeps launched per second."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(runs: int, directory: Path) -> list[Finding]:
 
 
 def _private(host: Daemon) -> float:
-    """MiB of private memory of all processes below the daemon's session: everything that names its state, and Keeps."""
+    """MiB of private memory of the daemon's processes: all that name its state directory, and its Keeps."""
     total = 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -49,13 +49,13 @@ def _private(host: Daemon) -> float:
 
 
 def _of(pid: int) -> int:
-    """KiB of one process."""
+    """The private memory of a process in KiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_"))
 
 
 def _python(runs: int) -> tuple[float, float]:
-    """MiB of an idle interpreter, and how many start in a second."""
+    """The private memory of an idle interpreter in MiB, and interpreters started per second."""
     command = [sys.executable, "-I", "-S", "-c", "import sys; print(flush=True); sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

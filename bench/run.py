@@ -1,8 +1,8 @@
-"""The benchmarks: each prints what was measured beside a peer or a limit measured in the same run, and their ratio.
+"""The benchmarks. Each prints a value, a peer or a limit measured in the same run, and their ratio.
 
     python bench/run.py [NAME ...] [--runs N] [--deploys N]
 
-Medians of N (20). A module that no cache has seen is made for each run by appending a custom section of its own.
+Values are medians of N runs (20). Each run gets its own module, with a new custom section, so that no cache knows it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HELLO = ROOT / "examples/hello/hello.wasm"
 
 @dataclass(frozen=True)
 class Finding:
-    """`ours` and `peer` in `unit`; `ratio` is ours to the peer's, and `wanted` what was set out to reach."""
+    """A result: `ours` and `peer` in `unit`, their `ratio`, and the target `wanted`."""
 
     name: str
     ours: float
@@ -37,7 +37,7 @@ class Finding:
 
 
 def unseen(module: Path, directory: Path, number: int) -> Path:
-    """The module with a custom section that makes it another one."""
+    """A copy of the module with a unique custom section."""
     text = f"{os.getpid()}-{number}-{time.time_ns()}".encode()
     section = bytes([len(b"x")]) + b"x" + text
     path = directory / f"unseen-{number}.wasm"
@@ -46,21 +46,21 @@ def unseen(module: Path, directory: Path, number: int) -> Path:
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
+    """The duration of a call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def paired(runs: int, ours: Callable[[int], float], peer: Callable[[int], float]) -> tuple[float, float]:
-    """Medians of both, taken in turns so that noise falls on both alike; one round before does not count."""
+    """The medians of both, measured alternately so that noise affects both; a first round does not count."""
     ours(-1), peer(-1)
     found = [(ours(i), peer(i)) for i in range(runs)]
     return median(o for o, _ in found), median(p for _, p in found)
 
 
 def main() -> int:
-    """Run what is named, or all."""
+    """Run the named benchmarks, or all of them."""
     from bench import attestation, bombs, cold, detached, memory, sealing, steady, warm
 
     benches: dict[str, Callable[[int, Path], list[Finding]]] = {

@@ -28,7 +28,7 @@ def run(runs: int, directory: Path) -> list[Finding]:
 
 
 def _sealing(runs: int) -> Finding:
-    """Seal and open, both sides, chunk by chunk."""
+    """Seal and open chunk by chunk, both sides together."""
     plain, sealed, out = os.urandom(CHUNK), memoryview(bytearray(CHUNK + TAG)), memoryview(bytearray(CHUNK))
 
     def layer(_: int) -> float:

@@ -1,4 +1,4 @@
-"""Steady compute inside a Keep against the wasmtime command with epochs on; start-up is taken off both."""
+"""Steady compute inside a Keep against the wasmtime command with epochs on; start-up is subtracted from both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tenant in this process, deploying to a real daemon."""
+"""A tenant in this process that deploys to a real daemon."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from enarx.formats.config import Config
 from enarx.tenant import owners, package
-from enarx.tenant.deploy import Claim, Run, admit
+from enarx.tenant.deploy import ReceivedEvidence, Run, admit
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.verify import AttestationResult
 from tests.e2e.harness import Daemon
-from tests.judge import judge
+from tests.verifier import verifier
 
 
 @contextmanager
 def daemon(directory: Path, *options: str) -> Iterator[Daemon]:
-    """A daemon that is gone afterwards, with its Keeps."""
+    """Run a daemon and stop it afterwards, with its Keeps."""
     found = Daemon(directory, *options).start()
     try:
         yield found
@@ -30,7 +30,7 @@ class Tenant:
     """Deploys packages to one daemon; the measurement is this installation's."""
 
     def __init__(self, host: Daemon) -> None:
-        from enarx.cli.attestation import own_measurement
+        from enarx.api.acceptance import own_measurement
 
         self.client = HostClient(Endpoint(url=host.url))
         self.who = owners.load((self._key(host.home),))
@@ -49,12 +49,12 @@ class Tenant:
             str(wasm), config or Config(), owners=self.who.public, salt=os.urandom(32), secrets={}, base=base
         )
 
-    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
+    def judge(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex(self._root_file.read_text().strip())
-        return judge(self._measurement, built.manifest.digest, root)
+        return verifier(self._measurement, built.manifest.digest, root)
 
     def deploy(self, built: package.Package, write: Callable[[int, bytes], None]) -> tuple[str, Run]:
-        """Launch and deliver; the run is ready to be served."""
+        """Launch a Keep and deliver to it; the caller serves the run."""
         keep = self.launch(built)
         return keep, self.deliver(keep, built, write)
 
@@ -64,7 +64,7 @@ class Tenant:
         return self.client.launch(kind="process", package=None, memory=memory, compile=built.compile, disk=built.disk)
 
     def deliver(self, keep: str, built: package.Package, write: Callable[[int, bytes], None]) -> Run:
-        """Attest and deliver to a Keep that has been launched; the run is ready to be served."""
+        """Attest a launched Keep and deliver to it; the caller serves the run."""
         link = self.client.link(keep)
         delivered = admit(link, built, self.who, self.judge(built))
         return Run(link=link, session=delivered.session, start=delivered.start, output=delivered.output, write=write)

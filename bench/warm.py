@@ -1,4 +1,4 @@
-"""From the call in a running program to the first byte of output, out of a warm pool; and Keeps started per second."""
+"""Time from a call in a running program to the first byte of output, with a warm pool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(runs: int, directory: Path) -> list[Finding]:
 
         def ours(i: int) -> float:
             module = unseen(HELLO, directory, i)
-            time.sleep(0.3)  # the pool fills up again
+            time.sleep(0.3)  # until the pool is full again
             first: list[float] = []
             start = time.perf_counter()
             keep, run = tenant.deploy(tenant.package(module), lambda *_: first.append(time.perf_counter()))

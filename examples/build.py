@@ -1,4 +1,4 @@
-"""Rebuild every committed .wasm from its C source, with the pinned compiler; `--check` compares instead of replacing.
+"""Rebuild every committed .wasm from its C source with the pinned compiler. `--check` compares and replaces nothing.
 
 python examples/build.py [--check] [NAME ...]
 """
@@ -24,7 +24,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
 
 
 def sources() -> dict[str, tuple[str, ...]]:
-    """Everything to build: the table above, and one module for each source of the WASI tests."""
+    """All modules to build: the table above, and one for each source of the WASI tests."""
     tests = {
         f"tests/wasi/bin/{path.stem}.wasm": (f"tests/wasi/src/{path.name}",)
         for path in sorted((ROOT / "tests/wasi/src").glob("*.c"))
@@ -33,7 +33,7 @@ def sources() -> dict[str, tuple[str, ...]]:
 
 
 def compile_c(target: Path, found: tuple[str, ...]) -> None:
-    """One module; paths are given relative to the root, so that none of this machine gets into it."""
+    """Build one module. Paths are relative to the root, so that no path of this machine gets into it."""
     named = WITH_NAMES in found
     command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *(() if named else STRIPPED), *found, "-o", str(target)]
     subprocess.run(command, cwd=ROOT, check=True)
@@ -42,7 +42,7 @@ def compile_c(target: Path, found: tuple[str, ...]) -> None:
 
 
 def without_debug(module: bytes) -> bytes:
-    """Drop the custom sections but the names of functions: what the linker has no option for."""
+    """Drop all custom sections except function names, for which the linker has no option."""
     kept, at = module[:8], 8
     while at < len(module):
         size, start = leb128(module, at + 1)
@@ -54,7 +54,7 @@ def without_debug(module: bytes) -> bytes:
 
 
 def leb128(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned number, and where it ends."""
+    """An unsigned LEB128 number and the offset after it."""
     value = shift = 0
     while True:
         byte = data[at]
@@ -65,7 +65,7 @@ def leb128(data: bytes, at: int) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Build what is named, or all; 1 if a comparison fails."""
+    """Build the named modules, or all; returns 1 if a comparison fails."""
     names = [name for name in sys.argv[1:] if name != "--check"]
     different = []
     for target, found in sources().items():

@@ -1,7 +1,8 @@
-"""The main job, from end to end: a payroll, computed on a host that sees only ciphertext.
+"""A complete job: a payroll, computed on a host that sees only ciphertext.
 
-Starts a host daemon with directories of its own, deploys examples/payroll to it as a tenant would, checks the report's tag with
-the key, and then searches everything that the host wrote for the data and the key. DEMO_FLAGS is added to `enarx host serve`.
+It starts a host daemon with its own directories, deploys examples/payroll to it as a tenant would, and checks the tag of
+the report with the key. Then it searches all files of the host for the data and the key. DEMO_FLAGS is added to the options of
+`enarx host serve`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PATIENCE = 30
 
 
 def main() -> int:
-    """The exit code is the deployment's, or 1 if the host has seen what it should not."""
+    """Run the demo; returns the deployment's exit code, or 1 if the host has seen plaintext."""
     with tempfile.TemporaryDirectory(prefix="enarx-demo-") as directory:
         home = Path(directory)
         names = {"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
@@ -41,7 +42,7 @@ def main() -> int:
 
 
 def listening(host: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
-    """What the daemon says of itself once it listens."""
+    """The daemon's log record of the moment it listens."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and host.poll() is None:
         for line in log.read_text().splitlines():
@@ -54,7 +55,7 @@ def listening(host: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
 
 
 def demonstrate(home: Path, environment: dict[str, str], host: dict[str, str]) -> int:
-    """Deploy, check, search."""
+    """Deploy the payroll, check the report, search the host's files."""
     print(f"# An untrusted host listens at {host['url']}. It has no part of the package.\n")
     key = home / "signing-key"
     key.write_bytes(os.urandom(32))
@@ -76,7 +77,7 @@ def demonstrate(home: Path, environment: dict[str, str], host: dict[str, str]) -
 
 
 def search(home: Path, key: bytes) -> int:
-    """Nothing of the data may be in anything that the host wrote."""
+    """Require that no file of the host contains any of the data."""
     names = [line.split(",")[1].encode() for line in (HERE / "payroll/data/employees.csv").read_text().splitlines()[1:]]
     written = [path for path in [home / "host.log", *(home / "host").rglob("*")] if path.is_file()]
     for path in written:

@@ -1,4 +1,4 @@
-"""Modules that are hard on whoever compiles or runs them, each generated here; sizes in the arguments."""
+"""Generated modules that are expensive to compile or to run; the arguments are sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ END, BLOCK, LOOP, BR_TABLE, VOID = b"\x0b", b"\x02\x40", b"\x03\x40", b"\x0e", b
 
 
 def number(value: int) -> bytes:
-    """Unsigned LEB128."""
+    """An unsigned number in LEB128."""
     found = bytearray()
     while value > 0x7F:
         found.append(value & 0x7F | 0x80)
@@ -50,7 +50,7 @@ def branch_tables(*, tables: int = 400, targets: int = 4_000, depth: int = 1_000
 
 
 def many_functions(count: int = 1_000_000) -> bytes:
-    """As many functions as a module may have, each next to nothing."""
+    """The largest number of functions in a module, each of them empty."""
     return command([b"\x00" + END] * count, count)
 
 
@@ -59,7 +59,7 @@ def text(source: str) -> bytes:
 
 
 def growing_table(step: int = 4096) -> bytes:
-    """Grows its table until that is refused, then exits with the number of mebibytes that its elements take."""
+    """A module that grows its table until that fails, then exits with the size of its elements in MiB."""
     return text(f"""(module
       (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
       (table $t 1 funcref) (memory (export "memory") 1)
@@ -69,7 +69,7 @@ def growing_table(step: int = 4096) -> bytes:
 
 
 def large_tables(count: int, elements: int) -> bytes:
-    """`count` tables of at least `elements`."""
+    """A module of `count` tables with at least `elements` elements each."""
     return text(f'(module {f"(table {elements} funcref)" * count} (func (export "_start")))')
 
 
@@ -78,11 +78,11 @@ def large_memory(pages: int) -> bytes:
 
 
 def endless_start() -> bytes:
-    """Its start function never ends."""
+    """A module whose start function never returns."""
     return text('(module (func $f (loop $l (br $l))) (start $f) (func (export "_start")))')
 
 
 def ending_start(how: str) -> bytes:
-    """Its start function ends the run: `how` is an expression of $exit, or a trap."""
+    """A module whose start function ends the run: `how` calls $exit or traps."""
     return text(f"""(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
       (func $f {how}) (start $f) (memory (export "memory") 1) (func (export "_start")))""")

@@ -1,4 +1,8 @@
-"""What holds for every test: no network but this machine's own, and evidence only from where it is kept."""
+"""Rules for all tests: no network except loopback, and real evidence only from one place.
+
+Real evidence and vectors are not part of the repository. Tests read them from `../shared`, or from the directory in
+ENARX_SHARED, and skip if it is missing; with ENARX_REQUIRE_EVIDENCE they fail.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ from hypothesis import settings
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("tests")
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+SHARED = Path(os.environ.get("ENARX_SHARED") or Path(__file__).resolve().parent.parent.parent / "shared")
 LOCAL = ("::1", "localhost", None)
-"""Whom a test may reach, beside 127.0.0.0/8; None is what a server is given to listen on."""
+"""Hosts that a test may reach, besides 127.0.0.0/8; servers listen on None."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,13 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes do not name a test: those that the forge signs are new in every process, and each worker must see one list."""
+    """Keep bytes out of test names: the forge signs them anew in each process, and all workers must agree on names."""
     return argname if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session")
 def evidence_dir() -> Path:
-    """Real evidence."""
+    """The directory of real evidence."""
     return shared("evidence")
 
 
@@ -42,30 +46,30 @@ def more() -> Path:
 
 @pytest.fixture(scope="session")
 def ear_dir() -> Path:
-    """The examples and the grammar of the EAR draft, and other verifiers' results."""
+    """The examples and the grammar of the EAR draft, and results of other verifiers."""
     return shared("management/ear")
 
 
 @pytest.fixture(scope="session")
 def vectors() -> Path:
-    """Vectors of launch measurements."""
+    """The directory of launch measurement vectors."""
     return shared("measurement")
 
 
 def shared(name: str) -> Path:
-    """What is kept beside the checkout; a skip where it is absent, a failure where it must not be."""
+    """A directory of real data; the test skips if it is missing, or fails with ENARX_REQUIRE_EVIDENCE."""
     path = SHARED / name
     if not path.is_dir():
-        said = f"no real evidence at {path}"
+        message = f"no real evidence at {path}"
         if os.environ.get("ENARX_REQUIRE_EVIDENCE"):
-            pytest.fail(said)
-        pytest.skip(said)
+            pytest.fail(message)
+        pytest.skip(message)
     return path
 
 
 @pytest.fixture(autouse=True)
 def every_refusal_has_a_control(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that sees evidence refused goes through `tests.controls`, or says why no verdict is its subject."""
+    """A test whose evidence is refused uses `tests.controls`, or is marked `no_verdict` with a reason."""
     from tests import controls
 
     with controls.watch() as strays:
@@ -76,7 +80,7 @@ def every_refusal_has_a_control(request: pytest.FixtureRequest) -> Iterator[None
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unix sockets and loopback are all that this process reaches, and names are not looked up elsewhere."""
+    """Allow only Unix sockets and loopback, and refuse to look up other names."""
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
     look_up = socket.getaddrinfo
@@ -91,7 +95,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _guarded(reach: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(self: socket.socket, *args: Any) -> Any:
         if self.family != socket.AF_UNIX:
-            _require_local(args[-1][0])  # of all three, the address is the last
+            _require_local(args[-1][0])  # the address is the last argument of all three
         return reach(self, *args)
 
     return guarded

@@ -1,16 +1,16 @@
 """Every refusal of evidence has a control: the same input, unchanged, is accepted.
 
 A test that sees changed evidence refused proves nothing if the unchanged evidence is refused as well. Before its certificates
-begin, for example, everything fails. So a test names an input that is accepted, and the one thing that it changes:
+become valid, for example, all evidence is refused. So a test names an input that is accepted, and the one thing that it changes:
 
     GOOD = Control(examine_snp, evidence=REPORT, endorsements=(ARK, ASK, VCEK, CRL), roots=ROOTS, now=NOW)
 
     assert GOOD.but(evidence=flipped(REPORT)).status == "not authentic"
 
-`but` first makes sure that GOOD is accepted, and then judges with the change: time, endorsements, roots and policy stay the same.
-`watch`, which `tests/conftest.py` puts around every test, makes sure that no test does without: a test that sees a refusal in
-another way fails. `tests/house/test_controls.py` proves that. Bytes that are no evidence at all end in ParseError, whatever the
-time; tests of parsers need no control.
+`but` first requires that GOOD is accepted, and then calls the subject with the change: time, endorsements, roots and policy stay
+the same. `watch`, which `tests/conftest.py` puts around every test, finds refusals that come about in another way, and the test
+fails. `tests/house/test_controls.py` proves that. Bytes that are not the format end in ParseError whatever the time, so tests of
+parsers need no control.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ _T = TypeVar("_T")
 ACCEPTED = (AUTHENTIC, TRUSTED)
 
 _under_control = 0
-"""How many controls are at work: a control may judge by another."""
+"""The number of nested calls of `Control.but`: the subject of a control may use another control."""
 
 
 def accepted(outcome: object) -> bool:
-    """Is it what is given for good evidence? A result or an examination says so by its status, a command by its exit code."""
+    """Whether an outcome is that of good evidence: by the status of a result or an examination, or the exit code of a command."""
     if isinstance(outcome, VerifiedEvidence):
         return True
     if isinstance(outcome, Ran):
         return outcome.code == 0
     status = getattr(outcome, "status", None)
-    assert isinstance(status, str), f"{outcome!r} is no outcome of a judgement"
+    assert isinstance(status, str), f"{outcome!r} is not the outcome of a verifier"
     return status in ACCEPTED
 
 
 def failed(outcome: Any) -> set[str]:
-    """The checks that failed."""
+    """The ids of the checks that failed."""
     checks = json.loads(outcome.out)["checks"] if isinstance(outcome, Ran) else [c._asdict() for c in outcome.checks]
     return {check["id"] for check in checks if check["outcome"] == FAILED}
 
 
 class Ran(NamedTuple):
-    """What a command came to."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -62,7 +62,7 @@ class Ran(NamedTuple):
 
 
 def command(capsys: pytest.CaptureFixture[str], **words: list[str]) -> Control[Ran]:
-    """A command line in parts, each an input."""
+    """A control for a command: each argument is a part of its command line."""
 
     def run(**words: list[str]) -> Ran:
         capsys.readouterr()
@@ -73,19 +73,19 @@ def command(capsys: pytest.CaptureFixture[str], **words: list[str]) -> Control[R
 
 
 class Control(Generic[_T]):
-    """What is accepted: `judge` takes these inputs by name."""
+    """Inputs that `subject`, called with them by name, accepts."""
 
-    def __init__(self, judge: Callable[..., _T], **inputs: Any) -> None:
-        self.judge, self.inputs, self.fails = judge, inputs, set[str]()
-        self._good = False
+    def __init__(self, subject: Callable[..., _T], **inputs: Any) -> None:
+        self.subject, self.inputs, self.fails = subject, inputs, set[str]()
+        self._accepted = False
 
     def but(self, **changes: Any) -> _T:
-        """The outcome with other inputs. If it is a refusal, exactly one of them is another: more need a control of their own."""
+        """The outcome with changed inputs. A refusal counts only if one input differs; more need a control of their own."""
         assert changes.keys() <= self.inputs.keys(), f"no such input: {', '.join(changes.keys() - self.inputs.keys())}"
         with _covered():
             self._require_accepted()
             try:
-                outcome = self.judge(**{**self.inputs, **changes})
+                outcome = self.subject(**{**self.inputs, **changes})
             except EnarxError:
                 self._require_one(changes)
                 raise
@@ -94,22 +94,23 @@ class Control(Generic[_T]):
             return outcome
 
     def with_(self, **changes: Any) -> Control[_T]:
-        """Another control, which has to be accepted itself."""
-        return Control(self.judge, **{**self.inputs, **changes})
+        """A control with changed inputs, which must itself be accepted."""
+        return Control(self.subject, **{**self.inputs, **changes})
 
     def failing(self, *checks: str) -> Control[_T]:
-        """A control for evidence of which there is none that is accepted, for nobody made it: a real machine that is behind, a
-        document without a nonce. What stands in for acceptance is that every other check holds, but those that rest on these.
+        """A control for evidence that no policy accepts, such as a real machine that is behind, or a document without a nonce.
+
+        Instead of being accepted, it must fail exactly these checks.
         """
         other = self.with_()
         other.fails = set(checks)
         return other
 
     def _require_accepted(self) -> None:
-        if self._good:
+        if self._accepted:
             return
         try:
-            outcome: object = self.judge(**self.inputs)
+            outcome: object = self.subject(**self.inputs)
         except EnarxError as e:
             raise AssertionError(f"the control is not accepted: {e.code}: {e.message}") from e
         if self.fails:
@@ -117,7 +118,7 @@ class Control(Generic[_T]):
             assert failed(outcome) == self.fails, f"wanted {wanted} to fail alone: {outcome!r:.2000}"
         else:
             assert accepted(outcome), f"the control is not accepted: {outcome!r:.2000}"
-        self._good = True
+        self._accepted = True
 
     def _require_one(self, changes: Mapping[str, Any]) -> None:
         others = [name for name, value in changes.items() if value != self.inputs[name]]
@@ -135,25 +136,25 @@ def _covered() -> Iterator[None]:
         _under_control -= 1
 
 
-def _of_examination(found: object) -> bool:
-    """Does it only pass on that evidence is not authentic, which its examination has said before?"""
-    return isinstance(found, AttestationResult) and found.claims is None and found.status != REFUSED
+def _repeats_examination(outcome: object) -> bool:
+    """Whether a result only repeats that evidence is not authentic, which was watched when it was examined."""
+    return isinstance(outcome, AttestationResult) and outcome.claims is None and outcome.status != REFUSED
 
 
 @contextmanager
 def watch() -> Iterator[list[str]]:
-    """Every refusal that was seen without a control, as text."""
+    """Collect every refusal without a control, as text."""
     strays: list[str] = []
 
-    def watched(make: Callable[..., Any]) -> Callable[..., Any]:
-        def made(*args: Any, **kwargs: Any) -> Any:
-            found = make(*args, **kwargs)
-            if not _under_control and not accepted(found) and not _of_examination(found):
-                against = [check.id for check in found.checks if check.outcome not in ("passed", "skipped")]
-                strays.append(f"{found.status} ({', '.join(against[:3])})")
-            return found
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            outcome = function(*args, **kwargs)
+            if not _under_control and not accepted(outcome) and not _repeats_examination(outcome):
+                against = [check.id for check in outcome.checks if check.outcome not in ("passed", "skipped")]
+                strays.append(f"{outcome.status} ({', '.join(against[:3])})")
+            return outcome
 
-        return made
+        return watching
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ledger, "examination", watched(Ledger.examination))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from enarx.delivery.content import Receiver
+from enarx.delivery.content import Module, Part, Receiver, Trees
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
 from enarx.delivery.suite import signing_key
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session
@@ -70,36 +71,36 @@ class Content:
         return len(head).to_bytes(4, "big") + head + self.wasm + self.index + self.file
 
 
-def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None) -> Manifest:
-    found = content or Content()
-    config = CONFIG.replace(dirs=(Dir(guest="/data", host="x"),))
+def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None, config: Config = CONFIG) -> Manifest:
+    """The manifest of a package with these parts, and one directory at /data."""
+    content = content or Content()
+    config = config.replace(dirs=(Dir(guest="/data", host="x"),))
     return Manifest.make(
         owners=tuple(public(seed) for seed in owners),
-        wasm=hashlib.sha256(found.wasm).digest(),
+        wasm=hashlib.sha256(content.wasm).digest(),
         config=config,
-        args=commit_args(found.salt, found.args),
-        env=commit_env(found.salt, found.env),
-        dirs=(commit_dir(found.salt, "/data", found.index),),
+        args=commit_args(content.salt, content.args),
+        env=commit_env(content.salt, content.env),
+        dirs=(commit_dir(content.salt, "/data", content.index),),
     )
 
 
 class Store:
-    """A content sink that keeps what it gets."""
+    """Keeps the parts of a package; `got["data"]` is the content of all files."""
 
     def __init__(self) -> None:
         self.got: dict[str, object] = {"data": b""}
 
-    def head(self, head: Head) -> None:
-        self.got["head"] = head
-
-    def wasm(self, module: bytes) -> None:
-        self.got["wasm"] = module
-
-    def trees(self, trees: list[list[Node]]) -> None:
-        self.got["trees"] = trees
-
-    def data(self, tree: int, node: Node, offset: int, piece: memoryview) -> None:
-        self.got["data"] += bytes(piece)  # type: ignore[operator]
+    def take(self, parts: Iterator[Part]) -> None:
+        for part in parts:
+            if isinstance(part, Head):
+                self.got["head"] = part
+            elif isinstance(part, Module):
+                self.got["wasm"] = part.data
+            elif isinstance(part, Trees):
+                self.got["trees"] = part.trees
+            else:
+                self.got["data"] += bytes(part.data)  # type: ignore[operator]
 
 
 def payload(frame: bytes | memoryview) -> bytes:
@@ -155,12 +156,12 @@ class Exchange:
 
     def receive(self, chunks: list[bytes]) -> Store:
         store = Store()
-        receiver = Receiver(self.package, store)
+        receiver = Receiver(self.package)
         out = memoryview(bytearray(CHUNK))
         for chunk in chunks:
             size = self.keep.chunk(memoryview(chunk), out)
             assert size is not None
-            receiver.feed(out[:size])
+            store.take(receiver.feed(out[:size]))
         receiver.finish()
         self.accepted = self.keep.acceptance()
         return store
@@ -196,10 +197,10 @@ def session() -> Session:
 
 
 def frames(data: bytes) -> list[bytes]:
-    """Frames that stand one behind the other, apart."""
-    found = []
+    """Split frames that follow each other."""
+    apart = []
     while data:
         size = HEADER.size + frame_header(data[: HEADER.size])[1]
-        found.append(data[:size])
+        apart.append(data[:size])
         data = data[size:]
-    return found
+    return apart

@@ -1,4 +1,4 @@
-"""Small guests in the text format, for tests that want to see exactly what a guest does."""
+"""Small guests in the text format, for tests that need to control every call of a guest."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ BODIES = {
 
 @functools.cache
 def module(name: str) -> bytes:
-    """The binary of one of BODIES."""
+    """The module of the entry `name` of BODIES, as a binary."""
     return bytes(wasmtime.wat2wasm(f"(module {_PRELUDE} {BODIES[name]})"))

@@ -1,4 +1,4 @@
-"""Guests that need more than stdio."""
+"""Guests that use more than stdio."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import wasmtime
 
 
 def secret_reader() -> bytes:
-    """Opens `key` in the first preopened directory (descriptor 3) and prints it."""
+    """A module that opens `key` in the first preopened directory (descriptor 3) and prints it."""
     return bytes(
         wasmtime.wat2wasm("""(module
   (import "wasi_snapshot_preview1" "path_open"

@@ -1,26 +1,26 @@
-"""Every error that Enarx raises, sorted by whose fault it is and what the caller does next.
+"""Every error that Enarx raises, sorted by who is at fault and what the caller can do next.
 
     EnarxError                code, message, hint
-    |- ParseError             the bytes are not the format               the peer's fault
+    |- ParseError             malformed bytes                            the peer's fault
     |- VerificationError      not authentic: signature, chain, time      the peer's fault
-    |- AppraisalError         authentic, but not acceptable              carries every check
-    |- DeliveryError          the peer broke the protocol                carries the state it was in
-    |- UnavailableError       could not decide, or lost: retry           never means trusted
-    |- BackendError           this host cannot launch it                 carries checks with remedies
-    `- UsageError             the caller or the configuration is wrong
+    |- AppraisalError         authentic, but not acceptable              carries all checks
+    |- DeliveryError          the peer violated the protocol             carries the state
+    |- UnavailableError       undecided or lost: retry                   never means trusted
+    |- BackendError           this host cannot launch the Keep           carries checks with remedies
+    `- UsageError             wrong call or configuration                the caller's fault
 
-`code` is a stable kebab-case word for machines; `message` is for people: subject, got, wanted, where the rule stands,
-in lower case and never with a secret in it. `hint` says what to do next, and may be empty.
+`code` is a stable kebab-case word for programs. `message` is for people: subject, got, wanted, and the rule's source, in
+lower case and without secrets. `hint` names the next action, and may be empty.
 """
 
 from __future__ import annotations
 
 MAX_MESSAGE = 4096
-"""Characters of a message or a hint: what was given is often in it, and may be of any length."""
+"""Characters of a message or a hint. Both often quote input, which may have any length."""
 
 
 class EnarxError(Exception):
-    """Base of all; catch it at the outermost edge only."""
+    """The base class of all errors; catch it at the outermost edge only."""
 
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
         self.code = code
@@ -30,7 +30,7 @@ class EnarxError(Exception):
 
 
 class ParseError(EnarxError):
-    """The bytes are not the format `what`; `offset` is where reading stopped, in bytes."""
+    """The bytes do not follow the format `what`; `offset` is the byte at which parsing stopped."""
 
     def __init__(self, code: str, message: str, *, what: str, offset: int = 0, hint: str = "") -> None:
         super().__init__(code, message, hint=hint)
@@ -39,11 +39,11 @@ class ParseError(EnarxError):
 
 
 class VerificationError(EnarxError):
-    """The evidence is not authentic."""
+    """The evidence is not authentic: a signature, a certificate chain or a validity period fails."""
 
 
 class AppraisalError(EnarxError):
-    """The evidence is authentic but the policy does not accept it; `result` is the AttestationResult, all checks in it."""
+    """The evidence is authentic, but the policy refuses it; `result` is the AttestationResult with all checks."""
 
     def __init__(self, code: str, message: str, *, result: object, hint: str = "") -> None:
         super().__init__(code, message, hint=hint)
@@ -51,7 +51,7 @@ class AppraisalError(EnarxError):
 
 
 class DeliveryError(EnarxError):
-    """The peer (the host, or whoever speaks through it) broke the protocol while it was in `state`."""
+    """The peer (the host, or anyone behind it) violated the protocol in `state`."""
 
     def __init__(self, code: str, message: str, *, state: str, hint: str = "") -> None:
         super().__init__(code, message, hint=hint)
@@ -59,11 +59,11 @@ class DeliveryError(EnarxError):
 
 
 class UnavailableError(EnarxError):
-    """It could not be decided, or was lost on the way. Retry; it never means trusted."""
+    """The question is undecided, or the answer was lost. Retry; this never means trusted."""
 
 
 class BackendError(EnarxError):
-    """This host cannot launch such a Keep; `checks` are (name, what is missing, remedy)."""
+    """This host cannot launch such a Keep; `checks` are triples of name, missing prerequisite, remedy."""
 
     def __init__(
         self, code: str, message: str, *, checks: tuple[tuple[str, str, str], ...] = (), hint: str = ""
@@ -73,7 +73,7 @@ class BackendError(EnarxError):
 
 
 class UsageError(EnarxError):
-    """The caller or the configuration is wrong."""
+    """The call, the options or the configuration are wrong."""
 
 
 def _short(text: str) -> str:

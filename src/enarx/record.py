@@ -1,14 +1,21 @@
-"""Frozen records: what `dataclass(frozen=True, slots=True, kw_only=True)` gives, without what it loads.
+"""Frozen records: `dataclass(frozen=True, slots=True, kw_only=True)` without its imports.
 
-Importing `dataclasses` loads `inspect`, `ast`, `dis` and `tokenize`, and each class made with it compiles half a dozen functions:
-together a fifth of the time that a Keep takes to start, and code that has no business inside one (docs/adr/0005-records.md).
+Importing `dataclasses` loads `inspect`, `ast`, `dis` and `tokenize`, and each dataclass compiles half a dozen functions.
+Together they take a fifth of a Keep's start, and a Keep has no use for a disassembler (docs/adr/0005-records.md).
+
+    @record()
+    class Point:
+        x: int
+        y: int = 0
+
+    replace(Point(x=1), y=2) == Point(x=1, y=2)
 """
 
 from __future__ import annotations
 
 from typing import Any, TypeVar, cast, dataclass_transform
 
-TYPE_CHECKING = False  # the name that type checkers know; collections.abc is loaded for nothing else
+TYPE_CHECKING = False  # type checkers know this name; nothing else needs collections.abc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,11 +24,10 @@ _T = TypeVar("_T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=True)
 def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[type[_T]], type[_T]]:
-    """A class decorator: the annotated names become the fields, in order; a value beside a name is its default.
+    """A class decorator that turns annotated names into fields, in order; an assigned value is a default.
 
-    Defaults must be immutable, as they are shared. Fields named in `hidden` are left out of repr. A `__post_init__` is
-    called at the end of making one; what it works out may be kept in `__slots__`. Fields of a base that is a record come
-    first.
+    Instances share defaults, so these must be immutable. `hidden` fields do not appear in repr. `__post_init__` runs last;
+    it may store derived values in names that the class lists in `__slots__`. The fields of a base record come first.
     """
 
     def make(cls: type[_T]) -> type[_T]:
@@ -31,11 +37,11 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         body = dict(cls.__dict__)
         slots: list[Any] = []
         defaults = {**getattr(cls, "__defaults__", {}), **{name: body.pop(name) for name in own if name in body}}
-        kept: tuple[str, ...] = cls.__dict__.get("__slots__", ())
-        for name in ("__dict__", "__weakref__", "__annotations__", *kept):
+        extra: tuple[str, ...] = cls.__dict__.get("__slots__", ())
+        for name in ("__dict__", "__weakref__", "__annotations__", *extra):
             body.pop(name, None)
         body |= {
-            "__slots__": (*(name for name in own if name not in inherited), *kept),
+            "__slots__": (*(name for name in own if name not in inherited), *extra),
             "__match_args__": () if kw_only else fields,
             "__init__": _initializer(
                 cls.__name__, fields, defaults, kw_only, getattr(cls, "__post_init__", None), slots
@@ -49,9 +55,9 @@ def record(*, kw_only: bool = True, hidden: tuple[str, ...] = ()) -> Callable[[t
         }
         if "__repr__" not in cls.__dict__:
             body["__repr__"] = _representer(tuple(name for name in fields if name not in hidden))
-        made = cast("type[_T]", type(cls.__name__, cls.__bases__, body))
-        slots += (getattr(made, name).__set__ for name in fields)
-        return made
+        new = cast("type[_T]", type(cls.__name__, cls.__bases__, body))
+        slots += (getattr(new, name).__set__ for name in fields)
+        return new
 
     return make
 
@@ -65,7 +71,7 @@ def _initializer(
 
     def __init__(self: Any, *args: Any, **given: Any) -> None:
         by_name = not args and tuple(given) == fields
-        if by_name or (len(args) == count and not given and not kw_only):  # in order, what nearly always is the case
+        if by_name or (len(args) == count and not given and not kw_only):  # the common case: all fields, in order
             for put_slot, value in zip(slots, given.values() if by_name else args, strict=True):
                 put_slot(self, value)
             if check is not None:
@@ -112,16 +118,16 @@ def _hash(self: Any) -> int:
 
 
 def replace(value: _T, **changes: Any) -> _T:
-    """Another record of the same kind with some fields changed."""
+    """A copy of a record with some fields changed; `__post_init__` runs again."""
     return type(value)(**{**as_dict(value), **changes})
 
 
 def names(kind: Any) -> tuple[str, ...]:
-    """The names of the fields of a record, or of a kind of record."""
-    found: tuple[str, ...] = kind.__fields__
-    return found
+    """The field names of a record, or of a record class, in order."""
+    fields: tuple[str, ...] = kind.__fields__
+    return fields
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """The fields by name."""
+    """The fields of a record, by name; nested records stay records."""
     return {name: getattr(value, name) for name in names(value)}

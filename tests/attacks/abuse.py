@@ -1,4 +1,4 @@
-"""The real daemon with real Keeps, and what a client or an accident on its machine can do to it."""
+"""A real daemon with real Keeps, and the means of a hostile client or of a fault on its machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Host:
         return HostClient(Endpoint(url=self.daemon.url))
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and answer; a body that is neither bytes nor an iterator is sent as JSON."""
+        """Return status and answer. A body that is neither bytes nor an iterator is sent as JSON."""
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         with contextlib.closing(self.client.connect()) as connection:
             connection.request(method, f"/v1/{path}", data, headers, encode_chunked=True)
@@ -41,18 +41,18 @@ class Host:
         return answer.status, json.loads(text) if is_json else text
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """The answer, which is no error."""
+        """Return the answer, after checking that it is not an error."""
         status, answer = self.ask(method, path, body, **headers)
         assert status < 300, answer
         return answer
 
     def error(self, method: str, path: str, body: Any = None, **headers: str) -> str:
-        """The code of the error that the host answers with; empty for none."""
+        """Return the code of the host's error; empty if the request succeeded."""
         status, answer = self.ask(method, path, body, **headers)
         return answer["error"]["code"] if status >= 300 else ""
 
     def output(self, keep: str, start: int = 0) -> list[tuple[int, int, bytes]]:
-        """All entries that are there: number, type, payload."""
+        """Return all entries of the output so far: number, type, payload."""
         data, found = self.call("GET", f"keeps/{keep}/output?from={start}&follow=false"), []
         while data:
             number, length, kind = ENTRY.unpack_from(data)
@@ -68,7 +68,7 @@ class Host:
         return {keep["id"]: keep["state"] for keep in self.call("GET", "keeps")["keeps"]}
 
     def processes(self, keep: str) -> tuple[int, int]:
-        """Of the supervisor, and of the Keep's first process."""
+        """Return the process ids of the supervisor and of the Keep's first process."""
         info = self.call("GET", f"keeps/{keep}")
         return info["pid"], info["keep_pid"]
 
@@ -78,7 +78,7 @@ class Host:
 
     @contextlib.contextmanager
     def readers(self, keep: str, count: int) -> Iterator[None]:
-        """So many that follow the Keep's output and never take any of it."""
+        """Open connections that follow the Keep's output and never read it."""
         connections = [self.client.connect() for _ in range(count)]
         for connection in connections:
             connection.request("GET", f"/v1/keeps/{keep}/output")
@@ -89,7 +89,7 @@ class Host:
 
 
 def raw(kind: int, payload: bytes = b"", *, length: int | None = None) -> bytes:
-    """A frame of any type, and of any length that it says it has."""
+    """Return a frame of any type, whose header may claim any length."""
     return HEADER.pack(len(payload) + 1 if length is None else length, kind) + payload
 
 
@@ -98,7 +98,7 @@ def descriptors(pid: int) -> list[str]:
 
 
 def is_gone(pid: int) -> bool:
-    """Has it ended, reaped or not?"""
+    """Return whether a process has ended, reaped or not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""A Keep whose runner has been taken over: Python in the place of native code, inside the real sandbox, after loading.
+"""A Keep whose runner was taken over: Python takes the place of native code, inside the real sandbox, after loading.
 
 The code of the installation is copied, and in the copy the guest's run is the attack that its first argument says. All
 else is the real Keep's: the wards against a runner hold no matter what runs in it.
@@ -40,7 +40,7 @@ class Tree:
         self.code = home / "code"
         shutil.copytree(Path(enarx.__file__).parent, self.code / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
         if taken_over:
-            self._edit("keep/guest.py", lambda text: text + TAKEN_OVER)
+            self._edit("keep/guest/wasi.py", lambda text: text + TAKEN_OVER)
         for file, old, new in changes:
             self._edit(file, lambda text, old=old, new=new: replaced(text, old, new))  # type: ignore[misc]
         (home / "any.wasm").write_bytes(module("exit31"))
@@ -98,7 +98,7 @@ NUMBERS = ("max_usage_in_bytes", "limit_in_bytes")
 
 
 def memory_base() -> Path:
-    """Below which cgroups of local runs are made."""
+    """Return the directory in which local runs make their cgroups."""
     place = cgroups.find("look", (os.getpid(),))
     if place.by != cgroups.V1:
         pytest.skip(f"no cgroups of version 1 to read: {place.detail}")

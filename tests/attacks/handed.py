@@ -1,4 +1,4 @@
-"""Evidence with what is handed over beside it, through the command that a relying party runs."""
+"""Evidence with the endorsements that its sender supplies, through the command that a relying party runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.controls import Control
 from tests.forge import amd, arm, intel, snp, tpm
 
 AT = "2026-05-28T20:26:40Z"
-"""The forge's present."""
+"""The time at which the forge's certificates are valid."""
 
 
 ARK, ASK, VCEK, CRL = amd.ark(), amd.ask(), amd.vcek(), amd.crl()
 CHAIN = {"vcek": VCEK, "ask": ASK, "ark": ARK}
-"""Of a Genoa; made once, for no two signatures of RSA-PSS are alike."""
+"""A forged Genoa report, made once because RSA-PSS signatures differ each time."""
 
 
 class Said(NamedTuple):
-    """What the command came to."""
+    """The exit code and output of a command."""
 
     exit: int
     value: dict[str, Any]
@@ -65,8 +65,8 @@ class Party:
         """
         good, given = self._control(evidence), (evidence, options, files)
         if given == good or at != AT:
-            return Control(self._judged, given=given, at=AT, policy=policy).but(at=at)
-        return Control(self._judged, given=good, at=at, policy=policy).but(given=given)
+            return Control(self._verdict, given=given, at=AT, policy=policy).but(at=at)
+        return Control(self._verdict, given=good, at=at, policy=policy).but(given=given)
 
     def _control(self, evidence: bytes) -> Handed:
         match detect(evidence):
@@ -83,7 +83,7 @@ class Party:
                 key = str(self.put("good.der", arm.spki("platform")))
                 return arm.token(), ("--trust-anchor", key), {}
 
-    def _judged(self, given: Handed, at: str, policy: str) -> Said:
+    def _verdict(self, given: Handed, at: str, policy: str) -> Said:
         evidence, options, files = given
         self.put("evidence", evidence)
         named = [str(self.put(name, data)) for name, data in files.items()]

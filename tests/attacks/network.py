@@ -1,4 +1,4 @@
-"""A real daemon on TCP with a token, and clients that have none; what they cost it is read from /proc."""
+"""A real daemon on TCP with a token, and clients without one. Their cost to the daemon is read from /proc."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Target:
         return connection
 
     def ask(self, data: bytes) -> bytes:
-        """All that the daemon answers, until it ends the connection or says no more."""
+        """Return everything that the daemon sends until it closes the connection or falls silent."""
         connection = self.raw(data)
         connection.settimeout(3)
         found = b""
@@ -51,19 +51,19 @@ class Target:
         return found
 
     def memory(self, name: str = "VmRSS") -> int:
-        """In bytes."""
+        """Return the daemon's resident memory in bytes."""
         assert self.daemon.process is not None
         text = Path(f"/proc/{self.daemon.process.pid}/status").read_text()
         return int(text.split(f"{name}:")[1].split()[0]) << 10
 
     def healthy(self) -> bool:
-        """Does it answer at once, without a token?"""
+        """Return whether the daemon answers at once a client without a token."""
         begun = time.monotonic()
         answer = self.ask(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return answer.startswith(b"HTTP/1.1 200 OK") and time.monotonic() - begun < 2
 
     def enarx(self, *arguments: str | Path) -> int:
-        """The exit code of a command of the user who runs the daemon."""
+        """Return the exit code of a command by the user who runs the daemon."""
         return enarx(self.home, *arguments, "--host", f"unix://{self.home}/s").returncode
 
 

@@ -1,4 +1,4 @@
-"""A hostile host for the real command: it speaks the HTTP interface, has a real daemon behind it, and passes on what it likes."""
+"""A hostile host for the real command: an HTTP proxy before a real daemon, which forwards only what it chooses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mangle = Callable[[FrameType, bytes], Iterable[Frame]]
 
 
 class Cut(Exception):
-    """The connection is to break here."""
+    """Raised by a mangle to break the connection."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class _Chunked:
-    """A body in chunks, read like a file."""
+    """A chunked request body that is read like a file."""
 
     def __init__(self, source: Any) -> None:
         self._source, self._left, self._over = source, 0, False
@@ -132,7 +132,7 @@ class _Chunked:
 
 
 class Proxy(ThreadingHTTPServer):
-    """`to_keep` and `to_tenant` say what becomes of each frame; they may raise Cut. `asked` is what was asked but frames."""
+    """`to_keep` and `to_tenant` map each frame to the frames that are forwarded, or raise Cut. `asked` are all other requests."""
 
     daemon_threads = True
 
@@ -152,7 +152,7 @@ class Proxy(ThreadingHTTPServer):
     def deploy(
         self, *arguments: str | Path, stdin: bytes = b"", patience: float = 3
     ) -> subprocess.CompletedProcess[bytes]:
-        """The real `enarx deploy` to this host, with less patience than it has for others."""
+        """Run the real `enarx deploy` against this host, with shorter timeouts than usual."""
         where = ("--host", self.url, "--simulated-root", self.behind.root)
         return self.enarx("deploy", *where, *arguments, stdin=stdin, patience=patience)
 

@@ -20,16 +20,18 @@ from enarx.errors import UnavailableError
 from enarx.formats.bounds import COMPILE
 from enarx.formats.config import Config
 from enarx.formats.wire import HEADER, FrameType, frame_header
-from enarx.host.hardware import Hardware
+from enarx.host.backends.backend import Request, Site
+from enarx.host.backends.process.simulator import Simulator
+from enarx.host.processes import Handle
 from enarx.image.contents import files
 from enarx.image.measure import DigestCache, measure
 from enarx.tenant import package
-from enarx.tenant.deploy import Claim, Delivered, Result, Run, admit
+from enarx.tenant.deploy import Delivered, ReceivedEvidence, Result, Run, admit
 from enarx.tenant.owners import Owners
 from enarx.verify import AttestationResult
 from tests.exchange import OWNER, public
-from tests.judge import judge
 from tests.programs import module
+from tests.verifier import verifier
 
 SOURCE = Path(enarx.__file__).parent
 SITE = next(p for p in sys.path if os.path.isdir(f"{p}/cryptography"))
@@ -40,7 +42,7 @@ MEMORY, DISK = 1 << 30, 256 << 20
 def with_deadlines(path: Path, **seconds: float) -> Path:
     """A copy of the code whose Keeps wait for so many seconds."""
     shutil.copytree(SOURCE, path / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
-    file = path / "enarx" / "keep" / "deadlines.py"
+    file = path / "enarx" / "keep" / "core" / "deadlines.py"
     text = file.read_text()
     for name, value in seconds.items():
         text, count = re.subn(rf"(?m)^    {name}: float = [\d.]+$", f"    {name}: float = {value}", text)
@@ -129,20 +131,27 @@ class Machine:
         self.home = home
         search = (str(code), SITE)
         (home / "cache").mkdir(parents=True)
-        self._hardware = Hardware(":".join(search), state=str(home / "hardware"), cache=str(home / "cache"))
+        self._site = Site(paths=":".join(search), state=str(home / "hardware"), cache=str(home / "cache"))
+        self._simulator = Simulator(self._site.paths, state=self._site.state, cache=self._site.cache)
         self._measurement = measure(files(search), DigestCache(str(home / "cache" / "mine.json"))).value
-        self._open: list[tuple[Wire, int]] = []
+        self._open: list[tuple[Wire, Handle]] = []
         self.owners = Owners((public(OWNER),), OWNER)
 
     def keep(self, host_data: bytes = bytes(32)) -> Wire:
         """A new Keep, launched for the package of this digest, or for none."""
         ours, theirs = socket.socketpair()
         with theirs:
-            sizes = {"memory": MEMORY, "compile": COMPILE, "disk": DISK}
-            order = {"host_data": host_data.hex(), **sizes, "skip_layers": []}
-            answer, pidfd = self._hardware.launch(theirs, order, groups=[])
-        assert answer["ok"], answer
-        self._open.append((Wire(ours), pidfd))
+            request = Request(
+                site=self._site,
+                host_data=host_data.hex(),
+                memory=MEMORY,
+                compile=COMPILE,
+                disk=DISK,
+                skip_layers=[],
+                groups=[],
+            )
+            handle, _ = self._simulator.launch(theirs, request)
+        self._open.append((Wire(ours), handle))
         return self._open[-1][0]
 
     def package(self, name: str, text: str = "", **secrets: bytes) -> package.Package:
@@ -154,25 +163,25 @@ class Machine:
             str(path), config, owners=self.owners.public, salt=salt, secrets=secrets, base=str(self.home)
         )
 
-    def judge(self, built: package.Package) -> Callable[[Claim], AttestationResult]:
+    def verifier(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex((self.home / "hardware" / "root.pub").read_text().strip())
-        return judge(self._measurement, built.manifest.digest, root)
+        return verifier(self._measurement, built.manifest.digest, root)
 
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
-        return admit(wire, built, self.owners, self.judge(built), patience=patience)
+        return admit(wire, built, self.owners, self.verifier(built), patience=patience)
 
     def signal(self, number: int) -> None:
         """To the hardware."""
-        os.kill(self._hardware.pid, number)
+        os.kill(self._simulator.pid, number)
 
     def close(self) -> None:
-        for wire, pidfd in self._open:
+        for wire, handle in self._open:
             wire.close()
             wire.until_end()
             wire.control.close()
-            os.close(pidfd)
-        self._hardware.close()
-        os.waitpid(self._hardware.pid, 0)
+            handle.close()
+        self._simulator.close()
+        os.waitpid(self._simulator.pid, 0)
 
 
 def finish(wire: Wire, delivered: Delivered, stdin: bytes = b"") -> tuple[Result, bytes]:

@@ -1,4 +1,4 @@
-"""Results for others, as the command signs them, of real evidence under policies that a test writes."""
+"""Signed results, as the command makes them, of real evidence under policies that a test writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEBUGGED = Vector("tdx/trustee-4", "go2023-50806f", "2023-07-01T00:00:00Z")
 
 
 class Verifier:
-    """Somebody who verifies a vector and signs results."""
+    """A verifier of one vector that signs its results."""
 
     def __init__(self, directory: Path, tmp: Path, capsys: pytest.CaptureFixture[str], vector: Vector) -> None:
         self.tmp, self.capsys, self.at = tmp, capsys, vector.at
@@ -47,7 +47,7 @@ class Verifier:
         self.beginning = capsys.readouterr().out
 
     def policy(self, **rules: str) -> str:
-        """A file with the policy to begin with, and these rules instead."""
+        """Write the starting policy to a file, with these rules replaced."""
         text = self.beginning
         for field, rule in rules.items():
             text, changed = re.subn(rf"(?m)^{field} = .*$", f"{field} = {rule}", text)
@@ -57,25 +57,25 @@ class Verifier:
         return str(path)
 
     def named(self, *fields: str) -> dict[str, str]:
-        """Rules that ask for exactly what the evidence says."""
+        """Return rules that require exactly the claims in the evidence."""
         said = {field: self.claims[field] for field in fields}
         return {field: one if str(one).startswith("0x") else json.dumps(one) for field, one in said.items()}
 
     def command(self, policy: str, *options: str) -> Control[Ran]:
-        """The verdict: evidence, endorsements and policy, at a time."""
+        """Return the verdict on evidence, endorsements and policy, at a time."""
         fresh = ["--report-data", self.claims["report_data"]]
         verify = [*self.verify, "--policy", policy, *options]
         return command(self.capsys, verify=verify, at=["--at", self.at], fresh=fresh)
 
     def result(self, policy: str) -> tuple[Json, Json]:
-        """Header and claims of the result that it signs; the verdict is trusted."""
+        """Return header and claims of the signed result, after checking that its verdict is trusted."""
         ran = self.command(policy, "--ear", str(self.tmp / "key.pem")).but()
         header, payload, _ = ran.out.strip().split(".")
         first, second = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, payload))
         return first, second
 
     def appraisal(self, policy: str) -> Json:
-        """What it says of the trust domain."""
+        """Return the result's claims about the trust domain."""
         found: Json = self.result(policy)[1]["submods"]["tdx"]
         return found
 

@@ -1,4 +1,4 @@
-"""A host of the attacker's own making: what it is asked is kept, what it answers is a list of bytes."""
+"""A host that an attacker wrote: it records requests, and its answers are a list of bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 Script = Callable[[bytes], "bytes | Iterable[bytes]"]
 RESET = b"\0reset"
 CLOSE = b"\0close"
-"""In the place of a piece of an answer: the connection is reset, or ends."""
+"""Used in place of a piece of an answer: reset the connection, or close it."""
 
 
 def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
@@ -26,7 +26,7 @@ def says(value: object, status: str = "200 OK") -> bytes:
 
 
 class Rogue:
-    """Listens on a port of the loopback, or on a Unix socket; `script` says what is answered to each request."""
+    """Listens on a loopback port or a Unix socket. `script` returns the answer to each request."""
 
     def __init__(self, script: Script, path: str = "") -> None:
         self.requests: list[bytes] = []
@@ -71,7 +71,7 @@ class Rogue:
 
 
 def slowly(piece: bytes, seconds: float) -> Iterable[bytes]:
-    """The bytes one by one, for so long."""
+    """Yield the bytes one by one, spread over some seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield piece

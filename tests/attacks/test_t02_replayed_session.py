@@ -25,9 +25,10 @@ def test_replayed_to_a_keep(scene: Scene) -> None:
     scene.play(first)
     again = scene.keep()
     for frame in first.sent:
-        again.take(FrameType(frame[4]), frame[5:])
-    assert again.manifest is None
-    assert again.store.got == {"data": b""}
+        again.receive(frame)
+    assert again.core.state == "refused"
+    assert again.stored == []
+    assert [kind for kind, _ in iter(again.out.get, None)] == [FrameType.ATTESTATION, FrameType.REFUSAL]
 
 
 def test_a_second_challenge(scene: Scene) -> None:
@@ -36,4 +37,5 @@ def test_a_second_challenge(scene: Scene) -> None:
 
     keep = scene.keep()
     scene.refused(HostileLink(keep, to_keep=twice), DeliveryError, "unexpected-message")
-    assert keep.manifest is None
+    assert keep.core.state == "refused"
+    assert keep.stored == []

@@ -1,4 +1,4 @@
-"""T5: the tenant is led to a Keep of another package."""
+"""T5: the host diverts the tenant to a Keep of another package."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ def test_a_challenge_for_another_package(scene: Scene) -> None:
 
     keep = scene.keep(host_data=b"\5" * 32)
     scene.refused(HostileLink(keep, to_keep=swap), DeliveryError, "other-challenge")
-    assert keep.manifest is None
+    assert keep.core.state == "attested"
 
 
 def test_evidence_of_another_launch(scene: Scene) -> None:
-    keep = scene.keep()
-    keep.host_data = b"\5" * 32
-    scene.refused(HostileLink(keep), AppraisalError, "host-data")
+    scene.refused(HostileLink(scene.keep(attested=b"\5" * 32)), AppraisalError, "host-data")

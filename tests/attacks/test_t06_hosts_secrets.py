@@ -4,53 +4,87 @@ from __future__ import annotations
 
 import os
 
-from enarx.delivery.messages import Delivery, verifier_id
-from enarx.delivery.suite import hpke_seal, signing_key
+from enarx.delivery.messages import Attestation, Delivery, binding, sealed_keys, verifier_id
+from enarx.delivery.suite import commit_keys, hpke_seal, signing_key
 from enarx.delivery.tenant import Admission
 from enarx.errors import DeliveryError
-from enarx.formats.wire import FrameType
+from enarx.formats.wire import HEADER, FrameType
 from enarx.record import replace
 from tests.attacks.hostile import HostileLink, Scene
+
+KEYS = sealed_keys(stream=b"\5" * 32, session=b"\6" * 32)
+
+
+class Knowing(HostileLink):
+    """A host that computes what the owner signs, from the messages that it has seen."""
+
+    def bound(self, scene: Scene, delivery: Delivery) -> bytes:
+        return binding(
+            challenge=self.seen[0][HEADER.size :],
+            attestation=self.seen[1][HEADER.size :],
+            package=scene.package.manifest.digest,
+            commitment=delivery.commitment,
+            time=delivery.time,
+        )
+
+    def seal(self, scene: Scene, delivery: Delivery) -> bytes:
+        """The host's own keys, sealed for the Keep as the owner seals them."""
+        attestation = Attestation.from_bytes(self.seen[1][HEADER.size :])
+        return hpke_seal(KEYS, attestation.hpke, info=self.bound(scene, delivery))
 
 
 def test_the_host_is_no_owner(scene: Scene) -> None:
     keep, host = scene.keep(), Admission(manifest=scene.package.manifest, owner_seed=b"\7" * 32, nonce=os.urandom(32))
-    keep.take(FrameType.CHALLENGE, host.challenge()[5:])
+    keep.receive(host.challenge())
     attestation = keep.out.get(timeout=5)
     assert attestation is not None
     host.attestation(attestation[1])
-    keep.take(FrameType.DELIVERY, host.delivery(entropy=os.urandom(64), now=1)[0][5:])
+    keep.receive(host.delivery(entropy=os.urandom(64), now=1)[0])
     refusal = keep.out.get(timeout=5)
     assert refusal is not None
     assert (refusal[0], b"not-an-owner" in refusal[1]) == (FrameType.REFUSAL, True)
-    assert keep.manifest is None
+    assert keep.stored == []
 
 
 def test_the_host_reseals(scene: Scene) -> None:
-    """Every public value is known to it, so it can seal keys of its own for the Keep, but not have them signed."""
+    """It knows every public value, so it can seal keys of its own for the Keep, but it cannot have them signed."""
 
     def reseal(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
         if kind is FrameType.DELIVERY:
             delivery = Delivery.from_bytes(payload)
-            bound = keep.protocol._bind(delivery)
-            sealed = hpke_seal(os.urandom(64), keep.protocol._hpke_public, info=bound)
-            payload = replace(delivery, sealed=sealed).to_bytes()
+            payload = replace(delivery, sealed=link.seal(scene, delivery)).to_bytes()
         return [(kind, payload)]
 
-    keep = scene.keep()
-    scene.refused(HostileLink(keep, to_keep=reseal), DeliveryError, "key-commitment")
+    link = Knowing(scene.keep(), to_keep=reseal)
+    scene.refused(link, DeliveryError, "key-commitment")
+    assert link.keep.stored == []
+
+
+def test_the_host_reseals_and_commits(scene: Scene) -> None:
+    """A commitment to its own keys is not the one that the owner signed."""
+
+    def reseal(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
+        if kind is FrameType.DELIVERY:
+            delivery = replace(Delivery.from_bytes(payload), commitment=commit_keys(KEYS))
+            payload = replace(delivery, sealed=link.seal(scene, delivery)).to_bytes()
+        return [(kind, payload)]
+
+    link = Knowing(scene.keep(), to_keep=reseal)
+    scene.refused(link, DeliveryError, "owner-signature")
+    assert link.keep.stored == []
 
 
 def test_the_host_signs(scene: Scene) -> None:
     key = signing_key(b"\7" * 32)
+    owner = key.public_key().public_bytes_raw()
 
     def sign(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
         if kind is FrameType.DELIVERY:
             delivery = Delivery.from_bytes(payload)
-            signature = key.sign(keep.protocol._bind(delivery))
-            payload = replace(delivery, owner=key.public_key().public_bytes_raw(), signature=signature).to_bytes()
+            signature = key.sign(link.bound(scene, delivery))
+            payload = replace(delivery, owner=owner, signature=signature).to_bytes()
         return [(kind, payload)]
 
-    keep = scene.keep()
-    scene.refused(HostileLink(keep, to_keep=sign), DeliveryError, "not-an-owner")
-    assert verifier_id(key.public_key().public_bytes_raw()) != keep.protocol._verifier
+    link = Knowing(scene.keep(), to_keep=sign)
+    scene.refused(link, DeliveryError, "not-an-owner")
+    assert verifier_id(owner) not in link.seen[0]

@@ -1,4 +1,4 @@
-"""T7: the host floods a Keep with data from nobody."""
+"""T7: the host floods a Keep with data that no owner sent."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pytest
 from enarx.delivery.tenant import Admission, refusal_code
 from enarx.errors import DeliveryError
 from enarx.formats.wire import CHUNK, HEADER, LARGEST, FrameType, frame
-from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.hostile import HostileLink, Scene, raw
 from tests.attacks.real import Machine
 
 
 @pytest.mark.parametrize("kind", [FrameType.CHUNK, FrameType.DELIVERY, FrameType.INPUT, FrameType.ATTACH])
 def test_nothing_is_read_before_an_owner_has_signed(scene: Scene, kind: FrameType) -> None:
     keep = scene.keep()
-    keep.take(kind, bytes(CHUNK))
+    keep.receive(raw(kind, bytes(CHUNK)))
     refusal = keep.out.get(timeout=5)
     assert refusal is not None
     assert refusal[0] is FrameType.REFUSAL
     assert keep.over
-    assert keep.receiver is None
+    assert keep.stored == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FrameType if kind is not FrameType.CHALLENGE])
-def test_a_real_keep_refuses_whatever_is_no_challenge(machine: Machine, kind: FrameType) -> None:
-    """Frames of its own sending too: what a host sends moves a Keep through its states only where the tenant may."""
+def test_a_real_keep_refuses_anything_but_a_challenge(machine: Machine, kind: FrameType) -> None:
+    """Including types that only a Keep sends: a host can only make the moves of a tenant."""
     wire = machine.keep()
     wire.send([frame(kind, bytes(LARGEST[kind]))])
     assert refusal_code(wire.wait(FrameType.REFUSAL)) == "unexpected-message"
@@ -35,7 +35,7 @@ def test_a_real_keep_refuses_whatever_is_no_challenge(machine: Machine, kind: Fr
 
 
 def test_a_real_keep_reads_no_frame_that_its_type_does_not_allow(machine: Machine) -> None:
-    """By its header alone: the rest never comes, and is not waited for."""
+    """The header decides. The rest of the frame never comes, and the Keep does not wait for it."""
     for head in (HEADER.pack(LARGEST[FrameType.CHALLENGE] + 2, FrameType.CHALLENGE), HEADER.pack(1 << 20, 77)):
         wire = machine.keep()
         wire.send([head])
@@ -65,4 +65,5 @@ def test_data_before_the_owners(scene: Scene) -> None:
 
     keep = scene.keep()
     scene.refused(HostileLink(keep, to_keep=first), DeliveryError, "unexpected-message")
-    assert keep.manifest is None
+    assert keep.core.state == "refused"
+    assert keep.stored == []

@@ -1,4 +1,4 @@
-"""T8: the sealed package is dropped, repeated, reordered, spliced, cut, or flipped; the Keep says so under seal."""
+"""T8: the host drops, repeats, reorders, splices, cuts or flips the sealed package. The Keep refuses it under seal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from enarx.errors import UnavailableError
 from enarx.formats.wire import CHUNK, FrameType
-from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.hostile import EXIT_CODE, FILE, HostileLink, Scene
 
 Chunks = list[bytes]
 
@@ -45,21 +46,21 @@ def test_mangled(scene: Scene, name: str) -> None:
     keep = scene.keep()
     result = scene.play(HostileLink(keep, to_keep=hold))
     assert result.status.cause == "refused"
-    assert result.status.message in ("stream-broken", "stream-chunk", "stream-order")
+    assert result.status.message.split(":")[0] in ("stream-broken", "stream-chunk", "stream-order")
     assert scene.output == []
+    assert keep.start is None
 
 
 def test_repeated_chunks_are_passed_over(scene: Scene) -> None:
-    """As after an interruption: what came before is not opened a second time."""
+    """As after an interruption: no chunk is opened twice."""
     keep = scene.keep()
     result = scene.play(HostileLink(keep, to_keep=lambda k, p: [(k, p)] * (3 if k is FrameType.CHUNK else 1)))
-    assert result.status.code == 7
-    assert keep.store.got["data"] == b"canary-file" * 200_000
+    assert result.status.code == EXIT_CODE
+    assert keep.files == {"0/file": FILE}
 
 
 def test_cut_off_is_lost(scene: Scene) -> None:
-    """Without its last chunk a package never runs; the host can only let the Keep go."""
-    from enarx.errors import UnavailableError
+    """Without its last chunk a package never runs. The host can only end the Keep."""
 
     def cut(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
         last = kind is FrameType.CHUNK and len(payload) < CHUNK
@@ -69,4 +70,5 @@ def test_cut_off_is_lost(scene: Scene) -> None:
 
     keep = scene.keep()
     scene.refused(HostileLink(keep, to_keep=cut), UnavailableError, "keep-lost")
-    assert keep.protocol.conversation.state == "receiving"
+    assert keep.core.state == "receiving"
+    assert keep.start is None

@@ -1,4 +1,4 @@
-"""T9: output and status are dropped, repeated, reordered, cut, flipped, or invented."""
+"""T9: the host drops, repeats, reorders, cuts, flips or forges output and status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = b"canary-stdin" * 100_000
 
 
 def only(mangle):  # type: ignore[no-untyped-def]
-    """Applied to output frames alone, with their number."""
+    """Apply `mangle` to output frames only, with their number."""
     count = [0]
 
     def applied(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""T10: stdin is replayed, dropped, reordered, flipped, or invented. The workload goes on; the attachment does not."""
+"""T10: the host replays, drops, reorders, flips or forges stdin. That ends the attachment, and never the workload."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_frames_that_are_not_the_tenants(scene: Scene) -> None:
 
 
 def test_an_attachment_that_is_answered_again_begins_no_numbers_again(host: Proxy, home: Path) -> None:
-    """Two records under one key and one nonce would show the host what they have in common."""
+    """Two records under one key and one nonce would reveal the difference of their plaintexts."""
     answers: list[Frame] = []
     sealed: dict[bytes, set[bytes]] = {}
 
@@ -82,7 +82,7 @@ def test_an_attachment_that_is_answered_again_begins_no_numbers_again(host: Prox
 
 
 def test_input_that_the_host_does_not_take_ends_the_command(host: Proxy, home: Path) -> None:
-    """The workload waits for stdin that nobody will bring it; the command does not wait with it."""
+    """The workload waits for stdin that never comes. The command does not wait with it."""
 
     def cut(kind: FrameType, payload: bytes) -> list[Frame]:
         if kind is FrameType.INPUT:

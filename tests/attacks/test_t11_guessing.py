@@ -1,4 +1,4 @@
-"""T11: the host guesses what is in the package and checks its guess against the digest."""
+"""T11: the host guesses the package's content and checks its guess against the digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T12: one message, encoded in two ways. Every message of an exchange is re-encoded by the host; none is taken."""
+"""T12: one message has two encodings. The host re-encodes every message of an exchange; each is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.attacks.hostile import HostileLink, Scene
 
 
 def loosened(payload: bytes) -> bytes:
-    """The same value, its keys in another order."""
+    """Return the same value with its keys in another order."""
     value = cbor2.loads(payload)
     return cbor2.dumps(dict(reversed(value.items())))
 

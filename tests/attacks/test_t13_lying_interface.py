@@ -1,4 +1,4 @@
-"""T13: the host lies in its interface. What it says is shown as its word, or not believed; only sealed records count."""
+"""T13: the host lies in its interface. Its word is shown as hearsay, or ignored; only sealed records count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T15: the host searches all that it has: its disk, its log, its command lines, environments, and its daemon's memory."""
+"""T15: the host searches everything that it can read: disk, log, command lines, environments and its daemon's memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.e2e.harness import Daemon, until
 from tests.programs import module
 
 CANARIES = (b"canary-in-arg", b"canary-in-env", b"canary-in-secret", b"canary-in-file", b"canary-in-stdin")
-HOST_SIDE = ("enarx.host", "enarx.hardware", "host serve")
+HOST_SIDE = ("enarx.host", "enarx.simulator", "host serve")
 
 
 @pytest.fixture
 def busy(home: Path) -> Iterator[tuple[Daemon, str]]:
-    """A daemon with a Keep whose guest has all canaries and has printed what it was given."""
+    """A daemon with a Keep whose guest holds all canaries, and has printed its input."""
     daemon = Daemon(home).start()
     (home / "data").mkdir()
     (home / "data" / "file").write_bytes(b"canary-in-file" * 1000)
@@ -37,7 +37,7 @@ def busy(home: Path) -> Iterator[tuple[Daemon, str]]:
 
 
 def host_processes(home: Path) -> dict[int, str]:
-    """The host's own: not the Keep and its zygote, whose memory hardware is there to protect."""
+    """Return the host's own processes, without the Keep and its zygote, whose memory the hardware protects."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -50,7 +50,7 @@ def host_processes(home: Path) -> dict[int, str]:
 
 
 def memory(pid: int) -> Iterator[bytes]:
-    """All that can be read of a process, in pieces that overlap a little."""
+    """Yield the readable memory of a process, in pieces that overlap a little."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r[w-][x-]p .*? 0?(?: +(\[heap\]|\[stack\]|))?$", line.rstrip())

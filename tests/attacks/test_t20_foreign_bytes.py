@@ -1,4 +1,4 @@
-"""T20: anybody sends bytes that cost whoever reads them far more than they cost to send."""
+"""T20: an attacker sends bytes that cost the receiver far more than the sender."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LARGE = 560 << 10
 @pytest.mark.parametrize("size", [500, LARGE], ids=["within a Challenge's bound", "large"])
 @pytest.mark.parametrize("family", BOMBS)
 def test_a_keeper_that_has_seen_no_owner(daemon: Daemon, family: str, size: int) -> None:
-    """The real Keep, as the host's owner or anybody on the way can reach it."""
+    """The real Keep, as the host's owner or anyone on the way can reach it."""
     client = HostClient(Endpoint(url=daemon.url))
     keep = client.launch(kind="process", package=None, memory=MEMORY, disk=DISK)
     link = client.link(keep)
@@ -114,7 +114,7 @@ def test_entries_of_all_indexes_are_counted_together() -> None:
 
 
 def test_a_full_index_is_read_in_bounded_time() -> None:
-    """A quarter of the most entries that there may be: 3 s of CPU here, where a minute would be a denial of service."""
+    """A quarter of the maximum number of entries: 3 s of CPU here, where a minute would be a denial of service."""
     data = index(MAX_ENTRIES // 4)
     start = time.process_time()
     assert len(decode_index(data)) == MAX_ENTRIES // 4

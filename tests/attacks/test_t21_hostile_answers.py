@@ -1,4 +1,4 @@
-"""T21: a host answers with what is no answer. The command says so, in its own words and in bounded time and memory."""
+"""T21: a host answers with malformed or endless data. The command reports it, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def rogue() -> Iterator[list[Rogue]]:
 
 
 def once(text: bytes) -> Script:
-    """This answer, and then the end of the connection."""
+    """Serve this answer, and then close the connection."""
     pieces = [text.removesuffix(RESET), RESET] if text.endswith(RESET) else [text, CLOSE]
     return lambda _: pieces
 
 
 def says_no(home: Path, *arguments: str) -> bytes:
-    """The command ends undecided, in words of ours."""
+    """The command ends undecided, with an error that this program wrote."""
     found = enarx(home, *arguments)
     assert found.returncode == 127, found
     assert found.stderr.startswith(b"error: ")
@@ -109,7 +109,7 @@ def test_values_of_any_type_are_shown(home: Path, rogue: list[Rogue]) -> None:
 
 
 def test_pages_without_end(home: Path, rogue: list[Rogue]) -> None:
-    """Each page is an answer within its bounds, and names the next."""
+    """Each page is within its bounds, and names the next."""
     size = 0
 
     def page(request: bytes) -> bytes:
@@ -124,7 +124,7 @@ def test_pages_without_end(home: Path, rogue: list[Rogue]) -> None:
 
 
 def test_a_whole_id_is_asked_for_and_not_looked_for(home: Path, rogue: list[Rogue]) -> None:
-    """A list grows with the host's Keeps; only a part of an id is looked for in it."""
+    """A list grows with the host's Keeps. It is only fetched to look up the beginning of an id."""
     there = "0123456789abcdef"
     known = says({"error": {"code": "not-found", "message": "no such Keep"}}, "404 Not Found")
     listed = says({"keeps": [{**KEEP, "id": there}], "next": None})
@@ -174,7 +174,7 @@ SENT = 64 * MIB
     "name", ["a negative chunk", "a body without end", "heads without end", "trailers without end"]
 )
 def test_floods_are_cut_off(rogue: list[Rogue], name: str) -> None:
-    """What is read stays near the cap, whatever http.client makes of the framing."""
+    """The command reads little more than the cap, whatever http.client makes of the framing."""
     begin, piece = {
         "a negative chunk": (HEAD + b"-1\r\n", b"x" * 65536),
         "a body without end": (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
@@ -212,7 +212,7 @@ def test_output_in_a_negative_chunk(rogue: list[Rogue], follow: bool) -> None:
 
 
 def test_nothing_is_left_of_an_answer_that_was_cut_off(rogue: list[Rogue]) -> None:
-    """The next request does not read what the one before has left over."""
+    """The next request does not read bytes that the last one left over."""
     big = answer(b" " * (connection.MAX_ANSWER + 100))
     answers = iter([big, says({"fine": 1})])
     rogue.append(Rogue(lambda _: next(answers)))

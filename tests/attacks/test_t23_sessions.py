@@ -1,4 +1,4 @@
-"""T23: a host uses the ids that it may choose against what the tenant has at another host."""
+"""T23: a host chooses its ids so that they collide with the tenant's jobs at another host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Wasm = Callable[[str], Path]
 
 @pytest.fixture
 def job(daemon: Daemon, wasm: Wasm) -> str:
-    """A detached job at A, a real host, whose session is all that can read its result."""
+    """A detached job at a real host A. Only its session can read its result."""
     found = daemon.deploy("--detach", wasm("slow"))
     assert found.returncode == 0, found.stderr
     return found.stdout.decode().strip()
@@ -26,7 +26,7 @@ def job(daemon: Daemon, wasm: Wasm) -> str:
 
 @pytest.fixture
 def rogue(job: str) -> Iterator[Rogue]:
-    """B, another host, whose answers name A's job."""
+    """Another host B, whose answers name A's job."""
 
     def script(request: bytes) -> bytes:
         line = request.split(b"\r\n")[0]
@@ -69,7 +69,7 @@ def test_prune_and_rm_at_b(daemon: Daemon, job: str, rogue: Rogue) -> None:
 
 
 def test_one_id_at_two_hosts(daemon: Daemon, job: str, rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """B has a session under A's id as well: which is meant has to be said, and only that is used and forgotten."""
+    """Both hosts have a session under one id: the user must name the host, and only that session is used and forgotten."""
     path = session_file(daemon.home, job)
     fields = json.loads(path.read_text())
     monkeypatch.setenv("XDG_STATE_HOME", str(daemon.home / "state"))

@@ -1,4 +1,4 @@
-"""T24: somebody who can write in a directory changes it while it is packaged: nothing from outside is sealed, nothing waits."""
+"""T24: an attacker changes a directory while it is packaged. No file from outside is sealed, and no read blocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = b"outside" * 1000
 
 @pytest.fixture
 def data(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory to package, with a sub-directory and files; what is outside lies beside it."""
+    """A directory to package, with a sub-directory and files; the files next to it are outside."""
     for name in ("STATE", "CONFIG", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     (home / "guest.wasm").write_bytes(module("hello"))
@@ -116,7 +116,7 @@ def test_between_hashing_and_sending(data: Path, change: Callable[[Path], None])
 def test_between_looking_and_hashing(
     data: Path, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The change comes after `sub/file` has been looked at, before it is opened."""
+    """The change comes after `sub/file` was examined and before it is opened."""
     look = tree._Walk.look
 
     def then_change(walk: tree._Walk, at: tuple[str, ...]) -> os.stat_result:
@@ -151,7 +151,7 @@ def test_a_directory_that_is_swapped_before_it_is_listed(data: Path, monkeypatch
 
 
 def test_a_race_never_seals_what_is_outside(data: Path) -> None:
-    """A second of swapping a directory and a link with each other, as fast as can be."""
+    """Swap a directory and a link for a second, as fast as possible."""
     over = threading.Event()
 
     def swap() -> None:

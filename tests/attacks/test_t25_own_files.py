@@ -1,4 +1,4 @@
-"""T25: a downloaded Enarx.toml, or a careless --dir, packages what is nobody else's business."""
+"""T25: a downloaded Enarx.toml, or a careless --dir, packages private files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUTSIDE = ["/", "/etc", "..", "../", "../other", "a/../../other", "./..", "/tmp/
 
 @pytest.fixture
 def download(home: Path) -> Path:
-    """A module with a file beside it, as it comes from somewhere."""
+    """A downloaded module, with a file next to it."""
     found = home / "download"
     (found / "data").mkdir(parents=True)
     (found / "data" / "file").write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""T26: the memory of a tenant's command, with keys and secrets in it, gets to the disk or to another process of the user."""
+"""T26: the memory of a tenant's command, with its keys and secrets, reaches the disk or another process of the user."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def start(home: Path, *arguments: str, before: Callable[[], None] = unlimited) -
 
 
 def serves(process: subprocess.Popen[bytes]) -> None:
-    """The workload sends back what it is sent: the command is attached."""
+    """The workload echoes its input, so the command is attached."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(b"here\n")
@@ -77,7 +77,7 @@ def test_no_core(home: Path, attached: subprocess.Popen[bytes], number: signal.S
 
 
 def test_cores_would_be_written(home: Path) -> None:
-    """The control: another process under the same limits does leave one, where the system lets anybody."""
+    """The control: another process under the same limits does dump core, if the system allows it at all."""
     command = [sys.executable, "-c", "print(flush=True); input()"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=home, preexec_fn=unlimited
@@ -93,14 +93,14 @@ PR_CAPBSET_DROP, CAP_SYS_PTRACE = 24, 19
 
 
 def as_anybody() -> None:
-    """Of a child to be: root too is then without the right to look into every process."""
+    """Run in the child before it starts: drops root's right to read every process."""
     unlimited()
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0)
 
 
 def readable(pid: int) -> bool:
-    """By another process of the same user."""
+    """Return what another process of the same user can read."""
     command = [sys.executable, "-c", READ, str(pid)]
     return subprocess.run(command, capture_output=True, preexec_fn=as_anybody).returncode == 0
 

@@ -1,4 +1,4 @@
-"""T31: a thief of a session file, with the host's help, writes output and results of his own. He has the session's secret, and
+"""T31: the thief of a session file, with the host's help, forges output and results. The thief has the session's secret, and
 not the Keep's identity key."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Record = tuple[int, int, bytes]
 
 
 class Thief:
-    """Opens a session's records, and seals others in their place."""
+    """Opens a session's records, and seals others instead."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -43,7 +43,7 @@ class Thief:
         return seal_record(self._aead, number, kind == FINAL, header, BODY.pack(kind, offset), data)
 
     def sealer(self) -> OutputSealer:
-        """All of a Keep's records, signed with the thief's own key."""
+        """Return all records of a Keep, signed with the thief's own key."""
         mine = self.session
         key = signing_key(os.urandom(32))
         return OutputSealer(secret=mine.secret, session=mine.transcript, package=mine.package, key=key)
@@ -51,7 +51,7 @@ class Thief:
 
 @pytest.fixture
 def robbed(machine: Machine) -> tuple[Thief, list[Record]]:
-    """A thief, and the true records of a run: acceptance, stdout, stderr, checkpoints, end."""
+    """A thief, and the genuine records of a run: acceptance, stdout, stderr, checkpoints, final record."""
     wire = machine.keep()
     delivered = machine.deliver(wire, machine.package("both"))
     finish(wire, delivered)
@@ -102,7 +102,7 @@ def test_other_bytes_in_the_place_of_the_true_ones(robbed: tuple[Thief, list[Rec
 
 
 def test_other_bytes_with_the_checkpoints_left_out(robbed: tuple[Thief, list[Record]]) -> None:
-    """The final record says the same as the last checkpoints, so dropping those helps nobody."""
+    """The final record repeats the last checkpoints, so dropping those gains nothing."""
     thief, records = robbed
     numbered = list(enumerate(records))
     forged = [
@@ -136,7 +136,7 @@ def test_another_status(robbed: tuple[Thief, list[Record]]) -> None:
 
 
 def test_forgery_dressed_up_as_loss_is_unproven(robbed: tuple[Thief, list[Record]]) -> None:
-    """What he can still do: give bytes of his own for bytes that he says the host dropped. They are counted as unproven."""
+    """What remains: the thief can replace bytes that the host seems to have dropped. They are counted as unproven."""
     thief, records = robbed
     kinds = [kind for kind, _, _ in records]
     at = kinds.index(STDOUT)
@@ -154,7 +154,7 @@ def test_forgery_dressed_up_as_loss_is_unproven(robbed: tuple[Thief, list[Record
 
 @pytest.fixture
 def job(host: Proxy, home: Path) -> tuple[Thief, str]:
-    """A job that has ended, at a host that has its session file too."""
+    """A job that has ended, at a host that also has its session file."""
     (home / "hello.wasm").write_bytes(module("hello"))
     found = host.deploy("--detach", home / "hello.wasm")
     assert found.returncode == 0, found.stderr

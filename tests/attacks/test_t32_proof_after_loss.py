@@ -1,4 +1,4 @@
-"""T32: the host drops output. What is left is proven again from the stream's next checkpoint on; the bytes between are counted."""
+"""T32: the host drops output. Proof resumes at the stream's next checkpoint; the bytes between are counted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Drop = Callable[[int, int], bool]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, list[tuple[int, int, int, bytes]]]:
-    """A real Keep's output of four pieces and a bit: kind, offset, size and payload of each record."""
+    """Return a real Keep's output of a little over four pieces: kind, offset, size and payload of each record."""
     machine = Machine(tmp_path_factory.mktemp("machine") / "machine")
     wire = machine.keep()
     delivered = machine.deliver(wire, machine.package("cat"))
@@ -87,7 +87,7 @@ def test_what_is_unproven(
 
 
 def test_the_command_says_how_many(host: Proxy, home: Path) -> None:
-    """And ends with 127, whatever the workload ended with."""
+    """The command exits with 127, whatever the workload's exit code."""
     (home / "cat.wasm").write_bytes(module("cat"))
 
     def drop(kind: FrameType, payload: bytes) -> list[Frame]:

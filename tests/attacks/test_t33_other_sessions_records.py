@@ -1,4 +1,4 @@
-"""T33: a thief of two session files puts what the Keep of the one signed into the other: acceptance, checkpoints, end."""
+"""T33: the thief of two session files moves signed records from one to the other: acceptance, checkpoints, final record."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_records_as_they_are_do_not_even_open(machine: Machine) -> None:
 
 
 def test_a_checkpoint_of_the_other_stream(machine: Machine) -> None:
-    """Both streams' checkpoints are of one size here; each names its stream under the signature."""
+    """The checkpoints of both streams have the same size here; the signature covers the stream's number."""
     thief, records = run(machine, machine.package("both"))
     at = [i for i, (kind, _, _) in enumerate(records) if kind == CHECKPOINT]
     assert len(at) == 2

@@ -1,4 +1,4 @@
-"""T34: a receipt is put together of parts that do not belong together, or shown beside other output."""
+"""T34: a receipt is composed of parts that do not belong together, or shown with other output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from enarx.delivery.session import STDERR, STDOUT
 from enarx.errors import AppraisalError, EnarxError, VerificationError
 from enarx.formats.evidence.simulated import Evidence as SimulatedEvidence
 from enarx.record import names, replace
-from enarx.tenant.deploy import Claim
+from enarx.tenant.deploy import ReceivedEvidence
 from tests.attacks.real import Machine, finish
 from tests.controls import Control
 from tests.e2e.harness import enarx, run
@@ -32,11 +32,11 @@ PARTS = names(Receipt)
 
 
 def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", stderr: bytes = b"err\n"):  # type: ignore[no-untyped-def]
-    """As `enarx result verify`: every step, or an error; the result of the evidence."""
+    """Do every step of `enarx result verify`; return the result of the evidence."""
     receipt = Receipt.from_bytes(data)
     attested = Attestation.from_bytes(receipt.attestation)
-    result = machine.judge(built)(
-        Claim(
+    result = machine.verifier(built)(
+        ReceivedEvidence(
             kind=attested.kind,
             evidence=attested.evidence,
             endorsements=attested.endorsements,
@@ -51,7 +51,7 @@ def believed(machine: Machine, built, data: bytes, stdout: bytes = b"out\n", std
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    """Hardware, a package, and the receipts of two runs of it; and of a run of another package of the same owner."""
+    """Hardware, a package, the receipts of two runs of it, and that of another package by the same owner."""
     machine = Machine(tmp_path_factory.mktemp("machine") / "machine")
     built, other = machine.package("both"), machine.package("hello")
     receipts = []
@@ -114,29 +114,29 @@ def test_any_bit(two, seed: int) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_the_command(home: Path) -> None:
-    """From the run to a third party who has the receipt, the output, and a root of his own choice."""
+    """From the run to a third party that has the receipt, the output, and a root of its own choice."""
     (home / "both.wasm").write_bytes(module("both"))
     found = run(home, "--receipt", home / "receipt", home / "both.wasm")
     assert found.returncode == 0
     (home / "out").write_bytes(found.stdout)
     (home / "err").write_bytes(b"err\n")
     root = home / "state" / "enarx" / "simulated" / "root.pub"
-    judge = ("--simulated-root", root)
+    options = ("--simulated-root", root)
     receipt = Receipt.from_bytes((home / "receipt").read_bytes())
 
     def verified(*options: str | Path, path: Path = home / "receipt"):  # type: ignore[no-untyped-def]
         return enarx(home, "result", "verify", path, *options)
 
-    good = verified("--stdout", home / "out", "--stderr", home / "err", "--package", receipt.package.hex(), *judge)
+    good = verified("--stdout", home / "out", "--stderr", home / "err", "--package", receipt.package.hex(), *options)
     assert good.returncode == 0, good.stderr
     assert b"stdout: 4 bytes, verified" in good.stdout
-    assert b"not checked" in verified(*judge).stdout
-    assert verified("--json", *judge).stdout.startswith(b"{")
+    assert b"not checked" in verified(*options).stdout
+    assert verified("--json", *options).stdout.startswith(b"{")
     refused = {
-        "other output": verified("--stdout", home / "err", *judge),
-        "another package": verified("--package", "00" * 32, *judge),
-        "another image": verified("--measurement", "ab" * 48, *judge),
-        "another time": verified("--at", "2001-01-01T00:00:00Z", *judge),
+        "other output": verified("--stdout", home / "err", *options),
+        "another package": verified("--package", "00" * 32, *options),
+        "another image": verified("--measurement", "ab" * 48, *options),
+        "another time": verified("--at", "2001-01-01T00:00:00Z", *options),
     }
     for what, answer in refused.items():
         assert answer.returncode == 126, (what, answer.stderr)
@@ -145,19 +145,19 @@ def test_the_command(home: Path) -> None:
     assert verified("--simulated-root", home / "other.pub").returncode == 126
     for bad in (b"", b"\xa0", os.urandom(1000), (home / "receipt").read_bytes()[:-1], b"\x81" * 100_000):
         (home / "bad").write_bytes(bad)
-        answer = verified(*judge, path=home / "bad")
+        answer = verified(*options, path=home / "bad")
         assert answer.returncode == 126, answer.stderr
-        assert b"is no receipt: " in answer.stderr
+        assert b"is not a receipt: " in answer.stderr
     for usage in (
         (),
-        (*judge, "--endorsements", home / "out"),
+        (*options, "--endorsements", home / "out"),
         ("--policy", home / "none"),
-        (*judge, "--stdout", home / "none"),
+        (*options, "--stdout", home / "none"),
     ):
         assert verified(*usage).returncode == 125, usage
 
 
-def test_a_policy_judges_a_receipt_too(home: Path) -> None:
+def test_a_policy_appraises_a_receipt_too(home: Path) -> None:
     """A policy for hardware accepts nothing simulated."""
     (home / "both.wasm").write_bytes(module("both"))
     assert run(home, "--receipt", home / "receipt", home / "both.wasm").returncode == 0

@@ -1,4 +1,4 @@
-"""T35: the host invents confirmations, so that a tenant believes that chunks arrived, or resumes beyond what did."""
+"""T35: the host forges confirmations, so that a tenant believes that chunks arrived, or resumes too far ahead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from enarx.delivery.stream import NUMBER
 from enarx.errors import DeliveryError
 from enarx.formats.wire import FrameType
-from tests.attacks.hostile import HostileLink, Scene
+from tests.attacks.hostile import EAGER, EXIT_CODE, HostileLink, Scene
 
 FORGERIES = {
     "another number": lambda p: NUMBER.pack(2) + p[4:],
@@ -29,16 +29,18 @@ def confirming(forge):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forged(scene: Scene, name: str) -> None:
     scene.refused(
-        HostileLink(scene.keep(), to_tenant=confirming(FORGERIES[name])), DeliveryError, "confirmation-broken"
+        HostileLink(scene.keep(deadlines=EAGER), to_tenant=confirming(FORGERIES[name])),
+        DeliveryError,
+        "confirmation-broken",
     )
     assert scene.output == []
 
 
 def test_of_another_delivery(scene: Scene) -> None:
     old: list[bytes] = []
-    scene.play(HostileLink(scene.keep(), to_tenant=confirming(lambda p: (old.append(p), p)[1])))
+    scene.play(HostileLink(scene.keep(deadlines=EAGER), to_tenant=confirming(lambda p: (old.append(p), p)[1])))
     scene.output.clear()
-    link = HostileLink(scene.keep(), to_tenant=confirming(lambda _: old[0]))
+    link = HostileLink(scene.keep(deadlines=EAGER), to_tenant=confirming(lambda _: old[0]))
     scene.refused(link, DeliveryError, "confirmation-broken")
 
 
@@ -51,4 +53,4 @@ def test_repeated_and_reordered_ones_take_nothing_back(scene: Scene) -> None:
         seen.append(payload)
         return [(kind, old) for old in reversed(seen)]
 
-    assert scene.play(HostileLink(scene.keep(), to_tenant=again)).status.code == 7
+    assert scene.play(HostileLink(scene.keep(deadlines=EAGER), to_tenant=again)).status.code == EXIT_CODE

@@ -1,4 +1,4 @@
-"""T36: asked for fresh evidence of a running job, the host answers with old evidence, or with another Keep's."""
+"""T36: the host answers a request for fresh evidence of a running job with old evidence, or with another Keep's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.programs import module
 
 
 class Between:
-    """A host that gives what it likes in the place of evidence."""
+    """A host that replaces evidence in transit."""
 
     def __init__(self, wire: Wire, mangle) -> None:  # type: ignore[no-untyped-def]
         self.wire, self.mangle = wire, mangle
@@ -44,14 +44,20 @@ def job(machine: Machine):  # type: ignore[no-untyped-def]
 
 def asked(job, mangle=lambda p: p, patience: float = 10) -> AttestationResult:  # type: ignore[no-untyped-def]
     machine, built, wire, delivered = job
-    link, judge = Between(wire, mangle), machine.judge(built)
+    link, verifier = Between(wire, mangle), machine.verifier(built)
     results: list[AttestationResult] = []
-    attest(link, delivered.session, lambda claim: results.append(judge(claim)), start=len(wire.log), patience=patience)
+    attest(
+        link,
+        delivered.session,
+        lambda received: results.append(verifier(received)),
+        start=len(wire.log),
+        patience=patience,
+    )
     return results[0]
 
 
 def asked_of(job) -> Control[AttestationResult]:  # type: ignore[no-untyped-def]
-    """The answer as it comes is accepted."""
+    """The control: the unchanged answer is accepted."""
     return Control(lambda mangle: asked(job, mangle), mangle=lambda p: p)
 
 
@@ -126,7 +132,7 @@ def test_of_another_session(job, field: str) -> None:  # type: ignore[no-untyped
 
 
 def test_of_another_keep_with_the_names_of_this_one(job) -> None:  # type: ignore[no-untyped-def]
-    """A genuine Keep of the same package answers the very same request; what it attests names its own session."""
+    """A genuine Keep of the same package answers the same request, but its evidence names its own session."""
     machine, built, wire, delivered = job
     second = machine.keep()
     machine.deliver(second, built)
@@ -159,7 +165,7 @@ def test_admission_evidence_is_no_session_evidence(job) -> None:  # type: ignore
 
 
 def test_a_flood_of_requests_holds_up_nothing(job) -> None:  # type: ignore[no-untyped-def]
-    """One is answered at a time; the rest are passed over, and the job goes on."""
+    """The Keep answers one request at a time and skips the others; the job goes on."""
     _, _, wire, delivered = job
     wire.send([frame(FrameType.ATTEST, Attest(nonce=os.urandom(32)).to_bytes()) for _ in range(5000)])
     result, shown = finish(wire, delivered, b"x" * 100_000)
@@ -182,24 +188,24 @@ def test_the_command(host: Proxy, home: Path) -> None:
     assert found.returncode == 0, found.stderr
     keep = found.stdout.decode().strip()
     ask = ("keep", "attest", keep, "--host", host.url)
-    judge = ("--simulated-root", host.behind.root)
-    good = host.enarx(*ask, *judge, "--json")
+    options = ("--simulated-root", host.behind.root)
+    good = host.enarx(*ask, *options, "--json")
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["status"] == "trusted"
     assert b"attestation: trusted" in good.stderr
-    assert host.enarx(*ask, *judge, "--measurement", "ab" * 48).returncode == 126
+    assert host.enarx(*ask, *options, "--measurement", "ab" * 48).returncode == 126
     assert host.enarx(*ask).returncode == 125
     recorded: list[bytes] = []
     host.to_tenant = lambda kind, p: (recorded.append(p) if kind is FrameType.EVIDENCE else None, [(kind, p)])[1]
-    assert host.enarx(*ask, *judge).returncode == 0
+    assert host.enarx(*ask, *options).returncode == 0
     host.to_tenant = lambda kind, p: [(kind, recorded[0] if kind is FrameType.EVIDENCE else p)]
-    replayed = host.enarx(*ask, *judge, patience=2)
+    replayed = host.enarx(*ask, *options, patience=2)
     assert replayed.returncode == 127
     assert b"no evidence in time" in replayed.stderr
     host.to_tenant = lambda *given: [given]
     for word in ([], {"frames": "many"}, None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(host.client, "call", lambda *_, word=word: word)
-            assert host.enarx(*ask, *judge).returncode == 0
+            assert host.enarx(*ask, *options).returncode == 0
     assert host.enarx("keep", "stop", keep, "--host", host.url).returncode == 0
-    assert host.enarx(*ask, *judge, patience=2).returncode == 127
+    assert host.enarx(*ask, *options, patience=2).returncode == 127

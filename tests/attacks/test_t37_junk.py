@@ -1,4 +1,4 @@
-"""T37: frames that no tenant sent reach a running job. They end the newest attachment at most, and never the job."""
+"""T37: the host sends frames of its own to a running job. They end the newest attachment at most, and never the job."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_newest_attachment_is_told_and_the_next_goes_on(machine: Machine) ->
 
 
 def test_a_flood_of_frames_does_not_hold_up_a_time_limit(machine: Machine) -> None:
-    """The host keeps the keeper's socket full; the limit is held all the same."""
+    """The host keeps the keeper's socket full; the limit is enforced all the same."""
     import threading
 
     wire = machine.keep()

@@ -1,4 +1,4 @@
-"""T38: peers of different versions, by accident or because a host wants an older protocol spoken: refused by version, on both
+"""T38: peers of different versions, by accident or because a host wants an older protocol: refused by version, on both
 sides. Frames of version 1 are built here as that version built them."""
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def test_a_tenant_of_version_1_is_refused_by_a_keep(machine: Machine) -> None:
 
 @pytest.mark.parametrize("version", [0, 3, 1 << 60, -1, True, "2", None])
 def test_other_versions(machine: Machine, version: object) -> None:
-    """Whatever else their messages hold: the version is looked at first."""
+    """The version is checked first, whatever else the messages contain."""
     wire = machine.keep()
     wire.send([frame(FrameType.CHALLENGE, encode({"version": version, "something": "else"}))])
     assert refusal_code(wire.wait(FrameType.REFUSAL)) == "challenge-version"
 
 
 def test_a_delivery_of_version_1_is_refused(machine: Machine) -> None:
-    """A host that rewrites the challenge's answer wins nothing: the Keep speaks version 2 to the end."""
+    """A host gains nothing by rewriting the version of the attestation: the Keep speaks version 2 to the end."""
     from enarx.delivery.tenant import Admission
 
     wire = machine.keep()
@@ -55,7 +55,7 @@ def test_attachments_of_version_1_end_no_job(machine: Machine) -> None:
 
 
 def as_version_1(answer: dict[str, object], kind: FrameType):  # type: ignore[no-untyped-def]
-    """What a host with a Keep of version 1 gives for a challenge."""
+    """Return the answer of a version 1 Keep to a challenge."""
 
     def mangle(found: FrameType, payload: bytes) -> list[Frame]:
         return [(kind, encode(answer))] if found is FrameType.ATTESTATION else [(found, payload)]

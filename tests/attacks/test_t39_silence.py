@@ -1,4 +1,4 @@
-"""T39: the network or the host keeps a Keep waiting without end, for its challenge, its delivery, or the next chunk."""
+"""T39: the network or the host keeps a Keep waiting for ever, for its challenge, its delivery, or the next chunk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def refusal(wire: Wire) -> str:
 
 
 def dripping(wire: Wire, data: bytes) -> threading.Thread:
-    """Byte by byte, which is no progress."""
+    """Send byte by byte, which does not count as progress."""
 
     def drip() -> None:
         for byte in data:
@@ -70,7 +70,7 @@ def test_a_pooled_keep_waits_for_its_challenge_and_then_counts(hasty: Machine) -
 
 
 def delivering(hasty: Machine, wire: Wire) -> tuple[Admission, bytes]:
-    """A tenant whose delivery has begun, and the Keep's frame of its first chunk."""
+    """Begin a delivery; return the tenant and the frame of its first chunk."""
     (hasty.home / "data").mkdir()
     (hasty.home / "data" / "file").write_bytes(bytes(1 << 20))
     built = hasty.package("cat", '[[dirs]]\nguest = "/d"\nhost = "data"\n')
@@ -116,7 +116,7 @@ def test_a_delivery_without_a_new_chunk_ends_under_seal(hasty: Machine, how: str
 
 
 def test_deadlines_are_what_the_specification_says() -> None:
-    from enarx.keep.deadlines import Deadlines
+    from enarx.keep.core.deadlines import Deadlines
     from enarx.record import as_dict
     from tests.house.test_invariants import ROOT
 

@@ -49,8 +49,8 @@ def test_t40_branch_tables(home: Path) -> None:
 
 
 def test_t40_the_cgroup_holds_a_compiler_that_has_no_limit_of_its_own(home: Path) -> None:
-    """Taken over, it may lift nothing; here it starts without a limit, and what bounds it is outside of it."""
-    own = ("keep/compiler.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
+    """A taken-over compiler cannot raise its limits. Here it starts without one, and the bounds outside of it hold."""
+    own = ("keep/guest/compiler.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
     tree = Tree(home, own, taken_over=False)
     with Peak(home) as peak:
         found = tree.run("", 'memory = "1MiB"\ncompile = "96MiB"', bomb(home, "locals in loops"))
@@ -60,7 +60,7 @@ def test_t40_the_cgroup_holds_a_compiler_that_has_no_limit_of_its_own(home: Path
 
 
 def test_t40_processor_time_has_an_end(home: Path) -> None:
-    """With less of it than in earnest: a minute and more is too long for a test."""
+    """With a lower limit than in production: more than a minute is too long for a test."""
     changes = {"CPU_BASE = 60": "CPU_BASE = 1", "CPU_PER_MIB = 16": "CPU_PER_MIB = 0", "FACTOR = 5": "FACTOR = 100"}
     tree = Tree(home, *(("formats/bounds.py", *change) for change in changes.items()), taken_over=False)
     found = tree.run("", 'compile = "8GiB"', bomb(home, "many functions"))
@@ -72,7 +72,7 @@ def test_t40_so_has_a_compiler_that_sleeps(home: Path) -> None:
     changes = (
         ("formats/bounds.py", "CPU_BASE = 60", "CPU_BASE = 1"),
         (
-            "keep/compiler.py",
+            "keep/guest/compiler.py",
             "        verdict, answer = OK,",
             "        import time; time.sleep(1000)\n        verdict, answer = OK,",
         ),
@@ -93,8 +93,8 @@ ENDLESS = f"""    os.write(target, OK + (1 << 60).to_bytes(8, "big"))
 
 
 def test_t40_code_without_end_is_too_much_for_the_runner(home: Path) -> None:
-    """From a compiler that has been taken over."""
-    tree = Tree(home, ("keep/compiler.py", WRITE, ENDLESS), taken_over=False)
+    """The compiler was taken over, and sends endless code."""
+    tree = Tree(home, ("keep/guest/compiler.py", WRITE, ENDLESS), taken_over=False)
     found = tree.run("", 'memory = "1MiB"\ncompile = "32MiB"')
     assert (found.returncode, b"refused more memory" in found.stderr) == (137, True)
 
@@ -103,7 +103,7 @@ def test_t40_code_without_end_is_too_much_for_the_runner(home: Path) -> None:
 def test_t40_a_compiler_that_lives_on_gives_the_run_no_time(home: Path, closes: str) -> None:
     end = "        rest = rest[os.write(target, rest) :]\n"
     changes = (
-        ("keep/compiler.py", end, f"{end}{closes}    import time; time.sleep(1000)\n"),
+        ("keep/guest/compiler.py", end, f"{end}{closes}    import time; time.sleep(1000)\n"),
         ("formats/bounds.py", "CPU_BASE = 60", "CPU_BASE = 1"),
     )
     start = time.monotonic()
@@ -115,7 +115,7 @@ def test_t40_a_compiler_that_lives_on_gives_the_run_no_time(home: Path, closes: 
 
 def test_t40_the_time_limit_does_not_count_compiling(home: Path) -> None:
     slow = (
-        "keep/compiler.py",
+        "keep/guest/compiler.py",
         "        verdict, answer = OK,",
         "        import time; time.sleep(2)\n        verdict, answer = OK,",
     )

@@ -1,4 +1,4 @@
-"""T41: a module that takes memory beside its linear memory, or more of it at the start than it may have."""
+"""T41: a module takes memory outside its linear memory, or starts with more than its limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T42: native code in the runner takes memory, threads, processes, or another right than the guest needs."""
+"""T42: native code in the runner takes memory, threads, processes, or rights that the guest does not need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.programs import module
 
 SMALL = 'memory = "64MiB"\ncompile = "64MiB"\ndisk = "1MiB"'
 HOG = "held = []\nwhile True: held.append(b'x' * (1 << 24))"
-UNLIMITED = ("keep/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
+UNLIMITED = ("keep/guest/runner.py", "    resource.setrlimit(resource.RLIMIT_DATA, (data, data))\n", "")
 
 
 def test_t42_it_is_refused_more_memory(home: Path) -> None:
@@ -30,7 +30,7 @@ def test_t42_it_is_refused_more_memory(home: Path) -> None:
 
 
 def test_t42_the_cgroup_ends_a_runner_that_takes_it_all_the_same(home: Path) -> None:
-    """2.4 GiB and more; the keeper lives, and says which bound it was."""
+    """2.4 GiB and more: the keeper survives, and names the bound."""
     with Peak(home) as peak:
         found = Tree(home, UNLIMITED).run(HOG, SMALL)
     assert found.returncode == 137
@@ -62,7 +62,7 @@ except RuntimeError:
 
 
 def test_t42_the_stack_does_not_grow_beyond_its_limit(home: Path) -> None:
-    """RLIMIT_DATA does not count it, and gigabytes below it are free: whoever could raise its limit would have them."""
+    """RLIMIT_DATA does not count the stack, and gigabytes of address space below it are free to anyone who can raise its limit."""
     attack = """
 libc = ctypes.CDLL(None)
 pair = (ctypes.c_uint64 * 2)()
@@ -97,7 +97,7 @@ for _ in range(64):
 
 @pytest.mark.parametrize("protection", ["0", "1"])
 def test_t42_memory_that_is_not_written_to_any_more_counts(home: Path, protection: str) -> None:
-    """RLIMIT_DATA counts what can be written to: a gigabyte was held that no longer could be."""
+    """RLIMIT_DATA only counts writable memory: an attack once held a gigabyte that it had made read-only."""
     found = Tree(home).run(HELD.replace("PROTECTION", protection), SMALL)
     assert found.returncode == 0
     assert 0 < len(found.stdout) * (1 << 24) <= bounds.process_memory(memory=64 << 20, compile=64 << 20)
@@ -123,7 +123,7 @@ def test_t42_processes_end_it(home: Path, attack: str) -> None:
 
 
 def test_t42_memory_that_no_limit_counts_cannot_be_had(home: Path) -> None:
-    """Shared and growing mappings are outside of RLIMIT_DATA, and a stack that is moved grows without end."""
+    """RLIMIT_DATA does not count shared and growing mappings, and a moved stack grows without end."""
     attack = """
 libc = ctypes.CDLL(None, use_errno=True)
 def called(name, number, *words):
@@ -158,7 +158,7 @@ os.write(1, repr(found).replace("'", '"').encode())
 
 @contextlib.contextmanager
 def asleep(home: Path) -> Iterator[tuple[Daemon, str, dict[str, Any]]]:
-    """A daemon, a Keep of it whose job sleeps, and what the daemon says of that Keep."""
+    """A daemon, one of its Keeps whose job sleeps, and the daemon's description of that Keep."""
     path = home / "sleep.wasm"
     path.write_bytes(module("sleep"))
     daemon = Daemon(home).start()

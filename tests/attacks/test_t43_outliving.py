@@ -1,4 +1,4 @@
-"""T43: native code in the runner tries to outlive its limits by what it does to its descriptors."""
+"""T43: native code in the runner tries to outlive its limits by closing, keeping or flooding its descriptors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for fd in range(3, 64):
             break
 """
 THREAD = "threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\nctypes.CDLL(None).syscall(60, 0)"
-"""The first thread ends, and leaves everything open with another."""
+"""The first thread ends, and another keeps every descriptor open."""
 
 OUTLIVE = {
     "closes all": CLOSED + "time.sleep(100)",

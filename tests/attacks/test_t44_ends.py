@@ -1,4 +1,4 @@
-"""T44: a workload whose end is taken for something else than it is."""
+"""T44: a workload's end is mistaken for another kind of end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_t44_a_start_function_ends_a_run_as_any_other_does(home: Path, how: str,
 
 
 def limited(home: Path, files: int, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """A local run on a machine whose hard limit on descriptors is `files`."""
+    """Run locally, with a hard limit of `files` descriptors."""
     return subprocess.run(
         [*ENARX, "run", "--simulate", *map(str, arguments)],
         env=environment(home),
@@ -84,10 +84,10 @@ def test_t44_the_most_that_can_be_asked_for(home: Path) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Path, when: str) -> None:
-    """Before it has forked a Keep, or with one that nobody knows of: that ends without having read anything."""
+    """The zygote dies before it has forked a Keep, or after: that Keep is unknown to its host, and ends without reading a byte."""
     launch = "            answer, pidfds = _launch(link, _map(order), fds)\n"
     dies = f"            if not os.path.exists('{home}/died'): os._exit(os.mkdir('{home}/died') or 1)\n"
-    change = ("keep/zygote.py", launch, dies + launch if when == "before" else launch + dies)
+    change = ("keep/boot/process.py", launch, dies + launch if when == "before" else launch + dies)
     tree = Tree(home, change, taken_over=False)
     (home / "hello.wasm").write_bytes(module("hello"))
     found = tree.run("", module=home / "hello.wasm")
@@ -97,7 +97,7 @@ def test_t44_a_zygote_that_dies_costs_no_launch_and_gives_no_second_one(home: Pa
 
 
 def test_t44_a_package_that_is_too_much_for_the_keeper_is_refused(home: Path) -> None:
-    limit = ("keep/keeper.py", "    resource.setrlimit(resource.RLIMIT_DATA, (own, own))", SMALL)
+    limit = ("keep/boot/process.py", "    resource.setrlimit(resource.RLIMIT_DATA, (own, own))", SMALL)
     tree = Tree(home, limit, taken_over=False)
     padding = bombs.section(0, b"\1x" + bytes(64 << 20))
     found = tree.run("", 'compile = "8GiB"', write(home, module("hello") + padding))

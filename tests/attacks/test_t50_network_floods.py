@@ -1,4 +1,4 @@
-"""T50: clients without any credential flood the daemon: it costs it a few MiB, and others are served meanwhile."""
+"""T50: clients without a credential flood the daemon. That costs it a few MiB, and others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def daemon() -> Iterator[Target]:
 
 
 def send(connection: socket.socket, data: bytes, count: int) -> None:
-    """As much of it as the daemon takes."""
+    """Send as much as the daemon reads."""
     with contextlib.suppress(OSError):
         for _ in range(count):
             connection.sendall(data)

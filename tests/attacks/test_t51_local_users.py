@@ -1,4 +1,4 @@
-"""T51: another user of the host's machine asks root's daemon, which has no token: the kernel's word decides."""
+"""T51: another user of the host's machine connects to root's daemon, which has no token. The kernel names the user."""
 
 from __future__ import annotations
 

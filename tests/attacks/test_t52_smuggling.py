@@ -1,4 +1,4 @@
-"""T52: requests that two programs would read in two ways: the daemon reads them in none, and nothing behind them."""
+"""T52: requests that two programs would parse differently. The daemon refuses them, and reads no byte after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T53: clients that send or read as slowly as they can: each has its time, and holds nothing beyond it."""
+"""T53: clients send or read as slowly as they can. Each has a deadline, and holds no resource after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def daemon() -> Iterator[Target]:
 
 
 def ends(daemon: Target, data: bytes, dribble: bytes = b"", seconds: float = 20) -> bytes:
-    """The answer of a daemon that gives a client up, within `seconds`."""
+    """Return the daemon's answer when it gives up on a client, which must be within `seconds`."""
     connection = daemon.raw(data)
     connection.settimeout(1)
     end, found = time.monotonic() + seconds, b""
@@ -45,7 +45,7 @@ def test_a_head_byte_by_byte(daemon: Target) -> None:
 
 
 def test_a_head_byte_by_byte_costs_what_it_weighs(daemon: Target) -> None:
-    """What has been looked at is not looked at again: 3,000 more bytes of a head cost no 3,000 readings of all of it."""
+    """Bytes are parsed once: 3,000 more bytes of a head do not cost 3,000 passes over all of it."""
     assert daemon.daemon.process is not None
     before = seconds(daemon.daemon.process.pid)
     connection = daemon.raw(b"GET /healthz HTTP/1.1\r\nA: " + b"a" * 12000)
@@ -59,7 +59,7 @@ def test_a_head_byte_by_byte_costs_what_it_weighs(daemon: Target) -> None:
 
 
 def seconds(pid: int) -> float:
-    """Of processor time that a process has taken."""
+    """Return the seconds of processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -83,7 +83,7 @@ def test_hundreds_of_them_hold_nobody_up(daemon: Target) -> None:
 
 
 def test_answers_that_nobody_reads(daemon: Target) -> None:
-    """They stay in the system's buffers and 64 KiB of the daemon's; what asks on is not read."""
+    """They stay in the system's buffers and in 64 KiB of the daemon's; the daemon does not read on."""
     before = daemon.memory()
     connection = daemon.raw()
     connection.settimeout(1)

@@ -1,4 +1,4 @@
-"""T54: connections take the daemon's descriptors: those of management are kept for it, and an empty table is waited out."""
+"""T54: connections exhaust the daemon's descriptors. Some are reserved for management, and a full table is retried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def used(d: Daemon) -> int:
 
 
 def processor(d: Daemon) -> float:
-    """Seconds that the daemon has computed for."""
+    """Return the seconds of processor time that the daemon has used."""
     fields = Path(f"/proc/{d.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

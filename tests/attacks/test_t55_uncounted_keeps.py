@@ -1,4 +1,4 @@
-"""T55: a client or a fault makes the host forget a Keep that goes on."""
+"""T55: a client or a fault makes the host forget a Keep that still runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_process_that_does_nothing_any_more_is_removed_all_the_same(hosts: Mak
 
 
 def test_no_keep_outlives_its_supervisor(hosts: Make) -> None:
-    """A stopped Keep sees nothing of its control socket's end."""
+    """A stopped process does not notice that its control socket was closed."""
     one = hosts("--max-keeps", "1")
     keep = one.launch()
     supervisor, inner = one.processes(keep)
@@ -75,7 +75,7 @@ def test_no_keep_outlives_its_supervisor_while_there_is_no_daemon(hosts: Make) -
 
 @pytest.fixture
 def frozen() -> Iterator[Callable[[int], None]]:
-    """Makes a process one that not even SIGKILL ends, for the time being."""
+    """Make a process survive even SIGKILL, for the time being."""
     group = FREEZER / f"enarx-test-{os.getpid()}"
     try:
         group.mkdir()

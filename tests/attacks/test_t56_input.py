@@ -1,4 +1,4 @@
-"""T56: a client holds the way into a Keep, or sends what is no frame of a tenant's, to end a job that runs."""
+"""T56: a client blocks the input of a Keep, or sends frames of its own to end a running job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_FRAME = (1 << 20) + (64 << 10)
 
 @contextlib.contextmanager
 def body_that_comes(host: Host, keep: str, pieces: Iterator[bytes]) -> Iterator[Callable[[], tuple[int, bytes]]]:
-    """A request whose body never ends, of which there is only what `pieces` has so far; its answer."""
+    """Send a request whose body consists of `pieces` and never ends; return its answer."""
     with contextlib.closing(host.client.connect()) as connection:
         connection.putrequest("POST", f"/v1/keeps/{keep}/input")
         connection.putheader("Content-Length", str(1 << 30))
@@ -46,7 +46,7 @@ def test_a_body_that_never_comes_gives_way(hosts: Make, begun: bytes) -> None:
 
 
 def test_a_body_that_trickles_gives_way(hosts: Make) -> None:
-    """A byte at a time is no progress: frames are."""
+    """Single bytes do not count as progress; whole frames do."""
     one = hosts()
     keep = one.launch()
 

@@ -1,4 +1,4 @@
-"""T57: what has ended goes on costing the host, or is lost with the process that served it."""
+"""T57: an ended Keep still costs the host resources, or its result vanishes with the process that served it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_is_asked_of_a_finished_keep(hosts: Make, wasm: Wasm) -> None:
 
 
 def test_asking_for_a_keep_by_its_whole_id_costs_no_list(host: Proxy) -> None:
-    """However many Keeps the host has kept; the beginning of an id has to be looked up."""
+    """Whatever number of Keeps the host has stored, the beginning of an id must be looked up."""
     keep = Host(host.behind).launch()
     for name, asked in ((keep, []), (keep[:15], ["GET /v1/keeps?limit=1000"])):
         host.asked.clear()

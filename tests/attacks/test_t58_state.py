@@ -1,4 +1,4 @@
-"""T58: what lies in the host's state directory leads it to delete, read or trust what is not its own."""
+"""T58: entries in the host's state directory make it delete, read or trust files that are not its own."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_link_in_the_place_of_a_directory_is_refused(hosts: Make, outside: Pat
 
 
 def refused(one: Host) -> bytes:
-    """What the daemon says that does not start."""
+    """Return the error of a daemon that does not start."""
     command = [*ENARX, "host", "serve", "--socket", f"{one.daemon.home}/other.sock", "--state", str(one.daemon.state)]
     found = subprocess.run(command, capture_output=True, timeout=30, env=environment(one.daemon.home))
     assert found.returncode == 125

@@ -1,4 +1,4 @@
-"""T59: a disk that is full or read-only, and a table of descriptors that is spent, on the host's own machine; and a full
+"""T59: a full or read-only disk and a full table of descriptors on the host's own machine; and a full
 disk on the tenant's, which costs no result."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def mount(*arguments: str) -> None:
 
 @pytest.fixture
 def small() -> Iterator[Host]:
-    """A host whose state is on a disk of two megabytes."""
+    """Return a host whose state is on a disk of two megabytes."""
     with tempfile.TemporaryDirectory(prefix="enarx-") as home:
         disk = Path(home) / "host"
         disk.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ def fill(path: Path) -> None:
 
 
 def living(one: Host) -> list[int]:
-    """Supervisors and Keeps below this daemon."""
+    """Return the supervisors and Keeps of this daemon."""
     found = subprocess.run(["pgrep", "-f", str(one.daemon.state)], capture_output=True, text=True).stdout
     return [pid for pid in map(int, found.split()) if not is_gone(pid)]
 
@@ -130,7 +130,7 @@ def test_a_daemon_without_descriptors(hosts: Callable[..., Host]) -> None:
 
 
 def accepted(call: Callable[[], object]) -> object:
-    """What is answered once there is a descriptor for the connection."""
+    """Return the answer that comes once a descriptor is free for the connection."""
     found: list[object] = []
 
     def tried() -> bool:
@@ -145,7 +145,7 @@ def accepted(call: Callable[[], object]) -> object:
 
 
 def test_a_supervisor_without_descriptors(hosts: Callable[..., Host]) -> None:
-    """It neither ends nor spins, and serves again as soon as it has some."""
+    """The daemon neither ends nor spins, and serves again as soon as a descriptor is free."""
     one = hosts()
     keep = one.launch()
     pid, _ = one.processes(keep)
@@ -175,7 +175,7 @@ FULL = "/dev/full"
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
-    """It is said as what it is, whichever command writes it, and whether anybody can be told or not."""
+    """Every command reports a full disk as such, and exits alike if even stderr is full."""
     (tmp_path / "hello.wasm").write_bytes(module("hello"))
     for command in (["run", "--simulate", str(tmp_path / "hello.wasm")], ["platform"]):
         for stdout, stderr in ((FULL, os.devnull), (FULL, FULL), (FULL, str(tmp_path / "said"))):
@@ -188,7 +188,7 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_receipt_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
-    """Keep and session are let go of only once the receipt is there."""
+    """Keep and session are only removed after the receipt was written."""
     (tmp_path / "hello.wasm").write_bytes(module("hello"))
     daemon = Daemon(tmp_path).start()
     try:

@@ -1,4 +1,4 @@
-"""T60: whoever hands over evidence brings the key or the root along that its forged evidence is signed with."""
+"""T60: the sender of evidence supplies the key or root that signed its forged evidence."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_nor_by_the_command_of_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_quote_that_the_policy_to_begin_with_refuses(party: Party, capsys: pytest.CaptureFixture[str]) -> None:
-    """Forged with its own key: with that among the endorsements it was trusted."""
+    """Forged with a key that is among the endorsements, which were once trusted."""
     assert main(["policy", "init", "--kind", "tpm", str(party.directory / "tpm.toml")]) == 0
     digest = party.verify(quote())[1]["claims"]["measurement"]
     policy = (party.directory / "tpm.toml").read_text()
@@ -145,7 +145,7 @@ def test_a_directory_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_an_anchor_that_the_kind_has_no_use_for_is_named(party: Party) -> None:
-    """A forged ARK is no root, however it is named."""
+    """A forged ARK is not accepted as a root under any file name."""
     ark = amd.certificate("ARK-Genoa", "ARK-Genoa", amd.rsa_key("x"), amd.rsa_key("x"))
     anchors = [str(party.put("ark.der", ark)), str(party.put("key.der", tpm.spki(AK)))]
     options = [part for path in anchors for part in ("--trust-anchor", path)]

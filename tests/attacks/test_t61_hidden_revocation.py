@@ -1,4 +1,4 @@
-"""T61: whoever hands over evidence hides a revocation list beside, behind or within other endorsements."""
+"""T61: the sender of evidence hides a revocation list next to, behind or inside other endorsements."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_of_makers_of_tpms(party: Party) -> None:
 
 
 def test_what_was_not_used_is_named_by_its_file(party: Party) -> None:
-    """On stderr and in the JSON: who gave it must not think that it was looked at."""
+    """On stderr and in the JSON, so that the user does not believe that the file was used."""
     files = {
         "collateral": intel.collateral(),
         "nobodys": intel.der(intel.revoked(intel.PLATFORM, signer="nobody")),

@@ -1,4 +1,4 @@
-"""T62: a host runs a trust domain under a TDX module that is stale now, or was when the domain was launched."""
+"""T62: a host runs a trust domain under a TDX module that is out of date, or was when the domain was launched."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_domain_that_should_be_launched_anew(party: Party, platform: str, word
 
 
 def test_a_component_of_the_module_now(party: Party) -> None:
-    """Below every level of the platform, though the module itself is known."""
+    """Below every TCB level of the platform, although the module itself is known."""
     levels = [intel.platform_level(tdx=(0, 0, 3, *(0,) * 13))]
     body = intel.domain(648, tee_tcb_svn_2=(584, bytes([5, 1, 2]) + b"\3" * 13))
     given = intel.collateral(tcb=intel.info(tcbLevels=levels))

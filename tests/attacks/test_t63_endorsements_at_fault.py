@@ -1,4 +1,4 @@
-"""T63: malformed, expired or early endorsements are handed over, to have good evidence blamed, or to be taken for current ones."""
+"""T63: the sender supplies malformed, expired or not yet valid endorsements, to discredit good evidence or to pass as current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T64: a certificate whose vendor extensions can be read in two ways, or name a machine that they do not."""
+"""T64: a certificate's vendor extensions can be parsed in two ways, or seem to name another machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_extensions_of_intel_are_der(party: Party, name: str) -> None:
 
 
 def test_lengths_that_need_two_bytes_have_them(party: Party) -> None:
-    """The extension has 128 bytes and more in it: what is strict must still take what is right."""
+    """The extension is longer than 127 bytes: a strict parser must still accept correct lengths."""
     for size in (124, 125, 126, 127, 128, 251, 252, 253):
         padding = intel.field(b"\x09", intel.tlv(0x04, b"\1" * size))
         whole = intel.machine()

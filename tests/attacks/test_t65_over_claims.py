@@ -1,4 +1,4 @@
-"""T65: whoever verifies leaves unchecked what decides what runs, and others are told that all is well."""
+"""T65: a verifier leaves claims unchecked that determine what runs, and affirms the result to others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_policy_that_names_the_kernel_is_affirmed(verifier: Verifier) -> None:
 
 
 def test_any_kernel_is_not_affirmed(verifier: Verifier) -> None:
-    """The policy to begin with takes any kernel under the firmware, and says so: here others see it too."""
+    """The starting policy accepts any kernel under the firmware, and says so; the signed result says so too."""
     found = verifier.appraisal(verifier.policy())
     assert found["ear_status"] == "warning"
     assert found["ear_trustworthiness_vector"]["executables"] == 33

@@ -1,4 +1,4 @@
-"""T66: a result is used past the end of what it rests on, or is made to last by being signed later."""
+"""T66: a result is used after its basis expired, or is signed late so that it lasts longer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_no_verdict_from_its_own_expiry_on(verifier: Verifier) -> None:
 
 
 def test_signed_months_later_it_is_no_younger(verifier: Verifier) -> None:
-    """The clock of whoever signs has no say: the result is of the time asked about."""
+    """The signer's clock does not matter: the result is for the time that was asked about."""
     _, claims = verifier.result(verifier.policy())
     assert claims["iat"] == seconds(UP_TO_DATE.at)
     assert claims["iat"] < claims["exp"] <= claims["iat"] + MAX_LIFETIME

@@ -1,4 +1,4 @@
-"""T67: a policy accepts a machine against better knowledge, and others are told that all is well."""
+"""T67: a lenient policy accepts a machine with known weaknesses, and the result affirms it to others."""
 
 from __future__ import annotations
 

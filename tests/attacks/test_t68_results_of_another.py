@@ -1,4 +1,4 @@
-"""T68: a result of another exchange, or under another policy, or a token that is no result, is shown for this one."""
+"""T68: a result of another exchange or policy, or a token of another kind, is presented as this result."""
 
 from __future__ import annotations
 

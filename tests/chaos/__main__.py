@@ -1,4 +1,4 @@
-"""Chaos for as long as is wanted: python -m tests.chaos SECONDS [SEED]."""
+"""Run chaos: python -m tests.chaos SECONDS [SEED]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.run import run
 
 
 def main() -> int:
-    """1 where something went wrong, which is printed."""
+    """The exit code: 1 if something went wrong, which is printed."""
     seconds = float(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int.from_bytes(os.urandom(4), "big")
     with tempfile.TemporaryDirectory(prefix="enarx-", ignore_cleanup_errors=True) as directory:

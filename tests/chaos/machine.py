@@ -1,7 +1,7 @@
-"""The machine that chaos visits: a daemon with a small disk and few descriptors, and every process that is its.
+"""The machine under test: a daemon with a small disk and few descriptors, and all of its processes.
 
-All of its processes run from a copy of the source's path that nobody else uses, a symbolic link, so that they can be told
-from those of other tests by their command lines, and nothing can be left behind unseen.
+They run from a path of their own, a symbolic link to the source, so that their command lines tell them from those of other
+tests, and nothing can be left behind unnoticed.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ import subprocess
 from pathlib import Path
 
 import enarx
+from enarx.host import cgroups
 from tests.e2e.harness import ENARX, PATIENCE, Daemon, environment, until
 
 DISK = 48 << 20
 DESCRIPTORS = 256
-ROLES = {"enarx.host.launcher": "launcher", "enarx.hardware.main": "hardware", "enarx.keep.zygote": "zygote"}
+ROLES = {
+    "enarx.host.launcher.process": "launcher",
+    "enarx.simulator.main": "simulator",
+    "enarx.keep.boot.process": "zygote",
+}
 
 
 class Machine(Daemon):
-    """A daemon, and the processes under `home`. `limits` are put on the daemon, and so on all that it starts."""
+    """A daemon and its processes under `home`."""
 
     def __init__(self, home: Path, *options: str) -> None:
         super().__init__(home, *options)
@@ -31,7 +36,7 @@ class Machine(Daemon):
         self.small_disk = self._mount()
 
     def _mount(self) -> bool:
-        """A file system of its own for the state, where this user may mount."""
+        """Mount a small file system for the state; False if this user may not."""
         self.state.mkdir(mode=0o700)
         if os.geteuid():
             return False
@@ -39,12 +44,12 @@ class Machine(Daemon):
         return subprocess.run(command, capture_output=True).returncode == 0
 
     def unmount(self) -> None:
-        """Let go of the small disk."""
+        """Unmount the small disk."""
         if self.small_disk:
             subprocess.run(["umount", "-l", str(self.state)], check=True)
 
     def start(self) -> Daemon:
-        """As Daemon, from the code that is this machine's alone, with few descriptors."""
+        """Start the daemon from this machine's own path, with few descriptors."""
         before = self.log.stat().st_size if self.log.exists() else 0
         command = ["sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh", *ENARX, "host", "serve"]
         command += ["--state", str(self.state), *self._options]
@@ -62,7 +67,7 @@ class Machine(Daemon):
         return self
 
     def processes(self) -> dict[int, str]:
-        """Role of each process of this machine but the daemon itself."""
+        """The role of each process of this machine, by number."""
         found: dict[int, tuple[str, int]] = {}
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -80,27 +85,33 @@ class Machine(Daemon):
         kind = next((role for part, role in ROLES.items() if part in command), "other")
         *_, inner = map(int, status["NSpid"].split())
         if kind == "zygote" and inner != pid:  # in a namespace of its own, where the keeper comes first
-            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "guest")
+            kind = {1: "keeper", 2: "compiler", 3: "runner"}.get(inner, "attester")
         found[pid] = (kind, int(status["PPid"]))
 
     def bugs(self) -> list[str]:
-        """Lines of the log that say what nobody had foreseen, or that are none of the log's own."""
+        """Log lines that report a fault of the program, or are not JSON."""
         return [line for line in self.log.read_text(errors="replace").splitlines() if _is_bug(line)]
 
     def descriptors(self) -> int:
-        """Those that the daemon has open; 0 where nobody can see them, for it is not dumpable and this is not root."""
+        """How many the daemon has open; 0 if this user may not look."""
         assert self.process is not None
         if os.geteuid():
             return 0
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def cgroups(self) -> list[str]:
+        """The cgroups of this machine's Keeps."""
+        place = cgroups.find(f"look{os.getpid()}")
+        prefix = f"enarx-{cgroups.scope(str(self.state / 'hardware'))}-"
+        return [name for base in place._bases for name in os.listdir(base) if name.startswith(prefix)]
+
     def kill(self, pid: int) -> None:
-        """At once."""
+        """Kill a process."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
     def kill_daemon(self) -> None:
-        """At once, and wait until it is gone."""
+        """Kill the daemon, and wait until it is gone."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(PATIENCE)
@@ -115,6 +126,6 @@ def _is_bug(line: str) -> bool:
 
 
 def _role(pid: int, found: dict[int, tuple[str, int]]) -> str:
-    """Supervisors are forked from the launcher, so they share its command line; the launcher is the daemon's child."""
+    """Tell supervisors from the launcher, whose command line they share: the launcher is the daemon's child."""
     kind, parent = found[pid]
     return "supervisor" if kind == "launcher" and found.get(parent, ("",))[0] != "other" else kind

@@ -1,4 +1,4 @@
-"""One run of chaos: tenants at work, trouble, peace again, and then what must hold."""
+"""One run of chaos: tenants work, trouble strikes and stops, and then the invariants are checked."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.e2e.harness import until
 
 TENANTS = 6
 PEACE = 90.0
-"""Seconds in which every job under way has to come to an end, once trouble is over."""
+"""Seconds for every job under way to end, once trouble has stopped."""
 
-FOR_GOOD = {"launcher", "hardware", "zygote", "other"}
-"""Processes that a machine has while it has no Keep; `other` is the daemon."""
+FOR_GOOD = {"launcher", "simulator", "zygote", "other"}
+"""Roles that exist without any Keep; `other` is the daemon."""
 
 
 def run(home: Path, seconds: float, seed: int) -> list[str]:
-    """Everything that went wrong; empty if nothing did. Prints the seed and what happened."""
+    """Everything that went wrong. Prints the seed and what happened."""
     print(f"chaos: seed {seed}, {seconds:.0f} s", flush=True)
     machine = Machine(home, "--pool", "2", "--max-keeps", "12")
     try:
@@ -53,7 +53,7 @@ def _visited(machine: Machine, seconds: float, seed: int) -> list[str]:
 
 
 def _counted(machine: Machine, wanted: set[str]) -> list[str]:
-    """Every Keep that a tenant has and did not remove is known, and no process of a Keep belongs to none of them."""
+    """Check that every Keep that a tenant has is listed, and that every Keep's process belongs to a listed Keep."""
     client = Tenant(machine).client
     listed = _listed(client)
     wrong = [f"Keep {keep} is lost" for keep in sorted(wanted - set(listed))]
@@ -69,7 +69,7 @@ def _counted(machine: Machine, wanted: set[str]) -> list[str]:
 
 
 def _left(machine: Machine, descriptors: int) -> list[str]:
-    """Once all Keeps are removed nothing of them is left: no process, no file, no descriptor."""
+    """Remove all Keeps, and check that no process, file, descriptor or cgroup of them is left."""
     client = Tenant(machine).client
     for keep in _listed(client):
         client.call("DELETE", f"/v1/keeps/{keep}?force=true")
@@ -78,11 +78,15 @@ def _left(machine: Machine, descriptors: int) -> list[str]:
     wrong = []
     try:
         until(lambda: not [r for r in machine.processes().values() if r not in FOR_GOOD], "Keeps to be gone", 20)
-        until(lambda: not machine.processes(), "the hardware to be gone", 20)
+        until(lambda: not machine.processes(), "the simulator to be gone", 20)
     except AssertionError as e:
         wrong.append(f"{e}: {machine.processes()}")
     if left := os.listdir(machine.state / "keeps"):
         wrong.append(f"left in keeps/: {left}")
+    machine.start()
+    machine.end()
+    if left := machine.cgroups():
+        wrong.append(f"cgroups that are left: {left}")
     machine.start()
     if machine.descriptors() > descriptors + 4:
         wrong.append(f"{machine.descriptors()} descriptors are open, {descriptors} at first")

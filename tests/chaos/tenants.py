@@ -1,4 +1,4 @@
-"""What tenants do meanwhile, and what may come of it: a proven result that is right, or an error of its class."""
+"""Tenants under chaos. A job ends with a proven and right result, or with an error of the right class."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from enarx.tenant.deploy import Result, Run
 from tests.programs import module
 
 KILLED = ("failed", "memory")
-"""Causes that the Keep seals where somebody has ended its runner or its compiler."""
+"""Causes that the Keep seals when its runner or compiler was killed."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A guest, its configuration, and how it ends where nobody interferes."""
+    """A guest, its configuration, and how it ends undisturbed."""
 
     guest: str
     cause: str
@@ -49,7 +49,7 @@ JOBS = (
 
 @dataclass
 class Ledger:
-    """What the tenants know: Keeps that must be there, and what came of each job."""
+    """What the tenants know: the Keeps that must exist, and the outcome of each job."""
 
     keeps: set[str] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -57,7 +57,7 @@ class Ledger:
 
 
 class Tenants:
-    """Some threads that deploy until they are told to stop."""
+    """Threads that deploy until they are stopped."""
 
     def __init__(self, make: Callable[[], Tenant], home: Path, seed: int, count: int) -> None:
         self._make = make
@@ -76,7 +76,7 @@ class Tenants:
             thread.start()
 
     def stop(self, seconds: float) -> None:
-        """No new job; each that is under way comes to its end, or is a hang."""
+        """Begin no new job, and wait for those under way; a job that does not end is a hang."""
         self._over.set()
         for thread in self._threads:
             thread.join(seconds)
@@ -134,7 +134,7 @@ class Tenants:
             run.link.close()
 
     def _judge(self, job: Job, result: Result, output: bytes) -> str:
-        """A sealed end is the truth, whatever the host has been through."""
+        """A sealed end must be the truth, whatever happened to the host."""
         status = result.status
         if status.cause in KILLED or status.cause == "refused":
             return f"sealed: {status.cause}"

@@ -1,4 +1,4 @@
-"""Random kills, connections, requests, a small disk and few descriptors, with Keeps running: nothing is lost."""
+"""Random kills, connections and requests, a small disk and few descriptors, with Keeps running: nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to a machine: processes killed, connections cut or never finished, a full disk."""
+"""Trouble for a machine: processes are killed, connections cut or never finished, the disk filled."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GARBAGE = (
     b"GET /v1/keeps HTTP/1.1\r\n" + b"X: y\r\n" * 10_000,
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 )
-VICTIMS = ("launcher", "hardware", "zygote", "supervisor", "keeper", "runner", "compiler")
+VICTIMS = ("launcher", "simulator", "zygote", "supervisor", "keeper", "runner", "compiler", "attester")
 
 
 class Trouble:
-    """One thing after another, as the dice say, until it is told to stop."""
+    """Causes random trouble, one kind after another, until it is stopped."""
 
     def __init__(self, machine: Machine, seed: int) -> None:
         self._machine = machine
@@ -63,7 +63,7 @@ class Trouble:
                 return
 
     def _kill_somebody(self) -> None:
-        """Every role alike, however many there are of each."""
+        """Kill a process of a random role; every role is equally likely."""
         processes = self._machine.processes()
         role = self._dice.choice(VICTIMS)
         victims = [pid for pid, found in processes.items() if found == role]
@@ -88,13 +88,13 @@ class Trouble:
         return connection
 
     def _garbage(self) -> None:
-        """Something that is no request, or the beginning of one, and then silence."""
+        """Send garbage, or the beginning of a request, and then nothing."""
         with contextlib.suppress(OSError):
             self._connect().sendall(self._dice.choice(GARBAGE))
             self.made["garbage"] += 1
 
     def _readers(self) -> None:
-        """Many who follow a Keep's output and never read it."""
+        """Open many readers of a Keep's output that never read."""
         keeps = [name for name in os.listdir(self._machine.state / "keeps") if len(name) == 16]
         if not keeps:
             return

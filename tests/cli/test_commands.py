@@ -131,7 +131,7 @@ def test_a_deployment_without_a_root_is_told_what_deploy_takes(home: Path) -> No
 def test_a_file_that_is_no_receipt_is_named(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     found = enarx(home, "result", "verify", home / "g.wasm", "--simulated-root", home / "root.pub")
-    assert (found.returncode, str(home / "g.wasm") + " is no receipt" in found.stderr.decode()) == (126, True)
+    assert (found.returncode, str(home / "g.wasm") + " is not a receipt" in found.stderr.decode()) == (126, True)
 
 
 def test_a_secret_on_the_command_line_is_refused_and_not_repeated(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""More real evidence through the command line: what each vector is to come to, and what is said of it."""
+"""More real evidence through the command line: the verdict on each vector, and the messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VECTORS = [vector for real in REAL for vector in real.more]
 FAILS = {name: checks for real in REAL for name, checks in real.fails.items()}
 
 
-def judged(
+def verdict_on(
     more: Path, capsys: pytest.CaptureFixture[str], vector: str, given: tuple[str, ...], at: str
 ) -> tuple[int, dict[str, Any], str]:
     command = ["evidence", "verify", str(more / vector), "--authenticity-only", "--json", "--at", at]
@@ -33,11 +33,11 @@ def verified(
     more: Path, capsys: pytest.CaptureFixture[str], vector: str, given: tuple[str, ...], at: str
 ) -> tuple[int, dict[str, Any], str]:
     def run() -> Ran:
-        code, value, err = judged(more, capsys, vector, given, at)
+        code, value, err = verdict_on(more, capsys, vector, given, at)
         return Ran(code, json.dumps(value), err)
 
     if f"{vector}@{at}" not in FAILS:
-        return judged(more, capsys, vector, given, at)
+        return verdict_on(more, capsys, vector, given, at)
     ran = Control(run).failing(*FAILS[f"{vector}@{at}"]).but()
     return ran.code, json.loads(ran.out), ran.err
 

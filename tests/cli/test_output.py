@@ -15,17 +15,16 @@ from enarx.cli.main import main
 from enarx.errors import BackendError, UsageError
 from enarx.verify.result import Forecast
 from tests.endorsements.vendor import ARK
-from tests.forge import azure as forge_azure
-from tests.forge import intel
+from tests.forge import azure, intel
 
 CLEAR = "\x1b[2J\x1b[1;1Hattestation: trusted"
 HOSTILE = f"{CLEAR}\r\n\x07\x9b\u202e\ud800\x00"
 SHOWN = r"\x1b[2J\x1b[1;1Hattestation: trusted\r\n\x07\x9b\u202e\ud800\x00"
 
 
-def azure(vm: str) -> bytes:
-    return forge_azure.evidence(
-        report=forge_azure.hcl(forge_azure.runtime(**{"vm-configuration": {"secure-boot": True, "vmUniqueId": vm}}))
+def vm_evidence(vm: str) -> bytes:
+    return azure.evidence(
+        report=azure.hcl(azure.runtime(**{"vm-configuration": {"secure-boot": True, "vmUniqueId": vm}}))
     )
 
 
@@ -87,7 +86,7 @@ def test_json_escapes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.no_verdict(reason="how a name is shown, whatever the verdict")
 def test_evidence_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = (narrow(monkeypatch, name, "cp1252") for name in ("stdout", "stderr"))
-    (tmp_path / "evidence.json").write_bytes(azure("漢字"))
+    (tmp_path / "evidence.json").write_bytes(vm_evidence("漢字"))
     for more in ([], ["--json"]):
         assert main(["evidence", "show", str(tmp_path / "evidence.json"), *more]) == 0
     main(["evidence", "verify", str(tmp_path / "evidence.json"), "--authenticity-only", "--json"])
@@ -96,7 +95,7 @@ def test_evidence_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_evidence_that_would_drive_a_terminal_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "evidence.json").write_bytes(azure(HOSTILE))
+    (tmp_path / "evidence.json").write_bytes(vm_evidence(HOSTILE))
     assert main(["evidence", "show", str(tmp_path / "evidence.json")]) == 126
     said = capsys.readouterr()
     assert said.out == ""

@@ -119,7 +119,7 @@ def test_a_key_that_signs_no_result(realm: list[str], tmp_path: Path, capsys: Ca
 
 
 def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_path: Path, capsys: Captured) -> None:
-    """Whoever hands over evidence would say whom to believe."""
+    """Otherwise an attacker could deliver the trust anchor with the evidence."""
     verify = [part if part != "--trust-anchor" else "--endorsements" for part in realm]
     at = verify.index("--endorsements") + 1
     good = command(capsys, verify=verify[: at - 1], given=realm[at - 1 : at + 1], policy=verify[at + 1 :])
@@ -162,7 +162,9 @@ def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Capt
 def test_show(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "token.cbor").write_bytes(arm.token())
     assert main(["evidence", "show", str(tmp_path / "token.cbor")]) == 0
-    assert "not verified" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "not verified" in out
+    assert "The realm's challenge." in out
     assert main(["evidence", "show", str(tmp_path / "token.cbor"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "cca"
 

@@ -1,4 +1,4 @@
-"""Admission and delivery: each rule of docs/spec/delivery.md, and what happens when it is broken."""
+"""Admission and delivery: each rule of docs/spec/delivery.md, kept and broken."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_swapped_keys_are_not_in_the_report_data(name: str) -> None:
 
 
 def delivered(**changes: object) -> tuple[Exchange, bytes]:
-    """A Keep that waits for its delivery, and one with some fields changed."""
+    """Return an exchange whose Keep waits for its delivery, and a Delivery with some fields changed."""
     exchange = Exchange()
     exchange.admit()
     return exchange, changed(Delivery.from_bytes(exchange.delivery()), **changes).to_bytes()
@@ -110,7 +110,7 @@ def test_an_owner_who_did_not_ask_may_not_deliver() -> None:
 
 
 def test_keys_that_the_owner_did_not_sign() -> None:
-    """HPKE has no sender: whoever knows the public values can seal other keys for the Keep."""
+    """HPKE authenticates no sender: anyone who knows the public values can seal other keys for the Keep."""
     from enarx.delivery.suite import hpke_seal
 
     exchange = Exchange()

@@ -1,4 +1,4 @@
-"""Output, stdin and status: what a host can do to records, and what the tenant makes of it."""
+"""Output, stdin and status: what a host can do to records, and how each side notices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def raises(code: str):  # type: ignore[no-untyped-def]
 
 
 def outputs() -> tuple[Exchange, list[bytes]]:
-    """A Keep that has written some and ended: acceptance, three records of data, two checkpoints, the final record."""
+    """Return a finished run: acceptance, three records of data, two checkpoints, the final record."""
     exchange = Exchange()
     exchange.deliver()
     keep = exchange.keep

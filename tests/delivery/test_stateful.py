@@ -1,8 +1,8 @@
-"""A host that may do anything to the frames in between, for as long as hypothesis likes.
+"""A host that does anything to the frames in between, driven by hypothesis.
 
-What holds whatever it does: the tenant accepts a part of what the Keep wrote, in order and with its gaps known, and knows
-how many bytes nothing signed covers; the Keep's stdin is a beginning of what the tenant sent; all else is a DeliveryError
-or a ParseError. A checkpoint comes every 16 bytes here.
+Whatever it does, the tenant accepts only bytes that the Keep wrote, in order, with every gap known and every byte counted
+that no signature covers. The Keep's stdin is a prefix of what the tenant sent. Everything else is a DeliveryError or a
+ParseError. Pieces have 16 bytes here, so that checkpoints are frequent.
 """
 
 from __future__ import annotations

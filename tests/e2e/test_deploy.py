@@ -78,7 +78,7 @@ def test_without_the_session_nothing_can_be_read(daemon: Daemon, wasm: Wasm, hom
     session_file(home, keep).unlink()
     found = daemon.keep("logs", keep)
     assert found.returncode == 125
-    assert b"no session of ours" in found.stderr
+    assert b"no saved session" in found.stderr
 
 
 def test_session_file_is_private(daemon: Daemon, wasm: Wasm, home: Path) -> None:

@@ -1,4 +1,4 @@
-"""Families of hostile input, each grown to any size: what costs a careless parser far more than its bytes."""
+"""Families of hostile input, each of any size, that cost a careless parser far more than their bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def array(piece: bytes, size: int) -> bytes:
 
 
 def names(size: int) -> list[bytes]:
-    """Different texts of five bytes, in order, that take about so many bytes as keys of a map with small values."""
+    """Sorted, distinct texts of five bytes; as keys of a map with small values they take about `size` bytes."""
     return [b"%05x" % i for i in range(size // 7)]
 
 
@@ -41,7 +41,7 @@ def number_map(size: int) -> bytes:
 
 
 def shared(size: int) -> bytes:
-    """Tags 28 and 29: each array holds the one before twice, so that the value doubles with each few bytes."""
+    """Tags 28 and 29: each array contains the previous one twice, so the value doubles every few bytes."""
     value = b"\xd8\x1c\x80"
     for i in range(min(size // 8, 64)):
         value = b"\xd8\x1c\x82" + value + b"\xd8\x1d" + head(0, i)
@@ -49,7 +49,7 @@ def shared(size: int) -> bytes:
 
 
 def wide(size: int) -> bytes:
-    """The same six levels deep, as messages may be: each array holds the one before many times."""
+    """The same within six levels, as in messages: each array contains the previous one many times."""
     width = max(2, min(size // 20, 60_000))
     levels = [b"\x00" * width, *(b"\xd8\x1d" + head(0, i) for i in range(5))]
     arrays = [levels[0], *(reference * width for reference in levels[1:])]
@@ -57,7 +57,7 @@ def wide(size: int) -> bytes:
 
 
 def strings(size: int) -> bytes:
-    """Tags 256 and 25: one long text, and references to it, written out in the keys of maps."""
+    """Tags 256 and 25: one long text, and references to it as keys of maps."""
     text = head(3, size // 2) + b"x" * (size // 2)
     count = size // 8
     return b"\xd9\x01\x00" + head(4, count + 1) + text + (b"\xd8\x19\x00" * count)
@@ -95,7 +95,7 @@ CBOR: dict[str, Family] = {
     "wide shared references": wide,
     "string references": strings,
 }
-"""Of CBOR: sizes in bytes, about."""
+"""Families of CBOR; the argument is the approximate size in bytes."""
 
 JSON: dict[str, Family] = {
     "nested arrays": lambda n: b"[" * n,

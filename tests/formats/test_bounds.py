@@ -1,4 +1,4 @@
-"""What an input costs any parser of foreign bytes: at most so much memory and so many steps a byte (docs/spec/bounds.md)."""
+"""Each parser of foreign bytes takes bounded memory and a bounded number of steps per byte (docs/spec/bounds.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.evidence.families.amd import certificate_table
 from enarx.formats.package import Head, Manifest, decode_index
-from enarx.hardware.orders import parse
+from enarx.simulator.orders import parse
 from enarx.verify.families.intel.collateral import parsed
 from enarx.verify.policy_file import read_policy
 from tests.exchange import manifest
@@ -29,9 +29,9 @@ from tests.formats import bombs
 
 SIZE = 8 << 10
 BYTES, FREE_BYTES = 160, 2 << 20
-"""Bytes of memory for each byte of input, and besides."""
+"""Bytes of memory: for each byte of input, and in addition."""
 LINES, FREE_LINES = 64, 1 << 17
-"""Lines of Python for each byte of input, and besides."""
+"""Executed lines of Python: for each byte of input, and in addition."""
 
 Parser = Callable[[bytes], object]
 Case = tuple[Parser, dict[str, bombs.Family]]
@@ -66,7 +66,7 @@ CASES = [(parser, family) for parser, (_, families) in PARSERS.items() for famil
 
 
 class Steps:
-    """Counts the lines of Python that run."""
+    """Counts executed lines of Python within a `with` block."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -76,7 +76,7 @@ class Steps:
         return self._line
 
     def __enter__(self) -> Steps:
-        self._before = sys.gettrace()  # coverage's, which has to go on afterwards
+        self._before = sys.gettrace()  # the tracer of coverage, which continues afterwards
         sys.settrace(self._line)
         return self
 
@@ -85,7 +85,7 @@ class Steps:
 
 
 def message(parser: Parser, data: bytes) -> str:
-    """What the parser says of the data; anything but an error of ours fails the test."""
+    """The message of the parser's error, if any; any error but an EnarxError fails the test."""
     try:
         parser(data)
     except EnarxError as e:
@@ -135,7 +135,7 @@ MANY = 1024
 
 @pytest.mark.parametrize("shape", ["flat", "deep", "long"])
 def test_directories_of_a_configuration(shape: str) -> None:
-    """Each is held against its neighbour, not against all others."""
+    """Each directory is compared with its neighbour, not with all others."""
     made = {
         "flat": lambda i: f"/d{i:04}",
         "deep": lambda i: "/a" * 100 + f"/{i:04}",

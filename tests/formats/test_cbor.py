@@ -14,7 +14,7 @@ LENIENT = cbor.Form(depth=DEEP, strict=False)
 
 
 def reference(data: bytes) -> object:
-    """The same by decoding first and looking afterwards, which costs what `scan` is there to save. ValueError."""
+    """The value by decoding first and checking later, at the cost that `scan` avoids; ValueError."""
     try:
         value = cbor2.loads(data)
     except (cbor2.CBORDecodeError, RecursionError, OverflowError, MemoryError) as e:
@@ -63,7 +63,7 @@ values = st.recursive(
 
 @st.composite
 def encodings(draw: st.DrawFn) -> bytes:
-    """Encodings of values, canonical or not, with a byte changed, left out or put in."""
+    """Encodings of values, canonical or not, with a byte changed, removed or inserted."""
     try:
         data = bytearray(cbor2.dumps(draw(values), canonical=draw(st.booleans())))
     except cbor2.CBOREncodeError:

@@ -1,4 +1,4 @@
-"""Endorsement files: what each holds, and nothing for what holds none."""
+"""Endorsement files: each yields its endorsements, and files without endorsements yield none."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_long_private_key_is_not_even_tried() -> None:
 
 
 def test_a_long_text_takes_no_time() -> None:
-    """Time that grows with the square of the size would be minutes."""
+    """Quadratic time would take minutes here."""
     with pytest.raises(ParseError, match="truncated"):
         read(b"-----BEGIN CERTIFICATE-----\n" + b"\n" * 1_000_000)
 

@@ -101,7 +101,7 @@ PART = {"bare": "a", "quoted": '"a.b"', "literal": "'a=b'"}
 @pytest.mark.parametrize("part", PART.values(), ids=PART)
 @pytest.mark.parametrize("form", ["{} = 1", "[{}]", "[[ {} ]]", "x = {{ {} = 1 }}", "x = 1.5 # '\n{} = 1"])
 def test_a_key_has_so_many_parts_and_no_more(form: str, part: str) -> None:
-    """One that is too long is refused before tomllib sees it: that would take minutes."""
+    """Longer keys are refused before tomllib parses them, which would take minutes."""
     loads(form.format(" . ".join([part] * 31)), "x")
     for more in (33, 200_000):
         with pytest.raises(UsageError, match=r"^x:[12]:\d+: a key of more than 32 parts$"):
@@ -115,7 +115,7 @@ def test_dots_that_part_no_keys() -> None:
 
 @pytest.mark.parametrize("unit", ['"""x"\\', "'''x'", '"\\', '""', "'", "\n", "[", "=."])
 def test_what_is_no_toml_is_refused_at_once(unit: str) -> None:
-    """None of it takes time in the square of its size."""
+    """Refusal never takes quadratic time."""
     with pytest.raises(UsageError):
         loads(unit * 100_000 + "?", "x")
 

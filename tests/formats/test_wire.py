@@ -66,7 +66,7 @@ def test_frames() -> None:
 
 @pytest.mark.parametrize("kind", FrameType)
 def test_each_type_of_frame_has_a_bound_of_its_own(kind: FrameType) -> None:
-    """On both sides, by the header alone: what is larger is neither made nor read."""
+    """Both sides check the bound by the header alone: larger frames are neither built nor read."""
     largest = LARGEST[kind]
     assert largest + 1 <= MAX_FRAME
     assert frame_header(HEADER.pack(largest + 1, kind)) == (kind, largest)
@@ -84,5 +84,5 @@ def test_small_messages_have_small_bounds() -> None:
 
 
 def test_cbor2_alone_would_take_them() -> None:
-    """Why `decode` encodes again: the library accepts what the specification forbids."""
+    """The reason for `scan`: the library accepts encodings that the specification forbids."""
     assert cbor2.loads(b"\x18\x01") == 1

@@ -13,7 +13,7 @@ from .harness import Daemon, Launcher, end_all
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A directory of which nothing is left, and no process that was told its name either."""
+    """A directory that is removed afterwards, with every process whose command line names it."""
     path = Path(tempfile.mkdtemp(prefix="enarx-host-"))
     yield path
     end_all(str(path))
@@ -29,7 +29,7 @@ def launcher(root: Path) -> Iterator[Launcher]:
 
 @pytest.fixture
 def daemon(root: Path) -> Iterator[Callable[..., Daemon]]:
-    """Makes daemons on one state directory."""
+    """Makes daemons on one state directory, and kills them afterwards."""
     made: list[Daemon] = []
 
     def make(**options: Any) -> Daemon:

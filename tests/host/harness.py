@@ -1,4 +1,4 @@
-"""What the tests of the host share: its processes, started as they are in earnest, on hardware of the tests' own."""
+"""Shared by the tests of the host: its real processes, over a simulator of the tests' own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import enarx
-from enarx.host import stored
+from enarx.host import backends
+from enarx.host.state import stored
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 PATHS = f"{Path(__file__).parent / 'fake'}:{SOURCE}"
@@ -27,6 +28,7 @@ REFUSES, DIES, HANGS, SLOW = 1001, 1002, 1003, 1004
 MEMORY, COMPILE, DISK = 64 << 20, 64 << 20, 16 << 20
 MAX_FRAME = (1 << 20) + (64 << 10)
 ZEROS = "0" * 64
+KIND = backends.default()
 
 
 def frame(order: bytes, rest: bytes = b"") -> bytes:
@@ -38,7 +40,7 @@ def produce(count: int, size: int) -> bytes:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The first true value; fails the test where none comes."""
+    """Wait for the first true value; fails the test if none comes in time."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
@@ -47,7 +49,7 @@ def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 
 def processes(mark: str) -> list[int]:
-    """Those whose command line has `mark` in it: launchers, supervisors, hardware and Keeps of one state directory."""
+    """The processes whose command line contains `mark`: launchers, supervisors, simulators and Keeps of one directory."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -60,14 +62,14 @@ def processes(mark: str) -> list[int]:
 
 
 def end_all(mark: str) -> None:
-    """What a failing test has left."""
+    """Kill what a failing test has left behind."""
     for pid in processes(mark):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 class Connection:
-    """To one supervisor's socket."""
+    """A connection to a supervisor's socket."""
 
     def __init__(self, path: str, op: str, **more: object) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
@@ -82,7 +84,7 @@ class Connection:
             self.socket.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
 
     def _connected(self, path: str) -> bool:
-        """A crowd may just have filled the queue of connections."""
+        """Connect; False while the queue of connections is full."""
         try:
             self.socket.connect(path)
         except BlockingIOError:
@@ -104,7 +106,7 @@ class Connection:
 
 
 class Side:
-    """One supervisor's socket, and what may be asked of it."""
+    """A client of one supervisor's socket."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -117,7 +119,7 @@ class Side:
             connection.close()
 
     def open(self, op: str, **more: object) -> Connection:
-        """Waits for its turn: a supervisor may see a moment later that the connection before has ended."""
+        """Open a connection; waits while the supervisor has not yet noticed that the last one has ended."""
 
         def tried() -> Connection | None:
             connection = Connection(self.path, op, **more)
@@ -147,7 +149,7 @@ class Side:
 
 
 def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2) -> int:
-    """As the host starts its own: `fds` become 3, 4, ..."""
+    """Start a process as the host does: `fds` become 3, 4, ..."""
     boot = f"import sys; sys.path[:0] = sys.argv[1].split(':'); from {module} import main; main()"
     high = [os.dup(fd) for fd in fds]
     actions: list[Any] = [(os.POSIX_SPAWN_DUP2, fd, i) for i, fd in enumerate(high, 3)]
@@ -161,13 +163,13 @@ def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2) -
 
 
 class Stored:
-    """What a supervisor that has gone has left on disk."""
+    """What an ended supervisor has left on disk."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def words(self) -> dict[str, Any]:
-        """The last ones of it; waits for them."""
+        """Its last report; waits for it."""
 
         def told() -> dict[str, Any] | None:
             value: dict[str, Any] = json.loads((self.directory / "meta.json").read_text())
@@ -191,7 +193,7 @@ class Stored:
 
 
 class Launcher:
-    """A launcher process, spoken to as the daemon does."""
+    """A launcher process, used as the daemon uses it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -200,7 +202,12 @@ class Launcher:
         self.link.settimeout(20)
         with theirs:
             self.pid = spawn(
-                "enarx.host.launcher", "--hardware", f"{root}/hardware", "--cache", str(root), fds=(theirs.fileno(),)
+                "enarx.host.launcher.process",
+                "--backends",
+                f"{root}/hardware",
+                "--cache",
+                str(root),
+                fds=(theirs.fileno(),),
             )
 
     def order(self, name: str, **more: object) -> dict[str, Any]:
@@ -208,6 +215,7 @@ class Launcher:
         directory.mkdir(exist_ok=True)
         order = {
             "directory": str(directory),
+            "kind": KIND,
             "host_data": ZEROS,
             "memory": MEMORY,
             "disk": DISK,
@@ -233,8 +241,8 @@ class Launcher:
 DAEMON = """
 import json, sys
 from enarx.host.daemon import Options, serve
-from enarx.host.keeps import Bounds
-from enarx.host.limits import Limits
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.http.limits import Limits
 o = json.loads(sys.argv[1])
 o["bounds"], o["limits"] = Bounds(**o["bounds"]), Limits(**o["limits"])
 serve(Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in o.items()}))
@@ -259,7 +267,7 @@ def launch_body(memory: int = MEMORY, package: str | None = None) -> dict[str, A
 
 
 class Daemon:
-    """A daemon process, on a Unix socket or, with an `address`, on TCP. Options by name, those of its bounds too.
+    """A daemon process, on a Unix socket or, with an `address`, on TCP. Options, also those of its bounds, go by name.
 
     `limits` are those of its connections that are not as usual; `descriptors`, if given, all that it may have.
     """
@@ -333,7 +341,7 @@ class Daemon:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def raw(self, data: bytes = b"") -> socket.socket:
-        """A connection on which `data` has been sent as it is; the test need not close it."""
+        """A connection on which `data` was sent unchanged; closed after the test."""
         if self.options["socket"]:
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(20)
@@ -346,7 +354,7 @@ class Daemon:
         return connection
 
     def status(self, name: str) -> int:
-        """A line of /proc/PID/status, VmRSS say."""
+        """The number in a line of /proc/PID/status, such as VmRSS."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.split(f"{name}:")[1].split()[0])
 

@@ -1,4 +1,4 @@
-"""Who is let in: users of the Unix socket, tokens, client certificates; and that nobody else is."""
+"""Access: users of the Unix socket, tokens and client certificates are admitted, and nobody else is."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from enarx.errors import UsageError
-from enarx.host.access import read_token
-from enarx.host.bounds import Bounds
-from enarx.host.certificates import public_key
 from enarx.host.daemon import Options, serve
+from enarx.host.http.access import read_token
+from enarx.host.http.certificates import public_key
+from enarx.host.keeps.bounds import Bounds
 
 from .harness import DISK, MEMORY, Daemon
 
@@ -99,7 +99,7 @@ print(data.split()[1].decode())
 
 
 def ask_as(d: Daemon, uid: int, gid: int, groups: str = "") -> int:
-    """The status, or the number of the error, that another user gets at the Unix socket."""
+    """The status, or the errno, that another user gets at the Unix socket."""
     command = [sys.executable, "-I", "-c", ASK, str(d.options["socket"]), str(uid), str(gid), groups]
     return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout)
 

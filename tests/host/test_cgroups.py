@@ -1,15 +1,20 @@
-"""Cgroups for Keeps: version 2 in a tree of files that stands for the kernel's, version 1 for real where there is one."""
+"""Cgroups for Keeps: version 2 in a tree of files that imitates the kernel's, version 1 for real where it is available."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from enarx.host import cgroups
+
+from .harness import Daemon, eventually, processes
 
 FILES = ("cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cgroup.subtree_control")
 
@@ -36,7 +41,7 @@ class Kernel:
             (place / name).touch()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A directory that is made has files, as the kernel's have, and goes with them."""
+        """New directories get their files, and lose them, as in the kernel."""
         make, unmake = os.mkdir, os.rmdir
 
         def mkdir(path: str, mode: int = 0o777) -> None:
@@ -98,7 +103,7 @@ def test_v2_nobody_else_is_moved(kernel: Kernel) -> None:
 
 
 def test_v2_a_leaf_of_a_delegated_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As DelegateSubgroup= makes it, and as a daemon that is started again finds itself."""
+    """As DelegateSubgroup= sets it up, and as a restarted daemon finds it."""
     kernel = Kernel(tmp_path, "/system.slice/enarx.service/enarx-host", procs="100\n")
     kernel.install(monkeypatch)
     (kernel.own.parent / "cgroup.subtree_control").write_text("memory pids\n")
@@ -112,7 +117,7 @@ def test_v2_a_leaf_of_a_delegated_cgroup(tmp_path: Path, monkeypatch: pytest.Mon
 def test_v2_without_its_controllers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, controllers: str) -> None:
     kernel = Kernel(tmp_path, "/a", controllers=controllers)
     kernel.install(monkeypatch)
-    assert "no controllers memory and pids" in kernel.find().detail
+    assert "the controllers memory and pids are missing" in kernel.find().detail
 
 
 def test_v2_a_bound_that_is_refused_leaves_nothing(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +131,7 @@ def test_v2_a_bound_that_is_refused_leaves_nothing(kernel: Kernel, monkeypatch: 
 def test_a_cgroup_outside_of_what_is_mounted(kernel: Kernel) -> None:
     (kernel.root / "proc/self/cgroup").write_text("0::/../elsewhere\n")
     (kernel.root / "proc/self/mountinfo").write_text("31 23 0:27 /here /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
-    assert "no hierarchy of version 2 in reach" in kernel.find().detail
+    assert "no reachable hierarchy of version 2" in kernel.find().detail
 
 
 def test_no_cgroups_at_all(tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ def test_v1_ends_what_takes_more(place: cgroups.Place) -> None:
 SHARE = """
 import os, sys
 for fd in sys.argv[1:]: os.write(int(fd), b'0')
-from enarx.host.bounds import share_of_memory
+from enarx.host.keeps.bounds import share_of_memory
 print(share_of_memory())
 """
 
@@ -216,3 +221,91 @@ def test_v1_clears_what_is_left_and_nothing_that_is_used(place: cgroups.Place) -
 
 def paths(group: cgroups.Group) -> tuple[str, ...]:
     return group._directories
+
+
+# What is left where a supervisor was killed
+
+
+def left(scope: str) -> list[str]:
+    """The cgroups of that scope, empty or not."""
+    place = cgroups.find(f"look{os.getpid()}")
+    return [name for base in place._bases for name in os.listdir(base) if name.startswith(f"enarx-{scope}-")]
+
+
+def kill_all(*pids: int) -> None:
+    """Kill them in this order: first those that would clean up after the others."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def killed(d: Daemon) -> str:
+    """Leave the empty cgroup of a Keep whose supervisor was killed; the daemon's scope."""
+    scope = cgroups.scope(str(d.state / "hardware"))
+    info = d.info(d.launch())
+    kill_all(info["pid"], info["keep_pid"])
+    eventually(lambda: any(map(is_empty, left(scope))))
+    return scope
+
+
+def is_empty(name: str) -> bool:
+    place = cgroups.find(f"look{os.getpid()}")
+    files = [Path(base, name, "cgroup.procs") for base in place._bases]
+    return not any(file.read_text() for file in files if file.exists())
+
+
+def test_an_orderly_end_of_the_daemon_leaves_no_cgroup(place: cgroups.Place, daemon: Callable[..., Daemon]) -> None:
+    d = daemon()
+    scope = killed(d)
+    d.close()
+    assert left(scope) == []
+
+
+def test_the_next_start_removes_what_a_killed_host_has_left(
+    place: cgroups.Place, daemon: Callable[..., Daemon]
+) -> None:
+    d = daemon()
+    scope = killed(d)
+    (launcher,) = [p for p in processes(f"--backends {d.state}") if os.getsid(p) == p]
+    kill_all(launcher, d.process.pid)
+    d.process.wait()
+    assert left(scope)
+    d.start()
+    eventually(lambda: left(scope) == [])
+
+
+def test_a_daemon_that_is_killed_takes_along_what_was_left(place: cgroups.Place, daemon: Callable[..., Daemon]) -> None:
+    """The launcher notices the end of the daemon, and clears the scope before it ends too."""
+    d = daemon()
+    scope = killed(d)
+    d.kill()
+    eventually(lambda: left(scope) == [])
+
+
+def test_leftovers_go_and_cgroups_in_use_stay(place: cgroups.Place, daemon: Callable[..., Daemon]) -> None:
+    """As `enarx reset` does."""
+    d = daemon()
+    used = d.launch()
+    scope = killed(d)
+    eventually(lambda: any(used in name for name in left(scope)))
+    cgroups.clear_leftovers(str(d.state / "hardware"))
+    assert {name.rpartition("-")[2] for name in left(scope)} == {used}
+
+
+def test_a_local_run_clears_up_after_others(place: cgroups.Place, root: Path) -> None:
+    gone, own = f"{1 << 22}-0", f"{os.getpid()}-0"
+    made = cgroups.find(cgroups.LOCAL)
+    for name in (gone, own):
+        made.make(name, memory=32 << 20, processes=8)
+    made.clear(cgroups.is_running)
+    names = [name for name in left(cgroups.LOCAL) if name.endswith((gone, own))]
+    assert {name.partition("run-")[2] for name in names} == {own}
+    made.clear(lambda name: name != own)

@@ -1,4 +1,4 @@
-"""Connections: their bounds and deadlines, each of them alone and all together, at a daemon that serves others meanwhile."""
+"""Connections: bounds and deadlines of each and of all together, while the daemon goes on serving others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def get(path: str = "/v1/keeps", *headers: str, method: str = "GET") -> bytes:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """All that comes until the daemon ends it."""
+    """Everything that arrives until the daemon closes the connection."""
     data = b""
     with contextlib.suppress(ConnectionError):
         while piece := connection.recv(MIB):
@@ -50,13 +50,13 @@ def answers(data: bytes) -> list[tuple[int, Any]]:
 
 
 def refusal(connection: socket.socket) -> tuple[int, str]:
-    """Status and code of the one answer, which is the last."""
+    """Status and code of the only answer, after which the connection closes."""
     ((status, value),) = answers(everything(connection))
     return status, value["error"]["code"]
 
 
 def gone(connection: socket.socket) -> bool:
-    """Has the daemon ended it?"""
+    """Has the daemon closed it?"""
     if not readable(connection.fileno(), 0):
         return False
     try:
@@ -214,28 +214,36 @@ def test_idle_connections_end_and_used_ones_do_not(daemon: Make) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/keeps", "/v1/keeps/{keep}/input"])
 def test_a_body_that_never_comes_holds_nothing_for_ever(daemon: Make, path: str) -> None:
-    d = daemon(limits=QUICK)
+    """The daemon sends 100 Continue when it waits for the body: by then the request holds its place."""
+    d = daemon(limits={**QUICK, "body_seconds": 3.0})
     keep = d.launch()
-    silent = d.raw(get(path.format(keep=keep), "Content-Length: 1000", method="POST"))
-    eventually(lambda: "input" not in path or d.give(keep, frame(b"N"))[0] == 409)
+    silent = d.raw(get(path.format(keep=keep), "Content-Length: 1000", "Expect: 100-continue", method="POST"))
+    assert silent.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    if "input" in path:
+        assert d.give(keep, frame(b"N"))[1]["error"]["code"] == "busy"
     assert refusal(silent) == (408, "slow")
     eventually(lambda: d.give(keep, frame(b"E", b"x"))[0] == 200)
 
 
 def test_a_body_that_dribbles_holds_nothing_for_ever(daemon: Make) -> None:
-    d = daemon(limits={**QUICK, "body_rate": 100})
+    """Ten bytes a second are too slow where a hundred are required; two hundred are enough, however busy the machine."""
+    d = daemon(limits={**QUICK, "body_seconds": 3.0, "body_rate": 100})
     keep = d.launch()
     dribble = d.raw(get(f"/v1/keeps/{keep}/input", "Content-Length: 1000", method="POST"))
-    for byte in frame(b"E", bytes(900))[:25]:
+    for byte in frame(b"E", bytes(900)):
         with contextlib.suppress(OSError):
             dribble.sendall(bytes([byte]))
-        time.sleep(0.1)
+        if readable(dribble.fileno(), 0.1):
+            break
     assert refusal(dribble) == (408, "slow")
     eventually(lambda: d.give(keep, frame(b"N"))[0] == 200)
     steady = d.raw(get(f"/v1/keeps/{keep}/input", "Content-Length: 600", "Connection: close", method="POST"))
-    for byte in range(0, 600, 20):  # 200 bytes a second
-        steady.sendall(frame(b"E", bytes(595 - 1))[byte : byte + 20])
+    whole, sent, begun = frame(b"E", bytes(594)), 0, time.monotonic()
+    while sent < len(whole):
         time.sleep(0.1)
+        due = int(200 * (time.monotonic() - begun))
+        steady.sendall(whole[sent:due])
+        sent = max(sent, min(due, len(whole)))
     assert answers(everything(steady)) == [(200, {"frames": 1})]
 
 
@@ -272,7 +280,7 @@ def test_a_client_that_goes_while_the_keep_takes_nothing_is_noticed(daemon: Make
 
 
 def descriptors(d: Daemon, name: str) -> int:
-    """Sockets of the daemon that are bound to a path of this name: the listener and what it has accepted."""
+    """How many of the daemon's sockets are bound to this name: the listener and accepted connections."""
     lines = Path("/proc/net/unix").read_text().splitlines()
     inodes = {line.split()[6] for line in lines if line.endswith(f"{d.state}/{name}")}
     links = []
@@ -334,6 +342,41 @@ def test_requests_that_last_leave_room_for_management(daemon: Make) -> None:
     for connection in waiting:
         assert answers(everything(connection)) == [(200, {"ended": True})]
     assert d.call("GET", f"/v1/keeps/{keep}/wait") == (200, {"ended": True})
+
+
+def test_answers_that_nobody_reads_are_bounded_together(daemon: Make) -> None:
+    """Clients that read nothing are closed, the longest stalled first; a client that reads gets everything."""
+    d = daemon(limits={"unsent": 4 * MIB}, stored_output=256 * MIB)
+    keep = d.launch()
+    count, size = 32, MIB - 64
+    reader = d.raw(get(f"/v1/keeps/{keep}/output"))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        reading = pool.submit(at_least, reader, count * size)
+        silent = [d.raw(get(f"/v1/keeps/{keep}/output")) for _ in range(60)]
+        assert d.call("GET", "/healthz")[0] == 200
+        d.give(keep, produce(count, size))
+        assert reading.result(timeout=60)
+    eventually(lambda: sum(gone_unread(c) for c in silent) >= 40, 20)  # each holds some 256 KiB
+    assert not all(gone_unread(c) for c in silent)
+    assert d.call("GET", "/healthz")[0] == 200
+    reader.close()
+
+
+def at_least(connection: socket.socket, size: int) -> bool:
+    """Read that many bytes; False if the daemon closes first."""
+    while size > 0:
+        piece = connection.recv(MIB)
+        if not piece:
+            return False
+        size -= len(piece)
+    return True
+
+
+def gone_unread(connection: socket.socket) -> bool:
+    """Has the daemon closed it, even with something left to read?"""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def test_those_who_go_leave_their_place_at_once(daemon: Make) -> None:

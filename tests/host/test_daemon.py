@@ -1,4 +1,4 @@
-"""The daemon over HTTP: launching, bytes through, what it refuses, and clients that misbehave."""
+"""The daemon over HTTP: launches, input and output, refusals, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .harness import (
     COMPILE,
     DIES,
     DISK,
+    KIND,
     MAX_FRAME,
     MEMORY,
     REFUSES,
@@ -45,7 +46,7 @@ def test_a_keep_from_launch_to_removal(daemon: Make, root: Path) -> None:
     d = daemon()
     keep = d.launch()
     info = d.info(keep)
-    assert (info["id"], info["state"], info["kind"]) == (keep, "running", "process")
+    assert (info["id"], info["state"], info["kind"]) == (keep, "running", KIND)
     assert (info["memory"], info["disk"], info["package_digest"]) == (MEMORY, DISK, "0" * 64)
     assert info["layers"][0]["name"] == "seccomp"
     assert d.keeps() == {keep: "running"}
@@ -153,6 +154,10 @@ GOOD = {"memory": MEMORY, "disk": DISK}
         {**GOOD, "package_digest": "00"},
         {**GOOD, "package_digest": "Z" * 64},
         {**GOOD, "package_digest": "\uff10" * 64},
+        {**GOOD, "package_digest": "0" * 64 + "\n"},
+        json.dumps(GOOD).encode()[:-1] + b', "memory": 1}',
+        json.dumps(GOOD).encode()[:-1] + b', "other": {"a": 1, "a": 2}}',
+        json.dumps(GOOD).encode()[:-1] + b', "other": NaN}',
     ],
     ids=lambda body: str(body)[:60],
 )
@@ -227,7 +232,7 @@ def test_part_of_a_frame_is_lost_with_its_client_and_nothing_else(daemon: Make) 
 
 
 def test_a_reader_that_goes_is_let_go_of(daemon: Make) -> None:
-    """Else 64 of them would be all that a Keep ever had."""
+    """Otherwise a Keep could only ever have 64 of them."""
     d = daemon()
     keep = d.launch()
     for _ in range(80):
@@ -276,7 +281,7 @@ def test_hardware_and_launcher_may_die(daemon: Make, root: Path) -> None:
     assert d.call("POST", "/v1/keeps", {**GOOD, "memory": DIES})[0] == 502
     (launcher,) = [
         p
-        for p in processes(f"--hardware {root}")
+        for p in processes(f"--backends {root}")
         if Path(f"/proc/{p}/stat").read_text().split()[3] == str(d.process.pid)
     ]
     os.kill(launcher, signal.SIGKILL)
@@ -435,8 +440,8 @@ def test_a_claim_does_not_wait_for_the_next_launch(daemon: Make) -> None:
 
 
 def test_openapi_tells_of_every_route_and_of_no_other(daemon: Make) -> None:
-    from enarx.host.api import Api
-    from enarx.host.limits import Limits
+    from enarx.host.http.api import Api
+    from enarx.host.http.limits import Limits
 
     document = daemon().call("GET", "/v1/openapi.json")[1]
     assert document["openapi"].startswith("3.1")
@@ -453,7 +458,21 @@ def test_openapi_knows_what_is_said_of_a_keep(daemon: Make) -> None:
     d = daemon()
     info = d.info(d.launch())
     schema = d.call("GET", "/v1/openapi.json")[1]["components"]["schemas"]["Keep"]["properties"]
-    assert set(info) == set(schema)
+    assert set(info) | {"facts"} == set(schema)  # a backend may report facts; this one has none
+
+
+def test_a_pooled_keep_starts_for_its_tenant_when_it_is_claimed(daemon: Make) -> None:
+    d = daemon(pool=1)
+    eventually(lambda: pooled(d) == 1)
+    time.sleep(1.1)
+    claimed = time.time()
+    keep = d.launch()
+    for started in (d.info(keep)["started"], d.call("GET", "/v1/keeps")[1]["keeps"][0]["started"]):
+        assert claimed - 0.1 <= started <= time.time()
+    d.kill()
+    d.start()
+    d.call("POST", f"/v1/keeps/{keep}/stop")
+    assert claimed - 0.1 <= d.info(keep)["started"] <= d.info(keep)["ended"]
 
 
 def test_metrics_and_health(daemon: Make) -> None:
@@ -504,7 +523,7 @@ def test_what_is_not_protected_is_said_loudly(daemon: Make) -> None:
 
 
 def test_canaries_are_in_no_file_of_the_daemons_own(daemon: Make, root: Path) -> None:
-    """What a tenant sends is passed on and not kept; what a Keep says is kept as it came, and removed with it."""
+    """What a tenant sends is relayed and not stored; what a Keep sends is stored as it came, and removed with the Keep."""
     d = daemon()
     keep = d.launch()
     canary = b"canary-91ab" * 10

@@ -1,4 +1,4 @@
-"""Thousands of Keeps that have ended: found quickly, listed from memory, read from disk, removed in slices."""
+"""Thousands of ended Keeps: loaded quickly, listed from memory, read from disk, removed in slices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enarx.host import stored
+from enarx.host.state import stored
 
 from .harness import Daemon, eventually, frame, launch_body, processes, produce
 
@@ -21,7 +21,7 @@ PROCESSES = {"boot": "0" * 8 + "-" + "0" * 27, "supervisor": [1, 1], "keep": [2,
 
 
 def write_keep(keeps: Path, number: int, tenant: str) -> str:
-    """A Keep that ended before the machine last started, with one frame of output."""
+    """A Keep that ended before the last boot, with one frame of output."""
     name = f"{number:016x}"
     record = {
         "id": name,
@@ -101,7 +101,7 @@ def test_many_are_found_listed_and_pruned_while_others_are_served(daemon: Make, 
     assert time.monotonic() - before < 20
     assert (memory(d) - empty) / MANY < 4
     assert len(os.listdir(f"/proc/{d.process.pid}/fd")) < 40
-    assert len(processes(f"--state {root}") + processes(f"--hardware {root}")) <= 3
+    assert len(processes(f"--state {root}") + processes(f"--backends {root}")) <= 3
     before = time.monotonic()
     assert len(d.call("GET", "/v1/keeps?limit=1000")[1]["keeps"]) == 1000
     page = time.monotonic() - before
@@ -178,7 +178,7 @@ def test_a_keep_in_the_pool_waits_until_it_is_claimed(daemon: Make, root: Path) 
 
 
 def test_readers_are_served_to_their_end_and_later_ones_from_disk(daemon: Make) -> None:
-    """A reader that is slow to take what a Keep left behind neither loses any of it nor keeps others from it."""
+    """A slow reader of an ended Keep's output loses nothing, and does not hold up others."""
     d = daemon()
     keep = d.launch()
     slow = d.connect()
@@ -213,7 +213,7 @@ def entry(number: int, payload: bytes) -> bytes:
 
 
 def test_pieces_are_whole_entries_from_any_number(tmp_path: Path) -> None:
-    """Small ones by the thousand, large ones beyond a piece; segments that end within an entry, or in none at all."""
+    """Thousands of small entries, entries larger than a piece, and segments that end within an entry or are empty."""
     sizes = [1, 5, 70_000, 3, *[2] * 9000, 200_000, 1]
     first = b"".join(entry(number, bytes([number % 251]) * size) for number, size in enumerate(sizes))
     (tmp_path / f"output.{0:016x}").write_bytes(first + entry(len(sizes), b"lost")[:-1])

@@ -1,8 +1,7 @@
-"""The launcher: what it gives to its children, what it does when the hardware fails, and what it costs."""
+"""The launcher: orders and answers, the supervisors that it forks, and what they cost. Its Keeps are puppets."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -10,29 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .harness import DIES, REFUSES, Launcher, Side, eventually, frame, processes
+from .harness import REFUSES, Launcher, Side, eventually, frame, processes
 
 
 def supervisors(root: Path) -> list[int]:
-    return [pid for pid in processes(f"--hardware {root}") if os.getsid(pid) == pid]
-
-
-def test_the_hardware_gets_its_link_and_nothing_else(root: Path) -> None:
-    stray = os.dup(2)
-    os.set_inheritable(stray, True)
-    os.environ["STRAY"] = "1"
-    launcher = Launcher(root)
-    try:
-        launcher.keep("k")
-        found = json.loads((root / "hardware" / "surroundings.json").read_text())
-        assert list(found["fds"]) == ["3"]
-        assert found["fds"]["3"].startswith("socket:")
-        assert found["environment"] == {"LANG": "C.UTF-8"}
-        assert found["cwd"] == "/"
-    finally:
-        os.close(stray)
-        del os.environ["STRAY"]
-        launcher.close()
+    return [pid for pid in processes(f"--backends {root}") if os.getsid(pid) == pid]
 
 
 def test_a_refusal_comes_back_whole(launcher: Launcher, root: Path) -> None:
@@ -42,23 +23,6 @@ def test_a_refusal_comes_back_whole(launcher: Launcher, root: Path) -> None:
     assert answer["checks"] == [["seccomp", "not in this kernel", "another kernel"]]
     assert not (root / "k" / "sock").exists()
     assert launcher.keep("other").ask("info")["ok"]
-
-
-def test_hardware_that_died_is_started_again_and_keeps_go_on(launcher: Launcher) -> None:
-    before = launcher.keep("before")
-    assert launcher.order("k", memory=DIES)["code"] == "hardware-died"
-    after = launcher.keep("after")
-    for keep in (before, after):
-        keep.give(frame(b"E", b"still here"))
-        assert keep.take(1) == [(0, b"\x01Estill here")]
-
-
-def test_hardware_killed_between_launches_costs_no_launch(launcher: Launcher, root: Path) -> None:
-    launcher.keep("before")
-    (hardware,) = [p for p in processes(f"--state {root}/hardware") if os.getsid(p) == p]
-    os.kill(hardware, signal.SIGKILL)
-    eventually(lambda: hardware not in processes(str(root)))
-    assert launcher.keep("after").ask("info")["ok"]
 
 
 def test_a_directory_that_is_gone_launches_nothing(launcher: Launcher, root: Path) -> None:
@@ -87,12 +51,6 @@ def test_supervisors_and_keeps_outlive_the_launcher(launcher: Launcher, root: Pa
     eventually(lambda: [p for p in processes(str(root)) if p != launcher.pid] == [])
 
 
-def test_it_ends_with_the_daemon_and_takes_the_idle_hardware_along(root: Path) -> None:
-    launcher = Launcher(root)
-    launcher.close()
-    eventually(lambda: processes(str(root)) == [])
-
-
 def test_a_supervisor_ends_no_other(launcher: Launcher, root: Path) -> None:
     keeps = [launcher.keep(f"k{i}") for i in range(3)]
     pids = [keep.ask("info")["pid"] for keep in keeps]
@@ -105,7 +63,7 @@ def test_a_supervisor_ends_no_other(launcher: Launcher, root: Path) -> None:
 
 
 def test_nobody_else_may_connect(launcher: Launcher, root: Path) -> None:
-    """The daemon makes Keeps' directories 0700; the socket is for its user alone besides."""
+    """Keeps' directories have mode 0700; in addition, the socket is accessible to its user alone."""
     assert launcher.keep("k").ask("info")["ok"]
     assert (root / "k" / "sock").stat().st_mode & 0o077 == 0
     assert (root / "k" / "meta.json").stat().st_mode & 0o077 == 0
@@ -125,29 +83,6 @@ def test_a_launch_is_not_lost_where_many_are_asked_for(launcher: Launcher) -> No
     assert [keep.ask("info")["state"] for keep in keeps] == ["running"] * 20
 
 
-IGNORED, CAUGHT = "SigIgn", "SigCgt"
-
-
-def has_sigchld(pid: int, how: str) -> bool:
-    (line,) = (x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith(how))
-    return bool(int(line.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
-
-
-def test_nobody_is_made_to_ignore_the_end_of_a_child(root: Path) -> None:
-    """The hardware waits for its zygote: where it ignored SIGCHLD, the number could be another process's by then."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as a careless parent of the daemon may have left it
-    try:
-        launcher = Launcher(root)
-        info = launcher.keep("k").ask("info")
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-    found = json.loads((root / "hardware" / "signals.json").read_text())
-    assert not found["ignored"] >> (signal.SIGCHLD - 1) & 1
-    for how in (IGNORED, CAUGHT):
-        assert not has_sigchld(info["pid"], how)
-    launcher.close()
-
-
 def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) -> None:
     keeps = [launcher.keep(f"k{i}") for i in range(5)]
     pids = [keep.ask("info")["pid"] for keep in keeps]
@@ -157,7 +92,7 @@ def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) 
 
 
 def test_a_launch_that_finds_no_room_says_so(launcher: Launcher, root: Path) -> None:
-    """The supervisor's first word cannot be written: the Keep is ended, and the error is named."""
+    """The supervisor's first report cannot be written: the Keep is ended, and the error is named."""
     (root / "k").mkdir()
     (root / "k" / "meta.json").mkdir()
     answer = launcher.order("k")

@@ -1,4 +1,4 @@
-"""The host side of `enarx run`: one Keep, for as long as the command lives, and nothing afterwards."""
+"""The host side of `enarx run`: one Keep for as long as the command lives, and nothing left afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,22 @@ from typing import Any
 
 import pytest
 
-from .harness import DIES, DISK, HANGS, MEMORY, REFUSES, SLOW, ZEROS, Side, eventually, frame, processes, produce, spawn
+from .harness import (
+    DIES,
+    DISK,
+    HANGS,
+    KIND,
+    MEMORY,
+    REFUSES,
+    SLOW,
+    ZEROS,
+    Side,
+    eventually,
+    frame,
+    processes,
+    produce,
+    spawn,
+)
 
 
 class Local:
@@ -23,7 +38,16 @@ class Local:
         (root / "hardware").mkdir()
         (root / "private").mkdir(mode=0o700)
         self.path = f"{root}/private/sock"
-        arguments = ["--state", f"{root}/hardware", "--cache", str(root), "--directory", f"{root}/private"]
+        arguments = [
+            "--state",
+            f"{root}/hardware",
+            "--cache",
+            str(root),
+            "--directory",
+            f"{root}/private",
+            "--kind",
+            "",
+        ]
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.path)
             listener.listen(16)
@@ -32,7 +56,7 @@ class Local:
             os.close(read)
 
     def order(self, **more: object) -> Side:
-        order = {"kind": "process", "host_data": ZEROS, "memory": MEMORY, "disk": DISK, "skip_layers": [], **more}
+        order = {"host_data": ZEROS, "memory": MEMORY, "disk": DISK, "skip_layers": [], **more}
         os.write(self.order_fd, json.dumps(order).encode() + b"\n")
         return Side(self.path)
 
@@ -66,7 +90,7 @@ def test_one_keep_that_ends_with_the_command(local: Callable[[], Local]) -> None
     side.give(frame(b"E", b"hello"))
     assert side.take(1) == [(0, b"\x01Ehello")]
     info = side.ask("info")
-    assert info["kind"] == "process"
+    assert info["kind"] == KIND
     assert info["skipped"] == ["seccomp"]
     assert info["layers"]
     one.leave()
@@ -156,7 +180,7 @@ def test_sigterm_takes_everything_down(local: Callable[[], Local]) -> None:
 
 
 def test_kill_leaves_no_process(local: Callable[[], Local]) -> None:
-    """Its directory is left then, which only a kill of this very process does: it holds ciphertext in memory."""
+    """Only then is its directory left: ciphertext, in memory."""
     one = local()
     one.order().ask("info")
     os.kill(one.pid, signal.SIGKILL)
@@ -167,15 +191,14 @@ def test_kill_leaves_no_process(local: Callable[[], Local]) -> None:
 
 
 def test_what_is_loaded_is_what_start_up_can_afford() -> None:
-    """Modules that cost milliseconds stay out of this process."""
+    """Modules that take milliseconds to load stay out of this process."""
     import subprocess
     import sys
 
     from .harness import SOURCE
 
-    code = (
-        f"import sys; sys.path[:0] = [{SOURCE!r}]; import enarx.host.local, enarx.host.supervisor; print(*sys.modules)"
-    )
+    modules = "enarx.host.local, enarx.host.backends.process.backend, enarx.host.launcher.launch"
+    code = f"import sys; sys.path[:0] = [{SOURCE!r}]; import {modules}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {"asyncio", "subprocess", "pathlib", "logging", "dataclasses", "typing", "inspect", "tempfile", "random"}
     assert not heavy & set(found.split())

@@ -1,4 +1,4 @@
-"""Requests as bytes: what is read of them, held against h11, and everything that is refused."""
+"""Requests as bytes: what is read of them, compared with h11, and everything that is refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.host.errors import HostError
-from enarx.host.limits import Limits
-from enarx.host.requests import Chunked, check_beginning, read_head
+from enarx.host.http.limits import Limits
+from enarx.host.http.requests import Chunked, check_beginning, read_head
 
 LIMITS = Limits()
 HOST = b"Host: localhost\r\n"
@@ -161,7 +161,7 @@ def test_what_is_accepted_is_what_h11_reads(fields: list[tuple[bytes, bytes, byt
 
 
 def body(data: bytes, step: int = 1 << 20, limits: Limits = LIMITS) -> tuple[bytes, bool, bytes]:
-    """What a chunked body comes to, is it complete, and what is left, read `step` bytes at a time."""
+    """The data of a chunked body, whether it is complete, and what is left, read `step` bytes at a time."""
     chunked, rest, found = Chunked(limits), bytearray(), b""
     for start in range(0, len(data), step):
         rest += data[start : start + step]

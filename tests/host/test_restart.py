@@ -1,4 +1,4 @@
-"""The daemon is killed at any point and started again: no Keep is lost, no process and no file is left over."""
+"""The daemon is killed at any point and restarted: no Keep is lost, and no process or file is left over."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ROUNDS = 12
 
 
 def supervisors(root: Path) -> set[int]:
-    """Session leaders of the launcher's command line whose parent is not a daemon: launchers end with theirs."""
-    return {p for p in processes(f"--hardware {root}") if os.path.exists(f"/proc/{p}") and os.getsid(p) == p}
+    """The supervisors: session leaders with the launcher's command line whose parent is not a daemon."""
+    return {p for p in processes(f"--backends {root}") if os.path.exists(f"/proc/{p}") and os.getsid(p) == p}
 
 
 def launch_in_background(d: Daemon, memory: int) -> threading.Thread:
@@ -94,7 +94,7 @@ def test_the_pool_is_adopted_after_a_kill_and_dropped_at_an_orderly_end(daemon: 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_killed_in_the_middle_of_launches_claims_and_removals(daemon: Make, root: Path, seed: int) -> None:
-    """After each kill what is listed is what runs; what a client was told of is there, unless it was being removed."""
+    """After each kill, what is listed is what runs, and every Keep that a client knows of exists unless it was being removed."""
     draw = random.Random(seed)
     d = daemon(pool=1)
     told: set[str] = set()
@@ -130,7 +130,7 @@ def test_killed_in_the_middle_of_launches_claims_and_removals(daemon: Make, root
         assert d.call("DELETE", f"/v1/keeps/{keep}?force=true")[0] == 204
     assert d.close() == 0
     eventually(lambda: os.listdir(root / "keeps") == [])
-    eventually(lambda: processes(f"--hardware {root}") == [] == processes(f"--state {root}"))
+    eventually(lambda: processes(f"--backends {root}") == [] == processes(f"--state {root}"))
 
 
 def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_launch_that_is_cut_off_leaves_nothing(daemon: Make, root: Path) -> No
     assert d.keeps() == {}
     time.sleep(1.2)  # the slow launch comes to its end
     assert d.close() == 0
-    eventually(lambda: os.listdir(root / "keeps") == [] and processes(f"--hardware {root}") == [])
+    eventually(lambda: os.listdir(root / "keeps") == [] and processes(f"--backends {root}") == [])
     eventually(lambda: processes(f"--state {root}") == [])
 
 
@@ -166,7 +166,7 @@ def test_an_orderly_end_in_the_middle_of_an_endless_launch_leaves_nothing(daemon
     assert time.monotonic() - before < 5
     caller.join()
     assert os.listdir(root / "keeps") == []
-    eventually(lambda: processes(f"--hardware {root}") == [])
+    eventually(lambda: processes(f"--backends {root}") == [])
 
 
 def test_what_is_half_removed_is_removed(daemon: Make, root: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_record_that_can_not_be_read_is_left_alone(daemon: Make, root: Path) -
 
 
 def test_what_the_end_of_the_machine_left_is_set_aside(daemon: Make, root: Path) -> None:
-    """Nothing is synchronised to the disk: a record may be empty then."""
+    """Nothing is synchronized to the disk, so a record may be empty after the machine's end."""
     d = daemon()
     keep, other = d.launch(), d.launch()
     pids = [d.info(name)["pid"] for name in (keep, other)]

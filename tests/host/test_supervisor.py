@@ -1,4 +1,4 @@
-"""One Keep's supervisor: frames through whole and in order, output kept and bounded, clients that misbehave."""
+"""A Keep's supervisor: frames pass whole and in order, output is stored and bounded, clients misbehave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from enarx.formats.wire import FrameType
-from enarx.host import frames
+from enarx.host.supervisor import frames
 
 from .harness import MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
 
@@ -259,7 +259,7 @@ def test_a_crowd_is_turned_away_and_room_comes_back(launcher: Launcher) -> None:
 
 
 def test_a_crowd_of_any_sort_takes_nothing_from_management(launcher: Launcher) -> None:
-    """Readers, those that say nothing, and those that say half of it."""
+    """Readers, silent clients, and clients that send half a request."""
     keep = launcher.keep("k")
     crowd = [keep.open("output", **{"from": 0, "follow": True}) for _ in range(64)]
     silent = [socket.socket(socket.AF_UNIX) for _ in range(100)]
@@ -308,7 +308,7 @@ def test_the_keep_ends_with_its_supervisor(launcher: Launcher, root: Path) -> No
 
 
 def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: Path) -> None:
-    """The limit on the size of a file stands in for the disk's: a write fails, or is cut short, and a later one works."""
+    """A limit on file sizes stands in for a full disk: a write fails or is cut short, and a later write works."""
     import resource
 
     keep = launcher.keep("k")
@@ -332,7 +332,7 @@ def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
 
 
 def test_input_that_the_keep_holds_back_keeps_its_place(launcher: Launcher) -> None:
-    """However long the Keep takes: it is not the connection that is slow."""
+    """However long the Keep takes, the connection is not slow."""
     keep = launcher.keep("k")
     sender = keep.open("input")
     sender.socket.sendall(frame(b"Z", struct.pack(">d", 8.0)))

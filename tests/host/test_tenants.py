@@ -1,8 +1,9 @@
-"""Tenants apart, their quotas, and launches asked for twice: `Keeps` as the daemon has it, over the real launcher."""
+"""Tenants: their separation, quotas and repeated launches. `Keeps` as in the daemon, over the real launcher."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 
 from enarx.formats.bounds import keep_memory
-from enarx.host.bounds import Bounds
 from enarx.host.errors import HostError
-from enarx.host.keeps import Keeps
-from enarx.host.launching import Launcher
-from enarx.host.store import Store
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.service import Keeps
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.store import Store
 
-from .harness import COMPILE, DISK, MEMORY, PATHS, REFUSES
+from .harness import COMPILE, DISK, KIND, MEMORY, PATHS, REFUSES
 
 SIZES = {"memory": MEMORY, "compile": COMPILE, "disk": DISK}
 KEY = "0123456789abcdef"
@@ -24,7 +25,7 @@ ALICE, BOB = "uid:1000", "token:0123456789abcdef"
 
 
 class Scene:
-    """Runs one asynchronous story after the other on the same state."""
+    """Runs asynchronous stories, one after the other, on the same state."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -32,7 +33,7 @@ class Scene:
 
     def run(self, story: Callable[[Keeps], Awaitable[None]], **bounds: Any) -> None:
         async def told() -> None:
-            launcher = Launcher(PATHS, hardware=f"{self.root}/hardware", cache=str(self.root))
+            launcher = Launcher(PATHS, state=f"{self.root}/hardware", cache=str(self.root))
             options = {"keeps": 10, "memory": 0, "disk": 0, "stored_output": 1 << 20, "pool": 0, **bounds}
             keeps = Keeps(Store(str(self.root)), launcher, Bounds(**options), ())
             keeps.start()
@@ -51,7 +52,7 @@ def scene(root: Path) -> Scene:
 
 
 async def launch(keeps: Keeps, tenant: str, *, key: str = "", package: str | None = None, **sizes: int) -> str:
-    record = await keeps.launch(tenant=tenant, kind="process", package=package, key=key, **{**SIZES, **sizes})
+    record = await keeps.launch(tenant=tenant, kind=KIND, package=package, key=key, sizes={**SIZES, **sizes})
     return record.id
 
 
@@ -127,6 +128,49 @@ def test_quotas_of_memory_count_what_a_keep_may_take(scene: Scene) -> None:
         await keeps.remove(keep, tenant=ALICE, force=True)
 
     scene.run(story, tenant_memory=2 * keep_memory(**SIZES) - 1)
+
+
+@pytest.mark.parametrize("pool", [0, 1])
+def test_a_key_that_comes_with_another_request_is_refused(scene: Scene, pool: int) -> None:
+    """Also while the first launch is under way, after a restart, and for a Keep from the pool with its other sizes."""
+    kept = []
+
+    async def story(keeps: Keeps) -> None:
+        while keeps.counts()["pooled"] < pool:
+            await asyncio.sleep(0.05)
+        first = asyncio.create_task(launch(keeps, ALICE, key=KEY))
+        await asyncio.sleep(0)
+        assert await refused(launch(keeps, ALICE, key=KEY, disk=DISK + 1)) == "key-reused"
+        kept.append(await first)
+        await others(keeps)
+
+    async def others(keeps: Keeps) -> None:
+        assert await refused(launch(keeps, ALICE, key=KEY, memory=MEMORY + 1)) == "key-reused"
+        assert await refused(launch(keeps, ALICE, key=KEY, package="ab" * 32)) == "key-reused"
+        assert await launch(keeps, ALICE, key=KEY) == kept[0]
+        assert await launch(keeps, BOB, key=KEY, memory=MEMORY + 1) != kept[0]
+
+    scene.run(story, pool=pool)
+    scene.run(others)
+
+
+def test_a_record_without_its_request_takes_the_key_alone(scene: Scene) -> None:
+    """Hosts before did not write what a key came with."""
+
+    async def story(keeps: Keeps) -> None:
+        keep = await launch(keeps, ALICE, key=KEY)
+        path = scene.root / "keeps" / keep / "record.json"
+        record = json.loads(path.read_text())
+        del record["request"]
+        path.write_text(json.dumps(record))
+
+    async def later(keeps: Keeps) -> None:
+        (item,) = (await keeps.page(tenant=ALICE))["keeps"]
+        assert await launch(keeps, ALICE, key=KEY, memory=MEMORY + 1) == item["id"]
+        await keeps.remove(item["id"], tenant=ALICE, force=True)
+
+    scene.run(story)
+    scene.run(later)
 
 
 @pytest.mark.parametrize("pool", [0, 1])

@@ -1,4 +1,4 @@
-"""Every test that sees evidence refused has a control that is accepted: `tests/controls.py` says why, and this that it is so."""
+"""Every test that sees evidence refused has a control that is accepted. `tests/controls.py` says why; this file proves it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_VERDICT = {
     "image/launch/test_search.py",
     "house/test_controls.py",
 }
-"""Where evidence may be refused without a control, as no verdict is the subject. Not for tests of verifiers and policies."""
+"""Test files in which evidence may be refused without a control, because no verdict is their subject."""
 
 OWN = {"controls.py", "conftest.py", "house/test_controls.py"}
 
@@ -116,7 +116,7 @@ def test_what_fails_alone_stands_in_where_nothing_is_accepted() -> None:
 def test_what_is_accepted() -> None:
     assert accepted(GOOD.but())
     assert accepted(GOOD.but().verified())
-    with pytest.raises(AssertionError, match="no outcome of a judgement"):
+    with pytest.raises(AssertionError, match="not the outcome of a verifier"):
         accepted("trusted")
     with pytest.raises(AssertionError, match="the control is not accepted: no: not so"):
         Control(refusing).but()
@@ -149,4 +149,4 @@ def test_nobody_gets_around_it() -> None:
         if name not in OWN:
             said = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
             named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | said
-            assert not named & {"_covered", "_under_control", "_good", "every_refusal_has_a_control"}, name
+            assert not named & {"_covered", "_under_control", "_accepted", "every_refusal_has_a_control"}, name

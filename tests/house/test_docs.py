@@ -1,4 +1,4 @@
-"""What the documents say is what the program does."""
+"""The documents agree with the program: commands, links, references, and tables."""
 
 from __future__ import annotations
 
@@ -10,21 +10,40 @@ import pytest
 
 from enarx.cli.main import _split
 from enarx.cli.parser import build_parser
+from tests.house.test_english import prose, relative, to_rewrite, written
+from tests.house.test_invariants import ROOT, SRC
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+ROOTS = (ROOT, ROOT / "src", SRC, ROOT / "tests")
+"""The directories that paths of modules in prose may be relative to."""
+
+
+def code_lines(text: str) -> list[str]:
+    """The lines of all code blocks of a document, fenced or indented."""
+    lines, fenced, before = [], False, ""
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif fenced or (line.startswith("    ") and (not before.strip() or before.startswith("    "))):
+            lines.append(line.strip())
+        before = line
+    return lines
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every line of a code block that starts with enarx, with where it stands."""
+    """Every enarx command in a code block, with the name of its document."""
     found = []
     for path in DOCUMENTS:
-        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
-            for line in block.splitlines():
-                line = line.split("| ")[-1].split(" > ")[0].strip()
-                if line.startswith("enarx "):
-                    found.append((str(path.relative_to(ROOT)), line))
+        for line in code_lines(path.read_text()):
+            line = line.removeprefix("$ ").split("| ")[-1].split(" > ")[0].strip()
+            if line.startswith("enarx "):
+                found.append((str(path.relative_to(ROOT)), line))
     return found
+
+
+def test_commands_are_found_in_every_kind_of_block() -> None:
+    text = "```sh\n$ a\n```\n\n    b\n    c\n\n1. text\n    not code\n\n   ```\n   d\n   ```\n"
+    assert code_lines(text) == ["$ a", "b", "c", "d"]
 
 
 def test_there_are_commands() -> None:
@@ -37,15 +56,67 @@ def test_commands_parse(where: str, line: str) -> None:
     build_parser().parse_args(own)
 
 
+def anchors(path: Path) -> set[str]:
+    """The anchors of a document: its headings, in GitHub's form."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", path.read_text()):
         if "://" not in target:
-            assert (path.parent / target).exists(), f"{path}: {target}"
+            to = path.parent / target if target else path
+            assert to.exists(), f"{path}: {target}"
+            assert not anchor or anchor in anchors(to), f"{path}: {target}#{anchor}"
+
+
+REFERENCE = re.compile(r'\b(docs/[\w./-]+\.md)(?:, "([^"]+)")?')
+MODULE = re.compile(r"(?<![\w/.-])((?:[a-z_]+/)+[a-z_]+\.py)\b")
+
+
+def stale(path: Path) -> list[str]:
+    """References in documents, docstrings and comments that lead nowhere: to documents, their sections, and modules."""
+    pieces = [(1, path.read_text())] if path.suffix == ".md" else prose(path)  # documents name code in backticks
+    wrong = []
+    for line, piece in pieces:
+        text = re.sub(r"\s+", " ", piece)
+        for name, section in REFERENCE.findall(text):
+            headings = re.findall(r"^#+ (.+)$", (ROOT / name).read_text(), re.M) if (ROOT / name).is_file() else None
+            if headings is None or (section and section not in headings):
+                wrong.append(f"{relative(path)}:{line}: {name}, {section}")
+        wrong += [
+            f"{relative(path)}:{line}: {name}"
+            for name in MODULE.findall(text)
+            if not any((root / name).is_file() for root in ROOTS)
+        ]
+    return wrong
+
+
+@pytest.mark.parametrize("path", written(), ids=relative)
+def test_references_lead_somewhere(path: Path) -> None:
+    wrong = stale(path)
+    if wrong and to_rewrite(path):
+        pytest.skip(f"to be rewritten: {wrong}")
+    assert not wrong
+
+
+DECISIONS = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda p: p.stem)
+def test_decisions_have_their_parts_and_fit_a_page(path: Path) -> None:
+    text = path.read_text()
+    parts = re.findall(r"^\*\*(Context|Decision|Alternatives|Consequences)\.\*\*", text, re.MULTILINE)
+    assert parts == ["Context", "Decision", "Alternatives", "Consequences"]
+    assert len(text.splitlines()) <= 70
+    number, title = re.findall(r"^# (\d+)\. (.+)$", text, re.MULTILINE)[0]
+    assert int(number) == int(path.stem[:4])
+    assert f"* [{number}. {title}]({path.name})" in (ROOT / "docs/adr/README.md").read_text()
 
 
 def test_every_threat_has_its_attack() -> None:
-    """And every attack its threat, each once."""
+    """Each threat has exactly one attack, and each attack one threat."""
     threats = [int(n) for n in re.findall(r"^\| T(\d+) \|", (ROOT / "docs/threat-model.md").read_text(), re.MULTILINE)]
     attacks: list[int] = []
     for path in (ROOT / "tests/attacks").glob("test_t*.py"):

@@ -1,4 +1,4 @@
-"""A Keep holds what is on its allow-list and nothing else."""
+"""A Keep contains exactly the modules on its allow-list."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import wasmtime
 
-from enarx.cli.local_host import code_paths
+from enarx.api.local_host import code_paths
 from enarx.image.contents import DISTRIBUTIONS, OWN_FILES, files
 from enarx.image.contents import code_paths as keep_paths
 
 NATIVE = {"_cffi_backend", "_openssl"}
-"""Made by cryptography's native part as it is loaded; cffi's stands beside it and is its dependency."""
+"""Modules that cryptography's native code creates, and its dependency cffi."""
 
 
 def loaded() -> set[str]:
-    """The modules of a zygote, which is what every Keep is forked from, after it has loaded everything."""
-    code = "import sys; sys.path[:0] = sys.argv[1].split(':'); import enarx.keep.zygote; print(*sys.modules)"
+    """The modules of a fully loaded zygote, from which every Keep is forked."""
+    code = "import sys; sys.path[:0] = sys.argv[1].split(':'); import enarx.keep.boot.process; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", code, ":".join(keep_paths(tuple(code_paths())))]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 

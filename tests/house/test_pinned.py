@@ -1,4 +1,4 @@
-"""What makes the environment is pinned by hash, and nothing else is fetched."""
+"""The tools that build the environment are pinned by hash, and nothing else is fetched."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_make_installs_nothing_else() -> None:
 
 
 def test_another_hash_is_refused(tmp_path: Path) -> None:
-    """pip itself says so, of a package whose file is at hand."""
+    """pip itself refuses a local file whose hash differs."""
     (tmp_path / "wheels").mkdir()
     wheel = tmp_path / "wheels" / "there-1-py3-none-any.whl"
     wheel.write_bytes(b"not what was pinned")

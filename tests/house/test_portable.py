@@ -1,4 +1,4 @@
-"""The tenant, the verifier and the command line load where there is no Linux: their modules are loaded without its parts."""
+"""Tenant, verifier and command line load on other systems: their modules are imported without Linux's parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULES = (
         "wasmtime",
     ),
 )
-"""What a machine does not have that is not Linux: its standard library's Unix modules, and what we only install on Linux."""
+"""Modules missing on other systems: the Unix modules of the standard library, and packages installed on Linux only."""
 
 NAMES = {
     "os": (
@@ -109,14 +109,14 @@ NAMES = {
     "socket": ("AF_NETLINK", "AF_UNIX", "AF_VSOCK", "CMSG_LEN", "SCM_RIGHTS", "SOCK_SEQPACKET", "recv_fds", "send_fds"),
     "select": ("EPOLLIN", "POLLIN", "POLLOUT", "epoll", "poll"),
 }
-"""Of the modules that every system has, the names that Windows' ones do not."""
+"""Names that Windows lacks in modules that every system has."""
 
 LOCAL = {
-    "cli/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
+    "api/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
     "tenant/connection.py": "a connection to a Unix socket says that there are none where that is so",
     "tenant/link.py": "LocalLink speaks to that Keep's socket",
 }
-"""Modules that may use such a name inside a function, and why."""
+"""Modules that may use such a name inside a function, with the reason."""
 
 LOAD = """
 import importlib, sys
@@ -151,9 +151,9 @@ def load(names: list[str], path: Path | None = None) -> subprocess.CompletedProc
 
 
 def used(tree: ast.AST) -> set[str]:
-    """The names of Unix alone that are used as an attribute of their module."""
+    """Unix-only names that a module uses as attributes."""
     found = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
-    return {f"{n.value.id}.{n.attr}" for n in found if n.attr in NAMES.get(n.value.id.lstrip("_"), ())}  # type: ignore[attr-defined]  # a Name, as just seen
+    return {f"{n.value.id}.{n.attr}" for n in found if n.attr in NAMES.get(n.value.id.lstrip("_"), ())}  # type: ignore[attr-defined]  # a Name, by the line above
 
 
 def test_loads_where_there_is_no_linux() -> None:

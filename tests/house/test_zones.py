@@ -1,4 +1,4 @@
-"""What each zone may import, by name; and that the contracts in pyproject.toml, and the rules here, can be broken."""
+"""The imports that each zone may have, and proof that the contracts in pyproject.toml and these rules can fail."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ PURE_STDLIB = {
         "warnings",
     ),
 }
-"""All of the standard library that may stand in a pure zone: it computes, and that is all that it can do. Of `io` that is
-what keeps bytes in memory: `open` may not be called."""
+"""The modules of the standard library that a pure zone may import, because they only compute. Of `io`, only in-memory
+streams are allowed: another rule forbids `open`."""
 
 FOREIGN = {
     "formats": {"cbor2", "cryptography"},
@@ -56,11 +56,11 @@ FOREIGN = {
     "endorsements": {"filelock"},
     "tenant": {"cryptography"},
     "cli": {"joserfc"},
-    "hardware": {"cryptography"},
+    "simulator": {"cryptography"},
     "keep": {"cryptography", "wasmtime"},
-    "host": {"prometheus_client", "starlette", "uvloop"},
+    "host": {"msgspec", "prometheus_client", "starlette", "uvloop"},
 }
-"""Of each zone, the packages of others that it may import."""
+"""The third-party packages that each zone may import."""
 
 REGISTRY = SRC / "verify" / "kinds" / "__init__.py"
 """Loads the folder of a kind by its registered name: the one place of the pure zones where an import is not written out."""
@@ -69,8 +69,8 @@ CHANCE = {
     *(".generate", ".generate_key", ".generate_private_key", ".urandom", ".getrandom", ".token_bytes"),
     *(".now", ".utcnow", ".today", ".time", ".time_ns", ".monotonic"),
 }
-"""What draws keys, or reads the clock. A pure zone is given its entropy and its time as arguments. The one thing that
-draws anything below it is HPKE's own encapsulation, inside cryptography, which takes no entropy from outside."""
+"""Calls that draw random bytes or read the clock. A pure zone takes entropy and time as arguments. The one exception is
+HPKE encapsulation inside cryptography, which does not accept external entropy."""
 
 BREACHES = [
     ("formats/wire.py", "enarx.verify"),
@@ -78,13 +78,13 @@ BREACHES = [
     ("tenant/paths.py", "enarx.host"),
     ("tenant/paths.py", "enarx.cli"),
     ("tenant/paths.py", "wasmtime"),
-    ("host/frames.py", "enarx.verify"),
-    ("host/frames.py", "enarx.formats.wire"),
-    ("host/frames.py", "cryptography"),
+    ("host/supervisor/frames.py", "enarx.verify"),
+    ("host/supervisor/frames.py", "enarx.formats.wire"),
+    ("host/supervisor/frames.py", "cryptography"),
     ("keep/frames.py", "enarx.verify"),
     ("keep/frames.py", "enarx.image"),
-    ("hardware/keys.py", "enarx.delivery"),
-    ("hardware/keys.py", "enarx.keep"),
+    ("simulator/keys.py", "enarx.delivery"),
+    ("simulator/keys.py", "enarx.keep"),
 ]
 """Imports that each break a contract."""
 
@@ -94,14 +94,14 @@ def first(names: Iterator[str]) -> set[str]:
 
 
 def called(tree: ast.AST) -> set[str]:
-    """What is called: a name, or a dot and the last name of an attribute."""
+    """The called functions: names, or a dot and the last part of an attribute."""
     functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {f.id for f in functions if isinstance(f, ast.Name)}
     return names | {f".{f.attr}" for f in functions if isinstance(f, ast.Attribute)}
 
 
 def early(tree: ast.Module) -> set[str]:
-    """What is imported as the module is loaded."""
+    """The imports at the top level of a module."""
     return {name for node in tree.body for name in imports(node) if isinstance(node, (ast.Import, ast.ImportFrom))}
 
 
@@ -164,11 +164,11 @@ def test_chance_and_clock_are_found(line: str) -> None:
 @pytest.mark.parametrize("path", [p for p in modules() if zone(p) == "cli"], ids=lambda p: str(p.relative_to(SRC)))
 def test_commands_load_the_host_and_the_keep_late(path: Path) -> None:
     zones = {name.split(".")[1] for name in early(parsed(path)) if name.startswith("enarx.")}
-    assert not zones & {"host", "keep", "hardware", "steward"}
+    assert not zones & {"host", "keep", "simulator", "steward"}
 
 
 def test_the_parser_loads_no_zone() -> None:
-    """Help and completion, which load every command, answer at once; a broken zone breaks only its own commands."""
+    """Help and completion load every command and answer at once; a broken zone breaks only its own commands."""
     code = "import sys, enarx.cli.main, enarx.cli.parser; enarx.cli.parser.build_parser(); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {name.split(".")[1] for name in found if name.startswith("enarx.")} == {"cli", "errors"}
@@ -177,7 +177,7 @@ def test_the_parser_loads_no_zone() -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SRC)))
 def test_no_path_for_debugging(path: Path) -> None:
-    """Production takes no other way where something is called debug; evidence is appraised for it as for anything else."""
+    """No code path depends on a name with debug in it; debugging is a claim that policies appraise."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.If, ast.IfExp, ast.While)):
             asked = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
@@ -187,7 +187,7 @@ def test_no_path_for_debugging(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in modules() if zone(p) in PURE], ids=lambda p: str(p.relative_to(SRC)))
 def test_failure_raises(path: Path) -> None:
-    """What decides trust raises: an answer of yes or no, which can be overlooked, is for questions alone."""
+    """Functions that decide about trust raise; a returned bool could be ignored."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef) and node.name.startswith(
             ("verify", "appraise", "check", "require", "open")

@@ -27,7 +27,7 @@ for module in list(sys.modules.values()):
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A directory with packages of the right names, each of one file."""
+    """A directory with packages of the right names, one file each."""
     tmp_path = tmp_path / "tree"
     for name in ("enarx", *DISTRIBUTIONS):
         put(tmp_path / name / "__init__.py", name)
@@ -42,7 +42,7 @@ def put(path: Path, text: str) -> None:
 
 
 def test_a_keep_loads_nothing_from_the_code_paths_but_what_is_measured() -> None:
-    """The allow-list against what Python does: all of keep and delivery loaded, as a Keep is started."""
+    """Compare the allow-list with Python: load all of keep and delivery with the search path of a Keep."""
     paths = code_paths(SEARCH)
     arguments = [sys.executable, "-I", "-S", "-c", LOADED, ":".join(paths)]
     loaded = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split("\n")
@@ -56,7 +56,7 @@ def test_nothing_is_in_it_that_is_not_the_keeps() -> None:
     names = set(files(SEARCH))
     tops = {name.split("/")[0].split(".")[0] for name in names}
     assert tops <= {"enarx", *DISTRIBUTIONS, *EXTENSIONS}
-    for zone in ("verify", "host", "hardware", "tenant", "cli", "image"):
+    for zone in ("verify", "host", "simulator", "tenant", "cli", "image"):
         assert not any(name.startswith(f"enarx/{zone}") for name in names)
     assert not any(name.endswith(".pyc") for name in names)
 
@@ -105,7 +105,7 @@ def test_a_directory_that_is_not_there_is_passed_over(tree: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "z"])
 def test_the_order_of_the_search_is_kept(tree: Path, name: str) -> None:
-    """Else a package that lies in two places would be loaded from the one and measured in the other."""
+    """Otherwise a package in two directories could be loaded from one and measured in the other."""
     first = tree.parent / name
     put(first / "wasmtime" / "__init__.py", "")
     assert code_paths((str(tree.parent / "unused"), str(first), str(tree))) == (str(first), str(tree))

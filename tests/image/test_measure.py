@@ -26,7 +26,7 @@ def kept(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Three files; for the clock of the cache they are old."""
+    """Three files that are old enough for the cache."""
     later = module.time.time_ns() + 10 * module.SETTLED
     monkeypatch.setattr(module.time, "time_ns", lambda: later)
     found = {}
@@ -38,7 +38,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are read, as they are."""
+    """The paths of files that are actually hashed, in order."""
     read: list[str] = []
     sha256: Callable[[str, list[int]], str] = module._sha256
 
@@ -94,7 +94,7 @@ def test_a_changed_file_is_read_again(tree: dict[str, str], kept: Path, hashed: 
     changed = Path(tree["pkg/a.py"])
     before = changed.stat()
     changed.write_text("content of A.py")  # of the same size
-    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # and time, but for the one that cannot be set
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))  # and times, except ctime, which cannot be set
     hashed.clear()
     assert measure(tree, DigestCache(str(kept))).value != first.value
     assert hashed == [str(changed)]

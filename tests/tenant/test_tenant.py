@@ -49,9 +49,9 @@ def with_data(home: Path) -> Config:
 
 def received(built: package.Package) -> Store:
     store = Store()
-    receiver = Receiver(built.manifest, store)
+    receiver = Receiver(built.manifest)
     for chunk, _ in built.chunks():
-        receiver.feed(chunk)
+        store.take(receiver.feed(chunk))
     receiver.finish()
     return store
 
@@ -296,10 +296,12 @@ def test_a_stop_that_the_end_overtakes(code: str) -> None:
             raise UnavailableError(code, "the host says so")
 
     class Sealing:
+        stdin = 0
+
         def send(self, *_: object) -> bytes:
             return b""
 
-    run = Run(link=Ending(), session=None)  # type: ignore[arg-type]
+    run = Run(link=Ending(), session=SESSION)  # type: ignore[arg-type]
     run._attachment = Sealing()  # type: ignore[assignment]
     if code == "ended":
         run.stop()

@@ -1,5 +1,5 @@
-"""Makes the test vectors of docs/spec from fixed seeds: `python -m tests.vectors.make`. Only HPKE's ciphertext is random; it is
-kept as it is once made, so that another implementation can open it."""
+"""Makes the test vectors of docs/spec from fixed seeds: `python -m tests.vectors.make`. Only HPKE's ciphertext is random. It
+is made once and kept, so that another implementation can open it."""
 
 from __future__ import annotations
 

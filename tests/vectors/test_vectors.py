@@ -1,4 +1,4 @@
-"""The committed vectors are what this program makes and takes. Whoever changes them changes the protocol."""
+"""The committed vectors are what this program makes and accepts. To change them is to change the protocol."""
 
 from __future__ import annotations
 

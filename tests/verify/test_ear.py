@@ -20,12 +20,12 @@ from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, REFUSED, TRUSTED, UNDE
 from enarx.verify.trust import TIERS, rank
 from tests.verify import ear_form
 from tests.verify.kinds.simulated import test_simulated
-from tests.verify.test_rules import FORGES, RULES, UNKNOWN, beginning, control, exact, good, judged, without
+from tests.verify.test_rules import FORGES, RULES, UNKNOWN, beginning, control, exact, good, verdict_on, without
 from tests.verify.vectors import NOW, Varies
 
 Json = dict[str, Any]
 KIND = HARDWARE[0]
-"""Where any kind will do."""
+"""A kind for tests that work with any."""
 
 UNDECIDABLE = next(
     (kind, name)
@@ -42,7 +42,7 @@ def appraisal(value: Json) -> Json:
 
 
 def not_authentic() -> AttestationResult:
-    return judged(KIND, good(KIND)._replace(roots=Roots()), exact(KIND))
+    return verdict_on(KIND, good(KIND)._replace(roots=Roots()), exact(KIND))
 
 
 def authentic() -> AttestationResult:
@@ -53,14 +53,16 @@ def authentic() -> AttestationResult:
 def undecided() -> AttestationResult:
     changes, together = UNKNOWN[UNDECIDABLE]
     kind, name = UNDECIDABLE
-    return judged(kind, FORGES[kind](**changes), without(exact(kind), *(other for other in together if other != name)))
+    return verdict_on(
+        kind, FORGES[kind](**changes), without(exact(kind), *(other for other in together if other != name))
+    )
 
 
 def other(name: str) -> AttestationResult:
     """The result for evidence that claims something else there."""
     row = RULES[KIND][name]
     assert isinstance(row, Varies)
-    return judged(KIND, FORGES[KIND](**row.changes), exact(KIND))
+    return verdict_on(KIND, FORGES[KIND](**row.changes), exact(KIND))
 
 
 def refused() -> AttestationResult:
@@ -77,7 +79,7 @@ def unread() -> AttestationResult:
 
 RESULTS: dict[str, tuple[Callable[[], AttestationResult], str, str]] = {
     **{
-        f"trusted {kind}": (lambda kind=kind: judged(kind, good(kind), exact(kind)), TRUSTED, "affirming")
+        f"trusted {kind}": (lambda kind=kind: verdict_on(kind, good(kind), exact(kind)), TRUSTED, "affirming")
         for kind in HARDWARE
     },  # type: ignore[misc]
     "simulated": (test_simulated.Vector().judge, TRUSTED, "contraindicated"),
@@ -146,7 +148,7 @@ BROKEN: dict[str, Callable[[Json], object]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_grammar_refuses_what_it_should(name: str) -> None:
-    value = ear(judged(KIND, good(KIND), exact(KIND)), build="")
+    value = ear(verdict_on(KIND, good(KIND), exact(KIND)), build="")
     assert ear_form.wrong(value) == []
     BROKEN[name](value)
     assert ear_form.wrong(value)
@@ -154,7 +156,7 @@ def test_the_grammar_refuses_what_it_should(name: str) -> None:
 
 
 def test_the_nonce_is_the_fresh_data_that_the_evidence_carries() -> None:
-    value = ear(judged(KIND, good(KIND), exact(KIND)), build="")
+    value = ear(verdict_on(KIND, good(KIND), exact(KIND)), build="")
     assert base64.urlsafe_b64decode(value["eat_nonce"] + "==") == RULES[KIND]["report_data"].said
     for result in (stale(), not_authentic(), authentic(), unread()):
         assert "eat_nonce" not in ear(result, build="")
@@ -163,7 +165,7 @@ def test_the_nonce_is_the_fresh_data_that_the_evidence_carries() -> None:
 def test_policies_are_named_by_what_they_say() -> None:
     def named(**changes: Any) -> str:
         policy = replace(exact(KIND), **changes)
-        result = judged(KIND, good(KIND), policy)
+        result = verdict_on(KIND, good(KIND), policy)
         assert result.to_value()["policy"] == policy.id
         (found,) = appraisal(ear(result, build=""))["ear_appraisal_policy_ids"]
         assert isinstance(found, str)
@@ -203,7 +205,7 @@ def test_nothing_is_claimed_of_what_was_not_appraised_or_is_not_fresh(make: Call
 
 
 def test_checks_and_claims_come_along() -> None:
-    result = judged(KIND, good(KIND), beginning(KIND))
+    result = verdict_on(KIND, good(KIND), beginning(KIND))
     found = appraisal(ear(result, build=""))
     assert found["ear_enarx_claims"] == result.to_value()["claims"]
     assert [check["id"] for check in found["ear_enarx_checks"]] == [check.id for check in result.checks]

@@ -25,12 +25,12 @@ from tests.controls import Control
 from tests.forge.simulated import Forge
 from tests.verify.kinds import VECTORS
 from tests.verify.kinds.simulated import test_simulated
-from tests.verify.test_rules import FORGES, RULES, control, exact, fixed, good, judged
+from tests.verify.test_rules import FORGES, RULES, control, exact, fixed, good, verdict_on
 from tests.verify.vectors import NOW, Given, Varies
 
 SOON = NOW + 50
 KIND = HARDWARE[0]
-"""Where any kind will do."""
+"""A kind for tests that work with any."""
 
 CASES = [(kind, thing) for kind, v in VECTORS.items() for thing in v.things]
 
@@ -38,7 +38,7 @@ CASES = [(kind, thing) for kind, v in VECTORS.items() for thing in v.things]
 @pytest.mark.parametrize("kind", HARDWARE)
 def test_the_table_is_complete(kind: str) -> None:
     things = VECTORS[kind].things
-    ends = [f.reason for f in judged(kind, good(kind), exact(kind)).forecast if f.until is not None]
+    ends = [f.reason for f in verdict_on(kind, good(kind), exact(kind)).forecast if f.until is not None]
     assert len(ends) == len(set(ends)) == len(things)
     assert all(any(thing in reason for reason in ends) for thing in things), ends
 
@@ -68,21 +68,21 @@ def test_simulated_evidence_ends_with_its_chip_certificate() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind, v in VECTORS.items() if not v.things])
 def test_nothing_that_ends_is_no_expiry_but_a_result_for_others_has_one(kind: str) -> None:
-    result = judged(kind, good(kind), exact(kind))
+    result = verdict_on(kind, good(kind), exact(kind))
     assert (result.expires, result.ends_first) == (None, None)
     assert ear(result, build="")["exp"] == NOW + MAX_LIFETIME
 
 
 @pytest.mark.parametrize("kind", HARDWARE)
 def test_a_result_for_others_is_of_the_time_asked_about_and_lives_a_day_at_most(kind: str) -> None:
-    result = judged(kind, good(kind), exact(kind))
+    result = verdict_on(kind, good(kind), exact(kind))
     value = ear(result, build="")
     assert value["iat"] == NOW
     assert NOW < value["exp"] == min(result.expires or 1 << 60, NOW + MAX_LIFETIME)
 
 
 def test_what_is_not_authentic_rests_on_nothing() -> None:
-    result = judged(KIND, good(KIND)._replace(roots=Roots()), exact(KIND))
+    result = verdict_on(KIND, good(KIND)._replace(roots=Roots()), exact(KIND))
     assert (result.status, result.expires) == (NOT_AUTHENTIC, None)
 
 
@@ -109,7 +109,7 @@ def found_exactly(claims: Claims) -> AppraisalPolicy:
 
 
 def real(directory: Path, vector: str, given: list[str], at: str) -> tuple[str, Given, int]:
-    """A real vector: its kind, what it is judged by, and a time at which it is valid."""
+    """A real vector: its kind, evidence with endorsements and roots, and a time at which it is valid."""
     path = evidence_file(directory, vector)
     data = path.read_bytes()
     near = [directory / vector / name for name in given]

@@ -22,7 +22,7 @@ from tests.controls import Control
 
 FRESH = bytes(range(64))
 KIND = HARDWARE[0]
-"""The name of a kind that there is: these are not its claims."""
+"""The name of a kind of hardware; the claims here are not its own."""
 
 STEPS = ("vcek-chain", "revocation", "report-signature")
 
@@ -42,7 +42,7 @@ class Tcb:
 
 @claims_of(KIND)
 class SnpClaims(Claims):
-    """Claims of a kind of hardware, declared as kinds do."""
+    """Claims of a kind of hardware, declared as in `verify/kinds`."""
 
     vmpl: int = claim("The privilege level.", suggest=Exactly(0))
     reported_tcb: Tcb = claim("The firmware's versions.")

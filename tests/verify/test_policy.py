@@ -21,7 +21,7 @@ from enarx.verify.policy import (
 from enarx.verify.values import Unknown
 
 KIND = HARDWARE[0]
-"""Where any kind will do."""
+"""A kind for tests that work with any."""
 
 SIMULATED_FIELDS: dict[str, Matcher] = {
     "measurement": Exactly(bytes(48)),
@@ -34,7 +34,7 @@ FIELDS: dict[str, Matcher] = {"kind": Exactly(KIND), **SIMULATED_FIELDS}
 
 
 class Anything:
-    """A matcher of someone's own."""
+    """A class with the methods of a matcher."""
 
     values = ()
 
@@ -46,7 +46,7 @@ class Anything:
 
 
 class Sly(Exactly):
-    """One that is nearly one of ours."""
+    """A subclass of a matcher, which accepts everything."""
 
     def accepts(self, value: object) -> bool:
         return True

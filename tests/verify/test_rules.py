@@ -54,8 +54,8 @@ def without(policy: AppraisalPolicy, *together: str) -> AppraisalPolicy:
     return replace(policy, **{name: Unchecked(reason=TOGETHER[name]) for name in together})
 
 
-def judging(given: Given, policy: AppraisalPolicy, *, kind: str, fresh: bytes, now: int) -> AttestationResult:
-    """The judge of the controls here: what is given (evidence and all that it is judged by) is one input of it."""
+def verifying(given: Given, policy: AppraisalPolicy, *, kind: str, fresh: bytes, now: int) -> AttestationResult:
+    """The subject of the controls here. Evidence, endorsements and roots are one input, because they belong together."""
     return attestation_result(
         kind, given.evidence, given.endorsements, policy=policy, roots=given.roots, report_data=fresh, now=now
     )
@@ -66,7 +66,7 @@ def control(
 ) -> Control[AttestationResult]:
     """Good evidence under a policy that accepts it, and nothing else."""
     return Control(
-        judging,
+        verifying,
         kind=kind,
         given=given or good(kind),
         policy=policy or exact(kind),
@@ -75,7 +75,7 @@ def control(
     )
 
 
-def judged(kind: str, given: Given, policy: AppraisalPolicy) -> AttestationResult:
+def verdict_on(kind: str, given: Given, policy: AppraisalPolicy) -> AttestationResult:
     """The verdict on other evidence under a policy that accepts the good, or on the good under another policy."""
     if given is good(kind):
         return control(kind).but(policy=policy)
@@ -107,8 +107,8 @@ def refused_for_this_alone(kind: str, name: str, policy: AppraisalPolicy) -> Non
     """The policy trusts the good evidence, and refuses another that is as authentic, for this and nothing else."""
     row: Any = RULES[kind][name]
     policy = without(policy, *row.together)
-    assert judged(kind, good(kind), policy).status == TRUSTED
-    result = judged(kind, FORGES[kind](**row.changes), policy)
+    assert verdict_on(kind, good(kind), policy).status == TRUSTED
+    result = verdict_on(kind, FORGES[kind](**row.changes), policy)
     assert (result.status, ids(result, FAILED)) == (REFUSED, {id_of(name)})
     assert not ids(result, NOT_CHECKED) | ids(result, NOT_REACHED)
 
@@ -125,7 +125,7 @@ def test_the_policy_to_begin_with_has_the_rules_that_it_should(kind: str, name: 
     else:
         row: Any = RULES[kind][name]
         policy = without(beginning(kind), *row.together)
-        assert judged(kind, FORGES[kind](**row.changes), policy).status == TRUSTED
+        assert verdict_on(kind, FORGES[kind](**row.changes), policy).status == TRUSTED
 
 
 @pytest.mark.parametrize("kind", RULES)
@@ -174,12 +174,12 @@ def test_endorsements_that_have_ended_fail_alone(kind: str) -> None:
 def test_what_is_not_known_is_undecided(kind: str, name: str) -> None:
     changes, together = UNKNOWN[kind, name]
     others = without(exact(kind), *(other for other in together if other != name))
-    result = judged(kind, FORGES[kind](**changes), others)
+    result = verdict_on(kind, FORGES[kind](**changes), others)
     rules = result.checks[-len(others.rules) :]
     assert (result.status, ids(result, FAILED)) == (UNDECIDED, set())
     assert {check.id for check in rules if check.outcome == NOT_CHECKED} == {id_of(name)}
     left = replace(others, **{name: Unchecked(reason="it is not known")})
-    assert judged(kind, FORGES[kind](**changes), left).status == TRUSTED
+    assert verdict_on(kind, FORGES[kind](**changes), left).status == TRUSTED
 
 
 @pytest.mark.parametrize("kind", [kind for kind, vectors in VECTORS.items() if vectors.revoked])
@@ -188,6 +188,6 @@ def test_what_is_revoked_does_not_get_as_far_as_a_rule(kind: str) -> None:
     assert revoked is not None
     changes, failed = revoked
     policy = replace(exact(kind), revoked=AnyOf((False, True)))
-    result = judged(kind, FORGES[kind](**changes), policy)
+    result = verdict_on(kind, FORGES[kind](**changes), policy)
     assert (result.status, ids(result, FAILED)) == (NOT_AUTHENTIC, {failed})
     assert "revoked" in ids(result, NOT_REACHED)

@@ -15,7 +15,7 @@ from enarx.verify.result import REFUSED, TRUSTED, UNDECIDED
 from enarx.verify.trust import INSTANCE, VALUES, rank, vector
 from tests.verify.kinds import VECTORS
 from tests.verify.kinds.simulated import test_simulated
-from tests.verify.test_rules import FORGES, RULES, UNKNOWN, control, exact, fixed, judged, without
+from tests.verify.test_rules import FORGES, RULES, UNKNOWN, control, exact, fixed, verdict_on, without
 from tests.verify.vectors import LEFT, Varies
 
 
@@ -53,7 +53,7 @@ def test_a_rule_left_unchecked_lowers_what_it_decides(kind: str, name: str) -> N
             claim: value for claim, value in before.items() if claim != says.trustworthiness_claim or claim in left
         }
         assert tier(result) == "affirming"
-    elif says.trustworthiness_claim == INSTANCE:  # which machine it is decides nothing of what runs
+    elif says.trustworthiness_claim == INSTANCE:  # the machine says nothing about what runs
         assert (vector(result), tier(result)) == ({k: v for k, v in before.items() if k != INSTANCE}, "affirming")
     else:
         assert vector(result) == {**before, says.trustworthiness_claim: VALUES[says.trustworthiness_claim].left_open}
@@ -71,7 +71,7 @@ def test_what_decides_what_runs_is_never_left_open_by_an_affirming_result(kind: 
 @pytest.mark.parametrize(("kind", "name"), [c for c in CHECKED if isinstance(RULES[c[0]][c[1]], Varies)])
 def test_a_rule_that_fails_contradicts_its_claim(kind: str, name: str) -> None:
     row: Any = RULES[kind][name]
-    result = judged(kind, FORGES[kind](**row.changes), without(exact(kind), *row.together))
+    result = verdict_on(kind, FORGES[kind](**row.changes), without(exact(kind), *row.together))
     says = declared(find(kind).claims())[name]
     assert result.status == REFUSED
     assert tier(result) == "contraindicated"
@@ -82,7 +82,7 @@ def test_a_rule_that_fails_contradicts_its_claim(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "name"), [one for one in UNKNOWN if declared(find(one[0]).claims())[one[1]].decides])
 def test_what_is_not_known_is_as_good_as_unchecked(kind: str, name: str) -> None:
     changes, together = UNKNOWN[kind, name]
-    result = judged(kind, FORGES[kind](**changes), without(exact(kind), *(one for one in together if one != name)))
+    result = verdict_on(kind, FORGES[kind](**changes), without(exact(kind), *(one for one in together if one != name)))
     says = declared(find(kind).claims())[name]
     assert result.status == UNDECIDED
     assert vector(result).get(says.trustworthiness_claim, 0) == VALUES[says.trustworthiness_claim].left_open

@@ -1,6 +1,7 @@
-"""What people and machines see: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr.
+"""Output for people and machines: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr.
 
-Text may be a host's, or whoever's made the evidence: what reaches a terminal goes through `printable`. JSON escapes by itself.
+Text may come from a host or from an attacker's evidence, so everything for a terminal goes through `printable`. JSON escapes
+by itself.
 """
 
 from __future__ import annotations
@@ -48,24 +49,24 @@ STATUS_EXITS = {
 
 
 def exit_code(e: EnarxError) -> int:
-    """The exit code of an error, by its class."""
+    """The exit code for an error, by its class."""
     return next(code for kind, code in _EXITS if isinstance(e, kind))
 
 
 def coloured() -> bool:
-    """Colours only on a terminal, and not where NO_COLOR asks for none."""
+    """Whether stderr takes colours: it is a terminal, and NO_COLOR is not set."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def printable(text: str, stream: TextIO) -> str:
-    """The text without anything that could drive a terminal or that the stream cannot encode: that is written as an escape."""
+    """The text, with each character that could drive a terminal, or that the stream cannot encode, as an escape."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     encoding = stream.encoding or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def say(line: str, *, colour: str = "") -> None:
-    """One line on stderr; a newline in front of it is kept."""
+    """Print one line on stderr, after a newline if it starts with one."""
     start = "\n" if line.startswith("\n") else ""
     line = start + printable(line[len(start) :], sys.stderr)
     text = f"\033[{colour}m{line}\033[0m" if colour and coloured() else line
@@ -73,8 +74,13 @@ def say(line: str, *, colour: str = "") -> None:
 
 
 def warn(line: str) -> None:
-    """A line that must not be missed."""
+    """Print a warning that stands out on stderr."""
     say(f"warning: {line}", colour="33;1")
+
+
+def note(line: str) -> None:
+    """Print a line about something that the user may want to act on."""
+    say(f"note: {line}")
 
 
 def report(e: EnarxError, *, as_json: bool = False) -> int:
@@ -92,17 +98,17 @@ def report(e: EnarxError, *, as_json: bool = False) -> int:
 
 
 def show_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     print(json.dumps(value, indent=2, sort_keys=True))
 
 
 def show(line: str) -> None:
-    """One line on stdout, for people."""
+    """Print one line on stdout, for people."""
     print(printable(line, sys.stdout))
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
-    """Columns as wide as they must be."""
+    """Print rows in aligned columns on stdout."""
     shown = [[printable(cell, sys.stdout) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
     for row in shown:
@@ -110,7 +116,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
 
 
 class Progress:
-    """A bar on a terminal, a line now and then elsewhere; silent for what takes less than a second."""
+    """A progress bar on a terminal, a line every five seconds elsewhere; silent for the first second."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -118,7 +124,7 @@ class Progress:
         self._shown = 0.0
 
     def __call__(self, done: int, size: int) -> None:
-        """`done` of `size` bytes."""
+        """Show that `done` of `size` bytes are sent."""
         now = time.monotonic()
         bar = sys.stderr.isatty()
         if now - self._start < 1 or (done < size and now - self._shown < (0.1 if bar else 5)):
@@ -132,7 +138,7 @@ class Progress:
 
 
 def utc(seconds: int) -> str:
-    """A time in unix seconds, for people."""
+    """A time in unix seconds as RFC 3339 text, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 

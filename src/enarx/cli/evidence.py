@@ -23,6 +23,7 @@ from enarx.formats.evidence import eventlog
 from enarx.formats.evidence.eventlog import LOGS
 from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
+from enarx.verify.claims import declared
 from enarx.verify.kinds import KINDS, detect, find
 from enarx.verify.policy_file import read_policy
 from enarx.verify.result import AUTHENTIC, NOT_AUTHENTIC, TRUSTED, UNDECIDED
@@ -52,9 +53,9 @@ def show(options: argparse.Namespace) -> int:
     if options.json:
         console.show_json({"kind": kind, **found})
     else:
-        console.table(
-            [[name, _short(value)] for name, value in found.items()], ["field", f"value ({kind}, not verified)"]
-        )
+        declarations = declared(type(claims))
+        rows = [[name, _short(value), declarations[name].meaning] for name, value in found.items()]
+        console.table(rows, ["claim", f"value ({kind}, not verified)", "meaning"])
     return 0
 
 

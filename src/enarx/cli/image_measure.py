@@ -1,4 +1,4 @@
-"""What hardware measures of a launch: the registers of each kind, computed from the files that are launched."""
+"""`enarx image measure`: the registers of each kind, computed from the user's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENT_FIELDS = ("register", "what", "digest")
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Compute and show what a launch measures."""
+    """Print the measurement of a launch, as a table or as JSON; returns exit code 0."""
     launch_files.require_taken(options, options.kind)
     value = {"kind": options.kind} | MEASURES[options.kind](options)
     if options.json:
@@ -75,9 +75,11 @@ def _svsm(options: argparse.Namespace) -> bytes:
 
     processors = launch_files.processors(options)
     if options.kernel or options.published or options.firmware_digest or processors.vmm != "qemu":
-        raise UsageError("svsm", "an SVSM is measured with a firmware file, under qemu, and without a kernel")
+        raise UsageError("svsm", "an SVSM needs a firmware file and qemu, and excludes a kernel")
     if processors.features != snp.FEATURES:
-        raise UsageError("svsm", f"an SVSM starts with SEV features {snp.FEATURES:#x}")
+        raise UsageError(
+            "svsm", f"an SVSM starts with SEV features {snp.FEATURES:#x}, wanted --guest-features to match"
+        )
     return snp.measure_svsm(
         launch_files.firmware(launch_files.required(options, "firmware")),
         launch_files.firmware(options.svsm),
@@ -93,7 +95,9 @@ def _id_block(options: argparse.Namespace, measured: bytes) -> Value:
     from enarx.image.launch.keys import signing_key
 
     if bool(options.check_id_block) != bool(options.check_id_auth) or (options.author_key and not options.id_key):
-        raise UsageError("id-block", "an ID block goes with its authentication, and an author's key with an ID key")
+        raise UsageError(
+            "id-block", "give an ID block together with its authentication, and an author key together with an ID key"
+        )
     if options.check_id_block:
         block = IdBlock.from_bytes(load(options.check_id_block, 1 << 16))
         auth = IdAuth.from_bytes(load(options.check_id_auth, 1 << 16))
@@ -151,7 +155,7 @@ def _tdx(options: argparse.Namespace) -> Value:
 
 
 def _kernel(options: argparse.Namespace, bank: str) -> bytes:
-    """The Authenticode digest of the kernel as it is handed on."""
+    """The Authenticode digest of the kernel as QEMU passes it on."""
     from enarx.image.launch.authenticode import authenticode
     from enarx.image.launch.search_boot import kernels
 
@@ -168,10 +172,10 @@ def _nitro(options: argparse.Namespace) -> Value:
 
     (_, image), *others = launch_files.enclave_images(options)
     if others:
-        raise UsageError("image-option", "one launch has one image: --eif, or its parts")
+        raise UsageError("image-option", "several images, wanted one: --eif, or its parts")
     if options.signing_key:
         if not options.certificate:
-            raise UsageError("image-option", "--signing-key goes with --certificate")
+            raise UsageError("image-option", "--signing-key needs --certificate")
         image = nitro.sign(image, load(options.certificate), signing_key(load(options.signing_key)))
     value: Value = {f"pcr{index}": digest.hex() for index, digest in nitro.pcrs(image).items()}
     if image.signature:
@@ -190,7 +194,7 @@ def _write(path: str, data: bytes) -> None:
         with open(path, "xb") as file:
             file.write(data)
     except OSError as e:
-        raise UsageError("file", f"{path}: {e.strerror}", hint="a file that is there is not overwritten") from e
+        raise UsageError("file", f"{path}: {e.strerror}", hint="existing files are not overwritten") from e
 
 
 def _sgx(options: argparse.Namespace) -> Value:
@@ -204,7 +208,7 @@ def _sgx(options: argparse.Namespace) -> Value:
         sgx.verify(sigstruct)
         signed = sigstruct.mr_enclave.hex()
         if value.setdefault("mr_enclave", signed) != signed:
-            raise UsageError("sgx-mismatch", f"the layout measures {value['mr_enclave']}, and {signed} is signed")
+            raise UsageError("sgx-mismatch", f"the layout measures {value['mr_enclave']}, the SIGSTRUCT signs {signed}")
         value |= {
             "mr_signer": sgx.mr_signer(sigstruct).hex(),
             "isv_prod_id": sigstruct.isv_prod_id,
@@ -223,11 +227,11 @@ def _tpm(options: argparse.Namespace) -> Value:
     from enarx.image.launch import tpm
 
     if options.bank not in tpm.BANKS:
-        raise UsageError("bank", f"{options.bank[:40]!r} is no bank", hint=f"one of {', '.join(tpm.BANKS)}")
+        raise UsageError("bank", f"{options.bank[:40]!r} is not a bank", hint=f"one of {', '.join(tpm.BANKS)}")
     if bool(options.kernel) == bool(options.uki):
-        raise UsageError("image-option", "tpm needs --kernel, for a direct boot, or --uki")
+        raise UsageError("image-option", "tpm needs either --kernel, for a direct boot, or --uki")
     if options.uki:
-        found = tpm.uki(
+        pcrs = tpm.uki(
             PeFile.from_bytes(load(launch_files.only(options, "uki"), launch_files.MAX_FILE)),
             bank=options.bank,
             passed=[launch_files.cmdline(text) for text in options.passed],
@@ -237,8 +241,8 @@ def _tpm(options: argparse.Namespace) -> Value:
     else:
         initrd = load(launch_files.only(options, "initrd"), launch_files.MAX_FILE) if options.initrd else None
         cmdline = launch_files.cmdline(launch_files.only(options, "append"))
-        found = tpm.direct(_kernel(options, options.bank), cmdline, initrd, bank=options.bank)
-    registers = {f"pcr{index}": events for index, events in found.items()}
+        pcrs = tpm.direct(_kernel(options, options.bank), cmdline, initrd, bank=options.bank)
+    registers = {f"pcr{index}": events for index, events in pcrs.items()}
     value = {"bank": options.bank} | _registers(registers, options.bank)
     return value | _log(options, options.bank, _names(registers))
 
@@ -254,7 +258,7 @@ def _names(registers: Mapping[str, Iterable[Event]]) -> dict[bytes, str]:
 
 
 def _log(options: argparse.Namespace, bank: str, known: Mapping[bytes, str]) -> Value:
-    """Registers as a log leads to them, and what is behind each of its events."""
+    """The replayed registers of a log, and the origin of each event."""
     if not options.event_log:
         return {}
     from enarx.cli.image_explain import log_value

@@ -1,4 +1,4 @@
-"""What is launched, from the user's files and options."""
+"""The files of a launch, loaded and parsed from the user's options."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from enarx.formats.launch.firmware import Firmware
 from enarx.formats.launch.published import Published
 from enarx.formats.launch.sigstruct import SigStruct
 from enarx.formats.quantities import parse_size
+from enarx.formats.text import hex_bytes
 from enarx.image.launch import cpus, snp, vmsa
 from enarx.image.launch.hashes import KernelHashes, cmdline_hash
 from enarx.image.launch.search import NOTHING, Boots, SevFirmware
@@ -33,31 +34,31 @@ TAKEN = {
     "sgx": ("sigstruct", "layout"),
     "tpm": ("uki", *BOOT, "event_log", "phase", "passed"),
 }
-"""Of the options about files those that each kind takes."""
+"""The file options that each kind measures."""
 
 
 def require_taken(options: argparse.Namespace, kind: str) -> None:
-    """UsageError for a file that this kind does not take: it would go unmeasured."""
+    """Refuse files that this kind does not measure; UsageError."""
     for name in sorted({name for names in TAKEN.values() for name in names}):
         if getattr(options, name, None) and name not in TAKEN[kind]:
             taken = ", ".join(f"--{name.replace('_', '-')}" for name in TAKEN[kind])
-            said = f"--{name.replace('_', '-')} is nothing that {kind} measures"
-            raise UsageError("image-option", said, hint=f"{kind} takes {taken}")
+            message = f"{kind} does not measure --{name.replace('_', '-')}"
+            raise UsageError("image-option", message, hint=f"{kind} takes {taken}")
     started = options.kernel or options.kernel_hash or options.published or (options.uki and not options.initrd)
     if (options.initrd or options.initrd_hash or options.append) and not started:
-        raise UsageError("image-option", "an initrd or a command line without a kernel would go nowhere")
+        raise UsageError("image-option", "an initrd or a command line without a kernel")
 
 
 def only(options: argparse.Namespace, name: str) -> str:
-    """The file that was given once, or nothing. UsageError if it was given more often."""
+    """The single value of a repeatable option, empty if not given; UsageError if it is repeated."""
     paths: list[str] = getattr(options, name)
     if len(paths) > 1:
-        raise UsageError("image-option", f"--{name} stands {len(paths)} times, and one launch has one")
+        raise UsageError("image-option", f"--{name} is given {len(paths)} times, wanted once")
     return paths[0] if paths else ""
 
 
 def required(options: argparse.Namespace, name: str) -> str:
-    """The same of a file that must be there."""
+    """The single value of a repeatable option; UsageError if it is missing or repeated."""
     path = only(options, name)
     if not path:
         raise UsageError("image-option", f"{options.kind} needs --{name}", hint="enarx image measure --help")
@@ -65,7 +66,7 @@ def required(options: argparse.Namespace, name: str) -> str:
 
 
 def firmware(path: str) -> Firmware:
-    """A firmware file."""
+    """The firmware in a file; UsageError, ParseError."""
     return Firmware.from_bytes(load(path, MAX_FIRMWARE))
 
 
@@ -75,18 +76,15 @@ def cmdline(text: str) -> bytes:
 
 
 def hexadecimal(text: str, name: str, size: int) -> bytes:
-    """The bytes of hexadecimal digits. UsageError unless there are `size` of them."""
+    """The `size` bytes that hexadecimal digits stand for; UsageError names the option."""
     try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise UsageError("image-option", f"{name} {text[:40]!r}: wanted {size} bytes in hexadecimal digits")
-    return value
+        return hex_bytes(text, size)
+    except ValueError as e:
+        raise UsageError("image-option", f"{name} {text[:40]!r}: {e}") from None
 
 
 def number(text: str, name: str, bits: int) -> int:
-    """An unsigned integer, hexadecimal behind 0x. UsageError for anything else."""
+    """An unsigned integer in decimal, or in hexadecimal with 0x; UsageError."""
     try:
         value = int(text, 0) if text.isascii() and "_" not in text else -1
     except ValueError:
@@ -97,13 +95,13 @@ def number(text: str, name: str, bits: int) -> int:
 
 
 def processors(options: argparse.Namespace) -> snp.Processors:
-    """How the processors start. UsageError."""
+    """The processors that the options describe; UsageError."""
     if options.vmm not in vmsa.VMMS:
-        raise UsageError("vmm", f"{options.vmm[:40]!r} is no known VMM", hint=f"one of {', '.join(vmsa.VMMS)}")
+        raise UsageError("vmm", f"{options.vmm[:40]!r} is not a known VMM", hint=f"one of {', '.join(vmsa.VMMS)}")
     era = options.vmsa_era or vmsa.CURRENT
     if era not in vmsa.VMMS[options.vmm].eras:
         eras = ", ".join(vmsa.VMMS[options.vmm].eras)
-        raise UsageError("vmsa-era", f"{era[:40]!r} is no era of {options.vmm}", hint=f"one of {eras}")
+        raise UsageError("vmsa-era", f"{era[:40]!r} is not an era of {options.vmm}", hint=f"one of {eras}")
     return snp.Processors(
         count=options.vcpus,
         signature=cpus.by_name(options.vcpu_model),
@@ -114,28 +112,28 @@ def processors(options: argparse.Namespace) -> snp.Processors:
 
 
 def published(options: argparse.Namespace) -> Published | None:
-    """The published metadata, if some is given."""
+    """The published metadata of a firmware, or None if not given."""
     return Published.from_json(load(options.published, MAX_SMALL)) if options.published else None
 
 
 def sev_firmwares(options: argparse.Namespace) -> tuple[SevFirmware, ...]:
-    """Every firmware that was given, the published one first. UsageError if there is none."""
-    found = []
+    """All given firmwares, published metadata first; UsageError if none is given."""
+    firmwares = []
     if known := published(options):
-        found.append(SevFirmware(name=options.published, metadata=known.metadata, digest=known.firmware))
+        firmwares.append(SevFirmware(name=options.published, metadata=known.metadata, digest=known.firmware))
     for path in options.firmware:
         read = firmware(path)
-        found.append(SevFirmware(name=path, metadata=read.sev(), digest=snp.firmware_digest(read)))
-    if not found:
+        firmwares.append(SevFirmware(name=path, metadata=read.sev(), digest=snp.firmware_digest(read)))
+    if not firmwares:
         raise UsageError("image-option", "snp needs --firmware, or --published", hint="enarx image measure --help")
     if options.firmware_digest:
         digest = hexadecimal(options.firmware_digest, "--firmware-digest", snp.SIZE)
-        found[0] = SevFirmware(name=found[0].name, metadata=found[0].metadata, digest=digest)
-    return tuple(found)
+        firmwares[0] = SevFirmware(name=firmwares[0].name, metadata=firmwares[0].metadata, digest=digest)
+    return tuple(firmwares)
 
 
 def kernel_hashes(options: argparse.Namespace) -> KernelHashes | None:
-    """The hashes of the kernel, initrd and command line, or of those published; None without a kernel."""
+    """The given or published hashes of kernel, initrd and command line; None without a kernel."""
     only(options, "kernel")
     only(options, "initrd")
     boots = sev_boots(options)
@@ -149,7 +147,7 @@ def kernel_hashes(options: argparse.Namespace) -> KernelHashes | None:
 
 
 def sev_boots(options: argparse.Namespace) -> Boots:
-    """Kernels and initrds with their SHA-256, and command lines: files first, then hashes given, then those published."""
+    """Kernels and initrds with their SHA-256, and command lines: first files, then given hashes, then published ones."""
     known = published(options)
     return Boots(
         kernels=_hashed(
@@ -163,26 +161,26 @@ def sev_boots(options: argparse.Namespace) -> Boots:
 
 
 def _hashed(paths: list[str], given: str, name: str, known: bytes | None, source: str) -> tuple[tuple[str, bytes], ...]:
-    found = [(path, sha256(path)) for path in paths]
+    hashes = [(path, sha256(path)) for path in paths]
     if given:
-        found.append((given, hexadecimal(given, name, 32)))
+        hashes.append((given, hexadecimal(given, name, 32)))
     if known:
-        found.append((source, known))
-    return tuple(found)
+        hashes.append((source, known))
+    return tuple(hashes)
 
 
 def sha256(path: str) -> bytes:
-    """The digest of a file."""
+    """The SHA-256 of a file, 32 bytes; UsageError."""
     return hashlib.sha256(load(path, MAX_FILE)).digest()
 
 
 def files(paths: list[str]) -> tuple[File, ...]:
-    """Files by name."""
+    """The files with their names; UsageError."""
     return tuple((path, load(path, MAX_FILE)) for path in paths)
 
 
 def boot_files(options: argparse.Namespace) -> Files:
-    """Kernels, initrds and command lines, and how QEMU hands a kernel on."""
+    """Kernels, initrds and command lines, with the options that describe how QEMU passes a kernel on."""
     return Files(
         kernels=files(options.kernel),
         initrds=files(options.initrd),
@@ -193,13 +191,13 @@ def boot_files(options: argparse.Namespace) -> Files:
 
 
 def enclave_images(options: argparse.Namespace) -> tuple[tuple[str, Eif], ...]:
-    """Enclave images by name, that made of parts first. UsageError if there is none."""
-    found = [(path, Eif.from_bytes(load(path, MAX_FILE))) for path in options.eif]
+    """Enclave images with their names, the one assembled from parts first; UsageError if none is given."""
+    images = [(path, Eif.from_bytes(load(path, MAX_FILE))) for path in options.eif]
     if options.kernel:
-        found.insert(0, ("the given parts", _assembled(options)))
-    if not found:
+        images.insert(0, ("the given parts", _assembled(options)))
+    if not images:
         raise UsageError("image-option", "nitro needs --eif, or --kernel, --append and --initrd")
-    return tuple(found)
+    return tuple(images)
 
 
 def _assembled(options: argparse.Namespace) -> Eif:
@@ -221,7 +219,7 @@ def _assembled(options: argparse.Namespace) -> Eif:
 
 
 def layouts(options: argparse.Namespace) -> tuple[tuple[str, Enclave], ...]:
-    """Descriptions of enclaves by name; files that they name lie beside them."""
+    """Enclave layouts with their names; the files that they name lie beside them."""
 
     def read(path: str) -> Enclave:
         home = os.path.dirname(path)
@@ -231,5 +229,5 @@ def layouts(options: argparse.Namespace) -> tuple[tuple[str, Enclave], ...]:
 
 
 def sigstructs(options: argparse.Namespace) -> tuple[tuple[str, SigStruct], ...]:
-    """SIGSTRUCTs by name."""
+    """SIGSTRUCTs with the names of their files."""
     return tuple((path, SigStruct.from_bytes(load(path, MAX_SMALL))) for path in options.sigstruct)

@@ -1,4 +1,4 @@
-"""`enarx`: reads the command line, starts the command, turns its errors into exit codes."""
+"""`enarx`: parses the command line, runs the command, and turns its errors into exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 
-TYPE_CHECKING = False  # typing takes longer to load than what this file does
+TYPE_CHECKING = False  # loading typing takes longer than running this file
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    gc.disable()  # until everything is loaded: nothing of it is garbage
+    gc.disable()  # loading makes no garbage
     if arguments[:1] == ["run"]:
-        from enarx.cli import local_host
+        from enarx.api import local_host
 
         local_host.start_early(arguments)
     from enarx.cli.parser import parser_for
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Ours, and what stands after the first --: the workload's, untouched."""
+    """Our own arguments, and those after the first --, which are the workload's."""
     if "--" not in arguments:
         return arguments, []
     at = arguments.index("--")
@@ -57,7 +57,7 @@ def _guarded(options: argparse.Namespace) -> int:
 
 
 def _silence_stdout() -> None:
-    """Whoever read our output is gone: nothing may be written at exit either."""
+    """The reader of our output is gone: let nothing be written at exit either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -65,10 +65,10 @@ PR_SET_DUMPABLE = 4
 
 
 def _leave_no_dump() -> None:
-    """No core dumps, and no reading of this process's memory by others of the same user: keys and secrets will be in it.
+    """Forbid core dumps, and other processes of this user to read this one's memory: it will hold keys and secrets.
 
-    The call goes through what ctypes stands on, which loads in a quarter of its time. Children that are started anew are
-    as they would be.
+    The call goes through the module beneath ctypes, which loads in a quarter of its time. Programs that this process starts
+    are not affected.
     """
     try:
         import resource
@@ -83,7 +83,7 @@ def _leave_no_dump() -> None:
 
 
 def script() -> None:
-    """The console script. Ends at once: taking an interpreter down in order takes longer than many a command."""
+    """The console script. It exits without tearing the interpreter down, which would take longer than many commands."""
     _leave_no_dump()
     try:
         code = main()
@@ -93,22 +93,23 @@ def script() -> None:
         code = e.code if isinstance(e.code, int) else 1
     except BrokenPipeError:
         code = 141
-    except Exception as e:  # noqa: BLE001  # the outermost edge: people get a line, not a traceback
+    except Exception as e:  # noqa: BLE001  # the outermost edge: print a line, not a traceback
         code = _unexpected(e)
     os._exit(code)
 
 
 def _unexpected(e: Exception) -> int:
-    """A fault of ours: a line for people; all of it only for those who ask, as it may hold what is secret.
+    """Report an exception that no command expects; returns the exit code.
 
-    Output that its file takes no more of is no fault of ours; and a line that nobody can be told is not told.
+    A traceback may contain secrets, so it is shown on request only. Output that cannot be written is not a bug, and gets a
+    message of its own.
     """
     if os.environ.get("ENARX_TRACEBACK"):
         raise e
     lines = [f"error: unexpected {type(e).__name__}; this is a fault of the program"]
     lines += ["hint: ENARX_TRACEBACK=1 shows where; look it over before you pass it on"]
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-        lines = [f"error: output cannot be written: {e.strerror}", "hint: what takes it is full, or broken"]
+        lines = [f"error: output cannot be written: {e.strerror}", "hint: its device is full or broken"]
     with contextlib.suppress(OSError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     return 125

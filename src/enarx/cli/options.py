@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
-        """As argparse."""
+        """As argparse; notes the words for completion."""
         self._note(names, settings)
         return super().add_argument(*names, **settings)
 
@@ -84,7 +84,7 @@ class Section:
         self._group = group
 
     def add_argument(self, *names: str, **settings: Any) -> None:
-        """As argparse."""
+        """As argparse; notes the words for completion."""
         self._parser._note(names, settings)
         self._group.add_argument(*names, **settings)
 

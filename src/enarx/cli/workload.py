@@ -1,98 +1,56 @@
-"""From the options that say what runs to a package: shared by run, deploy and package."""
+"""The workload that the options of run, deploy and package describe."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
+from enarx.api.workloads import Workload
 from enarx.errors import UsageError
-from enarx.formats.config import Config, Dir, parse_dir, parse_env
+from enarx.formats.config import parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
-from enarx.tenant import owners, package
+from enarx.formats.text import hex_bytes
 from enarx.tenant.paths import read_file, write_private
 
-CONFIG = "Enarx.toml"
-MAX_CONFIG = 1 << 20
 MAX_SECRET = 1 << 20
+"""Bytes of a secret's value."""
 
 
-def config(options: argparse.Namespace) -> tuple[Config, str]:
-    """The effective configuration, command line over file, and the directory that its paths start from."""
-    found, base = _file(options)
-    env = dict(found.env) | dict(parse_env(text) for text in options.env)
-    dirs = [*found.dirs, *(_from_here(parse_dir(text)) for text in options.dir)]
-    merged = found.replace(
-        args=tuple(options.args) if options.args else found.args, env=tuple(sorted(env.items())), dirs=tuple(dirs)
+def described(options: argparse.Namespace, *, secrets: bool) -> Workload:
+    """The workload of these options; without `secrets` their values are left empty: the digest does not cover them.
+
+    UsageError.
+    """
+    return Workload(
+        module=options.wasm,
+        config=options.config or None,
+        args=tuple(options.args) or None,
+        env=tuple(parse_env(text) for text in options.env),
+        dirs=tuple(parse_dir(text) for text in options.dir),
+        secrets=tuple(_secrets(options.secret).items()) if secrets else None,
+        owners=tuple(options.owner),
+        salt=_salt(options.salt),
     )
-    return merged, base
 
 
-def _from_here(directory: Dir) -> Dir:
-    """Paths of the command line start from the working directory, those of a file from the file's."""
-    if directory.host is None:
-        return directory
-    return Dir(guest=directory.guest, host=os.path.abspath(directory.host), mode=directory.mode)
-
-
-def _file(options: argparse.Namespace) -> tuple[Config, str]:
-    beside = os.path.join(os.path.dirname(options.wasm), CONFIG)
-    path = options.config or (beside if os.path.exists(beside) else "")
-    if not path:
-        return Config(), "."
-    data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as e:
-        raise UsageError("config-encoding", f"{path}: not UTF-8 at byte {e.start}") from e
-    if len(data) > MAX_CONFIG:
-        raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
-    found = Config.from_toml(text, source=path)
-    for directory in found.dirs:
-        _require_below(directory, path)
-    return found, os.path.dirname(path)
-
-
-def _require_below(directory: Dir, path: str) -> None:
-    """A file may come from anybody: only the command line names directories beyond the one that the file is in."""
-    host = directory.host or "."
-    if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
-        hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
-        raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
-
-
-def build(
-    options: argparse.Namespace, *, secrets: dict[str, bytes] | None = None
-) -> tuple[package.Package, owners.Owners]:
-    """The package that the options describe. Without `secrets` their values are empty: they are not in the digest."""
-    effective, base = config(options)
-    who = owners.load(tuple(options.owner))
-    values = {s.name: b"" for s in effective.secrets} if secrets is None else secrets
-    built = package.build(
-        options.wasm, effective, owners=who.public, salt=_salt(options.salt), secrets=values, base=base or "."
-    )
-    return built, who
-
-
-def _salt(path: str | None) -> bytes:
+def _salt(path: str | None) -> bytes | None:
+    """The salt in a file, which is made if it is missing. UsageError."""
     if path is None:
-        return os.urandom(SALT_SIZE)
+        return None
     if not os.path.exists(path):
         salt = os.urandom(SALT_SIZE)
         write_private(os.path.abspath(path), salt.hex().encode() + b"\n")
         return salt
     try:
-        salt = bytes.fromhex(read_file(path, 256, code="salt-file").decode("ascii").strip())
+        return hex_bytes(read_file(path, 256, code="salt-file").decode("ascii").strip(), SALT_SIZE)
     except ValueError as e:
-        raise UsageError("salt-file", f"{path}: not a file with {2 * SALT_SIZE} hexadecimal digits") from e
-    if len(salt) != SALT_SIZE:
-        raise UsageError("salt-file", f"{path}: {len(salt)} bytes, wanted {SALT_SIZE}")
-    return salt
+        raise UsageError("salt-file", f"{path}: not a salt: {e}") from None
 
 
-def secrets(options: argparse.Namespace) -> dict[str, bytes]:
+def _secrets(texts: list[str]) -> dict[str, bytes]:
     """The values of --secret: from files, variables or the terminal, never from the command line itself."""
     values: dict[str, bytes] = {}
-    for text in options.secret:
+    for text in texts:
         name, given, source = text.partition("=")
         if name in values:
             raise UsageError("secret-twice", f"secret {name}: given twice")
@@ -111,18 +69,18 @@ def _value(name: str, source: str) -> bytes:
             raise UsageError("secret-env", f"secret {name}: the variable {source[4:]} is not set")
         return os.environb[source[4:].encode()] if os.supports_bytes_environ else os.environ[source[4:]].encode()
     if source == "?":
-        return _ask(name)
+        return _prompted(name)
     raise UsageError(
         "secret-source",
         f"secret {name}: a value on the command line can be seen by others; it was not used",
-        hint=f"--secret {name}=@FILE, --secret {name}=env:VARIABLE, or --secret {name} to be asked",
+        hint=f"--secret {name}=@FILE, --secret {name}=env:VARIABLE, or --secret {name} to be prompted",
     )
 
 
-def _ask(name: str) -> bytes:
+def _prompted(name: str) -> bytes:
     import getpass
     import sys
 
     if not sys.stdin.isatty():
-        raise UsageError("secret-prompt", f"secret {name}: no terminal to ask on", hint=f"--secret {name}=@FILE")
+        raise UsageError("secret-prompt", f"secret {name}: no terminal to prompt on", hint=f"--secret {name}=@FILE")
     return getpass.getpass(f"value of secret {name}: ").encode()

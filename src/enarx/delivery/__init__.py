@@ -1,8 +1,17 @@
 """The admission and delivery protocol, both sides, without I/O, clock or randomness: bytes in, bytes out.
 
-Specified in docs/spec/delivery.md. Read in this order: `messages` (what is said), `suite` (the cryptography), `stream`
-(sealed bulk), `content` (what a sealed package holds), `session` (stdio of an attachment), `output` (what a workload wrote
-and how it ended, signed), `states` (who may say what when), `keep` and `tenant` (the two sides), `receipt` (what a third
-party checks). `sealing` and `reading` are the tenant's half of `stream` and `output`: a Keep holds no code that it has no
-use for.
+Specified in docs/spec/delivery.md. Read in this order:
+
+    messages   the messages and their one encoding
+    suite      the cryptography
+    stream     sealed bulk; `sealing` is the tenant's half
+    content    the plaintext of a sealed package
+    session    stdin and requests of an attachment
+    output     what a workload wrote and how it ended, signed; `reading` is the tenant's half
+    states     which message may follow which
+    keep       the Keep's side of the messages, driven by `enarx.keep.core`
+    tenant     the tenant's side
+    receipt    what a third party can check
+
+The halves that only a tenant needs are modules of their own, because a Keep holds no code that it does not use.
 """

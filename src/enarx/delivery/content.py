@@ -1,118 +1,148 @@
-"""What a sealed package holds, in order (docs/spec/delivery.md, "Sealed content"):
+"""The plaintext of a sealed package, parsed and checked as it arrives (docs/spec/delivery.md, "Sealed content"):
 
     head length u32 | head | Wasm module | index of each directory | content of each file, in the order of the indexes
 
-`Receiver` takes it in pieces of any size and checks each part against the manifest before the next is looked at.
+`Receiver` takes the plaintext in pieces of any size and yields its parts. It checks each part against the manifest before
+it looks at the next, so nothing that the owner did not sign decides how the rest is read.
+
+    receiver = Receiver(manifest)
+    for part in receiver.feed(plaintext):
+        store(part)
+    receiver.finish()
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from enarx.delivery.messages import same
 from enarx.errors import DeliveryError
 from enarx.formats.package import MAX_ENTRIES, MAX_HEAD, Head, Manifest, Node, commit_dir, decode_index
+from enarx.record import record
 
-Need = Generator[int, memoryview, None]
+
+@record(kw_only=False)
+class Module:
+    """The Wasm module, whole, with the digest that the manifest names."""
+
+    data: bytes
+
+
+@record(kw_only=False)
+class Trees:
+    """The entries of every directory, in the order of the manifest. Yielded once, also if there are no directories."""
+
+    trees: list[list[Node]]
+
+
+@record(kw_only=False)
+class FilePiece:
+    """The next bytes of the file `node` of directory number `tree`.
+
+    `data` lies in the buffer that was fed. The file's digest is only checked after its last piece: if it is wrong, the
+    Receiver raises, and nothing that was stored may be used.
+    """
+
+    tree: int
+    node: Node
+    offset: int
+    data: memoryview
+
+
+Part = Head | Module | Trees | FilePiece
+
+NOTHING = memoryview(b"")
+"""Resumes the parser after a part."""
+
+Parser = Generator[int | Part, memoryview, None]
+"""Yields the number of bytes that it can take next, and is then sent at most that many; or yields a part."""
 
 
 class Hash(Protocol):
-    """What `Receiver` needs of a running SHA-256."""
+    """The part of hashlib's interface that `Receiver` needs."""
 
     def update(self, data: memoryview, /) -> None:
-        """Take more bytes."""
+        """Add the next bytes to the hash."""
 
     def digest(self) -> bytes:
-        """The digest of all bytes taken."""
+        """Return the digest of all bytes so far."""
         ...
 
 
-class Sink(Protocol):
-    """Where a package goes: called in this order, each with data that has been checked, but for `data`.
-
-    The pieces of a file come before its digest is known to be right; a wrong one raises in the Receiver, and nothing
-    that was put down may then be used.
-    """
-
-    def head(self, head: Head) -> None:
-        """Arguments, environment, secrets."""
-
-    def wasm(self, module: bytes) -> None:
-        """The module, whole."""
-
-    def trees(self, trees: list[list[Node]]) -> None:
-        """All directories' entries; called also when there are none."""
-
-    def data(self, tree: int, node: Node, offset: int, piece: memoryview) -> None:
-        """A piece of a file, in order; the memory is the caller's again afterwards."""
-
-
 class Receiver:
-    """Feeds a package's bytes to a sink, checked. `complete` is set once everything has been taken."""
+    """Parses one package. `complete` is set after its last byte. `sha256` makes the running hash of each file."""
 
-    def __init__(self, manifest: Manifest, sink: Sink, *, sha256: Callable[[], Hash] = hashlib.sha256) -> None:
+    def __init__(self, manifest: Manifest, *, sha256: Callable[[], Hash] = hashlib.sha256) -> None:
         self._manifest = manifest
-        self._sink = sink
         self._sha256 = sha256
         self._parser = self._parse()
         self._wanted = next(self._parser)
         self.complete = False
 
-    def feed(self, data: memoryview) -> None:
-        """Take the next bytes; DeliveryError or ParseError as soon as something is wrong."""
+    def feed(self, data: memoryview) -> Iterator[Part]:
+        """Yield the parts that `data` completes; DeliveryError or ParseError at the first fault.
+
+        The iterator is lazy: the bytes behind a part are not looked at before the next part is asked for. Exhaust it
+        before the next call.
+        """
         while len(data) and not self.complete:
-            piece = data[: self._wanted]
-            data = data[len(piece) :]
-            try:
-                self._wanted = self._parser.send(piece)
-            except StopIteration:
-                self.complete = True
+            assert isinstance(self._wanted, int)  # parts are yielded below
+            piece, data = data[: self._wanted], data[self._wanted :]
+            yield from self._parts(piece)
         if len(data):
             raise _broken("content-trailing", "bytes after the end of the package")
 
-    def finish(self) -> None:
-        """The stream has ended: was that all?"""
-        if not self.complete:
-            raise _broken("content-short", "the sealed package ends before its time")
+    def _parts(self, piece: memoryview) -> Iterator[Part]:
+        try:
+            self._wanted = self._parser.send(piece)
+            while not isinstance(self._wanted, int):
+                yield self._wanted
+                self._wanted = self._parser.send(NOTHING)
+        except StopIteration:
+            self.complete = True
 
-    def _parse(self) -> Need:
-        """A generator that yields how many bytes it can take next, and is sent at most as many."""
-        size = int.from_bytes((yield from _whole(4)), "big")
+    def finish(self) -> None:
+        """Raise DeliveryError unless the package is complete: the sealed stream has ended."""
+        if not self.complete:
+            raise _broken("content-short", "the sealed stream ends before the package does")
+
+    def _parse(self) -> Parser:
+        size = int.from_bytes((yield from _exactly(4)), "big")
         if size > MAX_HEAD:
             raise _broken("content-head", f"a head of {size} bytes, at most {MAX_HEAD}")
-        head = Head.from_bytes((yield from _whole(size)), self._manifest)
-        self._sink.head(head)
-        module = yield from _whole(head.wasm_size)
+        head = Head.from_bytes((yield from _exactly(size)), self._manifest)
+        yield head
+        module = yield from _exactly(head.wasm_size)
         if not same(hashlib.sha256(module).digest(), self._manifest.wasm):
-            raise _broken("content-wasm", "the Wasm module is not the one of the manifest")
-        self._sink.wasm(module)
+            raise _broken("content-wasm", "the Wasm module is not the manifest's")
+        yield Module(module)
         trees: list[list[Node]] = []
         for i, index_size in enumerate(head.index_sizes):
-            index = yield from _whole(index_size)
+            index = yield from _exactly(index_size)
             if not same(commit_dir(head.salt, self._manifest.config.dirs[i].guest, index), self._manifest.dirs[i]):
-                raise _broken("content-index", f"directory {i} is not the one of the manifest")
+                raise _broken("content-index", f"the index of directory {i} is not the manifest's")
             trees.append(decode_index(index, MAX_ENTRIES - sum(map(len, trees))))
-        self._sink.trees(trees)
+        yield Trees(trees)
         for i, nodes in enumerate(trees):
             for node in nodes:
                 yield from self._file(i, node)
 
-    def _file(self, tree: int, node: Node) -> Need:
+    def _file(self, tree: int, node: Node) -> Parser:
         if node.kind != "f":
             return
         sha, offset = self._sha256(), 0
         while offset < node.size:
             piece = yield node.size - offset
             sha.update(piece)
-            self._sink.data(tree, node, offset, piece)
+            yield FilePiece(tree, node, offset, piece)
             offset += len(piece)
         if not same(sha.digest(), node.digest):
-            raise _broken("content-file", f"a file of directory {tree} is not the one of the manifest")
+            raise _broken("content-file", f"a file of directory {tree} is not the one in its index")
 
 
-def _whole(size: int) -> Generator[int, memoryview, bytes]:
+def _exactly(size: int) -> Generator[int, memoryview, bytes]:
     data = bytearray()
     while len(data) < size:
         data += yield size - len(data)
@@ -124,5 +154,5 @@ def _broken(code: str, message: str) -> DeliveryError:
 
 
 def sealed_size(head: bytes, wasm: int, indexes: list[bytes], trees: list[list[Node]]) -> int:
-    """Bytes of plaintext in the sealed package, for progress."""
+    """Return the plaintext bytes of a package, which progress is counted against."""
     return 4 + len(head) + wasm + sum(map(len, indexes)) + sum(n.size for nodes in trees for n in nodes)

@@ -1,6 +1,9 @@
-"""The Keep's side of the protocol: one Challenge, one Delivery, then a session (docs/spec/delivery.md).
+"""The Keep's side of the messages: what each one proves, and the keys that answer it (docs/spec/delivery.md).
 
-Nothing here waits, reads a clock or draws a number: the keeper brings all of that.
+`KeepProtocol` holds the Keep's keys. Each method takes or makes one message, in the order of the state table, and raises
+DeliveryError or ParseError at the first thing wrong with it. When to send a message, and what follows from an error, is
+decided by the Keep's core (`enarx.keep.core`). There is no I/O, clock or randomness here: the caller brings bytes, time
+and entropy.
 """
 
 from __future__ import annotations
@@ -35,12 +38,18 @@ from enarx.formats.wire import FrameType as F
 from enarx.formats.wire import encode, frame
 
 ENTROPY_SIZE = HPKE_SEED_SIZE + 32
+"""Bytes of entropy for a Keep's HPKE and identity keys."""
+
 ANY_PACKAGE = bytes(32)
+"""The package digest of a Keep that was launched for no package: the first Challenge names it."""
 
 
 class KeepProtocol:
-    """Answers for one Keep. `entropy` (ENTROPY_SIZE bytes) makes its keys; `package` is the digest that it was launched
-    for by hardware, or ANY_PACKAGE."""
+    """The protocol state and keys of one Keep.
+
+    `entropy` is ENTROPY_SIZE fresh bytes, from which its keys are made. `package` is the package digest that the hardware
+    launched it for, or ANY_PACKAGE.
+    """
 
     def __init__(self, *, entropy: bytes, package: bytes) -> None:
         self.conversation = states.Conversation()
@@ -59,6 +68,11 @@ class KeepProtocol:
         self.to_tenant: Channel | None = None
         self.not_before = 0
 
+    @property
+    def state(self) -> str:
+        """The current state of the conversation."""
+        return self.conversation.state
+
     def challenge(self, payload: bytes) -> bytes:
         """Take the one Challenge; returns the 64 bytes of report data that the evidence must carry."""
         self.conversation.step(F.CHALLENGE)
@@ -70,7 +84,7 @@ class KeepProtocol:
         return report_data(ROLE_ADMIT, payload, self._hpke_public, self._public_identity())
 
     def attestation(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
-        """The frame that answers the Challenge."""
+        """Return the frame that answers the Challenge."""
         self.conversation.step(F.ATTESTATION)
         self._attestation = Attestation(
             kind=kind,
@@ -83,22 +97,22 @@ class KeepProtocol:
         return frame(F.ATTESTATION, self._attestation)
 
     def delivery(self, payload: bytes) -> Manifest:
-        """Take the one Delivery: digest, owner, signature, then the keys. The HPKE key is gone afterwards."""
+        """Take the one Delivery: check digest, owner and signature, then open its keys. Drops the HPKE key."""
         self.conversation.step(F.DELIVERY)
         hpke, self._hpke = self._hpke, None
         self._delivery = hashlib.sha256(payload).digest()
         delivery = Delivery.from_bytes(payload)
         manifest = Manifest.from_bytes(delivery.manifest)
         if not same(manifest.digest, self._package):
-            raise DeliveryError("other-manifest", "the manifest is not of the challenged package", state="attested")
+            raise DeliveryError("other-manifest", "the manifest is not the challenged package's", state="attested")
         if delivery.owner not in manifest.owners:
-            raise DeliveryError("not-an-owner", "the signer is none of the manifest's owners", state="attested")
+            raise DeliveryError("not-an-owner", "the signer is not one of the manifest's owners", state="attested")
         if not same(verifier_id(delivery.owner), self._verifier):
-            raise DeliveryError("other-verifier", "the signer is not who challenged this Keep", state="attested")
+            raise DeliveryError("other-verifier", "the signer did not challenge this Keep", state="attested")
         bound = self._bind(delivery)
         verify_signature(delivery.owner, delivery.signature, bound, code="owner-signature", state="attested")
         if hpke is None:
-            raise DeliveryError("second-delivery", "this Keep has had its delivery", state="attested")
+            raise DeliveryError("second-delivery", "this Keep already had its delivery", state="attested")
         self._take_keys(hpke.open(delivery.sealed, info=bound), delivery, bound)
         return manifest
 
@@ -113,7 +127,7 @@ class KeepProtocol:
 
     def _take_keys(self, keys: bytes, delivery: Delivery, bound: bytes) -> None:
         if not same(commit_keys(keys), delivery.commitment):
-            raise DeliveryError("key-commitment", "the sealed keys are not those the owner signed", state="attested")
+            raise DeliveryError("key-commitment", "the owner did not sign the sealed keys", state="attested")
         stream_key, secret = open_keys(keys)
         self.opener = Opener(stream_key)
         self._confirmer = Confirmer(derive(secret, bound, "received"))
@@ -122,23 +136,26 @@ class KeepProtocol:
         self.not_before = delivery.time
 
     def again(self, payload: bytes) -> bytes:
-        """The same Delivery again, byte for byte, from a tenant that was interrupted: the frame that says how far it is."""
+        """Take the same Delivery once more, byte for byte, from a tenant that was interrupted.
+
+        Returns the frame that confirms the chunks so far.
+        """
         self.conversation.step(F.DELIVERY)
         if not same(hashlib.sha256(payload).digest(), self._delivery):
-            raise DeliveryError("second-delivery", "this Keep has had its delivery", state="receiving")
+            raise DeliveryError("second-delivery", "this Keep already had its delivery", state="receiving")
         return self.received()
 
     def received(self) -> bytes:
-        """The frame that confirms the chunks so far."""
+        """Return the frame that confirms the chunks so far."""
         self.conversation.step(F.RECEIVED)
-        assert self._confirmer is not None  # the table lets it out only while a package comes in
+        assert self._confirmer is not None  # the table allows this only while a package is received
         assert self.opener is not None
         return frame(F.RECEIVED, self._confirmer.confirm(self.opener.next))
 
     def chunk(self, payload: memoryview, out: memoryview) -> int | None:
-        """Open the next chunk into `out`; returns its length, or None for a chunk that came before."""
+        """Open the next chunk into `out`; returns its plaintext bytes, or None for a chunk that was opened before."""
         self.conversation.step(F.CHUNK)
-        assert self.opener is not None  # the table lets no chunk in before a delivery
+        assert self.opener is not None  # the table allows no chunk before a delivery
         if len(payload) < NUMBER.size:
             raise DeliveryError("stream-chunk", "a chunk without a number", state="receiving")
         (number,) = NUMBER.unpack_from(payload)
@@ -152,14 +169,17 @@ class KeepProtocol:
         return size
 
     def acceptance(self) -> bytes:
-        """The frame that says under seal that the whole package is here; the session is open."""
+        """Return the frame that says, under seal, that the Keep holds the whole package. It opens the session."""
         self.conversation.step(states.ACCEPTANCE)
-        assert self.output is not None
+        assert self.output is not None  # the table allows this only after a delivery
         assert self.opener is not None
         return frame(F.OUTPUT, self.output.acceptance(self.opener.next))
 
     def attach(self, payload: bytes, keep_nonce: bytes) -> bytes:
-        """Take an Attach: earlier attachments end; returns the frame to answer with."""
+        """Take an Attach, which ends earlier attachments; returns the frame that answers it.
+
+        `keep_nonce` is 32 fresh bytes.
+        """
         self.conversation.step(F.ATTACH)
         nonce = Attach.from_bytes(payload).nonce
         self._attachments += 1
@@ -169,21 +189,25 @@ class KeepProtocol:
             self._secret, session=self._session, nonce=nonce, keep_nonce=keep_nonce, number=number
         )
         answer = Attached(nonce=nonce, keep_nonce=keep_nonce, number=number, signature=self._identity.sign(basis))
+        self.conversation.step(F.ATTACHED)
         return frame(F.ATTACHED, answer.to_bytes())
 
     def input(self, payload: bytes) -> tuple[int, int, bytes] | None:
-        """Kind, offset and data of an INPUT frame; None if it is not of the newest attachment."""
+        """Open an INPUT frame: its kind, offset and data; None if it does not belong to the newest attachment."""
         self.conversation.step(F.INPUT)
         return self.from_tenant.open(payload) if self.from_tenant else None
 
     def reply(self, kind: int, offset: int, data: bytes = b"") -> bytes:
-        """A frame to the newest attachment; empty if there is none."""
-        return frame(F.REPLY, self.to_tenant.seal(kind, offset, data)) if self.to_tenant else b""
+        """Return a frame for the newest attachment; empty if nobody is attached."""
+        if self.to_tenant is None:
+            return b""
+        self.conversation.step(F.REPLY)
+        return frame(F.REPLY, self.to_tenant.seal(kind, offset, data))
 
     def broken(self) -> bytes:
-        """What came is not the tenant's: the newest attachment ends; the frame that tells it, empty if there is none."""
-        told, self.from_tenant, self.to_tenant = self.reply(BROKEN, 0), None, None
-        return told
+        """End the newest attachment; returns the frame that tells it, empty if nobody is attached."""
+        last, self.from_tenant, self.to_tenant = self.reply(BROKEN, 0), None, None
+        return last
 
     def attest(self, payload: bytes) -> bytes:
         """Take an Attest; returns the 64 bytes of report data that fresh evidence must carry."""
@@ -193,7 +217,7 @@ class KeepProtocol:
         return report_data(ROLE_SESSION, payload, self._session, self._public_identity(), self._package)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
-        """The frame that answers the last Attest."""
+        """Return the frame that answers the last Attest."""
         self.conversation.step(F.EVIDENCE)
         answer = Evidence(
             kind=kind,
@@ -207,20 +231,20 @@ class KeepProtocol:
         return frame(F.EVIDENCE, answer.to_bytes())
 
     def write(self, kind: int, data: bytes | memoryview) -> bytes:
-        """Frames with bytes of stdout or stderr, and the checkpoints that are due."""
+        """Return the frames that carry bytes of stdout or stderr, with the checkpoints that are due."""
         assert self.output is not None  # only a delivered Keep runs anything
         self.conversation.step(F.OUTPUT)
         frames = [frame(F.OUTPUT, payload) for payload in self.output.data(kind, data)]
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def final(self, status: Status) -> bytes:
-        """The last frames: checkpoints that are due, and how it ended."""
-        assert self.output is not None
+        """Return the last frames: the checkpoints that are due, and the final record."""
+        assert self.output is not None  # the table allows this only after a delivery
         self.conversation.step(states.FINAL)
         return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status))
 
     def refusal(self, code: str) -> bytes:
-        """The frame that says why nothing will run, for a tenant with whom there is no session yet; it proves nothing."""
+        """Return the frame that refuses a tenant with whom there is no session yet. It is in clear and proves nothing."""
         self.conversation.step(F.REFUSAL)
         return frame(F.REFUSAL, encode({"code": code}))
 

@@ -1,4 +1,8 @@
-"""The messages of admission and attachment: frozen values, one encoding each (docs/spec/delivery.md, "Messages")."""
+"""The messages of admission and attachment (docs/spec/delivery.md, "Messages").
+
+Each message is a frozen record with exactly one encoding. `from_bytes` raises ParseError on any other bytes, so what was
+hashed or signed is what was read.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ SUITE = 1
 
 ROLE_ADMIT = "admit"
 ROLE_SESSION = "session"
-"""What evidence is given for: to admit a delivery, or to show a running job again."""
+"""The purpose of evidence: to admit a delivery, or to prove a running job once more."""
 
 HPKE_PUBLIC_SIZE = 1184 + 32
 MAX_ENDORSEMENTS = 16
@@ -25,29 +29,29 @@ MAX_TIME = 1 << 40
 
 
 def lp(*parts: bytes) -> bytes:
-    """The parts, each behind its length as u32 big-endian: no two lists of parts give the same bytes."""
+    """Return the parts, each behind its length as u32 big-endian: no two lists of parts give the same bytes."""
     return b"".join(len(p).to_bytes(4, "big") + p for p in parts)
 
 
 def transcript(label: str, *parts: bytes) -> bytes:
-    """SHA-256 of a label and length-prefixed parts."""
+    """Return the SHA-256 of a label and length-prefixed parts."""
     return hashlib.sha256(lp(b"enarx " + label.encode() + b" v2", *parts)).digest()
 
 
 def same(a: bytes, b: bytes) -> bool:
-    """Equality in constant time."""
+    """Return whether two byte strings are equal, in constant time."""
     return hmac.compare_digest(a, b)
 
 
 def verifier_id(owner: bytes) -> bytes:
-    """Who asks: SHA-256 of the owner's raw Ed25519 public key."""
+    """Return the name of an owner in a Challenge: the SHA-256 of its raw Ed25519 public key."""
     return hashlib.sha256(owner).digest()
 
 
 class _Message:
-    """What the messages share: a map with exactly the fields of the record, byte strings of known size.
+    """Parsing that all messages share: a map with exactly the record's fields, and byte strings of known size.
 
-    The version is checked before the keys: what another version holds is not for this one to judge.
+    The version is checked first, because another version may have other fields.
     """
 
     __slots__ = ()
@@ -72,22 +76,22 @@ class _Message:
 
 
 def expect(value: object, wanted: int, what: str, name: str) -> None:
-    """`value` is exactly the integer `wanted`."""
+    """Raise ParseError unless `value` is exactly the integer `wanted`."""
     if type(value) is not int or value != wanted:
         got = value if type(value) is int else type(value).__name__
-        raise ParseError(f"{what}-{name}", f"{what}: {name} is {got}, this program knows {wanted}", what=what)
+        raise ParseError(f"{what}-{name}", f"{what}: {name} is {got}, this program speaks {wanted}", what=what)
 
 
 def number(value: object, limit: int, what: str, name: str) -> int:
-    """`value` as an integer from 0 to below `limit`."""
+    """Return `value`, which must be an integer from 0 to below `limit`; ParseError otherwise."""
     if type(value) is not int or not 0 <= value < limit:
-        raise ParseError(f"{what}-{name}", f"{what}: {name} is no integer from 0 to {limit - 1}", what=what)
+        raise ParseError(f"{what}-{name}", f"{what}: {name} is not an integer from 0 to {limit - 1}", what=what)
     return value
 
 
 @record()
 class Challenge(_Message):
-    """The tenant asks a Keep to prove itself, for one package, to one verifier, once."""
+    """A tenant's request that a Keep prove itself, for one package, to one verifier, once."""
 
     nonce: bytes
     verifier: bytes
@@ -95,7 +99,7 @@ class Challenge(_Message):
     SIZES = {"nonce": 32, "verifier": 32, "package": 32}
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({"version": VERSION, "suite": SUITE, **fields})
 
@@ -120,7 +124,7 @@ class Attestation(_Message):
     SIZES = {"evidence": range(1, MAX_EVIDENCE + 1), "hpke": HPKE_PUBLIC_SIZE, "identity": 32, "challenge": 32}
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
 
@@ -131,10 +135,10 @@ class Attestation(_Message):
 
 
 def _attested(value: dict[str, Any], what: str) -> dict[str, Any]:
-    """The fields of a message with evidence in it, its kind and its endorsements checked."""
+    """Return the fields of a message that carries evidence, after checking its kind and endorsements."""
     kind, endorsements = value["kind"], value["endorsements"]
     if not isinstance(kind, str) or not 1 <= len(kind) <= 32:
-        raise ParseError(f"{what}-kind", f"{what}: kind is no short text", what=what)
+        raise ParseError(f"{what}-kind", f"{what}: kind is not a short text", what=what)
     if not isinstance(endorsements, list) or any(not isinstance(e, bytes) for e in endorsements):
         raise ParseError(f"{what}-endorsements", f"{what}: wanted a list of byte strings", what=what)
     size = sum(map(len, endorsements))
@@ -148,20 +152,20 @@ def _attested(value: dict[str, Any], what: str) -> dict[str, Any]:
 
 
 def report_data(role: str, *parts: bytes) -> bytes:
-    """The 64 bytes that evidence must carry: SHA-512 over label, role and parts.
+    """Return the 64 bytes that evidence must carry: SHA-512 over label, role and parts.
 
-    To admit: exact Challenge bytes, HPKE key, identity key. In a session: exact Attest bytes, session, identity key,
-    package digest.
+    The parts to admit are the exact Challenge bytes, the HPKE key and the identity key; in a session they are the exact
+    Attest bytes, session, identity key and package digest.
     """
     return hashlib.sha512(lp(b"enarx report data v2", role.encode(), *parts)).digest()
 
 
 @record()
 class Delivery(_Message):
-    """An owner gives the Keep its package: the manifest in clear, the keys of the sealed stream, the owner's word.
+    """An owner's delivery of its package: the manifest in clear, the sealed keys of the stream, the owner's signature.
 
-    `time` is the owner's clock in unix seconds; `commitment` is of the sealed keys, so that the signature, which covers
-    it, also says *whose* keys they are: HPKE authenticates no sender.
+    `time` is the owner's clock in unix seconds. HPKE authenticates no sender, so the signature covers `commitment`, which
+    commits to the sealed keys: it proves *whose* keys they are.
     """
 
     manifest: bytes
@@ -179,7 +183,7 @@ class Delivery(_Message):
     }
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "time": self.time})
 
@@ -192,7 +196,10 @@ class Delivery(_Message):
 
 
 def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment: bytes, time: int) -> bytes:
-    """What the owner signs and what HPKE takes as `info`: exact bytes of both messages, package, stream header."""
+    """Return what the owner signs and HPKE takes as `info`, over both exact messages, package and stream header.
+
+    It names the session from then on.
+    """
     header = lp(CHUNK.to_bytes(4, "big"), commitment, time.to_bytes(8, "big"))
     digests = (hashlib.sha256(challenge).digest(), hashlib.sha256(attestation).digest())
     return transcript("delivery", VERSION.to_bytes(2, "big"), SUITE.to_bytes(2, "big"), *digests, package, header)
@@ -200,13 +207,13 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
 
 @record()
 class _Nonce(_Message):
-    """A message of a nonce alone."""
+    """A message that only carries a nonce."""
 
     nonce: bytes
     SIZES = {"nonce": 32}
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         return encode({"version": VERSION, "nonce": self.nonce})
 
     @classmethod
@@ -217,12 +224,12 @@ class _Nonce(_Message):
 
 @record()
 class Attach(_Nonce):
-    """The tenant takes up the session (again)."""
+    """A tenant's request to attach to the session."""
 
 
 @record()
 class Attached(_Message):
-    """The Keep agrees: the tenant's nonce, its own, the number of this attachment, its identity key's signature."""
+    """The Keep's answer to Attach: both nonces, the attachment's number, and a signature by the identity key."""
 
     nonce: bytes
     keep_nonce: bytes
@@ -231,7 +238,7 @@ class Attached(_Message):
     SIZES = {"nonce": 32, "keep_nonce": 32, "signature": 64}
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "number": self.number})
 
@@ -244,18 +251,18 @@ class Attached(_Message):
 
 
 def attach_transcript(session: bytes, nonce: bytes, keep_nonce: bytes, number: int) -> bytes:
-    """What the Keep signs for an attachment, and what the attachment's keys are derived from."""
+    """Return what the Keep signs for an attachment, and derives the attachment's keys from."""
     return transcript("attach", session, nonce, keep_nonce, number.to_bytes(4, "big"))
 
 
 @record()
 class Attest(_Nonce):
-    """Who has the session asks for fresh evidence of the Keep that runs the job. Travels in clear, like its answer."""
+    """A request for fresh evidence of the Keep that runs the job. It travels in clear, as does its answer."""
 
 
 @record()
 class Evidence(_Message):
-    """The answer: evidence whose report data binds the exact Attest, the session, the identity key and the package.
+    """The answer to Attest. The evidence's report data binds the exact Attest, session, identity key and package.
 
     `request` is the SHA-256 of the Attest.
     """
@@ -276,7 +283,7 @@ class Evidence(_Message):
     }
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
 
@@ -287,12 +294,12 @@ class Evidence(_Message):
 
 
 def sealed_keys(*, stream: bytes, session: bytes) -> bytes:
-    """What HPKE carries: a map, so that later keys find a place; the commitment is over exactly these bytes."""
+    """Return the bytes that HPKE carries: a map, so that later versions can add keys. The commitment covers them."""
     return encode({"stream": stream, "session": session})
 
 
 def open_keys(data: bytes) -> tuple[bytes, bytes]:
-    """Stream key and session secret of a sealed payload; ParseError on unknown keys or sizes."""
+    """Return the stream key and session secret in what HPKE carried; ParseError on unknown keys or other sizes."""
     match decode(data, "delivery keys"):
         case {"stream": bytes(stream), "session": bytes(session), **rest} if not rest:
             if len(stream) == len(session) == 32:

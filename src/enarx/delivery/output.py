@@ -1,8 +1,9 @@
-"""Output records: acceptance, stdout and stderr with running hashes, and how it ended (docs/spec/delivery.md, "Output").
+"""Output records: acceptance, stdout and stderr with running hashes, and the final record (docs/spec/delivery.md, "Output").
 
-The records are sealed under a key of the session, which the Keep shares with its tenant and with everybody who has the
-tenant's session file. What only the Keep can have said is signed by its identity key: that it took the package, the
-running hashes at checkpoints, and the final record. This is the Keep's side; `reading` is the tenant's.
+The records are sealed under a key of the session. The Keep shares that key with the tenant, and with anyone who has a
+copy of the tenant's session file. So the Keep signs, with its identity key, what nobody else may be able to claim: the
+acceptance of the package, the running hashes at checkpoints, and the final record. This is the Keep's side; `reading` is
+the tenant's.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from enarx.formats.wire import CHUNK, encode
 from enarx.record import names
 
 HEADER = struct.Struct(">QB")
-"""In clear before an output record: its number, and 1 if it is final."""
+"""In clear before an output record: its number, and 1 if it is the final record."""
 
 FINAL, CHECKPOINT, ACCEPTED = 3, 4, 5
 """Kinds of output records beside STDOUT and STDERR."""
 
 PIECE = CHUNK
-"""Bytes of a stream between two checkpoints."""
+"""Bytes of a stream from one checkpoint to the next."""
 
 STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 ACCEPTANCE = struct.Struct(">I64s")
@@ -42,23 +43,23 @@ class Chain:
         self.resume(transcript("output", session, bytes([stream])), 0)
 
     def resume(self, digest: bytes, offset: int) -> None:
-        """Go on from a digest at an offset."""
+        """Continue from a known digest at an offset."""
         self.offset = offset
         self._digest: bytes = digest
         self._sha = hashlib.sha256(digest)
 
     @property
     def room(self) -> int:
-        """Bytes to the end of the piece."""
+        """Bytes left in the current piece."""
         return PIECE - self.offset % PIECE
 
     @property
     def digest(self) -> bytes:
-        """The running hash of all bytes up to here."""
+        """The running hash of all bytes so far."""
         return self._sha.copy().digest() if self.offset % PIECE else self._digest
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take the next bytes."""
+        """Add the next bytes of the stream."""
         view = memoryview(data)
         while view:
             piece = view[: self.room]
@@ -70,27 +71,30 @@ class Chain:
 
 
 def acceptance_transcript(session: bytes, package: bytes, chunks: int) -> bytes:
-    """What the Keep signs when it holds the whole package, which came in so many chunks."""
+    """Return what the Keep signs once it holds the whole package, which came in `chunks` chunks."""
     return transcript("accepted", session, package, chunks.to_bytes(4, "big"))
 
 
 def checkpoint_transcript(session: bytes, stream: int, offset: int, digest: bytes) -> bytes:
-    """What the Keep signs at a checkpoint."""
+    """Return what the Keep signs at a checkpoint."""
     return transcript("checkpoint", session, bytes([stream]), offset.to_bytes(8, "big"), digest)
 
 
 def final_transcript(session: bytes, package: bytes, body: bytes) -> bytes:
-    """What the Keep signs at the end."""
+    """Return what the Keep signs in the final record."""
     return transcript("final", session, package, body)
 
 
 def output_key(secret: bytes, session: bytes) -> bytes:
-    """The key of a session's output records."""
+    """Return the key of a session's output records."""
     return derive(secret, session, "output")
 
 
 class OutputSealer:
-    """The Keep's side: every call returns payloads of OUTPUT frames."""
+    """Seals and signs the output of one session. Its methods return payloads of OUTPUT frames.
+
+    `next` is the number of the next record.
+    """
 
     def __init__(self, *, secret: bytes, session: bytes, package: bytes, key: Ed25519PrivateKey) -> None:
         self._aead = AESGCM(output_key(secret, session))
@@ -104,12 +108,12 @@ class OutputSealer:
         return {kind: chain.offset for kind, chain in self._chains.items()}
 
     def acceptance(self, chunks: int) -> bytes:
-        """Record 0: the whole package, in so many chunks, is here and is what the manifest says."""
+        """Return record 0: the whole package came, in `chunks` chunks, and is what the manifest says."""
         signature = self._key.sign(acceptance_transcript(self._session, self._package, chunks))
         return self._record(BODY.pack(ACCEPTED, 0), ACCEPTANCE.pack(chunks, signature))
 
     def data(self, kind: int, data: bytes | memoryview) -> list[bytes]:
-        """The next bytes of stdout or stderr; a checkpoint follows each full piece."""
+        """Return records of the next bytes of stdout or stderr, with a checkpoint after each full piece."""
         chain, view, payloads = self._chains[kind], memoryview(data), []
         while view:
             part = view[: chain.room]
@@ -121,7 +125,7 @@ class OutputSealer:
         return payloads
 
     def final(self, status: Status) -> list[bytes]:
-        """A checkpoint for each part of a piece that has none yet, then the last record."""
+        """Return a checkpoint for each stream that ends within a piece, then the final record."""
         payloads = [self._checkpoint(kind, chain) for kind, chain in self._chains.items() if chain.offset % PIECE]
         fields: dict[str, Any] = {name: getattr(status, name) for name in STATUS}
         fields |= {STREAMS[kind]: [chain.offset, chain.digest] for kind, chain in self._chains.items()}

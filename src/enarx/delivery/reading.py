@@ -1,7 +1,7 @@
-"""Reading output records: what opens, what of it is proven, and how it ended (docs/spec/delivery.md, "Output").
+"""The tenant's half of output records: opening them, and proving what they say (docs/spec/delivery.md, "Output").
 
-A record that opens comes from somebody who has the session's secret. What the Keep's identity key has signed comes from
-the Keep, and only that is proven.
+A record that opens comes from a holder of the session's secret, who may be a thief of the session file. Only what the
+Keep's identity key signed is proven to come from the Keep.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ KEYS = {*STATUS, *STREAMS.values(), "records", "directories"}
 
 @record()
 class Final:
-    """How a workload ended and what it wrote: the body that the Keep signed, and its signature.
+    """The final record: how a workload ended and what it wrote.
 
-    `status` carries the numbers of bytes; `digests` are the running hashes of stdout and stderr at their ends, `records`
-    is the number of output records before this, `directories` the digests of output directories by their guest paths.
+    `body` is what the Keep signed, and `signature` its signature. From the body come `status`, with the bytes of both
+    streams; `digests`, the running hashes of stdout and stderr at their ends; `records`, the number of output records
+    before this one; and `directories`, the digests of output directories by guest path.
     """
 
     status: Status
@@ -57,7 +58,7 @@ class Final:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse a final record's data; ParseError on anything but the one encoding. The signature is not verified."""
+        """Parse a final record's data; ParseError on anything but the one encoding. Does not verify the signature."""
         match decode(data, "final record"):
             case {"body": bytes(body), "signature": bytes(signature), **rest} if not rest:
                 return cls.from_parts(body, signature)
@@ -65,7 +66,7 @@ class Final:
 
     @classmethod
     def from_parts(cls, body: bytes, signature: bytes) -> Self:
-        """Parse a body; ParseError on anything but the one encoding. The signature is not verified."""
+        """Parse a body; ParseError on anything but the one encoding. Does not verify the signature."""
         value: Any = decode(body, "final record")
         if not isinstance(value, dict) or set(value) != KEYS or len(signature) != SIGNATURE:
             raise ParseError("final-keys", "final record: wanted exactly its fields", what="final record")
@@ -83,13 +84,13 @@ class Final:
         )
 
     def verify(self, *, identity: bytes, session: bytes, package: bytes) -> None:
-        """The Keep of this identity signed it, for this session and this package; DeliveryError if not."""
+        """Verify that the Keep of this identity signed it, for this session and package; DeliveryError if not."""
         signed = final_transcript(session, package, self.body)
         verify_signature(identity, self.signature, signed, code="final-signature", state="session")
 
 
 def _end(value: object) -> tuple[int, bytes]:
-    """A stream's number of bytes, and its running hash."""
+    """Return a stream's number of bytes and its running hash; ParseError."""
     match value:
         case [int(size), bytes(digest)] if len(digest) == DIGEST:
             return integer(size, MAX_BYTES, "final", "bytes"), digest
@@ -102,14 +103,14 @@ def _directories(value: object) -> tuple[tuple[str, bytes], ...]:
     )
     if wrong:
         raise ParseError("final-directories", "final record: wanted digests by path", what="final record")
-    return tuple(value.items())  # type: ignore[attr-defined]  # it is a map, as has just been checked
+    return tuple(value.items())  # type: ignore[attr-defined]  # checked above to be a map
 
 
 @record(kw_only=False)
 class Output:
-    """One output record that opened: bytes of a stream at an offset, the Keep's acceptance, a checkpoint, or the end.
+    """One output record that opened: bytes of a stream at an offset, the acceptance, a checkpoint, or the final record.
 
-    `lost` is the number of records that the host did not give before it.
+    `lost` is the number of records before it that the host did not deliver.
     """
 
     kind: int
@@ -120,14 +121,16 @@ class Output:
 
     @property
     def status(self) -> Status | None:
-        """How the workload ended, if this is the final record."""
+        """How the workload ended; None unless this is the final record."""
         return self.final.status if self.final is not None else None
 
 
 class _Stream:
-    """What is proven of one stream: up to `since` by checkpoints, but for holes; `whole` until the next hole.
+    """What is proven of one stream.
 
-    Part of a piece is only ever the last, and `closed` then is the running hash at its end.
+    `position` is the offset of the next byte, `since` that of the last checkpoint, and `proven` the number of bytes that
+    checkpoints cover. `whole` is whether all bytes since the last checkpoint came. Only the last piece of a stream may be
+    short; `closed` is then the running hash at its end.
     """
 
     def __init__(self, session: bytes, kind: int) -> None:
@@ -137,7 +140,7 @@ class _Stream:
         self.since = self.proven = self.position = 0
 
     def take(self, offset: int, data: bytes, *, lossy: bool) -> None:
-        """Bytes at an offset; there may be a hole before them if records were lost."""
+        """Take bytes at an offset. A hole before them is an error unless records were lost (`lossy`)."""
         if offset < self.position or self.closed or (offset > self.position and not lossy):
             raise _forged("record-offset", f"output at {offset}, wanted {self.position}")
         self.whole = self.whole and offset == self.position
@@ -146,13 +149,16 @@ class _Stream:
             self.chain.update(data)
 
     def check(self, offset: int, digest: bytes, *, lossy: bool) -> None:
-        """The Keep's running hash at an offset: what came since the last is proven, or after a hole what comes from here."""
+        """Take the Keep's running hash at an offset.
+
+        It proves all bytes since the last checkpoint. After a hole it proves none, but proof starts again from here.
+        """
         if offset < self.position or (offset > self.position and not lossy):
             raise _forged("record-offset", f"a checkpoint at {offset}, wanted {self.position}")
         if self.whole and offset == self.position:
             if not same(digest, self.closed or self.chain.digest):
                 raise _forged(
-                    "output-forged", "the Keep's running hash is not that of the output that was given for it"
+                    "output-forged", "the Keep's running hash does not match the output that the host delivered"
                 )
             self.proven += offset - self.since
         else:
@@ -162,13 +168,16 @@ class _Stream:
 
     @property
     def unproven(self) -> int:
-        """Bytes up to here that no checkpoint covers, lost ones included."""
+        """Bytes so far that no checkpoint covers, including lost ones."""
         return self.position - self.proven
 
 
 class OutputOpener:
-    """The tenant's side. `unproven` are, by stream, the bytes that nothing signed covers: what the host dropped, and what it
-    gave between there and the next checkpoint; until the end also what is still to be covered."""
+    """Opens and checks the output records of one session.
+
+    `next` is the number of the next record, `lost` the number of records that the host did not deliver, and `finished`
+    whether the final record was read.
+    """
 
     def __init__(self, *, secret: bytes, session: bytes, package: bytes, identity: bytes) -> None:
         self._aead = AESGCM(output_key(secret, session))
@@ -180,11 +189,19 @@ class OutputOpener:
 
     @property
     def unproven(self) -> dict[int, int]:
-        """Bytes that nothing signed covers, by stream."""
+        """Bytes that no signature covers, by stream.
+
+        These are the bytes that the host dropped, and those around them up to the next checkpoint; before the final record
+        also those that the next checkpoint is still to cover.
+        """
         return {kind: stream.unproven for kind, stream in self._streams.items()}
 
     def open(self, payload: bytes) -> Output:
-        """The record in an OUTPUT frame's payload; records only ever come in rising order, and none after the final."""
+        """Open an OUTPUT frame's payload.
+
+        DeliveryError or ParseError if it does not open, is not signed where it must be, or comes out of order: records
+        come in rising order, and none after the final record.
+        """
         if len(payload) < HEADER.size:
             raise DeliveryError("record-size", "an output record is too short", state="session")
         number, final = HEADER.unpack_from(payload)
@@ -195,7 +212,7 @@ class OutputOpener:
         header, sealed = payload[: HEADER.size], payload[HEADER.size :]
         kind, offset, data = open_record(self._aead, number, bool(final), header, sealed, "session")
         if (kind == FINAL) != bool(final) or (kind == ACCEPTED) != (number == 0 and kind != FINAL):
-            raise _forged("record-kind", f"output record {number} is of no kind that has its place there")
+            raise _forged("record-kind", f"output record {number} is of a kind that may not stand there")
         lost = number - self.next
         self.lost += lost
         end = self._take(kind, offset, data, number)
@@ -212,12 +229,12 @@ class OutputOpener:
         elif kind == FINAL:
             return self._final(data, number)
         else:
-            raise _forged("record-kind", f"output record {number} is of no known kind")
+            raise _forged("record-kind", f"output record {number} is of unknown kind")
         return None
 
     def _acceptance(self, data: bytes) -> None:
         if len(data) != ACCEPTANCE.size:
-            raise _forged("record-size", "an acceptance of another size")
+            raise _forged("record-size", "an acceptance of wrong size")
         chunks, signature = ACCEPTANCE.unpack(data)
         signed = acceptance_transcript(self._session, self._package, chunks)
         verify_signature(self._identity, signature, signed, code="acceptance-signature", state="session")
@@ -225,7 +242,7 @@ class OutputOpener:
     def _checkpoint(self, offset: int, data: bytes) -> None:
         stream, digest, signature = CHECKPOINT_DATA.unpack(data) if len(data) == CHECKPOINT_DATA.size else (0, b"", b"")
         if stream not in self._streams:
-            raise _forged("checkpoint", "a checkpoint of another size or stream")
+            raise _forged("checkpoint", "a checkpoint of wrong size or stream")
         signed = checkpoint_transcript(self._session, stream, offset, digest)
         verify_signature(self._identity, signature, signed, code="checkpoint-signature", state="session")
         self._streams[stream].check(offset, digest, lossy=self.lost > 0)
@@ -234,7 +251,7 @@ class OutputOpener:
         end = Final.from_bytes(data)
         end.verify(identity=self._identity, session=self._session, package=self._package)
         if end.records != number:
-            raise _forged("record-order", f"the final record is number {number}, and says {end.records}")
+            raise _forged("record-order", f"the final record is number {number}, but says {end.records}")
         for kind, size, digest in zip(STREAMS, (end.status.stdout, end.status.stderr), end.digests, strict=True):
             self._streams[kind].check(size, digest, lossy=self.lost > 0)
         return end

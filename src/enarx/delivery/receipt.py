@@ -1,7 +1,7 @@
-"""A receipt: what shows to anybody how a workload ended and what it wrote (docs/spec/delivery.md, "Receipt").
+"""A receipt proves to anyone how a workload ended and what it wrote (docs/spec/delivery.md, "Receipt").
 
-It holds no secret. Whether its evidence is good is not decided here: the caller has it verified and appraised, with the
-report data that `Receipt.report_data` gives, before it believes the rest.
+It holds no secret. This module does not decide about its evidence: before it believes the rest, the caller has the
+evidence verified and appraised with the report data that `Receipt.report_data` returns.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from enarx.formats.wire import decode, encode
 from enarx.record import names, record
 
 MAX_RECEIPT = 2 << 20
-"""Bytes of the largest receipt: evidence with its endorsements, a manifest, a final record."""
+"""Bytes of the largest receipt: evidence with endorsements, a manifest and a final record."""
 
 
 @record()
 class Terms:
-    """What a session rests on: exact bytes of Challenge, Attestation and manifest; commitment and time of the Delivery."""
+    """What a session rests on: the exact Challenge, Attestation and manifest, and the Delivery's commitment and time."""
 
     challenge: bytes
     attestation: bytes
@@ -46,17 +46,17 @@ class Terms:
 
     @property
     def package(self) -> bytes:
-        """The package's digest."""
+        """The digest of the delivered package."""
         return hashlib.sha256(self.manifest).digest()
 
     @property
     def identity(self) -> bytes:
-        """The Keep's identity key, as its attestation says."""
+        """The Keep's identity key, from its attestation."""
         return Attestation.from_bytes(self.attestation).identity
 
     @property
     def transcript(self) -> bytes:
-        """The session's binding, 32 bytes."""
+        """The 32 bytes that name the session (`messages.binding`)."""
         return binding(
             challenge=self.challenge,
             attestation=self.attestation,
@@ -70,7 +70,7 @@ class Terms:
 
     @classmethod
     def _decoded(cls, data: bytes, what: str) -> Self:
-        """Parse, and check that what is inside can be read too; ParseError."""
+        """Parse, together with the messages inside; ParseError on anything but the one encoding."""
         value: Any = decode(data, what)
         if not isinstance(value, dict):
             raise ParseError(f"{what}-keys", f"{what}: wanted a map", what=what)
@@ -88,19 +88,19 @@ class Terms:
 
 @record()
 class Receipt(Terms):
-    """Terms, and the final record's body with the signature of the Keep's identity key."""
+    """Terms, with the final record's body and its signature by the Keep's identity key."""
 
     body: bytes
     signature: bytes
 
     @classmethod
     def make(cls, terms: Terms, final: Final) -> Self:
-        """The receipt of a run."""
+        """Make the receipt of a run."""
         fields = {name: getattr(terms, name) for name in names(Terms)}
         return cls(**fields, body=final.body, signature=final.signature)
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this receipt."""
         return self._encoded()
 
     @classmethod
@@ -114,17 +114,17 @@ class Receipt(Terms):
 
     @property
     def report_data(self) -> bytes:
-        """The 64 bytes that the evidence must carry."""
+        """The 64 bytes of report data that the evidence must carry."""
         attested = Attestation.from_bytes(self.attestation)
         return report_data(ROLE_ADMIT, self.challenge, attested.hpke, attested.identity)
 
     def verify(self) -> Final:
-        """How it ended, once its parts are shown to belong together; VerificationError if they do not.
+        """Return how the run ended, after checking that the parts belong together; VerificationError if they do not.
 
         1. the attestation answers the challenge
         2. the challenge is for this manifest's package
         3. the challenge came from one of the manifest's owners
-        4. the attested identity key signed the final record, for the session that these parts make, and the package
+        4. the attested identity key signed the final record, for the package and the session that these parts give
         """
         challenge = Challenge.from_bytes(self.challenge)
         attested = Attestation.from_bytes(self.attestation)
@@ -132,18 +132,20 @@ class Receipt(Terms):
         if not same(attested.challenge, hashlib.sha256(self.challenge).digest()):
             raise _wrong("receipt-challenge", "the attestation answers another challenge")
         if not same(challenge.package, self.package):
-            raise _wrong("receipt-package", "the challenge is for another package than the manifest")
+            raise _wrong("receipt-package", "the challenge is for another package than the manifest's")
         if not any(same(challenge.verifier, verifier_id(owner)) for owner in manifest.owners):
-            raise _wrong("receipt-owner", "the challenge came from none of the manifest's owners")
+            raise _wrong("receipt-owner", "none of the manifest's owners sent the challenge")
         final = Final.from_parts(self.body, self.signature)
         try:
             final.verify(identity=attested.identity, session=self.transcript, package=self.package)
         except DeliveryError as e:
-            raise _wrong("receipt-signature", "the attested Keep did not sign this end of this session") from e
+            raise _wrong(
+                "receipt-signature", "the attested Keep did not sign this final record for this session"
+            ) from e
         return final
 
     def verify_output(self, final: Final, stream: int, pieces: Iterable[bytes]) -> None:
-        """These bytes, in pieces of any size, are the whole of stdout or stderr; VerificationError if not."""
+        """Verify that these bytes, in pieces of any size, are the whole of stdout or stderr; VerificationError if not."""
         chain = Chain(self.transcript, stream)
         for piece in pieces:
             chain.update(piece)

@@ -1,9 +1,9 @@
-"""Who may say what when: the one table that both sides follow (docs/spec/delivery.md, "States").
+"""The state table: which message may follow which (docs/spec/delivery.md, "States").
 
-A state is of the conversation as one side sees it. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT, ATTEST and
-takes the rest; the Keep the other way round. Three moves are not by frame type alone, so they stand in the table by names
-of their own: the last CHUNK completes the package, and among OUTPUT frames the acceptance opens the session and the final
-record ends it.
+Tenant and Keep follow the same table, each with a `Conversation` of its own that every message sent or received goes
+through. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT and ATTEST; the Keep sends all other types. Three
+moves do not follow from the frame's type alone, so they have names of their own: the last CHUNK completes the package,
+and among the OUTPUT frames the acceptance opens the session and the final record ends it.
 """
 
 from __future__ import annotations
@@ -53,22 +53,30 @@ TABLE: dict[tuple[str, F | str], str] = {
     (RECEIVING, F.REFUSAL): REFUSED,
 }
 
+FROM_TENANT = frozenset((F.CHALLENGE, F.DELIVERY, F.CHUNK, F.ATTACH, F.INPUT, F.ATTEST))
+"""The types that a tenant sends. A Keep that receives any other refuses it, whatever the state."""
+
 
 class Conversation:
-    """One side's place in the table; every frame sent or received goes through `step`."""
+    """One side's state. Only `step` changes it."""
 
     def __init__(self, state: str = FRESH) -> None:
         self._state = state
 
     @property
     def state(self) -> str:
-        """Where it stands; only `step` moves it."""
+        """The current state, one of the names in this module."""
         return self._state
 
     def step(self, event: F | str) -> None:
-        """Follow the table; DeliveryError if there is no such move, and the state stays."""
+        """Make the table's move for a message; DeliveryError if the table has none, and the state stays as it is."""
         following = TABLE.get((self._state, event))
         if following is None:
-            name = event.name.lower() if isinstance(event, F) else event
-            raise DeliveryError("unexpected-message", f"{name} has no place when {self._state}", state=self._state)
+            raise self.unexpected(event)
         self._state = following
+
+    def unexpected(self, event: F | str) -> DeliveryError:
+        """Return the error for a message that has no place in this state."""
+        name = event.name.lower() if isinstance(event, F) else event
+        message = f"{name} is not expected in state {self._state}"
+        return DeliveryError("unexpected-message", message, state=self._state)

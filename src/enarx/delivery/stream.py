@@ -1,8 +1,8 @@
 """Sealed bulk: STREAM chunks under AES-256-GCM (docs/spec/delivery.md, "Sealed stream").
 
-Chunk i is AES-256-GCM with nonce = 7 zero bytes | i as u32 big-endian | final as u8, so order, truncation, splicing and
-duplication all fail to open. Each key seals one stream. In clear before a chunk stands its number, so that a delivery
-that was interrupted can go on where it stopped. This is the Keep's side; `sealing` is the tenant's.
+Chunk i is AES-256-GCM with nonce = 7 zero bytes | i as u32 big-endian | final as u8. Reordered, truncated, spliced and
+duplicated streams therefore fail to open. Each key seals one stream. Each chunk's number precedes it in clear, so that an
+interrupted delivery can continue. This is the Keep's half; `sealing` is the tenant's.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_CHUNKS = 1 << 32
 
 
 def nonce(counter: int, final: bool) -> bytes:
-    """The nonce of a chunk."""
+    """Return the nonce of chunk number `counter`."""
     return bytes(7) + counter.to_bytes(4, "big") + bytes([final])
 
 
 class Opener:
-    """Opens chunks in order; whether a chunk is the last is found by trying, as its flag is in no clear text.
+    """Opens chunks in order. `next` is the number of the next chunk.
 
-    `next` is the number of the next chunk.
+    The final flag does not travel in clear, so the last chunk is recognized by trying.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -42,10 +42,10 @@ class Opener:
     def open_into(self, chunk: memoryview, out: memoryview) -> int:
         """Open into `out`; returns the plaintext's length, and sets `finished` after the last chunk.
 
-        Only a full chunk can be other than the last, so a short one is tried as the last alone.
+        A short chunk can only be the last, so it is only tried as that.
         """
         if self.finished or not TAG <= len(chunk) <= CHUNK + TAG:
-            raise DeliveryError("stream-chunk", "a chunk after the last, or of no allowed size", state="receiving")
+            raise DeliveryError("stream-chunk", "a chunk after the last, or of invalid size", state="receiving")
         size = len(chunk) - TAG
         for final in (False, True) if size == CHUNK else (True,):
             try:
@@ -63,15 +63,15 @@ class Opener:
 
 
 class Confirmer:
-    """Says how many chunks the Keep has opened: the number, and an AES-GCM tag over it.
+    """Confirms how many chunks the Keep has opened: the count, and an AES-GCM tag over it.
 
-    One number always gives the same bytes, so its nonce is never used for others.
+    The nonce is the count, and a count always gives the same bytes, so no nonce is used for two messages.
     """
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(key)
 
     def confirm(self, count: int) -> bytes:
-        """The payload of a RECEIVED frame."""
+        """Return the payload of a RECEIVED frame."""
         number = NUMBER.pack(count)
         return number + self._aead.encrypt(bytes(8) + number, b"", number)

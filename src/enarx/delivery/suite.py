@@ -1,6 +1,6 @@
 """The cryptography of the protocol, in one place: suite 1 (docs/spec/delivery.md, "Suite").
 
-All of it is pyca/cryptography; keys are made from entropy that the caller brings.
+All of it is pyca/cryptography. Keys are made from entropy that the caller provides.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class HpkeKey:
-    """A Keep's HPKE key pair, made from 96 bytes of entropy; it opens one delivery and is then dropped."""
+    """A Keep's HPKE key pair, made from 96 bytes of entropy. It opens one delivery and is then dropped."""
 
     def __init__(self, entropy: bytes) -> None:
         kem = MLKEM768PrivateKey.from_seed_bytes(entropy[:64])
@@ -39,7 +39,7 @@ class HpkeKey:
         self.public = kem.public_key().public_bytes_raw() + ecdh.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, *, info: bytes) -> bytes:
-        """The plaintext; DeliveryError if it was sealed for another key or other `info`."""
+        """Return the plaintext; DeliveryError if it was sealed for another key or with other `info`."""
         try:
             return _SUITE.decrypt(sealed, self._key, info)
         except (InvalidTag, ValueError) as e:
@@ -47,7 +47,10 @@ class HpkeKey:
 
 
 def hpke_seal(plaintext: bytes, public: bytes, *, info: bytes) -> bytes:
-    """`plaintext` for the holder of `public` (1216 bytes: ML-KEM-768, then X25519), bound to `info`."""
+    """Seal for the holder of `public` (1216 bytes: ML-KEM-768, then X25519), bound to `info`.
+
+    DeliveryError if `public` is not a valid key.
+    """
     try:
         if len(public) != HPKE_PUBLIC_SIZE:
             raise ValueError("size")
@@ -55,27 +58,27 @@ def hpke_seal(plaintext: bytes, public: bytes, *, info: bytes) -> bytes:
         ecdh = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_SIZE:])
         return _SUITE.encrypt(plaintext, MLKEM768X25519PublicKey(kem, ecdh), info)
     except ValueError as e:
-        raise DeliveryError("hpke-key", "the Keep's HPKE key is not usable", state="challenged") from e
+        raise DeliveryError("hpke-key", "the Keep's HPKE key is not valid", state="challenged") from e
 
 
 def signing_key(seed: bytes) -> Ed25519PrivateKey:
-    """The Ed25519 key of a 32-byte seed."""
+    """Return the Ed25519 key of a 32-byte seed."""
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def verify_signature(public: bytes, signature: bytes, message: bytes, *, code: str, state: str) -> None:
-    """Ed25519 over `message`; DeliveryError(`code`) if it does not hold."""
+    """Verify an Ed25519 signature over `message`; DeliveryError with `code` if it is not valid."""
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError) as e:
-        raise DeliveryError(code, "the signature does not hold", state=state) from e
+        raise DeliveryError(code, "the signature is not valid", state=state) from e
 
 
 def derive(secret: bytes, salt: bytes, label: str) -> bytes:
-    """A 32-byte key: HKDF-SHA256 of `secret` under `salt` with a label of this protocol."""
+    """Return a 32-byte key: HKDF-SHA256 of `secret` under `salt`, with a label of this protocol."""
     return HKDF(SHA256(), KEY_SIZE, salt, b"enarx v2 " + label.encode()).derive(secret)
 
 
 def commit_keys(keys: bytes) -> bytes:
-    """The commitment to the sealed payload, in the stream header; AES-GCM alone does not commit to its key."""
+    """Return the commitment to the sealed keys, which the owner signs: AES-GCM alone does not commit to its key."""
     return transcript("delivery keys", keys)

@@ -1,8 +1,8 @@
-"""The tenant's side of the protocol (docs/spec/delivery.md, "Tenant").
+"""The tenant's side of the protocol (docs/spec/delivery.md).
 
-`Admission` goes from the Challenge to the last chunk and gives a `Session`; an `Attachment` takes a session up, once or
-many times, and opens what comes back. Whether evidence is good is not decided here: the caller evaluates it between
-`attestation` and `delivery`.
+`Admission` goes from the Challenge to the last chunk, and makes a `Session`. An `Attachment` attaches to a session and
+opens what the Keep sends; there may be many. This module does not decide about evidence: the caller verifies and appraises
+it between `attestation` and `delivery`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from enarx.record import record
 
 @record(hidden=("secret",))
 class Session(Terms):
-    """What a tenant must keep to read results later: as secret as the results. `to_bytes` is for a file of mode 0600."""
+    """What a tenant must keep to read results later. It is as secret as the results: store it in a file of mode 0600."""
 
     secret: bytes
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """Return the one encoding of this session."""
         return self._encoded()
 
     @classmethod
@@ -60,12 +60,16 @@ class Session(Terms):
         return session
 
     def opener(self) -> OutputOpener:
-        """What opens and checks the output records, from the first on."""
+        """Return an opener of the session's output records, from the first on."""
         return OutputOpener(secret=self.secret, session=self.transcript, package=self.package, identity=self.identity)
 
 
 class Admission:
-    """One try to deliver one package to one Keep. `owner_seed` is the owner's Ed25519 seed, `nonce` 32 fresh bytes."""
+    """One attempt to deliver a package to a Keep.
+
+    `owner_seed` is the owner's Ed25519 seed, `nonce` 32 fresh bytes. `confirmed` is the number of chunks that the Keep has
+    confirmed.
+    """
 
     def __init__(self, *, manifest: Manifest, owner_seed: bytes, nonce: bytes) -> None:
         self.conversation = states.Conversation()
@@ -81,12 +85,15 @@ class Admission:
         self.confirmed = 0
 
     def challenge(self) -> bytes:
-        """The first frame."""
+        """Return the first frame, which carries the Challenge."""
         self.conversation.step(F.CHALLENGE)
         return frame(F.CHALLENGE, self._challenge)
 
     def attestation(self, payload: bytes) -> tuple[Attestation, bytes]:
-        """Take the Keep's answer; returns it with the report data that its evidence must carry."""
+        """Take the Keep's answer; returns it with the report data that its evidence must carry.
+
+        ParseError, or DeliveryError if it answers another challenge.
+        """
         self.conversation.step(F.ATTESTATION)
         attestation = Attestation.from_bytes(payload)
         if not same(attestation.challenge, hashlib.sha256(self._challenge).digest()):
@@ -96,9 +103,9 @@ class Admission:
         return attestation, report_data(ROLE_ADMIT, self._challenge, self._hpke, self._identity)
 
     def delivery(self, *, entropy: bytes, now: int) -> tuple[bytes, Session]:
-        """The Delivery frame and the session that it opens. Call it only once the evidence has been accepted.
+        """Return the Delivery frame and the session that it opens. Call it only after the evidence was accepted.
 
-        `entropy` is 64 fresh bytes: the key of the stream and the secret of the session. `again` repeats the frame.
+        `entropy` is 64 fresh bytes, for the key of the stream and the secret of the session. `now` is in unix seconds.
         """
         self.conversation.step(F.DELIVERY)
         stream_key, secret = entropy[:KEY_SIZE], entropy[KEY_SIZE : 2 * KEY_SIZE]
@@ -127,18 +134,18 @@ class Admission:
         return self._delivery, session
 
     def again(self) -> bytes:
-        """The same Delivery, after an interruption; chunks then go on from the last that the Keep has confirmed."""
+        """Return the same Delivery frame, to continue after an interruption; see `resume`."""
         self.conversation.step(F.DELIVERY)
         return self._delivery
 
     def resume(self) -> int:
-        """Wind the stream back to the first chunk that is not confirmed; its number."""
+        """Rewind the stream to the first chunk that the Keep has not confirmed; returns its number."""
         assert self._sealer is not None  # the table lets no delivery be repeated before it was made
         self._sealer.rewind(self.confirmed)
         return self.confirmed
 
     def received(self, payload: bytes) -> bool:
-        """Take the Keep's word on how many chunks it has; are there more than before?"""
+        """Take a confirmation; returns whether it confirms more chunks than before. DeliveryError if it is forged."""
         self.conversation.step(F.RECEIVED)
         assert self._confirmer is not None
         assert self._sealer is not None
@@ -151,17 +158,21 @@ class Admission:
         return self.confirmed > before
 
     def outcome(self, opener: OutputOpener, payload: bytes) -> Output:
-        """Take the first output record: the Keep's acceptance of the whole package, or its end without having run it."""
+        """Take the first output record: the Keep's acceptance of the package, or a final record that refuses it.
+
+        UnavailableError if the host dropped the acceptance.
+        """
         record = opener.open(payload)
         if record.kind != ACCEPTED and record.final is None:
             raise UnavailableError(
-                "acceptance-lost", "the host dropped the Keep's acceptance: that it has the package is not proven"
+                "acceptance-lost",
+                "the host dropped the Keep's acceptance: it is not proven that the Keep has the package",
             )
         self.conversation.step(states.FINAL if record.final is not None else states.ACCEPTANCE)
         return record
 
     def chunk(self, plaintext: bytes | memoryview, buffer: bytearray, *, final: bool) -> memoryview:
-        """The frame of the next chunk, made in `buffer` (CHUNK_BUFFER bytes), which it stays in."""
+        """Return the frame of the next chunk, a view of `buffer`, which has CHUNK_BUFFER bytes."""
         self.conversation.step(F.CHUNK)
         assert self._sealer is not None  # the table lets no chunk out before a delivery
         if not final and len(plaintext) != CHUNK:
@@ -180,15 +191,15 @@ CHUNK_BUFFER = CHUNK_START + CHUNK + TAG
 
 
 def sealed_frames(plaintext: int) -> int:
-    """Bytes of all CHUNK frames for so many bytes of plaintext."""
+    """Return the bytes of all CHUNK frames of a plaintext."""
     return plaintext + max(1, -(-plaintext // CHUNK)) * (CHUNK_BUFFER - CHUNK)
 
 
 class Attachment:
-    """A tenant's hold on a session: opens what the Keep sends, seals what it is sent.
+    """One attachment to a session: seals what goes to the Keep, and opens what comes back.
 
-    `nonce` is 32 fresh bytes, one for each attachment. `output` may be carried over from an earlier attachment, so that
-    reading goes on where it stopped. `stdin` is the offset up to which the Keep has taken stdin, once it has said so.
+    `nonce` is 32 bytes, fresh for each attachment. An earlier attachment's `output` may be passed on, so that reading
+    continues where it stopped. `stdin` is the number of bytes of stdin that the Keep has taken; None until it says so.
     """
 
     def __init__(self, session: Session, *, nonce: bytes, output: OutputOpener | None = None) -> None:
@@ -203,15 +214,18 @@ class Attachment:
         self.records = 0
 
     def attach(self) -> bytes:
-        """The frame that asks for it."""
+        """Return the frame that asks the Keep to attach."""
         self.conversation.step(F.ATTACH)
         return frame(F.ATTACH, Attach(nonce=self._nonce).to_bytes())
 
     def receive(self, kind: F, payload: bytes) -> Output | None:
-        """Take any frame from the Keep; returns an output record if it was one. Frames of other attachments are passed
-        over; a Keep's clear refusal raises, and proves nothing."""
+        """Take any frame from the Keep; returns the output record in it, if it carries one.
+
+        Frames of other attachments are passed over. ParseError or DeliveryError if a frame is not from the Keep, has no
+        place in a session, or says that the attachment is broken.
+        """
         if kind is F.RECEIVED:
-            return None  # of the delivery, which is over
+            return None  # left over from the delivery
         self.conversation.step(kind)
         if kind is F.OUTPUT:
             record = self.output.open(payload)
@@ -226,7 +240,7 @@ class Attachment:
 
     def _attached(self, answer: Attached) -> None:
         if answer.nonce != self._nonce or (self._to_keep is not None and answer.number <= self._to_keep.number):
-            return  # the same again would begin the same numbers again under the same keys
+            return  # attaching twice with one answer would use the same nonces under the same keys
         basis = attach_transcript(self._session.transcript, self._nonce, answer.keep_nonce, answer.number)
         verify_signature(self._session.identity, answer.signature, basis, code="keep-signature", state="session")
         self._to_keep, self._to_tenant = channels(
@@ -242,14 +256,21 @@ class Attachment:
             return
         kind, offset, data = record
         if kind == BROKEN:
-            raise DeliveryError("attachment-broken", "the Keep was sent something that is not ours", state="session")
+            raise DeliveryError(
+                "attachment-broken", "the Keep received something that this tenant did not send", state="session"
+            )
         if kind != STATE or len(data) != STATE_DATA.size or (self.stdin is not None and offset < self.stdin):
-            raise DeliveryError("reply-kind", "the Keep's reply is of no known kind, or goes back", state="session")
+            raise DeliveryError(
+                "reply-kind", "the Keep's reply is of unknown kind, or takes back stdin", state="session"
+            )
         self.stdin = offset
         self.records, self.stdin_open = STATE_DATA.unpack(data)
 
     def send(self, kind: int, offset: int, data: bytes | memoryview = b"") -> bytes:
-        """A frame to the Keep: stdin at an offset, its end, or a request to stop. Only once `stdin` is known."""
+        """Return a frame to the Keep: stdin at an offset, its end, or a request to stop.
+
+        DeliveryError before the Keep has answered `attach`.
+        """
         self.conversation.step(F.INPUT)
         if self._to_keep is None:
             raise DeliveryError("not-attached", "the Keep has not answered the attachment yet", state="session")
@@ -264,13 +285,13 @@ class Freshness:
         self._request = Attest(nonce=nonce).to_bytes()
 
     def request(self) -> bytes:
-        """The frame that asks."""
+        """Return the frame that asks for evidence."""
         return frame(F.ATTEST, self._request)
 
     def answer(self, payload: bytes) -> tuple[Evidence, bytes] | None:
-        """The Keep's answer with the report data that its evidence must carry; None if it answers another request.
+        """Return the Keep's answer, with the report data that its evidence must carry; None if it answers another request.
 
-        DeliveryError if it is of another session, Keep or package: nothing that follows could make it this one's.
+        DeliveryError if it names another session, Keep or package.
         """
         answer = Evidence.from_bytes(payload)
         if not same(answer.request, hashlib.sha256(self._request).digest()):
@@ -278,12 +299,14 @@ class Freshness:
         mine = self._session
         wanted = (mine.transcript, mine.identity, mine.package)
         if (answer.session, answer.identity, answer.package) != wanted:
-            raise DeliveryError("other-session", "the evidence is of another session or Keep", state="session")
+            raise DeliveryError(
+                "other-session", "the evidence is for another session, Keep or package", state="session"
+            )
         return answer, report_data(ROLE_SESSION, self._request, *wanted)
 
 
 def refusal_code(payload: bytes) -> str:
-    """The word in a Keep's clear refusal. It proves nothing: anyone between could have written it."""
+    """Return the code in a Keep's clear refusal. It proves nothing: the host could have written it. ParseError."""
     value = decode(payload, "refusal")
     match value:
         case {"code": str(code), **rest} if (

@@ -1,9 +1,9 @@
-"""CBOR (RFC 8949) from strangers: `scan` walks over the bytes before cbor2 sees any of them.
+"""CBOR (RFC 8949) from untrusted sources: `scan` checks all bytes before cbor2 decodes any.
 
-The walk is linear in time and keeps one entry for each open container, and for a lenient form the keys of open maps. What it lets
-pass holds no tag that the form does not name, so nothing expands; no length that is not there, so nothing is set aside for
-what never comes; and no more items than the form allows, so that the decoded value is at most a small multiple of the
-bytes. The constants are in docs/spec/bounds.md.
+The scan takes linear time and keeps one entry for each open container, plus the keys of open maps for a lenient form.
+It refuses tags that the form does not name, so nothing expands; lengths beyond the input, so nothing is allocated for
+missing bytes; and more items than the form allows, so a decoded value is at most a small multiple of its bytes. The
+constants are in docs/spec/bounds.md.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from enarx.errors import ParseError
 from enarx.record import record
 
 FREE_ITEMS = 4096
-"""Items that any input may have; beyond these an item has to take two bytes on average."""
+"""Items that any input may have. Each further item must take two bytes on average."""
 
 MAX_INTEGER_KEYS = 4096
-"""Integer keys of maps in one input: their hashes are no secret, so a stranger can make them collide."""
+"""Integer keys of all maps in one input. Their hashes are predictable, so an attacker can make them collide."""
 
 _ENDLESS = 1 << 62
 _BREAK = 0xFF
 _Keys: TypeAlias = "bytes | set[tuple[int, int, bytes]] | None"
-"""Of an open map: the encoding of the last key where keys are in order, else all keys; of anything else None."""
+"""The keys of an open map: the last one if keys are sorted, else all of them. None for other containers."""
 
 
 @record()
 class Form:
-    """What a format allows.
+    """The CBOR that a format allows.
 
-    An item lies in at most `depth - 1` others; `items` is their largest number, None for FREE_ITEMS and one for every two bytes.
-    `strict` wants the one deterministic encoding: shortest arguments, definite lengths, the keys of a map text or integers,
-    sorted by the length of their encoding and then bytewise, integers from -2^63. Without it keys may be byte strings too,
-    and stand in any order, but not twice. Floats, and arguments longer than they need be, are only for a `variant`.
+    An item lies within at most `depth - 1` others. `items` limits their number; None allows FREE_ITEMS and one more for
+    every two bytes. `strict` requires the deterministic encoding: shortest arguments, definite lengths, map keys that are
+    texts or integers, sorted by the length of their encoding and then bytewise, integers from -2^63. A lenient form also
+    accepts byte strings as keys, in any order but without duplicates. Only a `variant` may have floats and arguments
+    longer than necessary.
     """
 
     depth: int
@@ -47,7 +48,7 @@ class Form:
 
 
 def decode(data: bytes, what: str, form: Form) -> Any:
-    """The one value that `data` is; ParseError if it is not of the form."""
+    """The value of a CBOR item; ParseError unless `data` is exactly one item of the form."""
     scan(data, what, form)
     try:
         return cbor2.loads(data)
@@ -56,7 +57,7 @@ def decode(data: bytes, what: str, form: Form) -> Any:
 
 
 def each(data: bytes, what: str, form: Form) -> Iterator[Any]:
-    """The entries of the array that `data` is, one after the other: they need not all be in memory at once."""
+    """Yield the entries of a CBOR array one by one, so that they need not all be in memory; ParseError."""
     scan(data, what, form)
     if data[0] >> 5 != 4:
         raise ParseError("cbor-type", f"{what}: wanted an array", what=what)
@@ -74,12 +75,12 @@ def each(data: bytes, what: str, form: Form) -> Iterator[Any]:
 
 
 def scan(data: bytes, what: str, form: Form) -> None:
-    """ParseError unless `data` is one item of the form; that texts are UTF-8 is left to cbor2."""
+    """Require that `data` is exactly one item of the form; ParseError. cbor2 checks that texts are UTF-8."""
     _Scan(data, what, form).walk()
 
 
 class _Scan:
-    """One walk over the bytes; `at` is how far it has come."""
+    """One scan over the bytes; `at` is the offset of the current item."""
 
     def __init__(self, data: bytes, what: str, form: Form) -> None:
         self._data, self._what, self._form = data, what, form
@@ -88,8 +89,10 @@ class _Scan:
         self.at = 0
 
     def walk(self) -> None:
-        """Item by item, without recursion. Of the innermost container `left` items are to come; in a map an even number
-        of them means that a key is next."""
+        """Scan item by item, without recursion.
+
+        `left` counts the items that the innermost container still needs. In a map, an even count means that a key is next.
+        """
         data, end, room, strict = self._data, len(self._data), self._room, self._form.strict
         above: list[tuple[int, _Keys]] = []
         left: int = 1
@@ -127,23 +130,23 @@ class _Scan:
                 left, keys = self._inside(major, size, at, len(above))
         self.at = at
         if at != end:
-            raise self._error("cbor", f"{end - at} bytes behind the end")
+            raise self._error("cbor", f"{end - at} bytes after the end")
 
     def _argument(self, at: int, major: int, low: int) -> tuple[int, int]:
-        """Where the argument ends, and its value; -1 for an indefinite length."""
+        """The end of an argument and its value; -1 stands for an indefinite length."""
         form, width = self._form, 1 << (low - 24)
         if low == 31 and major in (4, 5) and not form.strict:
             return at, -1
         if major == 7 and form.variant and low in (25, 26, 27):
-            return self._past(at, width), 20  # a float, which is passed over as any simple value is
+            return self._past(at, width), 20  # a float, skipped like any simple value
         if major == 7 and low < 28:
-            raise self._error("cbor-type", "a float or a simple value that does not belong here")
+            raise self._error("cbor-type", "a float or a simple value that the format does not allow")
         if low > 27:
-            raise self._error("cbor-encoding", "an indefinite length, or an argument of no known form")
+            raise self._error("cbor-encoding", "an indefinite length or a reserved argument")
         end = self._past(at, width)
         size = int.from_bytes(self._data[at:end], "big")
         if not form.variant and size < (24 if low == 24 else 1 << (4 * width)):
-            raise self._error("cbor-encoding", "an argument in more bytes than it needs")
+            raise self._error("cbor-encoding", "an argument longer than necessary")
         return end, size
 
     def _past(self, at: int, width: int) -> int:
@@ -152,16 +155,16 @@ class _Scan:
         return at + width
 
     def _other(self, major: int, size: int) -> None:
-        """What is neither string nor container, and no plain integer."""
+        """Check an integer of more than 63 bits, a tag or a simple value."""
         if major == 1:
             raise self._error("cbor-type", "an integer of more than 64 bits")
         if major == 6 and size not in self._form.tags:
-            raise self._error("cbor-type", "a tag that does not belong here")
+            raise self._error("cbor-type", "a tag that the format does not allow")
         if major == 7 and size not in (20, 21, 22):
-            raise self._error("cbor-type", "a float or a simple value that does not belong here")
+            raise self._error("cbor-type", "a float or a simple value that the format does not allow")
 
     def _inside(self, major: int, size: int, at: int, depth: int) -> tuple[int, _Keys]:
-        """How many items are to come within a container or a tag, and the keys of a map so far."""
+        """The number of items within a container or a tag, and the initial keys of a map."""
         count = _ENDLESS if size < 0 else 1 if major == 6 else size << (major == 5)
         if size >= 0 and count > len(self._data) - at:
             raise self._error("cbor", "the data ends within an item")
@@ -171,22 +174,22 @@ class _Scan:
         return count, None if major != 5 else b"" if self._form.strict else set()
 
     def _key(self, keys: bytes | set[tuple[int, int, bytes]], major: int, size: int, at: int) -> _Keys:
-        """The keys of a map after one more, which ends at `at`."""
+        """The keys of a map after one more key, which ends at `at`."""
         if major > 3 or (major == 2 and self._form.strict):
-            raise self._error("cbor-type", "a map key that is neither number nor string of a kind that keys may have")
+            raise self._error("cbor-type", "a map key of a type that the format does not allow")
         self._integers -= major < 2
         if self._integers < 0:
-            raise self._error("cbor-items", f"over {MAX_INTEGER_KEYS} integer keys")
+            raise self._error("cbor-items", f"more than {MAX_INTEGER_KEYS} integer keys")
         if isinstance(keys, bytes):
             key = self._data[self.at : at]
             if (len(key), key) <= (len(keys), keys):
-                raise self._error("cbor-encoding", "map keys out of order or twice")
+                raise self._error("cbor-encoding", "map keys out of order or repeated")
             return key
-        told = (major, size, self._data[at - size : at] if major > 1 else b"")
-        if told in keys:
-            raise self._error("cbor", "a key stands twice in a map")
-        keys.add(told)
+        identity = (major, size, self._data[at - size : at] if major > 1 else b"")
+        if identity in keys:
+            raise self._error("cbor", "a map with a repeated key")
+        keys.add(identity)
         return keys
 
-    def _error(self, code: str, said: str) -> ParseError:
-        return ParseError(code, f"{self._what}: {said}", what=self._what, offset=self.at)
+    def _error(self, code: str, message: str) -> ParseError:
+        return ParseError(code, f"{self._what}: {message}", what=self._what, offset=self.at)

@@ -1,4 +1,7 @@
-"""Reading values strictly: what is wrong is said with the path to it, and whoever reads knows where that is in its input."""
+"""Strict checks of decoded values. Each raises Invalid with the path to the wrong value.
+
+The caller knows its input and turns a path into a place: line and column of a TOML file, or a key of a JSON document.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from typing import Any
 Path = tuple[str | int, ...]
 MAX_ITEMS = 1024
 MAX_WORD = 64
-"""Characters of an unknown word that its likeness to known ones is judged by."""
+"""Characters of an unknown word that are compared with known words."""
 
 
 class Invalid(Exception):
-    """Something at `path` is not as wanted; the caller knows where that is in its input.
+    """The value at `path` is wrong.
 
-    `near` is a word that was not known, and those that are: only whoever asks for the hint looks for the nearest.
+    `near` is an unknown word with the known ones. The nearest is looked for only when the hint is read, since a Keep
+    refuses without a hint.
     """
 
     def __init__(
@@ -32,12 +36,12 @@ class Invalid(Exception):
 
     @property
     def hint(self) -> str:
-        """What to do about it; may be empty."""
+        """The next action; may be empty."""
         return nearest(self._near[0][:MAX_WORD], self._near[1]) if self._near else self._hint
 
 
 def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
-    """`table` is a table without any key but these."""
+    """Require a table that has no keys except `keys`."""
     if not isinstance(table, dict):
         raise Invalid(path, f"{dotted(path)} is {kind_of(table)}, wanted a table", code="config-type")
     for key in table:
@@ -46,14 +50,14 @@ def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
 
 
 def needs(table: dict[str, Any], path: Path, what: str, *keys: str) -> None:
-    """`table`, which is `what`, has all of these keys."""
+    """Require all of `keys` in `table`; `what` names the table in the error."""
     for key in keys:
         if key not in table:
             raise Invalid(path, f"{what} without {key}", code="config-missing")
 
 
 def nearest(key: str, keys: Iterable[str]) -> str:
-    """A hint: the known word nearest to `key`, or all of them."""
+    """A hint with the known word nearest to `key`, or else with all known words."""
     import difflib
 
     near = difflib.get_close_matches(key, list(keys), n=1, cutoff=0.4)
@@ -61,18 +65,18 @@ def nearest(key: str, keys: Iterable[str]) -> str:
 
 
 def dotted(path: Path) -> str:
-    """A path for people."""
+    """A path as text, such as `files.0.name`; the empty path is the file."""
     return ".".join(text if (text := str(part)).isprintable() else repr(text) for part in path) or "the file"
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in TOML's words."""
+    """The type of a value in TOML's terms, with an article."""
     names = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "an array", dict: "a table"}
     return names.get(type(value), f"a {type(value).__name__}")
 
 
 def each_of(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Path], Any]) -> tuple[Any, ...]:
-    """The entries of an array, each read by `each`; empty where there is none."""
+    """The entries of the array `table[key]`, each converted by `each`; empty if the key is missing."""
     value = table.get(key, [])
     if not isinstance(value, list):
         raise Invalid((*path, key), f"{key} is {kind_of(value)}, wanted an array", code="config-type")
@@ -81,17 +85,17 @@ def each_of(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Pa
 
 
 def limited(value: list[Any] | dict[str, Any], path: Path) -> None:
-    """No more than MAX_ITEMS entries."""
+    """Require at most MAX_ITEMS entries."""
     if len(value) > MAX_ITEMS:
         raise Invalid(path, f"{dotted(path)} has {len(value)} entries, at most {MAX_ITEMS}")
 
 
 def text_of(value: object, path: Path, *, empty: bool = True) -> str:
-    """A text without NUL that UTF-8 has a form for: what bytes of a command line become need not have one."""
+    """A text without NUL that can be encoded as UTF-8; arguments of a command line may contain surrogates."""
     if not isinstance(value, str):
         raise Invalid(path, f"{dotted(path)} is {kind_of(value)}, wanted a text", code="config-type")
     if "\0" in value:
-        raise Invalid(path, f"{dotted(path)} has a NUL in it")
+        raise Invalid(path, f"{dotted(path)} contains NUL")
     if not value and not empty:
         raise Invalid(path, f"{dotted(path)} is empty")
     try:
@@ -102,36 +106,36 @@ def text_of(value: object, path: Path, *, empty: bool = True) -> str:
 
 
 def one_of(value: object, path: Path, wanted: tuple[str, ...]) -> str:
-    """One of some words."""
+    """A text that is one of the `wanted` words."""
     if not isinstance(value, str):
-        said = f"{dotted(path)} is {kind_of(value)}, wanted {' or '.join(wanted)}"
-        raise Invalid(path, said, code="config-type")
+        message = f"{dotted(path)} is {kind_of(value)}, wanted {' or '.join(wanted)}"
+        raise Invalid(path, message, code="config-type")
     if value not in wanted:
         raise Invalid(path, f"{path[-1]} is {value!r}, wanted {' or '.join(wanted)}", near=(value, wanted))
     return value
 
 
 def whole(value: object, path: Path, low: int, high: int) -> int:
-    """An integer between two bounds."""
+    """An integer from `low` to `high`, both included."""
     if type(value) is not int:
         raise Invalid(path, f"{dotted(path)} is {kind_of(value)}, wanted an integer", code="config-type")
     if not low <= value <= high:
-        got = value if value.bit_length() <= 64 else "of more than 64 bits"
+        got = value if value.bit_length() <= 64 else "an integer of more than 64 bits"
         raise Invalid(path, f"{dotted(path)} is {got}, wanted {low} to {high}")
     return value
 
 
 def unique(names: list[str], table: str, key: str) -> None:
-    """No name stands twice."""
+    """Require that no name is repeated."""
     taken: set[str] = set()
     for i, name in enumerate(names):
         if name in taken:
-            raise Invalid((table, i, key), f"{name!r} stands twice in {table}", code="config-duplicate")
+            raise Invalid((table, i, key), f"{name!r} is repeated in {table}", code="config-duplicate")
         taken.add(name)
 
 
 def same(value: Any, wanted: Any) -> bool:
-    """Equal in types too: to Python, True is 1."""
+    """Equality that also compares types: in Python, True equals 1."""
     if type(value) is not type(wanted) or value != wanted:
         return False
     if isinstance(wanted, dict):

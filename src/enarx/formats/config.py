@@ -1,7 +1,7 @@
-"""Enarx.toml: how a workload is to run. Parsed strictly; every error names line and column (docs/guides/configuration.md).
+"""Enarx.toml, the configuration of a workload. Every error names line and column (docs/guides/configuration.md).
 
-`Config.from_toml` reads what a person wrote. `Config.public` and `Config.from_public` are the part of it that a manifest
-carries in clear, which a Keep reads back from bytes that it does not trust.
+`Config.from_toml` parses a file that a person wrote. `Config.public` is the part that a manifest carries in clear, and
+`Config.from_public` parses it again in a Keep, from bytes that the Keep does not trust.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SECRETS_AT = "/run/secrets"
 MODES = ("ro", "rw")
 PAGE = 65536
 LEAST = {"memory": PAGE, "compile": 1 << 20}
-"""The smallest sizes that make sense."""
+"""The smallest useful sizes, in bytes."""
 
 MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
@@ -44,10 +44,10 @@ SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 
 @record()
 class Limits:
-    """What a workload may take. Sizes in bytes, time in seconds of wall clock; None is no limit.
+    """The limits of a workload: sizes in bytes, time in seconds of wall clock. None means unlimited.
 
-    disk is what it may write on top of the data that travels with it; output is stdout and stderr together. compile is
-    what the compiler may take of memory: None where it follows from the module's size (`formats.bounds`).
+    `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
+    stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
     """
 
     memory: int = 1 << 30
@@ -73,7 +73,7 @@ class File:
 
 @record()
 class Dir:
-    """A directory at `guest`: from `host` on the tenant's machine, or an empty scratch. `mode` is ro or rw."""
+    """A directory at `guest`: a copy of `host` on the tenant's machine, or empty. `mode` is ro or rw."""
 
     guest: str
     host: str | None = None
@@ -82,7 +82,7 @@ class Dir:
 
 @record()
 class Secret:
-    """A secret's name: a file below /run/secrets for the guest, and a variable too if `env` names one."""
+    """A secret: the file /run/secrets/`name` for the guest, and the variable `env` if that is given."""
 
     name: str
     env: str | None = None
@@ -90,7 +90,7 @@ class Secret:
 
 @record()
 class Config:
-    """An effective configuration. `files` is None where none are given: stdio is then inherited."""
+    """A complete, checked configuration. If `files` is None, the workload inherits stdio."""
 
     steward: str | None = None
     args: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Config:
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
-        """Parse a file's text; UsageError with `source`:line:column for anything that is not as it must be."""
+        """The configuration in a TOML text; UsageError with `source`:line:column."""
         from enarx.formats import toml
 
         value, where = toml.loads(text, source)
@@ -129,7 +129,7 @@ class Config:
         return config
 
     def replace(self, **changes: Any) -> Config:
-        """Another configuration with some fields changed, checked as a whole; UsageError if it is not valid."""
+        """A copy with some fields changed, checked as a whole; UsageError."""
         changed = replace(self, **changes)
         try:
             changed.check()
@@ -138,7 +138,7 @@ class Config:
         return changed
 
     def check(self) -> None:
-        """What concerns more than one entry, and what a command line can change; Invalid says which."""
+        """Check rules across entries, and all values that command-line options can change; Invalid."""
         for i, arg in enumerate(self.args):
             text_of(arg, ("args", i))
         for name, text in self.env:
@@ -151,11 +151,11 @@ class Config:
         _variables(self.env, self.secrets)
 
     def sockets(self) -> tuple[File, ...]:
-        """The entries that need a network."""
+        """The entries of `files` that need a network."""
         return tuple(f for f in self.files or () if f.kind in ("listen", "connect"))
 
     def public(self) -> dict[str, Any]:
-        """What a manifest carries in clear, as plain values."""
+        """The part that a manifest carries in clear, as plain values for CBOR."""
         limits = {name: getattr(self.limits, name) for name in names(Limits)}
         limits["time"] = None if self.limits.time is None else max(1, round(self.limits.time * 1000))
         return {
@@ -168,15 +168,15 @@ class Config:
 
     @classmethod
     def from_public(cls, value: object) -> Self:
-        """The configuration in a manifest; ParseError unless it is exactly what `public` gives for some configuration."""
+        """The configuration in a manifest; ParseError unless `public` of it is exactly `value`."""
         try:
-            found = cls._from_public(value)
-            if not same(value, found.public()):
+            config = cls._from_public(value)
+            if not same(value, config.public()):
                 raise TypeError
         except (Invalid, KeyError, TypeError, AttributeError, ValueError) as e:
-            said = e.message if isinstance(e, Invalid) else "not of its form"
-            raise ParseError("manifest-config", f"manifest configuration: {said}", what="manifest") from None
-        return found
+            why = e.message if isinstance(e, Invalid) else "malformed"
+            raise ParseError("manifest-config", f"manifest configuration: {why}", what="manifest") from None
+        return config
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
@@ -214,7 +214,7 @@ def _steward(value: object) -> str:
 def _variable(name: object, path: Path) -> str:
     text = text_of(name, path)
     if not text or "=" in text:
-        raise Invalid(path, f"{text!r} is no name of a variable")
+        raise Invalid(path, f"{text!r} is not a variable name")
     return text
 
 
@@ -225,7 +225,7 @@ def _env(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) -> None:
-    """No variable is set by two."""
+    """Require that `env` and `secrets` together set each variable at most once."""
     places: list[tuple[str, Path]] = [(k, ("env", k)) for k, _ in env]
     places += [(s.env, ("secrets", s.name, "env")) for s in secrets if s.env is not None]
     taken: set[str] = set()
@@ -257,7 +257,9 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text as "1s"', code="config-type")
+        raise Invalid(
+            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
+        )
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value
@@ -280,11 +282,11 @@ def _secrets(value: object) -> tuple[Secret, ...]:
 def _secret(name: str, table: Any) -> Secret:
     path: Path = ("secrets", name)
     if not name or len(name) > 64 or name.startswith(".") or not SECRET_CHARACTERS.issuperset(name):
-        raise Invalid(path, f"{name!r} is no name of a secret", hint="letters, digits, . _ and -, at most 64")
+        raise Invalid(path, f"{name!r} is not a secret name", hint="letters, digits, . _ and -, at most 64")
     if isinstance(table, str):
-        said = f"secret {name} has a value here, which must not be in a file of configuration"
-        hint = f"{name} = {{}}, and give the value at deploy time: --secret {name}=@FILE"
-        raise Invalid(path, said, code="config-type", hint=hint)
+        message = f"secret {name} has a value, which must not be in a configuration file"
+        hint = f"write {name} = {{}}, and pass the value when you deploy: --secret {name}=@FILE"
+        raise Invalid(path, message, code="config-type", hint=hint)
     known_keys(table, path, ("env",))
     return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
 
@@ -295,7 +297,7 @@ def _dir(value: Any, path: Path) -> Dir:
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
     if host is None and mode == "ro":
-        raise Invalid(path, "an empty directory that cannot be written to", hint='give host, or mode = "rw"')
+        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 
@@ -307,23 +309,25 @@ def _guest(value: object, path: Path) -> str:
     text = text_of(value, path)
     parts = text.split("/")[1:]
     if not text.startswith("/") or (text != "/" and any(p in ("", ".", "..") for p in parts)):
-        raise Invalid(path, f"{text!r}, wanted an absolute path without . or .. and without a slash at its end")
+        raise Invalid(path, f"{text!r}, wanted an absolute path without . or .. and without a trailing slash")
     if len(text.encode()) > MAX_GUEST:
         raise Invalid(path, f"a path of {len(text.encode())} bytes, wanted at most {MAX_GUEST}")
     if text == SECRETS_AT or text.startswith(SECRETS_AT + "/"):
-        raise Invalid(path, f"{text} is where secrets are")
+        raise Invalid(path, f"{text} is reserved for secrets")
     return text
 
 
 def _guests(guests: list[str]) -> None:
-    """No directory twice, and none within another but the root: sorted by component, one that is stands right behind."""
+    """Require that no directory is repeated or lies within another, except within the root.
+
+    In an order by path component, a directory directly follows the one that contains it.
+    """
     limited(guests, ("dirs",))
     unique(guests, "dirs", "guest")
     order = sorted((guest.replace("/", "\0"), i) for i, guest in enumerate(guests) if guest != "/")
     for (outer, i), (inner, j) in pairwise(order):
         if inner.startswith(outer + "\0"):
-            said = f"{guests[j]} lies in {guests[i]}, which is a directory of its own"
-            raise Invalid(("dirs", j, "guest"), said)
+            raise Invalid(("dirs", j, "guest"), f"{guests[j]} lies within {guests[i]}, another directory")
 
 
 PLACES = {"listen": "addr", "connect": "host"}
@@ -353,17 +357,17 @@ def _name(value: object, path: Path) -> str:
 
 
 def _positions(files: tuple[File, ...]) -> None:
-    """The index is the WASI descriptor: what can stand at 0, 1 and 2 is given by what they are."""
+    """Require suitable kinds at 0, 1 and 2: the index is the WASI descriptor."""
     wanted = (("stdin", "null"), ("stdout", "stderr", "null"), ("stdout", "stderr", "null"))
     for i, file in enumerate(files):
         allowed = wanted[i] if i < 3 else ("listen", "connect", "null")
         if file.kind not in allowed:
-            said = f"a file of kind {file.kind} as descriptor {i}, wanted {' or '.join(allowed)}"
-            raise Invalid(("files", i), said, hint="the order of [[files]] is the order of descriptors")
+            message = f"descriptor {i} is a file of kind {file.kind}, wanted {' or '.join(allowed)}"
+            raise Invalid(("files", i), message, hint="the order of [[files]] is the order of descriptors")
 
 
 def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of a text as K=V; UsageError, which never tells the value, otherwise."""
+    """Name and value of NAME=VALUE; UsageError, which never contains the value."""
     name, given, value = text.partition("=")
     try:
         if not given:
@@ -374,12 +378,12 @@ def parse_env(text: str) -> tuple[str, str]:
 
 
 def parse_dir(text: str) -> Dir:
-    """A directory of a text as HOST::GUEST or HOST::GUEST:rw; UsageError otherwise."""
+    """The directory that HOST::GUEST or HOST::GUEST:rw stands for; UsageError."""
     host, given, guest = text.rpartition("::")
     guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
     try:
         if not given or not host:
-            raise Invalid((), f"{text!r} is no directory")
+            raise Invalid((), f"{text!r} is not a directory")
         return Dir(guest=_guest(guest, ("guest",)), host=host, mode=mode)
     except Invalid as e:
         raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from enarx.errors import ParseError
 
 _T = TypeVar("_T")
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a map stands in the whole; it is put into words for errors alone."""
 
 MAX_TEXT = 1 << 20
 MAX_ITEMS = 256
@@ -37,10 +39,11 @@ class Fields:
 
     __slots__ = ("_code", "_path", "_table", "_what")
 
-    def __init__(self, value: object, what: str, *, code: str, path: str = "") -> None:
-        self._what, self._code, self._path = what, code, path
+    def __init__(self, value: object, what: str, *, code: str, path: str | Path = "") -> None:
+        self._what, self._code = what, code
+        self._path: Path = (path,) if isinstance(path, str) else path
         if not isinstance(value, dict):
-            raise ParseError(f"{code}-field", f"{path or what}: got {_shown(value)}, wanted a map", what=what)
+            raise ParseError(f"{code}-field", f"{self._place() or what}: got {_shown(value)}, wanted a map", what=what)
         self._table: dict[Any, Any] = value
 
     def __contains__(self, key: str | int) -> bool:
@@ -57,12 +60,20 @@ class Fields:
 
     def inner(self, key: str | int) -> Fields:
         """A field that is a map."""
-        return Fields(self._table.get(key), self._what, code=self._code, path=self._place(key))
+        return Fields(self._table.get(key), self._what, code=self._code, path=(*self._path, key))
 
     def each(self, key: str | int, read: Callable[[Fields], _T], *, most: int = MAX_ITEMS) -> tuple[_T, ...]:
         """An array of maps, each put through `read`."""
         items = enumerate(self.array(key, most=most))
-        return tuple([read(Fields(item, self._what, code=self._code, path=self._place(key, i))) for i, item in items])
+        return tuple([read(Fields(item, self._what, code=self._code, path=(*self._path, key, i))) for i, item in items])
+
+    def numbers(self, key: str | int, name: str | int, end: int, *, most: int = MAX_ITEMS) -> tuple[int, ...]:
+        """The number called `name` of each map in an array: as `each` with `number`, without a `Fields` for each map."""
+        items = self.array(key, most=most)
+        numbers: tuple[Any, ...] = tuple([item.get(name) if type(item) is dict else None for item in items])
+        if all(type(number) is int and 0 <= number < end for number in numbers):
+            return numbers
+        return self.each(key, lambda item: item.number(name, end), most=most)  # raises, with the place of the error
 
     def array(self, key: str | int, *, most: int = MAX_ITEMS) -> list[Any]:
         """An array of at most so many items."""
@@ -115,7 +126,7 @@ class Fields:
         return ParseError(f"{self._code}-field", f"{self._place(key)}: got {got}, wanted {wanted}", what=self._what)
 
     def _place(self, *keys: str | int) -> str:
-        return ".".join(map(str, (*([self._path] if self._path else []), *keys)))
+        return ".".join([str(key) for key in (*self._path, *keys) if key != ""])
 
 
 def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, limit: int) -> Fields:

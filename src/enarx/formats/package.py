@@ -1,8 +1,8 @@
-"""A package: what runs, who may give it its secrets, and the digest that evidence binds.
+"""A package: the content of a run, its owners, and the digest that evidence binds.
 
-Specified in docs/spec/package.md. A `Manifest` travels in clear, so nothing in it may be an oracle: arguments,
-environment and directories enter as commitments under a random 32-byte salt that only a sealed delivery carries. Each
-item has a salt of its own, derived from the package's, so one item can be disclosed without the others.
+Specified in docs/spec/package.md. A `Manifest` travels in clear, so it must not let a host confirm a guess. Arguments,
+environment and directories enter it as commitments under a random 32-byte salt, which only a sealed delivery carries.
+Each item has its own salt, derived from that of the package, so one item can be disclosed without the others.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MAX_MANIFEST = 256 << 10
 MAX_WASM = 256 << 20
 MAX_HEAD = 4 << 20
 MAX_INDEX = 64 << 20
-"""Bytes of all indexes of a package together."""
+"""Bytes of all directory indexes of a package together."""
 MAX_ENTRIES = 1 << 19
-"""Entries in all indexes of a package together."""
+"""Entries of all directory indexes of a package together."""
 INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 5 * MAX_ENTRIES)
 MAX_PATH = 4096
 MAX_NAME = 255
@@ -38,17 +38,17 @@ MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs", "
 
 
 def fail(code: str, what: str, got: str) -> ParseError:
-    """The error for bytes that are not the format `what`."""
+    """The error for bytes that do not follow the format `what`."""
     return ParseError(code, f"{what}: {got}", what=what)
 
 
 @record()
 class Manifest:
-    """Everything that changes what the package does, in the order of docs/spec/package.md.
+    """Everything that changes a run, in the order of docs/spec/package.md.
 
-    `config` is the effective configuration without arguments, environment and the tenant's own paths; `args`, `env`
-    and `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted, unique.
-    The places of further owners of data, `providers` and `recipients`, are empty in this release.
+    `config` is the effective configuration without arguments, environment and the tenant's own paths. `args`, `env` and
+    `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted and unique.
+    `providers` and `recipients` are reserved for further data owners, and are empty in this release.
     """
 
     owners: tuple[bytes, ...]
@@ -63,7 +63,7 @@ class Manifest:
     def make(
         cls, *, owners: tuple[bytes, ...], wasm: bytes, config: Config, args: bytes, env: bytes, dirs: tuple[bytes, ...]
     ) -> Self:
-        """The manifest of these values; goes through `from_bytes`, so that both sides hold to the same rules."""
+        """The manifest of these values, parsed by `from_bytes` so that both sides apply the same rules."""
         return cls.from_bytes(
             encode(
                 {
@@ -82,72 +82,72 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse and check; ParseError says what is wrong. `raw` keeps the bytes received."""
+        """The manifest in these bytes, which `raw` keeps; ParseError."""
         if len(data) > MAX_MANIFEST:
             raise fail("manifest-size", "manifest", f"{len(data)} bytes, at most {MAX_MANIFEST}")
         value: Any = decode(data, "manifest")
         if not isinstance(value, dict):
             raise fail("manifest-keys", "manifest", "wanted a map")
         if value.get("version") != VERSION or isinstance(value["version"], bool):
-            raise fail("manifest-version", "manifest", f"another version than {VERSION}")
+            raise fail("manifest-version", "manifest", f"unknown version, wanted {VERSION}")
         if set(value) != MANIFEST_KEYS:
             raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
         for key in ("providers", "recipients"):
             if value[key] != []:
-                raise fail(f"manifest-{key}", "manifest", f"{key}: this release takes none, wanted an empty list")
+                raise fail(f"manifest-{key}", "manifest", f"{key}: not supported by this release, wanted an empty list")
         config = Config.from_public(value["config"])
         dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
         if len(dirs) != len(config.dirs):
             raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(config.dirs)} directories")
         owners = byte_strings(value["owners"], OWNER_SIZE, "manifest owners")
         if not 1 <= len(owners) <= MAX_OWNERS or list(owners) != sorted(set(owners)):
-            raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted, each once")
+            raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted and unique")
         wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
         return cls(owners=owners, wasm=wasm, config=config, args=args, env=env, dirs=dirs, raw=data)
 
     @property
     def digest(self) -> bytes:
-        """The package digest: SHA-256 of the manifest's bytes."""
+        """The package digest: the SHA-256 of the manifest's bytes."""
         return hashlib.sha256(self.raw).digest()
 
 
 def byte_strings(value: object, size: int, what: str) -> tuple[bytes, ...]:
-    """`value` as byte strings of exactly `size` bytes each."""
+    """The byte strings in a list, each of exactly `size` bytes; ParseError."""
     if not isinstance(value, list) or any(not isinstance(v, bytes) or len(v) != size for v in value):
         raise fail("field", what, f"wanted byte strings of {size} bytes")
     return tuple(value)
 
 
 def commit(salt: bytes, label: str, content_digest: bytes) -> bytes:
-    """The commitment of one item: HMAC-SHA256 under the item's own salt of the SHA-256 of its content."""
+    """The commitment to one item: HMAC-SHA256, under the item's own salt, of the SHA-256 of its content."""
     return hmac.digest(item_salt(salt, label), content_digest, "sha256")
 
 
 def item_salt(salt: bytes, label: str) -> bytes:
-    """The salt of one item; telling it discloses this item and no other."""
+    """The salt of one item; to reveal it discloses that item and no other."""
     if len(salt) != SALT_SIZE:
         raise fail("salt", "package salt", f"{len(salt)} bytes, wanted {SALT_SIZE}")
     return hmac.digest(salt, b"enarx package item v2\0" + label.encode(), "sha256")
 
 
 def commit_args(salt: bytes, args: tuple[str, ...]) -> bytes:
-    """The commitment of the workload's arguments, its own name not among them."""
+    """The commitment to the workload's arguments, without its own name."""
     return commit(salt, "args", hashlib.sha256(encode(list(args))).digest())
 
 
 def commit_env(salt: bytes, env: tuple[tuple[str, str], ...]) -> bytes:
-    """The commitment of the workload's environment."""
+    """The commitment to the workload's environment."""
     return commit(salt, "env", hashlib.sha256(encode(dict(env))).digest())
 
 
 def commit_dir(salt: bytes, guest: str, index: bytes) -> bytes:
-    """The commitment of the directory that the workload sees at `guest`, by its index."""
+    """The commitment to the index of the directory that the workload sees at `guest`."""
     return commit(salt, f"dir {guest}", hashlib.sha256(index).digest())
 
 
 @record(kw_only=False)
 class Node:
-    """One entry of a directory's index: kind `d`, `f` (size in bytes, SHA-256) or `l` (a symbolic link's target)."""
+    """An entry of a directory index: kind `d`, `f` (size in bytes, SHA-256) or `l` (target of a symbolic link)."""
 
     path: str
     kind: str
@@ -156,18 +156,18 @@ class Node:
     target: str = ""
 
     def value(self) -> list[object]:
-        """As it stands in the index."""
+        """The entry as a plain value for CBOR."""
         rest: dict[str, list[object]] = {"d": [], "f": [self.size, self.digest], "l": [self.target]}
         return [self.path, self.kind, *rest[self.kind]]
 
 
 def _place(path: str) -> str:
-    """What indexes are sorted by: paths component by component, for no name has a NUL in it."""
+    """The sort key of a path. It orders by component, because names contain no NUL."""
     return path.replace("/", "\0")
 
 
 def encode_index(nodes: list[Node]) -> bytes:
-    """The index of a directory; entries are sorted by path, so a directory stands before what is in it."""
+    """The index of a directory, sorted by path, so that each directory precedes its entries; ParseError if too large."""
     data = encode([node.value() for node in sorted(nodes, key=lambda n: _place(n.path))])
     if len(data) > MAX_INDEX or len(nodes) > MAX_ENTRIES:
         got = f"{len(nodes)} entries in {len(data)} bytes, at most {MAX_ENTRIES} in {MAX_INDEX}"
@@ -176,10 +176,10 @@ def encode_index(nodes: list[Node]) -> bytes:
 
 
 def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
-    """The entries of an index, checked so that creating them in order cannot leave the directory.
+    """The entries of an index. Creating them in order cannot leave the directory.
 
-    Each path is relative and normal, its parent is an earlier entry of kind `d`, and no path stands twice. `room` is how
-    many entries there may be: MAX_ENTRIES less those of a package's other directories.
+    Each path is relative, normalized and unique, and its parent is an earlier entry of kind `d`. `room` is the number of
+    entries left for this index: MAX_ENTRIES minus those of the package's other directories. ParseError.
     """
     if len(data) > MAX_INDEX:
         raise fail("index-size", "directory index", f"{len(data)} bytes, at most {MAX_INDEX}")
@@ -188,13 +188,13 @@ def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
     before = ""
     for item in cbor.each(data, "directory index", INDEX):
         if len(nodes) >= room:
-            raise fail("index-size", "directory index", f"over {MAX_ENTRIES} entries in all directories")
+            raise fail("index-size", "directory index", f"more than {MAX_ENTRIES} entries in all directories")
         node = _node(item)
         place = _place(node.path)
         if place <= before:
-            raise fail("index-order", "directory index", "entries out of order or twice")
+            raise fail("index-order", "directory index", "entries out of order or repeated")
         if node.path.rpartition("/")[0] not in dirs:
-            raise fail("index-parent", "directory index", "an entry whose parent is no directory of the index")
+            raise fail("index-parent", "directory index", "an entry whose parent is not a directory of the index")
         if node.kind == "d":
             dirs.add(node.path)
         before = place
@@ -211,7 +211,7 @@ def _node(item: object) -> Node:
                 return Node(_path(path), "f", size=size, digest=digest)
         case [str(path), "l", str(target)] if target and len(target.encode()) < MAX_PATH and "\0" not in target:
             return Node(_path(path), "l", target=target)
-    raise fail("index-entry", "directory index", "an entry is none of directory, file, link")
+    raise fail("index-entry", "directory index", "an entry is neither directory, file nor link")
 
 
 _NO_NAMES = frozenset(("", ".", ".."))
@@ -220,11 +220,11 @@ _NO_NAMES = frozenset(("", ".", ".."))
 def _path(path: str) -> str:
     size = len(path.encode())
     if size >= MAX_PATH or path.count("/") >= MAX_TREE_DEPTH:
-        raise fail("index-path", "directory index", f"a path over {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
+        raise fail("index-path", "directory index", f"a path of more than {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
     parts = path.split("/")
     long = size > MAX_NAME and any(len(p.encode()) > MAX_NAME for p in parts)
     if long or "\0" in path or not _NO_NAMES.isdisjoint(parts):
-        raise fail("index-path", "directory index", "a path that is not relative and normal")
+        raise fail("index-path", "directory index", "a path that is not relative and normalized")
     return path
 
 
@@ -233,7 +233,7 @@ HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
 
 @record()
 class Head:
-    """The first, private part of a sealed package: what the manifest commits to, the secrets, and the sizes to come."""
+    """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest."""
 
     salt: bytes
     args: tuple[str, ...]
@@ -243,7 +243,7 @@ class Head:
     index_sizes: tuple[int, ...]
 
     def to_bytes(self) -> bytes:
-        """Its one encoding."""
+        """The canonical encoding; ParseError if it is larger than MAX_HEAD."""
         value = {k: getattr(self, k) for k in HEAD_KEYS}
         value |= {"args": list(self.args), "env": dict(self.env), "secrets": dict(self.secrets)}
         data = encode(value | {"index_sizes": list(self.index_sizes)})
@@ -253,7 +253,7 @@ class Head:
 
     @classmethod
     def from_bytes(cls, data: bytes, manifest: Manifest) -> Self:
-        """Parse, and check against what the manifest commits to."""
+        """The head in these bytes, checked against the manifest's commitments; ParseError."""
         value: Any = decode(data, "package head")
         if not isinstance(value, dict) or set(value) != HEAD_KEYS:
             raise fail("head-keys", "package head", f"wanted a map with exactly {', '.join(sorted(HEAD_KEYS))}")
@@ -266,12 +266,12 @@ class Head:
             index_sizes=_sizes(value["index_sizes"], MAX_INDEX),
         )
         if len(head.index_sizes) != len(manifest.dirs):
-            raise fail("head-dirs", "package head", "another number of directories than the manifest")
+            raise fail("head-dirs", "package head", "its number of directories differs from the manifest's")
         if sum(head.index_sizes) > MAX_INDEX:
             raise fail("head-sizes", "package head", f"{sum(head.index_sizes)} bytes of indexes, at most {MAX_INDEX}")
         if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
             raise fail(
-                "head-commitment", "package head", "arguments or environment are not what the manifest commits to"
+                "head-commitment", "package head", "arguments or environment do not match the manifest's commitments"
             )
         return head
 
@@ -294,7 +294,7 @@ def _text_map(value: object) -> list[tuple[str, str]]:
 def _secrets(value: object, config: Config) -> tuple[tuple[str, bytes], ...]:
     names = {secret.name for secret in config.secrets}
     if not isinstance(value, dict) or set(value) != names or any(not isinstance(v, bytes) for v in value.values()):
-        raise fail("head-secrets", "package head", "wanted one value for each secret of the manifest, and no other")
+        raise fail("head-secrets", "package head", "wanted exactly one value for each secret of the manifest")
     return tuple(value.items())
 
 

@@ -1,4 +1,7 @@
-"""JSON from strangers: whatever the bytes, a value that is safe to walk through, or a ParseError."""
+"""JSON from untrusted sources: a value that is safe to traverse, or a ParseError.
+
+Python's decoder recurses as deep as the input, and converts integers of any size. Both are refused here.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Any
 from enarx.errors import ParseError
 
 MAX_DEPTH = 32
-"""Of arrays and objects: writing a value out again takes several frames of Python for each level."""
+"""Levels of arrays and objects. Encoding a value again takes several Python frames for each level."""
 
 
 def decode(data: bytes | str, what: str) -> Any:
-    """The value; ParseError also for what is nested too deep, or has a number of too many digits."""
+    """The value of a JSON text; ParseError if it is malformed, too deep, or has a number of too many digits."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as e:

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them."""
+"""Sizes and durations as people write them, such as 64MiB and 1.5s."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[
             raise ValueError(digits)
         return float(digits), units[unit]
     except (ValueError, KeyError):
-        raise UsageError(what, f"{text!r} is no {what}", hint=f"as {example}") from None
+        raise UsageError(what, f"{text!r} is not a {what}", hint=f"as {example}") from None
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a text as 64MiB, 1GiB, 500kB, 4096; UsageError otherwise."""
+    """The bytes that a size such as 64MiB, 1GiB, 500kB or 4096 stands for; UsageError."""
     number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
     if number * factor > MAX_BYTES:
-        raise UsageError("size", f"{text!r} is over {MAX_BYTES >> 40} TiB", hint="as 64MiB, 1GiB, 500kB or 4096")
+        raise UsageError("size", f"{text!r} is more than {MAX_BYTES >> 40} TiB", hint="as 64MiB, 1GiB, 500kB or 4096")
     if number * factor % 1:
-        raise UsageError("size", f"{text!r} is no whole number of bytes", hint="as 64MiB, 1GiB, 500kB or 4096")
+        raise UsageError("size", f"{text!r} is not a whole number of bytes", hint="as 64MiB, 1GiB, 500kB or 4096")
     return int(number * factor)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a text as 250ms, 1s, 2m, 1h; UsageError otherwise."""
+    """The seconds that a duration such as 250ms, 1s, 2m or 1h stands for; UsageError."""
     number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
     if not 0.001 <= number * factor <= 10**9:
         raise UsageError("duration", f"{text!r}, wanted 1ms to 1000000000s", hint="as 250ms, 1s, 2m or 1h")

@@ -1,8 +1,8 @@
-"""TOML with places: what tomllib reads, and where in the text each key stands.
+"""TOML with positions: the value that tomllib parses, and the place of each key in the text.
 
-tomllib decides what is TOML; `_Places` only walks a text that tomllib has accepted, so it may be as simple as it is.
-Before it, `_require_simple` refuses what tomllib takes long for, or recurses into too deep; after it, depth and integers have
-bounds, so that whoever reads or shows a value need not mind them.
+tomllib decides what is TOML. `_Places` only walks over texts that tomllib has accepted, so it can be simple. Before
+tomllib runs, `_require_simple` refuses texts that would make it slow or recurse too deep. Afterwards depth and integers
+are bounded, so users of a value need not care.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Where = Callable[[Path], tuple[int, int]]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\n]+")
-_STRINGS = re.compile(  # possessive: what may be given back costs memory for each character
+_STRINGS = re.compile(  # possessive, because backtracking costs memory for each character
     r'"""(?:[^"\\]++|\\.|"(?!""))*+"{3,5}|' + r"'''(?:[^']++|'(?!''))*+'{3,5}|"
     r'(?!""")"(?:[^"\\]++|\\.)*+"|' + r"(?!''')'[^']*+'",
     re.DOTALL,
@@ -31,26 +31,26 @@ _LONG = re.compile(r"(?:\d_?+){1000}")
 _PIECE = re.compile(rf"#[^\n]*|(?:{_STRINGS.pattern})|[.\n=,\[\]{{}}\"']", re.DOTALL)
 
 MAX_DEPTH = 32
-"""Of a value, tables and arrays counted; also the most parts that a key may have."""
+"""Levels of tables and arrays in a value; also the parts of a dotted key."""
 TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
 
 
 def loads(text: str, source: str) -> tuple[dict[str, Any], Where]:
-    """The value of a TOML text, and a function from a path in it to (line, column), both counted from 1.
+    """The value of a TOML text, and a function from a path to its line and column, both counted from 1; UsageError.
 
-    A path that is not in the text gives the place of the nearest table above it that is.
+    A path that is not in the text has the place of the nearest table above it.
     """
     text = text.replace("\r\n", "\n")
     try:
         return _read(text, source)
     except _TooMuch as e:
-        raise UsageError("config-toml", "{}:{}:{}: {}".format(source, *_place(text, e.at), e.said)) from None
+        raise UsageError("config-toml", "{}:{}:{}: {}".format(source, *_place(text, e.at), e.message)) from None
 
 
 class _TooMuch(Exception):
-    def __init__(self, at: int, said: str) -> None:
-        super().__init__(said)
-        self.at, self.said = at, said
+    def __init__(self, at: int, message: str) -> None:
+        super().__init__(message)
+        self.at, self.message = at, message
 
 
 def _read(text: str, source: str) -> tuple[dict[str, Any], Where]:
@@ -70,35 +70,35 @@ def _read(text: str, source: str) -> tuple[dict[str, Any], Where]:
 
 
 def _require_simple(text: str) -> None:
-    """No deep brackets and no long keys, up to where this is no longer TOML: there tomllib ends too."""
+    """Refuse deep brackets and long keys, up to the first byte that is not TOML, where tomllib stops too."""
     depth = dots = 0
-    for found in _PIECE.finditer(text):
-        piece = found[0]
+    for match in _PIECE.finditer(text):
+        piece = match[0]
         if piece in ('"', "'"):
-            return  # a string without end
+            return  # an unterminated string
         if piece == ".":
             dots += 1
             if dots >= MAX_DEPTH:
-                raise _TooMuch(found.start(), f"a key of more than {MAX_DEPTH} parts")
+                raise _TooMuch(match.start(), f"a key of more than {MAX_DEPTH} parts")
         elif piece in "\n=,[]{}":
             dots = 0
             depth += (piece in "[{") - (piece in "]}")
             if depth > MAX_DEPTH:
-                raise _TooMuch(found.start(), TOO_DEEP)
+                raise _TooMuch(match.start(), TOO_DEEP)
 
 
 def _items(value: object, path: Path) -> Iterator[tuple[Path, object]]:
-    """All that is in a value, itself included."""
+    """Every item of a value with its path, the value itself included."""
     open_: list[Iterator[tuple[Path, object]]] = [iter(((path, value),))]
     while open_:
-        found = next(open_[-1], None)
-        if found is None:
+        item = next(open_[-1], None)
+        if item is None:
             open_.pop()
             continue
-        yield found
-        below = found[1]
+        yield item
+        path, below = item
         if isinstance(below, (dict, list)):
-            open_.append(_below(found[0], below))
+            open_.append(_below(path, below))
 
 
 def _below(path: Path, value: dict[str, Any] | list[Any]) -> Iterator[tuple[Path, object]]:
@@ -110,11 +110,11 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e), re.DOTALL)
-        said, line, column = found.groups() if found else (str(e), None, None)
+        match = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(e), re.DOTALL)
+        message, line, column = match.groups() if match else (str(e), None, None)
         place = f"{line}:{column}" if line else "{}:{}".format(*_place(text, len(text)))
-        raise UsageError("config-toml", f"{source}:{place}: not TOML: {said[:1].lower()}{said[1:]}") from None
-    except ValueError:  # tomllib passes on that Python does not turn so many digits into an integer
+        raise UsageError("config-toml", f"{source}:{place}: not TOML: {message[:1].lower()}{message[1:]}") from None
+    except ValueError:  # from int(), which refuses so many digits
         number = _LONG.search(text)
         place = "{}:{}".format(*_place(text, number.start() if number else 0))
         raise UsageError("config-toml", f"{source}:{place}: not TOML: an integer of too many digits") from None
@@ -125,7 +125,7 @@ def _place(text: str, at: int) -> tuple[int, int]:
 
 
 class _Places:
-    """One walk over a text; `places` maps paths to offsets."""
+    """One walk over a valid text; `places` maps paths to offsets."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -134,7 +134,7 @@ class _Places:
         self.places: dict[Path, int] = {}
 
     def walk(self) -> dict[Path, int]:
-        """All places."""
+        """Visit every key and return `places`."""
         table: Path = ()
         while True:
             self._skip(_SKIP)
@@ -146,16 +146,16 @@ class _Places:
                 self._pair(table)
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
-        found = pattern.match(self._text, self._at)
-        if found is None:
+        match = pattern.match(self._text, self._at)
+        if match is None:
             return ""
-        self._at = found.end()
-        return found[0]
+        self._at = match.end()
+        return match[0]
 
     def _mark(self, path: Path, at: int) -> None:
         if len(path) > MAX_DEPTH:
             raise _TooMuch(at, TOO_DEEP)
-        while path and path not in self.places:  # what is above a marked path is marked
+        while path and path not in self.places:  # the paths above a marked one are marked
             self.places[path] = at
             path = path[:-1]
 
@@ -172,7 +172,7 @@ class _Places:
         return path
 
     def _resolve(self, key: Path) -> Path:
-        """A header's key, with the index of the newest element wherever it goes through an array of tables."""
+        """The path of a header: its key, with the last index of each array of tables that it passes through."""
         path: Path = ()
         for i, part in enumerate(key):
             path = (*path, part)
@@ -219,9 +219,7 @@ class _Places:
             if self._text[self._at] == "]":
                 self._at += 1
                 return
-            if (
-                index <= MAX_ITEMS
-            ):  # no array of ours has more, and what is wrong behind them is told by where it begins
+            if index <= MAX_ITEMS:  # longer arrays are refused, and the place of the array will do
                 self._mark((*path, index), self._at)
             self._value((*path, index))
             index += 1

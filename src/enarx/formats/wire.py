@@ -1,14 +1,14 @@
-"""The bytes that tenant, host and Keep exchange: deterministic CBOR inside length-prefixed frames.
+"""The frames that tenant, host and Keep exchange: deterministic CBOR with a length prefix.
 
 Specified in docs/spec/delivery.md, sections "Encoding" and "Frames". A frame is
 
-    length  u32 big-endian, of what follows
+    length  u32 big-endian, the size of type and payload
     type    u8, a `FrameType`
     payload length - 1 bytes
 
-The host moves frames without looking into them; it needs the length and nothing else. Both ends hold each type to a
-bound of its own, before they read the payload. `decode` accepts exactly one encoding of each value: RFC 8949 4.2.1
-without tags, floats or indefinite lengths (`enarx.formats.cbor`).
+The host relays frames by their length alone. Tenant and Keep hold each type to its own bound before they read the
+payload. `decode` accepts exactly one encoding of each value: RFC 8949 4.2.1 without tags, floats or indefinite lengths
+(`enarx.formats.cbor`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from enarx.formats import cbor
 Value: TypeAlias = "bool | int | str | bytes | list[Value] | dict[str, Value] | dict[int, Value] | None"
 
 CHUNK = 512 << 10
-"""Plaintext bytes in each sealed chunk but the last: large enough to cost little each, small enough for a CPU's own cache."""
+"""Plaintext bytes of each sealed chunk except the last: large enough to be cheap per byte, small enough for a core's cache."""
 
 MAX_FRAME = (1 << 20) + (64 << 10)
-"""Bytes in the largest frame, its length prefix not counted."""
+"""Bytes of the largest frame, without its length prefix."""
 
 MAX_DEPTH = 8
 FORM = cbor.Form(depth=MAX_DEPTH)
@@ -36,9 +36,9 @@ HEADER = struct.Struct(">IB")
 
 
 class FrameType(IntEnum):
-    """Who sends what: below 64 the tenant to the Keep, from 64 on the Keep to the tenant.
+    """The types of frames. The tenant sends those below 64, the Keep those from 64 on.
 
-    16 to 31 and 80 to 95 are reserved for the parts of further owners of data.
+    16 to 31 and 80 to 95 are reserved for further data owners.
     """
 
     CHALLENGE = 1
@@ -59,10 +59,10 @@ class FrameType(IntEnum):
 
 MAX_EVIDENCE = 64 << 10
 MAX_ENDORSED = 256 << 10
-"""Bytes of all endorsements beside one piece of evidence, together."""
+"""Bytes of all endorsements together that accompany one piece of evidence."""
 
 SMALL = 512
-"""Bytes of a message that holds nothing but digests, nonces and numbers."""
+"""Bytes of a message that consists of digests, nonces and numbers only."""
 
 _SEALED = CHUNK + 64
 _ATTESTED = MAX_EVIDENCE + MAX_ENDORSED + (4 << 10)
@@ -85,12 +85,12 @@ LARGEST: dict[FrameType, int] = {
 
 
 def encode(value: object) -> bytes:
-    """The one encoding of `value`."""
+    """The canonical encoding of a value."""
     return cbor2.dumps(value, canonical=True)
 
 
 def decode(data: bytes, what: str) -> Value:
-    """The value whose one encoding is exactly `data`; ParseError otherwise, before anything is made of the bytes."""
+    """The value whose canonical encoding is `data`; ParseError, before any value is built from the bytes."""
     value: Value = cbor.decode(data, what, FORM)
     return value
 
@@ -101,20 +101,20 @@ def frame(kind: FrameType, payload: bytes) -> bytes:
 
 
 def frame_head(kind: FrameType, size: int) -> bytes:
-    """The first five bytes of a frame whose payload has `size` bytes; ParseError if that is over the type's bound."""
+    """The first five bytes of a frame with `size` bytes of payload; ParseError if `size` exceeds the type's bound."""
     if size > LARGEST[kind]:
         raise ParseError("frame-size", f"{kind.name.lower()} of {size} bytes, at most {LARGEST[kind]}", what="frame")
     return HEADER.pack(size + 1, kind)
 
 
 def frame_header(header: bytes) -> tuple[FrameType, int]:
-    """Type and payload length of the frame that starts with these five bytes; ParseError if the type has no such size."""
+    """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid."""
     length, number = HEADER.unpack(header)
     try:
         kind = FrameType(number)
     except ValueError:
         raise ParseError("frame-type", f"frame of unknown type {number}", what="frame", offset=4) from None
     if not 1 <= length <= LARGEST[kind] + 1:
-        got = f"{kind.name.lower()} of {length} bytes with its type, wanted 1 to {LARGEST[kind] + 1}"
+        got = f"{kind.name.lower()} of {length} bytes, type included, wanted 1 to {LARGEST[kind] + 1}"
         raise ParseError("frame-size", got, what="frame")
     return kind, length - 1

@@ -1,8 +1,11 @@
-"""A cgroup for each Keep: what bounds the memory and the processes of all of it from outside.
+"""A cgroup for each Keep, which bounds the memory and the processes of the whole Keep from outside.
 
-Version 2 where this process's cgroup is delegated to it, version 1 where memory and pids are hierarchies that it may
-write to, else nothing but the Keep's own limits for each process (RLIMIT_DATA). Nothing here is loaded that a local run
-would have to wait for.
+Version 2 is used if this process's cgroup is delegated to it, version 1 if this user may write to the hierarchies of
+memory and pids. Otherwise only the Keep's own limits for each process (RLIMIT_DATA) apply.
+
+A Keep's cgroup is named `enarx-SCOPE-NAME` and removed by its supervisor. If the supervisor was killed, the empty cgroup
+stays until the scope is cleared: by the launcher at its start and before each launch, by the daemon at its end, by `enarx
+run` and by `enarx reset`. Nothing that a local run would have to wait for is loaded here.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ if TYPE_CHECKING:
 
 V2, V1, RLIMITS = "cgroup v2", "cgroup v1", "rlimits"
 PREFIX = "enarx-"
+LOCAL = "run"
+"""The scope of the Keeps of `enarx run`, whose names begin with the process number of the run."""
+
 LEAF = "enarx-host"
-"""In version 2, where this host's own processes go: a cgroup with processes cannot give controllers to others below it."""
+"""In version 2, the cgroup of the host's own processes: a cgroup with processes cannot pass controllers to its children."""
 
 NEEDED = frozenset(("memory", "pids"))
 PATIENCE = 2.0
-"""Seconds for the last process of a Keep that was killed to be gone."""
+"""Seconds for the last process of a killed Keep to be gone."""
 
 REMEDY = (
     "a cgroup of its own with the controllers memory and pids: as a service Delegate=yes with "
@@ -30,17 +36,17 @@ REMEDY = (
 
 
 class Group:
-    """One Keep's. `directories` is one in version 2, and one for each controller in version 1."""
+    """A Keep's cgroup. It has one directory in version 2, and one for each controller in version 1."""
 
     def __init__(self, directories: tuple[str, ...] = ()) -> None:
         self._directories = directories
 
     def open(self) -> list[int]:
-        """Descriptors by which a process enters it: it writes 0 to each."""
+        """Open the files by which a process enters it: the process writes 0 to each."""
         return [os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for path in self._directories]
 
     def remove(self) -> None:
-        """Remove it once its last process is gone; what is in use for longer stays until `Place.clear`."""
+        """Remove it once its last process is gone. If that takes too long, it stays until `Place.clear`."""
         end = time.monotonic() + PATIENCE
         for path in self._directories:
             while not _removed(path) and time.monotonic() < end:
@@ -48,7 +54,7 @@ class Group:
 
 
 class Place:
-    """Where groups are made. `by` is V2, V1 or RLIMITS; `bases` the directories; `scope` begins the names of groups."""
+    """Where cgroups are made: below `bases`, with names that begin with `scope`. `by` is V2, V1 or RLIMITS."""
 
     def __init__(self, by: str, bases: tuple[str, ...], scope: str, *, detail: str, remedy: str = "") -> None:
         self.by = by
@@ -58,7 +64,7 @@ class Place:
         self._prefix = f"{PREFIX}{scope}-"
 
     def make(self, name: str, *, memory: int, processes: int) -> Group:
-        """The group of the Keep `name`, bounded; OSError if it cannot be made."""
+        """Make the bounded cgroup of the Keep `name`. OSError."""
         paths = tuple(f"{base}/{self._prefix}{name}" for base in self._bases)
         try:
             for path in paths:
@@ -74,52 +80,70 @@ class Place:
         return Group(paths)
 
     def clear(self, is_live: Callable[[str], bool] = lambda _: False) -> None:
-        """Remove the groups of this scope in which nothing is left, and that no Keep is about to enter."""
+        """Remove the empty cgroups of this scope, except those that a live Keep is about to enter."""
         for base in self._bases:
             for name in os.listdir(base):
                 if name.startswith(self._prefix) and not is_live(name.removeprefix(self._prefix)):
                     _removed(f"{base}/{name}")
 
     def info(self, memory: int) -> dict[str, str | int]:
-        """What is told of a Keep."""
+        """What `enarx keep inspect` shows of a Keep's bound; bytes of `memory`."""
         return {"by": self.by, "memory": memory}
 
 
 def find(scope: str, family: Collection[int] = (), *, root: str = "") -> Place:
-    """The best place there is, tried out. `family` are the processes that may be moved to make room in version 2.
+    """The best place that this process can use, found by trying.
 
-    `root` stands before every path of the system, for tests.
+    In version 2 the processes in `family` may be moved to make room. `root` is prepended to the system's paths, for tests.
     """
     refused = []
-    for by, bases_of, told in ((V2, _delegated, "memory.max and pids.max"), (V1, _hierarchies, "memory and pids")):
+    for by, bases_of, files in ((V2, _delegated, "memory.max and pids.max"), (V1, _hierarchies, "memory and pids")):
         try:
             bases = bases_of(family, root)
-            place = Place(by, bases, scope, detail=f"{told} below {bases[0].removeprefix(root)}")
+            place = Place(by, bases, scope, detail=f"{files} below {bases[0].removeprefix(root)}")
             place.make(f"trial-{os.getpid()}", memory=1 << 30, processes=64).remove()
         except OSError as e:
             refused.append(f"{by}: {(e.strerror or '').lower()}")
         else:
             return place
-    detail = f"RLIMIT_DATA for each process, none for all together ({'; '.join(refused)})"
+    detail = f"RLIMIT_DATA for each process, no bound for all together ({'; '.join(refused)})"
     return Place(RLIMITS, (), scope, detail=detail, remedy=REMEDY)
 
 
+def scope(state: str) -> str:
+    """What begins the names of the cgroups of one daemon's Keeps: a digest of its backends' state directory."""
+    import hashlib
+
+    return hashlib.sha256(os.path.realpath(state).encode()).hexdigest()[:8]
+
+
+def clear_leftovers(state: str) -> None:
+    """Remove the empty cgroups of ended Keeps: of the daemon whose backends' state is `state`, and of local runs."""
+    find(scope(state)).clear()
+    find(LOCAL).clear(is_running)
+
+
+def is_running(name: str) -> bool:
+    """Does the local run still exist whose Keep's cgroup has this name? The name begins with its process number."""
+    return os.path.exists(f"/proc/{name.partition('-')[0]}")
+
+
 def memory_limits(*, root: str = "") -> list[int]:
-    """The bounds, in bytes, on the memory of this process's cgroup and of all above it, in both versions."""
-    found = []
+    """The memory limits of this process's cgroup and of all its ancestors, in bytes, in both versions."""
+    limits = []
     for kind, controller, name in (("cgroup2", "", "memory.max"), ("cgroup", "memory", "memory.limit_in_bytes")):
         try:
             path = _own(root, kind, controller)
         except OSError:
             continue
         while len(path) > len(root) + 1:
-            found += _numbers(f"{path}/{name}")
+            limits += _numbers(f"{path}/{name}")
             path = os.path.dirname(path)
-    return found
+    return limits
 
 
 def _numbers(path: str) -> list[int]:
-    """Those in a file; none where it says `max`, or where there is no file, as for the topmost cgroup."""
+    """The numbers in a file; none if it says `max` or does not exist, as in the root cgroup."""
     try:
         return [int(line) for line in _lines(path) if line.isdigit()]
     except OSError:
@@ -132,15 +156,15 @@ def _removed(path: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        return False  # a process of it is still there
+        return False  # a process is still in it
     return True
 
 
 def _bound_v2(path: str, memory: int, processes: int) -> None:
     _write(f"{path}/memory.max", memory)
-    if os.path.exists(f"{path}/memory.swap.max"):  # not where the kernel does not count swap
+    if os.path.exists(f"{path}/memory.swap.max"):  # missing if the kernel does not account for swap
         _write(f"{path}/memory.swap.max", 0)
-    _write(f"{path}/memory.oom.group", 0)  # the workload dies first, and the keeper tells of it
+    _write(f"{path}/memory.oom.group", 0)  # the workload is killed first, and the keeper reports it
     _write(f"{path}/pids.max", processes)
 
 
@@ -170,7 +194,7 @@ def _words(path: str) -> set[str]:
 
 
 def _own(root: str, kind: str, controller: str) -> str:
-    """The directory of this process's cgroup in the hierarchy of `kind` (cgroup, cgroup2) with `controller`."""
+    """The directory of this process's cgroup in the hierarchy of `kind` (cgroup, cgroup2) with `controller`. OSError."""
     for line in _lines(f"{root}/proc/self/mountinfo"):
         fields, _, rest = line.partition(" - ")
         system, _, options = rest.split(" ", 2)
@@ -179,11 +203,11 @@ def _own(root: str, kind: str, controller: str) -> str:
             path = _path(root, controller)
             if path == top or path.startswith(top.rstrip("/") + "/"):
                 return f"{root}{where}/{path[len(top) :].lstrip('/')}".rstrip("/")
-    raise OSError(0, f"no hierarchy {controller or 'of version 2'} in reach")
+    raise OSError(0, f"no reachable hierarchy {controller or 'of version 2'}")
 
 
 def _path(root: str, controller: str) -> str:
-    """What /proc/self/cgroup calls it."""
+    """This process's cgroup as /proc/self/cgroup names it. OSError."""
     for line in _lines(f"{root}/proc/self/cgroup"):
         _, names, path = line.split(":", 2)
         if controller in names.split(","):
@@ -196,11 +220,11 @@ def _hierarchies(_: Collection[int], root: str) -> tuple[str, ...]:
 
 
 def _delegated(family: Collection[int], root: str) -> tuple[str, ...]:
-    """The cgroup below which Keeps go, with both controllers on; `family` moves aside where it is in the way."""
+    """The cgroup to make Keeps' cgroups in, with both controllers enabled; `family` is moved to a leaf if necessary. OSError."""
     own = _own(root, "cgroup2", "")
     base = os.path.dirname(own) if os.path.basename(own) == LEAF else own
     if not _words(f"{base}/cgroup.controllers") >= NEEDED:
-        raise OSError(0, "no controllers memory and pids")
+        raise OSError(0, "the controllers memory and pids are missing")
     if not os.access(f"{base}/cgroup.subtree_control", os.W_OK) or not os.access(f"{base}/cgroup.procs", os.W_OK):
         raise OSError(0, "not delegated to this user")
     if not _words(f"{base}/cgroup.subtree_control") >= NEEDED:

@@ -1,4 +1,4 @@
-"""The host daemon: its options, its life. What it serves is in `api`, its Keeps in `keeps`."""
+"""The host daemon: its options and its life. `http/api.py` says what it serves, `keeps/service.py` what its Keeps are."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from typing import Any
 import uvloop
 
 from enarx.errors import UsageError
-from enarx.host import events
-from enarx.host.access import read_tokens
-from enarx.host.api import Api
-from enarx.host.backends.process import LOUD
-from enarx.host.bounds import Bounds
-from enarx.host.doors import Door
-from enarx.host.entrance import Entrance
-from enarx.host.keeps import Keeps
-from enarx.host.launching import Launcher
-from enarx.host.limits import USUAL, Limits, fitted
-from enarx.host.listening import tcp_door, tls_context, unix_door
-from enarx.host.store import Store, open_state
+from enarx.host import backends, cgroups, events
+from enarx.host.backends.backend import Backend, Site
+from enarx.host.http.access import read_tokens
+from enarx.host.http.api import Api
+from enarx.host.http.doors import Door
+from enarx.host.http.entrance import Entrance
+from enarx.host.http.limits import USUAL, Limits, fitted
+from enarx.host.http.listening import tcp_door, tls_context, unix_door
+from enarx.host.keeps.bounds import Bounds
+from enarx.host.keeps.service import Keeps
+from enarx.host.launcher.client import Launcher
+from enarx.host.state.store import Store, open_state
 
 GRACE = 2.0
+"""Seconds for requests under way to end once the daemon is told to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to serve. `paths` is where this installation's code is, `hardware` the simulated hardware's state.
+    """How to serve.
 
-    `socket` is the path of a Unix socket, `address` one of TCP; either may be empty. `socket_group` may use the socket too.
+    `state` is the daemon's directory, `hardware` the backends', `cache` may be lost; `paths` is where the installed code
+    is. `socket` is the path of a Unix socket and `address` a TCP address; one of them may be empty. `socket_group` names a
+    group whose members may use the socket too. `skip_layers` are the layers of the sandbox that no Keep will have.
     """
 
     state: str
@@ -57,10 +60,10 @@ class Options:
 
 
 def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT; Keeps go on without it. UsageError if it cannot be done safely."""
+    """Run until SIGTERM or SIGINT; Keeps go on without the daemon. UsageError if it cannot serve safely."""
     _check(options)
     os.umask(0o077)
-    _want_descriptors()
+    _raise_descriptor_limit()
     with _locked(options.state), contextlib.ExitStack() as stack:
         doors = [stack.enter_context(door) for door in _doors(options)]
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -68,16 +71,16 @@ def serve(options: Options) -> None:
 
 
 def _check(options: Options) -> None:
-    """UsageError where somebody would be let in who may not, or nobody at all."""
+    """UsageError if these options would admit clients without a credential, or no client at all."""
     if options.client_ca and not options.tls_certificate:
-        raise UsageError("client-ca", "clients' certificates need TLS", hint="--tls-cert and --tls-key")
+        raise UsageError("client-ca", "client certificates need TLS", hint="--tls-cert and --tls-key")
     if not options.socket and not options.address:
         raise UsageError("no-socket", "nowhere to listen", hint="--socket PATH, or --port with --token-file")
     if options.address and not options.token_files and not options.client_ca:
         raise UsageError(
             "no-authentication",
             f"{options.address}: every user and program that reaches this port would be let in",
-            hint="--token-file FILE, or --tls-cert, --tls-key and --client-ca; or --socket PATH in its place",
+            hint="--token-file FILE, or --tls-cert, --tls-key and --client-ca; or --socket PATH instead",
         )
 
 
@@ -96,14 +99,14 @@ async def _run(options: Options, doors: list[Door]) -> None:
     loop.set_exception_handler(_log_fault)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    launcher = Launcher(options.paths, hardware=options.hardware, cache=options.cache)
+    launcher = Launcher(options.paths, state=options.hardware, cache=options.cache)
     keeps = Keeps(Store(options.state), launcher, options.bounds, options.skip_layers)
     launcher.start()
     keeps.start()
     api = Api(keeps, fitted(options.limits))
     entrance = Entrance(api.application(), api.limits, api.refused)
     gc.collect()
-    gc.freeze()  # else going through all that is loaded costs a request 40 ms now and then
+    gc.freeze()  # a full collection of everything loaded would cost a request 40 ms now and then
     try:
         for door in doors:
             entrance.open(door)
@@ -114,33 +117,43 @@ async def _run(options: Options, doors: list[Door]) -> None:
     finally:
         await keeps.close()
         launcher.close()
+        cgroups.find(cgroups.scope(options.hardware)).clear()  # nobody launches now: an empty cgroup is left over
         events.log("ended")
 
 
 def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody has awaited, as an event."""
+    """Log an exception that no task awaits."""
     events.log_bug("loop", context.get("exception") or RuntimeError(context["message"]))
 
 
 def _announce(options: Options, door: Door) -> None:
-    """Where it is, for people and programs; and what does not protect it, loudly."""
-    events.log("listening", url=door.url, state=options.state, simulated_root=f"{options.hardware}/root.pub")
+    """Log where the daemon listens, and warn if its tokens travel in clear."""
+    site = Site(paths=options.paths, state=options.hardware, cache=options.cache)
+    anchors = [backend.trust_anchor(site) for backend in _unprotected()]
+    events.log("listening", url=door.url, state=options.state, simulated_root="".join(anchors[:1]))
     if door.tokens and door.context is None and not door.local:
         text = "UNPROTECTED: tokens are sent in clear over the network: --tls-cert and --tls-key"
         events.log("unprotected", level="warning", message=text)
 
 
 def _warn(options: Options) -> None:
-    events.log("unprotected", level="warning", message=LOUD)
+    for backend in _unprotected():
+        events.log("unprotected", level="warning", message=backend.warning)
     if options.skip_layers:
         names = ", ".join(options.skip_layers)
         text = f"UNPROTECTED: no Keep of this host will have these layers between it and the host: {names}"
         events.log("unprotected", level="warning", skipped=list(options.skip_layers), message=text)
 
 
+def _unprotected() -> list[Backend]:
+    """The backends that can be launched here and whose Keeps no hardware protects from this host."""
+    known = map(backends.find, backends.kinds())
+    return [backend for backend in known if backend.warning and backend.probe()["available"]]
+
+
 @contextlib.contextmanager
 def _locked(state: str) -> Iterator[None]:
-    """One daemon for one state directory."""
+    """Hold the state directory's lock: one daemon serves it at a time."""
     directory = open_state(state)
     try:
         fd = os.open("lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
@@ -164,7 +177,7 @@ def _lock(fd: int, state: str) -> None:
         raise UsageError("state", f"{state}: {e.strerror}") from e
 
 
-def _want_descriptors() -> None:
-    """As many as this user may have: each Keep takes one, and each request some."""
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as this user may have: each Keep needs one, and each request several."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""How many descriptors a workload can have on this machine."""
+"""How many file descriptors a workload can have on this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ MOST = 1 << 16
 
 
 def most() -> int:
-    """What the hard limit leaves to `limits.open_files`."""
+    """The highest `limits.open_files` that this process's hard limit allows."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return MOST if hard == resource.RLIM_INFINITY else hard - OWN_FILES

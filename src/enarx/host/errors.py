@@ -1,10 +1,11 @@
-"""Errors of the host's interface: what a client gets is a status and {"error": {"code", "message", "hint"}}."""
+"""Errors of the host's interface: a status, and a body with code, message, hint and checks (`http/schemas.py`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from enarx.host.faults import KINDS
+from enarx.host.faults import FAULTS
 
 STATUS = {
     "usage": 400,
@@ -17,6 +18,7 @@ STATUS = {
     "method": 405,
     "slow": 408,
     "busy": 409,
+    "key-reused": 409,
     "not-ended": 409,
     "ended": 409,
     "cut": 400,
@@ -37,12 +39,13 @@ STATUS = {
     "disk-full": 507,
 }
 OTHER = 502
+"""The status of every other code: a backend, a supervisor or the launcher refused or failed."""
 
 
 class HostError(Exception):
-    """An answer that is an error; `checks` go with some of them."""
+    """An answer that is an error. `checks` name the missing layers of the sandbox where that is the reason."""
 
-    def __init__(self, code: str, message: str, *, hint: str = "", checks: object = ()) -> None:
+    def __init__(self, code: str, message: str, *, hint: str = "", checks: Iterable[Iterable[object]] = ()) -> None:
         super().__init__(message)
         self.code, self.message, self.hint, self.checks = code, message, hint, checks
 
@@ -53,22 +56,18 @@ class HostError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What RFC 9110 wants beside its status."""
+        """The headers that RFC 9110 requires with its status."""
         return {"WWW-Authenticate": "Bearer"} if self.status == STATUS["unauthorized"] else {}
 
     @classmethod
     def of_system(cls, e: OSError) -> HostError | None:
-        """What the system's error is to a client; None if it is a fault of the program."""
-        fault = KINDS.get(e.errno or 0)
+        """What a client is told of an operating system's error; None if the error is a fault of this program."""
+        fault = FAULTS.get(e.errno or 0)
         return cls(fault[0], fault[1], hint=fault[2]) if fault is not None else None
-
-    def value(self) -> dict[str, Any]:
-        """The body."""
-        return {"error": {"code": self.code, "message": self.message, "hint": self.hint, "checks": self.checks}}
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> HostError:
-        """From the answer of a supervisor or of the hardware."""
+        """From an answer of a supervisor or of the launcher that is not `ok`."""
         return cls(
             str(answer.get("code", "host")),
             str(answer.get("message", "")),

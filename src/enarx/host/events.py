@@ -1,4 +1,4 @@
-"""The host's log: one JSON object a line on stderr. It names Keeps, never what is in them."""
+"""The host's log: one JSON object per line on stderr. It names Keeps and never their content."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 
 
 def log(event: str, *, level: str = "info", **fields: object) -> None:
-    """One line. Nothing that a client sent may be among the fields but ids that the host made itself."""
+    """Write one line. Of what clients send, only ids that the host made itself may be in the fields."""
     line = {"time": round(time.time(), 3), "level": level, "event": event, **fields}
     sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
 
 
 def log_bug(where: str, e: BaseException) -> None:
-    """An exception that nobody expected: its type and place. Its text may hold anything, so it is left out."""
+    """Log an unexpected exception by type and place. Its text is left out, because it may contain anything."""
     trace = e.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Which error a failure of the operating system is: the answer says what has run out, and what mends that."""
+"""What a failure of the operating system means to a client: which resource has run out, and the remedy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FULL = ("disk-full", "the host's disk is full", "enarx keep prune, or room on the disk of its state directory")
+FULL = ("disk-full", "the host's disk is full", "enarx keep prune, or free space on the disk of its state directory")
 READ_ONLY = ("state-read-only", "the host cannot write to its state directory", "its operator can make it writable")
 DESCRIPTORS = ("descriptors", "the host has no file descriptors left", "try again later")
 MEMORY = ("host-memory", "the host has no memory or processes left", "try again later")
-KINDS = {
+FAULTS = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
     errno.EROFS: READ_ONLY,
@@ -23,10 +23,11 @@ KINDS = {
     errno.ENOMEM: MEMORY,
     errno.EAGAIN: MEMORY,
 }
+"""Code, message and hint by errno."""
 
 
 def refusal(e: OSError) -> dict[str, Any]:
-    """The answer that says it, as supervisors and launchers answer."""
-    other = ("launch", f"the host failed: {e.strerror}", "its log may say why")
-    code, message, hint = KINDS.get(e.errno or 0, other)
+    """The answer that reports it, in the form of supervisors and launchers."""
+    other = ("launch", f"the host failed: {e.strerror}", "its log may give the reason")
+    code, message, hint = FAULTS.get(e.errno or 0, other)
     return {"ok": False, "code": code, "message": message, "hint": hint}

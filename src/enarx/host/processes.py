@@ -1,27 +1,53 @@
-"""Processes known by number and start time, and held by descriptors: a number alone may be another process's by now."""
+"""Processes identified by number and start time, and held by pidfds: a bare number may already be another process's."""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 START_TIME = 19
-"""Where the start time stands in /proc/PID/stat, counted from behind the command's name."""
+"""Index of the start time in /proc/PID/stat, counted after the command's name."""
+
+SIGKILL = 9
+"""Importing `signal` would take longer than what needs it here."""
+
+
+class Handle:
+    """The process with which a whole Keep ends, held by its pidfd: watched, killed and proven gone."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid, self._pidfd = pid, pidfd
+
+    def fileno(self) -> int:
+        """For poll: readable means that the process has ended."""
+        return self._pidfd
+
+    def kill(self) -> None:
+        """Send SIGKILL, unless it has ended already."""
+        send(self._pidfd)
+
+    def is_over(self) -> bool:
+        """Has the process ended?"""
+        return is_over(self._pidfd)
+
+    def close(self) -> None:
+        """Release the pidfd; the process goes on."""
+        os.close(self._pidfd)
 
 
 def boot() -> str:
-    """The name of this start of the machine: start times count from it."""
+    """The id of this boot of the machine, within which start times are comparable."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 
 def start_time(pid: int) -> int:
-    """When the process started, in ticks since the machine did; 0 where there is no such process."""
+    """When the process started, in clock ticks since boot; 0 if it does not exist."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -31,7 +57,7 @@ def start_time(pid: int) -> int:
 
 
 def identities(*, supervisor: int, keep: int) -> dict[str, Any]:
-    """What finds both processes of a Keep again, and no others."""
+    """What identifies the two processes of a Keep after a restart of the daemon, as JSON."""
     return {
         "boot": boot(),
         "supervisor": [supervisor, start_time(supervisor)],
@@ -40,9 +66,9 @@ def identities(*, supervisor: int, keep: int) -> dict[str, Any]:
 
 
 def open_process(pid: int, start: int) -> int:
-    """A pidfd of the process of that number and start time; -1 where it is proven to be gone.
+    """A pidfd of the process with that number and start time; -1 if it is proven to be gone.
 
-    OSError where that cannot be told, for lack of descriptors say.
+    OSError if that cannot be decided, for want of descriptors for example.
     """
     if pid <= 0:
         return -1
@@ -68,9 +94,20 @@ def is_over(pidfd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def send(pidfd: int, number: int = signal.SIGKILL) -> None:
-    """Send a signal; a process that has ended needs none."""
+def send(pidfd: int, number: int = SIGKILL) -> None:
+    """Send a signal, unless the process has ended already."""
+    import signal
+
     try:
         signal.pidfd_send_signal(pidfd, number)
     except ProcessLookupError:
         return
+
+
+def close_others(wanted: Iterable[int]) -> None:
+    """Close every descriptor but the standard ones and those in `wanted`."""
+    low = 3
+    for fd in sorted(fd for fd in wanted if fd > 2):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))

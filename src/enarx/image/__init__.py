@@ -1,4 +1,4 @@
-"""What a Keep consists of (`contents`), and what that measures (`measure`): anyone can recompute it.
+"""The files of a Keep (`contents`) and their measurement (`measure`), which anyone can compute again.
 
-Nothing is loaded here: the hardware needs `contents` before it has time for anything else.
+This package imports nothing by itself: the simulator needs `contents` before it loads anything else.
 """

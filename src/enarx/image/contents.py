@@ -1,11 +1,10 @@
-"""The allow-list: exactly the files that a Keep is started from.
+"""The allow-list: exactly the files that a Keep starts from.
 
-What they measure says that of all the code a Keep can take from `code_paths`, it is these files that it does take: a
-test compares them with what is in fact loaded. Not among them, and so not measured by simulated hardware: the
-interpreter, its standard library, the C library, and the byte code that Python keeps beside the sources and takes in
-their place where size and time of the source fit (compiling anew would cost a Keep half of its start). Simulated
-hardware stands on a machine whose owner can change all of that, and the Keep's memory besides. A machine image for real
-hardware holds no byte code, and measures all of itself.
+The measurement covers these files, and a Keep loads no other code from `code_paths`; a test compares the list with the
+modules of a running Keep. Simulated hardware does not measure the interpreter, its standard library, the C library, or
+the byte code that Python caches beside the sources and uses while the source's size and time match (compiling again
+would double a Keep's start). The owner of such a machine can change all of these, and the Keep's memory as well. A
+machine image for real hardware contains no byte code and is measured completely.
 """
 
 from __future__ import annotations
@@ -36,44 +35,44 @@ OWN_FILES = (
     "enarx/delivery/suite.py",
     "enarx/keep/",
 )
-"""Ours: files, and directories with all code below them."""
+"""Enarx's own files, and directories with all code below them."""
 
 DISTRIBUTIONS = ("wasmtime", "cryptography", "cbor2")
-"""Others' packages, whole: their Python source and native libraries."""
+"""Third-party packages: all of their Python sources and native libraries."""
 
 EXTENSIONS = ("_cffi_backend",)
-"""Others' native modules that lie beside the packages; only some platforms have them."""
+"""Third-party native modules beside the packages; only some platforms have them."""
 
 SUFFIXES = (".py", ".so", ".dylib")
 
 
 def code_paths(search: tuple[str, ...]) -> tuple[str, ...]:
-    """Of the directories `search`, and in their order, those that the Keep's files come from.
+    """The directories of `search`, in order, that contain the Keep's files. UnavailableError if a package is missing.
 
-    For sys.path: what is imported from these is what `files` lists. UnavailableError if a package is missing.
+    As sys.path, they lead to exactly the modules that `files` lists.
     """
     homes = {*_homes(search).values(), *_extension_homes(search).values()}
     return tuple(d for d in search if d in homes)
 
 
 def files(search: tuple[str, ...]) -> dict[str, str]:
-    """Every file of the Keep: its name in the image, and its path here. UnavailableError if a package is missing."""
+    """All files of a Keep: the path on this machine by the name in the image. UnavailableError if a package is missing."""
     homes = _homes(search)
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     try:
         for name in OWN_FILES:
-            found |= dict(_below(homes["enarx"], name.rstrip("/")))
+            paths |= dict(_below(homes["enarx"], name.rstrip("/")))
         for name in DISTRIBUTIONS:
-            found |= dict(_below(homes[name], name))
+            paths |= dict(_below(homes[name], name))
     except OSError as e:
         raise _unavailable("keep-unreadable", f"{e.filename}: {e.strerror}") from e
     for name, home in _extension_homes(search).items():
-        found |= {entry: f"{home}/{entry}" for entry in _extension_files(home, name)}
-    return found
+        paths |= {entry: f"{home}/{entry}" for entry in _extension_files(home, name)}
+    return paths
 
 
 def _homes(search: tuple[str, ...]) -> dict[str, str]:
-    """Where each package is imported from, if `search` is where imports look."""
+    """The directory of `search` that each package is imported from."""
     homes = {}
     for name in ("enarx", *DISTRIBUTIONS):
         home = next((d for d in search if os.path.isfile(f"{d}/{name}/__init__.py")), None)
@@ -109,11 +108,11 @@ def _below(home: str, name: str) -> Iterator[tuple[str, str]]:
             yield f"{name}/{entry.name}", entry.path
 
 
-def _unavailable(code: str, said: str) -> Exception:
-    from enarx.errors import UnavailableError  # needed only here, by a process that starts in a hurry
+def _unavailable(code: str, message: str) -> Exception:
+    from enarx.errors import UnavailableError  # loaded late: the simulator waits for this module
 
     return UnavailableError(
         code,
-        f"{said}: the Keep of this installation can be neither started nor measured",
-        hint="install enarx with its dependencies; to accept a Keep elsewhere, give its measurement",
+        f"{message}: this installation's Keep can be neither started nor measured",
+        hint="install enarx with its dependencies; to accept a Keep on another machine, give its measurement",
     )

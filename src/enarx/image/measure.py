@@ -1,7 +1,7 @@
-"""The measurement of a Keep: SHA-384 over its files' names, sizes and digests (`contents` says which, and which not).
+"""The measurement of a Keep: a SHA-384 over the names, sizes and digests of its files (see `contents`).
 
-Hashing 46 MB of native libraries takes longer than starting a Keep, so digests are kept with the identity of the file
-that they are of (device, inode, size, times), as git's index does.
+Hashing 46 MB of native libraries takes longer than starting a Keep, so digests are cached under the identity of each
+file (device, inode, size, times), as in git's index.
 """
 
 from __future__ import annotations
@@ -13,33 +13,34 @@ import time
 from collections.abc import Mapping
 
 from enarx.errors import ParseError, UnavailableError
+from enarx.files import write_atomically
 from enarx.formats.wire import encode
 from enarx.record import record
 
 LABEL = "enarx keep v1"
 PIECE = 1 << 20
 SETTLED = 2 * 10**9
-"""Nanoseconds for which a file has to have been left alone before its identity is relied upon: two changes within the
-resolution of a file system's clock would have the same one."""
+"""Nanoseconds without a change before a file's identity is trusted: two changes within the resolution of a file system's
+clock have the same times."""
 
 
 @record()
 class Measurement:
-    """`value` is 48 bytes; `digests` are size in bytes and SHA-256 (hexadecimal) of the files, by name in the image."""
+    """`value` has 48 bytes. `digests` has size in bytes and SHA-256 (hexadecimal) of each file, by name in the image."""
 
     value: bytes
     digests: Mapping[str, tuple[int, str]]
 
     def to_text(self) -> str:
-        """The list that is measured, for people and for `measurement_from_text`: a line for each file."""
+        """The measured list, one line per file, for people and for `measurement_from_text`."""
         return "".join(f"{digest} {size:>10} {name}\n" for name, (size, digest) in self.digests.items())
 
 
 class DigestCache:
-    """SHA-256 of files, remembered in the file `path` as long as a file's identity stays; a damaged memory is none.
+    """SHA-256 of files, cached in the file `path` while their identity stays the same. A damaged cache counts as empty.
 
-    Whoever can write there can lie about files, so it has to lie where only those can who own the files, or who are
-    the only ones to be lied to: in the user's own cache directory.
+    Anyone who can write to the cache can forge a measurement, so it belongs in the user's own cache directory: its owner
+    could deceive only themselves.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,7 +49,7 @@ class DigestCache:
         self._known = _load(path)
 
     def digest(self, path: str) -> tuple[int, str]:
-        """Size and SHA-256 (hexadecimal) of the file at `path`. UnavailableError if it changes while it is read."""
+        """Size and SHA-256 (hexadecimal) of the file at `path`; UnavailableError if it changes meanwhile."""
         identity = _identity(os.stat(path))
         known = self._known.get(path)
         if known is not None and known[0] == identity:
@@ -60,16 +61,14 @@ class DigestCache:
         return identity[2], digest
 
     def save(self) -> None:
-        """Write it if anything is new; a memory that cannot be written costs time and nothing else."""
+        """Write the cache if it has changed. A failure costs only time, and is ignored."""
         if not self._changed:
             return
-        temporary = f"{self._path}.{os.getpid()}.new"
+        known = {path: [*identity, digest] for path, (identity, digest) in self._known.items()}
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump({path: [*identity, digest] for path, (identity, digest) in self._known.items()}, file)
-            os.replace(temporary, self._path)
+            write_atomically(self._path, json.dumps(known).encode(), sync=False)
         except OSError:
-            _forget(temporary)
+            return
 
 
 def _load(path: str) -> dict[str, tuple[list[int], str]]:
@@ -78,27 +77,20 @@ def _load(path: str) -> dict[str, tuple[list[int], str]]:
             known = json.load(file)
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(known, dict) or not all(_remembered(entry) for entry in known.values()):
+    if not isinstance(known, dict) or not all(_is_entry(entry) for entry in known.values()):
         return {}
     return {path: (entry[:-1], entry[-1]) for path, entry in known.items()}
 
 
-def _remembered(entry: object) -> bool:
+def _is_entry(entry: object) -> bool:
     match entry:
         case [int(), int(), int(), int(), int(), str(digest)]:
             return len(digest) == 64
     return False
 
 
-def _forget(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
-
-
-def _identity(found: os.stat_result) -> list[int]:
-    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+def _identity(status: os.stat_result) -> list[int]:
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _sha256(path: str, identity: list[int]) -> str:
@@ -112,7 +104,7 @@ def _sha256(path: str, identity: list[int]) -> str:
 
 
 def measure(files: Mapping[str, str], cache: DigestCache) -> Measurement:
-    """The measurement of these files: names in the image, paths here. UnavailableError if one cannot be read."""
+    """The measurement of `files`, paths by name in the image; UnavailableError if one cannot be read."""
     try:
         digests = {name: cache.digest(path) for name, path in sorted(files.items())}
     except OSError as e:
@@ -127,7 +119,7 @@ def _value(digests: Mapping[str, tuple[int, str]]) -> bytes:
 
 
 def measurement_from_text(text: str) -> Measurement:
-    """What `Measurement.to_text` wrote, measured anew; ParseError if it is anything else."""
+    """The measurement of a list written by `Measurement.to_text`; ParseError."""
     digests: dict[str, tuple[int, str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         parts = line.split(maxsplit=2)
@@ -137,13 +129,15 @@ def measurement_from_text(text: str) -> Measurement:
             or not (parts[1].isascii() and parts[1].isdecimal())
             or parts[2] in digests
         ):
-            raise ParseError("keep-list", f"list of a Keep's files: line {number} is no file's", what="list of files")
+            raise ParseError(
+                "keep-list", f"list of a Keep's files: line {number} does not describe a file", what="list of files"
+            )
         digests[parts[2]] = int(parts[1]), parts[0]
     return Measurement(value=_value(digests), digests=digests)
 
 
 def explain(mine: Measurement, theirs: Measurement) -> tuple[str, ...]:
-    """In which files two Keeps differ, a line for each; none if they measure the same."""
+    """One line for each file in which two Keeps differ; empty if their measurements are equal."""
     names = sorted({*mine.digests, *theirs.digests})
     lines = (_difference(name, mine.digests.get(name), theirs.digests.get(name)) for name in names)
     return tuple(line for line in lines if line)

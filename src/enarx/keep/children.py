@@ -1,35 +1,36 @@
-"""The keeper's children, runner and compiler: watched and killed by pidfd, reaped by the keeper alone."""
+"""The keeper's child processes: attester, compiler and runner. Each is watched and killed by pidfd, and reaped here."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+from collections.abc import Callable
 
 PREFER = b"1000"
-"""The kernel's score for what to kill first where memory is out: these two, and never the keeper before them."""
+"""The highest OOM score: when memory runs out, the kernel kills compiler and runner before it kills the keeper."""
 
 
 class Child:
-    """One of them. `status` is how it ended, as os.wait4 gives it; None while it runs. `peak` is its memory in bytes."""
+    """A child process. `status` is None while it runs, then its wait status; `peak` is its peak memory in bytes."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._pidfd = os.pidfd_open(pid)  # not reaped yet, so the number is still its own
+        self._pidfd = os.pidfd_open(pid)  # not reaped yet, so the number still names this process
         self.status: int | None = None
         self.peak = 0
 
     def fileno(self) -> int:
-        """For poll: readable once all threads of it have ended."""
+        """The pidfd, for poll: readable once every thread of the process has ended."""
         return self._pidfd
 
     def kill(self) -> None:
-        """Kill it, whatever it is at."""
+        """Send SIGKILL, unless the process was reaped already."""
         if self.status is None:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def reap(self, *, wait: bool = False, seconds: float = 0) -> bool:
-        """Has it ended, at once or within `seconds`?"""
+        """Return whether the process has ended: now, within `seconds`, or with `wait` however long that takes."""
         if self.status is None:
             if seconds:
                 select.select([self._pidfd], [], [], seconds)
@@ -40,10 +41,26 @@ class Child:
         return self.status is not None
 
 
-class Score:
-    """Raises this process's score for as long as it forks what is to be killed before it. `proc` is /proc, opened.
+def fork(work: Callable[[], None]) -> Child:
+    """Fork a child that runs `work` and exits with 0, or with 1 if `work` raises.
 
-    A margin and no bound: where the kernel refuses it, the Keep goes without.
+    The error is dropped on purpose: its text might hold what must not leave the Keep.
+    """
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return Child(pid)
+
+
+class Score:
+    """A context manager that raises this process's OOM score, which children forked meanwhile inherit.
+
+    `proc` is a descriptor of /proc. If the kernel refuses, the Keep runs without: the cgroup's limit holds either way.
     """
 
     def __init__(self, proc: int) -> None:

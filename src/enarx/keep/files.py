@@ -1,95 +1,62 @@
-"""Where a delivered package goes: secrets and directories into the Keep's own memory, the module to the compiler."""
+"""Storage for a delivered package: secrets and directories become files in the Keep's own memory file systems."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
-from enarx.errors import DeliveryError
-from enarx.formats.package import Head, Manifest, Node
+from enarx.delivery.content import FilePiece
+from enarx.formats.package import Node
 from enarx.keep import sandbox
-
-PAGE = 4096
-SLACK = 1 << 20
-"""Bytes on top of what is asked for, for the file system's own pages."""
 
 SECRETS_GUEST = "/run/secrets"
 
 
-def in_pages(size: int) -> int:
-    """Bytes that an entry of `size` takes in memory: its content, and a page for what kernel and keeper keep of it."""
-    return PAGE - (-size // PAGE) * PAGE
-
-
 class Storage:
-    """The `delivery.content.Sink` of a Keep. `limit` is what the host lets this Keep hold, in bytes; `sized` is called once
-    there is room for everything, before any of the directories' content is taken.
+    """The storage actions of the core. `sized` is called once, after /data has its size and before any file is created.
 
-    Directory i of the manifest becomes `data`/i. Entries are created in the order of their index, each below a
-    directory of that same index and never through a link, which `decode_index` has checked.
+    Directory i of the manifest becomes `data`/i. `formats.package.decode_index` has checked the entries: each one's
+    parent is an earlier entry of the same index and a directory, so creating them in order follows no link.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        isolation: sandbox.Isolation,
-        *,
-        limit: int,
-        compile: Callable[[bytes], None],
-        sized: Callable[[], None],
-    ) -> None:
-        self._manifest = manifest
+    def __init__(self, isolation: sandbox.Isolation, *, sized: Callable[[], None]) -> None:
         self._isolation = isolation
-        self._limit = limit
-        self._compile = compile
         self._sized = sized
         self._open = -1
-        self.head_: Head | None = None
 
-    def head(self, head: Head) -> None:
-        """Secrets become files that only the guest's process can read."""
-        self.head_ = head
-        for name, value in head.secrets:
-            self._write(f"{self._isolation.secrets}/{name}", value)
+    def secrets(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
+        """Write each secret to a file of mode 0400 in a directory that only the runner's Landlock rules include."""
+        for name, value in secrets:
+            fd = os.open(f"{self._isolation.secrets}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            with open(fd, "wb") as file:
+                file.write(value)
 
-    def wasm(self, module: bytes) -> None:
-        """Compiling starts while the data still comes in."""
-        self._compile(module)
-
-    def trees(self, trees: list[list[Node]]) -> None:
-        """Make room, then every directory, link and empty file."""
-        need = sum(in_pages(n.size) for nodes in trees for n in nodes) + self._manifest.config.limits.disk + SLACK
-        if need > self._limit:
-            raise DeliveryError(
-                "disk-limit",
-                f"the package needs {need} bytes of files, the host gives {self._limit}",
-                state="receiving",
-            )
-        if self._isolation.resizable:  # else a layer was left out, by name and loudly
-            sandbox.resize(self._isolation, need)
+    def trees(self, trees: list[list[Node]], size: int) -> None:
+        """Set the size of /data to `size` bytes, then create every directory, link and empty file."""
+        if self._isolation.resizable:  # unless the mount or user namespace was left out by name
+            sandbox.resize(self._isolation, size)
         self._sized()
         for i, nodes in enumerate(trees):
             os.mkdir(self._path(i), 0o700)
             for node in nodes:
                 self._create(self._path(i, node.path), node)
 
-    def data(self, tree: int, node: Node, offset: int, piece: memoryview) -> None:
-        """Append to the file at hand."""
-        if offset == 0:
-            self._open = os.open(self._path(tree, node.path), os.O_WRONLY)
-        rest = piece
+    def piece(self, piece: FilePiece) -> None:
+        """Append a piece to its file. Pieces come in order, so at most one file is open."""
+        if piece.offset == 0:
+            self._open = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
+        rest = piece.data
         while rest:
             rest = rest[os.write(self._open, rest) :]
-        if offset + len(piece) == node.size:
+        if piece.offset + len(piece.data) == piece.node.size:
             os.close(self._open)
 
-    def dirs(self) -> list[list[object]]:
-        """What the guest may open: (path here, path for the guest, writable)."""
-        dirs = self._manifest.config.dirs
-        found: list[list[object]] = [[self._path(i), d.guest, d.mode == "rw"] for i, d in enumerate(dirs)]
-        if self._manifest.config.secrets:
-            found.append([self._isolation.secrets, SECRETS_GUEST, False])
-        return found
+    def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
+        """Return the directories that the guest may open: (path here, path for the guest, writable)."""
+        paths: list[list[object]] = [[self._path(tree), guest, writable] for tree, guest, writable in dirs]
+        if secrets:
+            paths.append([self._isolation.secrets, SECRETS_GUEST, False])
+        return paths
 
     def _path(self, tree: int, path: str = "") -> str:
         return f"{self._isolation.data}/{tree}" + (f"/{path}" if path else "")
@@ -101,8 +68,3 @@ class Storage:
             os.symlink(node.target, path)
         else:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-
-    def _write(self, path: str, value: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        with open(fd, "wb") as file:
-            file.write(value)

@@ -1,35 +1,33 @@
-"""Frames on the keeper's control socket. Nothing here waits without a deadline but `drain`."""
+"""Frames on the keeper's control socket. Nothing here waits, except `drain`."""
 
 from __future__ import annotations
 
-import select
 import socket
-import time
 from collections import deque
 
 from enarx.errors import ParseError, UnavailableError
 from enarx.formats.wire import CHUNK, HEADER, LARGEST, FrameType, frame_header
 
 HIGH_WATER = 4 << 20
-"""Unsent bytes above which the keeper takes no more output from the guest."""
+"""Unsent bytes above which the keeper reads no more output of the guest's."""
 
 ANSWERS = 2 * HIGH_WATER
-"""Unsent bytes above which the keeper takes no more frames from the host: the room between is for answers to them, so
-that a host that stops reading cannot keep a tenant from stopping a workload."""
+"""Unsent bytes above which the keeper reads no more frames. The room between is for answers, so that a host that stops
+reading cannot keep a tenant from stopping a workload."""
 
 TURN = 16
-"""Readings of what is passed over before the caller has its turn: a host must not keep a limit from being held."""
+"""Reads of bytes that are passed over before the caller has its turn, so that a host cannot keep a limit from being held."""
 
 LENGTH = 4
 Frame = tuple[FrameType | ParseError, memoryview]
-"""Type and payload; in the place of the type what is wrong with a frame that was passed over."""
+"""Type and payload of a frame. A frame that was passed over has the error in the place of its type."""
 
 
 class Frames:
-    """Both directions of the control socket. EOF means that the host has let go of this Keep: UnavailableError.
+    """Both directions of the control socket. UnavailableError once the host has closed its end.
 
-    A frame of no known type, or of a size that its type does not have, is never held in memory: it is passed over by its
-    length, and reported.
+    A frame of unknown type, or larger than its type allows, is never held in memory: it is passed over by its length, and
+    reported.
     """
 
     def __init__(self, control: socket.socket) -> None:
@@ -42,23 +40,11 @@ class Frames:
         self.queued = 0
 
     def fileno(self) -> int:
-        """For poll."""
+        """Return the socket's descriptor, for poll."""
         return self._socket.fileno()
 
-    def wait(self, deadline: float | None) -> Frame | None:
-        """The next frame, or None at the deadline (of the monotonic clock; None waits for ever)."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return None  # also where frames come without end
-            if (frame := self.read()) is not None:
-                return frame
-            poll.poll(None if left is None else left * 1000 + 1)
-
     def read(self) -> Frame | None:
-        """The next frame, its payload valid until the next call; None if it is not all there yet."""
+        """Return the next frame, or None if it is not complete yet. The payload is valid until the next call."""
         if not self._pass_over() or not self._fill(HEADER.size):
             return None
         head = bytes(self._view[: HEADER.size])
@@ -74,14 +60,14 @@ class Frames:
         return kind, self._view[HEADER.size : total]
 
     def _refuse(self, head: bytes) -> None:
-        """Pass over the rest of a frame. One of length 0 has no type: the fifth byte is the next frame's first."""
+        """Pass over the rest of a frame. A frame of length 0 has no type: the fifth byte is the next frame's first."""
         length = int.from_bytes(head[:LENGTH], "big")
         self._passing = max(0, length - 1)
         self._have = 0 if length else 1
         self._view[:1] = head[LENGTH:]
 
     def _pass_over(self) -> bool:
-        """Drop what belongs to a frame that was refused; is all of it gone?"""
+        """Drop bytes of a refused frame; returns whether all of them are gone."""
         for _ in range(TURN):
             if not self._passing:
                 return True
@@ -100,7 +86,7 @@ class Frames:
         return True
 
     def _receive(self, into: memoryview) -> int:
-        """Bytes that are there now; 0 if there are none yet."""
+        """Return the number of bytes that were read, 0 if none are there yet."""
         try:
             count = self._socket.recv_into(into, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -108,11 +94,11 @@ class Frames:
         except OSError:
             count = 0
         if not count:
-            raise UnavailableError("host-gone", "the host has let go of this Keep")
+            raise _gone()
         return count
 
     def write(self, data: bytes) -> None:
-        """Queue a frame, and send what the socket takes at once."""
+        """Queue whole frames, and send at once what the socket takes."""
         if data:
             self._queue.append(memoryview(data))
             self.queued += len(data)
@@ -126,7 +112,7 @@ class Frames:
             except BlockingIOError:
                 return
             except OSError as e:
-                raise UnavailableError("host-gone", "the host has let go of this Keep") from e
+                raise _gone() from e
             self.queued -= sent
             if sent == len(self._queue[0]):
                 self._queue.popleft()
@@ -134,10 +120,14 @@ class Frames:
                 self._queue[0] = self._queue[0][sent:]
 
     def drain(self) -> None:
-        """Send everything, however long the host takes."""
+        """Send everything, however long the host takes to read it."""
         while self._queue:
             try:
                 self._socket.sendall(self._queue[0], socket.MSG_NOSIGNAL)
             except OSError as e:
-                raise UnavailableError("host-gone", "the host has let go of this Keep") from e
+                raise _gone() from e
             self.queued -= len(self._queue.popleft())
+
+
+def _gone() -> UnavailableError:
+    return UnavailableError("host-gone", "the host has closed the Keep's control socket")

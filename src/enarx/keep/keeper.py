@@ -1,93 +1,63 @@
-"""The keeper: the Keep's first process. It makes the keys, attests, takes the delivery, and watches over the runner.
+"""The keeper: the Keep's first process. It drives the core (`enarx.keep.core`) with sockets, storage and child processes.
 
-It ends with 0 whatever the workload did: how that ended is said in the sealed final record and nowhere else.
+One loop over poll turns what happens into events, and performs the actions that come of them. Nothing in it waits for
+anyone, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit from being held, or
+the end from being sealed. The process ends with status 0 whatever the workload did: how that ended is only said in the
+sealed final record.
 """
 
 from __future__ import annotations
 
 import os
 import resource
-import socket
+import select
 import time
+from collections.abc import Callable
 from typing import Any
 
-from enarx.delivery.content import Receiver
-from enarx.delivery.keep import ANY_PACKAGE, ENTROPY_SIZE, KeepProtocol
-from enarx.delivery.session import Status
-from enarx.delivery.states import COMPLETE
-from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError, UsageError
+from enarx.delivery.content import FilePiece
+from enarx.delivery.keep import ENTROPY_SIZE
+from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
-from enarx.formats.config import Config
-from enarx.formats.package import Manifest
-from enarx.formats.wire import CHUNK, FrameType, encode
-from enarx.keep import runner, sandbox
-from enarx.keep.attester.simulated import SimulatedAttester
-from enarx.keep.children import Score
-from enarx.keep.deadlines import CONFIRM_EVERY, Deadlines
+from enarx.keep import sandbox
+from enarx.keep.attester.link import AttesterLink
+from enarx.keep.core.actions import (
+    AskEvidence,
+    CloseStdin,
+    Compile,
+    CreateTrees,
+    Done,
+    Kill,
+    Send,
+    Start,
+    StoreSecrets,
+    WriteStdin,
+)
+from enarx.keep.core.deadlines import Deadlines, Now
+from enarx.keep.core.limits import Limits
+from enarx.keep.core.machine import NONCE_SIZE, Core
 from enarx.keep.files import Storage
-from enarx.keep.frames import Frames
+from enarx.keep.frames import ANSWERS, HIGH_WATER, TURN, Frames
+from enarx.keep.guest import runner
 from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
-from enarx.record import as_dict
-
-FIRST_DISK = 16 << 20
-"""Bytes of files before a package has said what it needs."""
 
 REST_FILES = 64
 """Descriptors of the keeper once the runner has its own."""
 
 
-def main(
-    answer: socket.socket,
-    isolation: sandbox.Isolation,
-    limits: dict[str, int],
-    skip: frozenset[str],
-    *,
-    control: int,
-    report: int,
-    score: Score,
-) -> None:
-    """Be a Keep, from its launch to its end. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
-    layers = isolation.layers + sandbox.confine(
-        sandbox.KEEPER_BOOT, skip=skip, nofile=runner.MAX_FILES, nproc=runner.MAX_PROCESSES
-    )
-    with score:
-        handle = runner.spawn(isolation, skip)
-    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])  # module and indexes are here
-    resource.setrlimit(resource.RLIMIT_DATA, (own, own))
-    said = {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch}
-    tell(answer, said)
-    answer.close()
-    frames, link = Frames(socket.socket(fileno=control)), socket.socket(fileno=report)
-    try:
-        Keeper(frames, link, handle, isolation, limits, skip).serve()
-    except UnavailableError:
-        return  # the host let go, or the hardware did before it had spoken: nobody is left to tell
-
-
-def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
-    """Tell the zygote of this launch. Without a zygote nobody knows of the Keep, so it ends."""
-    try:
-        if fd is None:
-            answer.send(encode(value))
-        else:
-            socket.send_fds(answer, [encode(value)], [fd])
-    except ConnectionError:
-        os._exit(0)
-
-
-def complain(e: Exception) -> None:
-    """A fixed word on stderr for what should not have happened: nothing of the error but its class may leave the Keep."""
-    os.write(2, f"keep: {type(e).__name__}\n".encode())
+def now() -> Now:
+    """Return the time of an event."""
+    return Now(time.monotonic(), int(time.time()))
 
 
 class Keeper:
-    """One Keep's life."""
+    """One Keep's life. `limits` are the host's: bytes of `memory`, `compile` and `disk`."""
 
     def __init__(
         self,
         frames: Frames,
-        report: socket.socket,
+        attester: AttesterLink,
         handle: runner.Handle,
         isolation: sandbox.Isolation,
         limits: dict[str, int],
@@ -100,92 +70,126 @@ class Keeper:
         self._isolation = isolation
         self._limits = limits
         self._skip = skip
-        self._attester = SimulatedAttester(report)
-        self._protocol = KeepProtocol(entropy=os.urandom(ENTROPY_SIZE), package=self._attester.host_data)
+        self._attester = attester
+        self._asked = False
+        self._storage = Storage(isolation, sized=self._confine)
+        self._watch: Watch | None = None
+        self._done = False
+        self._perform: dict[type, Callable[[Any], None]] = {
+            AskEvidence: self._ask,
+            CloseStdin: self._close_stdin,
+            Compile: self._compile,
+            CreateTrees: self._create_trees,
+            Done: self._end,
+            FilePiece: self._storage.piece,
+            Kill: self._kill,
+            Send: self._send,
+            Start: self._start,
+            StoreSecrets: self._store_secrets,
+            WriteStdin: self._write_stdin,
+        }
 
     def serve(self) -> None:
-        """Admit, receive, run. What goes wrong before there is a session is refused in clear, afterwards under seal."""
-        try:
-            self._admit()
-            manifest = self._accept()
-            storage = self._receive(manifest)
-        except UnavailableError:
-            raise
-        except EnarxError as e:
-            self._refuse(e)
-            return
-        except MemoryError:
-            said = "taking the package in needs more memory than the host gives: raise limits.compile or limits.disk"
-            self._refuse(DeliveryError("keeper-memory", said, state="receiving"))
-            return
-        order = self._order(manifest.config, storage)
-        watch = Watch(self._protocol, self._frames, self._handle, manifest.config, order, self._attester)
-        watch.run()
-
-    def _admit(self) -> None:
-        launched = self._attester.host_data != ANY_PACKAGE
-        payload = self._next(FrameType.CHALLENGE, self._deadlines.challenge if launched else None)
-        report_data = self._protocol.challenge(bytes(payload))
-        evidence, endorsements = self._attester.attest(report_data)
-        self._frames.write(self._protocol.attestation(self._attester.kind, evidence, endorsements))
+        """Run the core to its end; UnavailableError if the host closes the control socket before."""
+        with Hashing() as hashing:
+            self._core = Core(
+                entropy=os.urandom(ENTROPY_SIZE),
+                host_data=self._attester.host_data,
+                limits=Limits(**self._limits, open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+                now=now(),
+                deadlines=self._deadlines,
+                sha256=hashing.sha256,
+                buffers=AHEAD + 1,
+            )
+            while self._watch is None and not self._done:
+                self._turn()
+        while not self._done:
+            self._turn()
         self._frames.drain()
 
-    def _accept(self) -> Manifest:
-        manifest = self._protocol.delivery(bytes(self._next(FrameType.DELIVERY, self._deadlines.delivery)))
-        sockets = manifest.config.sockets()
-        if sockets:
-            raise UsageError("sockets", f"this Keep has no sockets for a workload yet: {sockets[0].name}")
-        if manifest.config.limits.memory > self._limits["memory"]:
-            raise DeliveryError(
-                "memory-limit", "the package asks for more memory than the host gives", state="attested"
-            )
-        self._require_files(manifest.config.limits.open_files)
-        return manifest
+    def _turn(self) -> None:
+        """Wait for something to happen, or for the deadline, and deal with it."""
+        poll, queued = select.poll(), self._frames.queued
+        poll.register(self._frames, (select.POLLIN if queued < ANSWERS else 0) | (select.POLLOUT if queued else 0))
+        if self._asked:
+            poll.register(self._attester, select.POLLIN)
+        if self._watch is not None:
+            self._watch.register(poll, output=queued < HIGH_WATER)
+        ready = dict(poll.poll(self._timeout()))
+        self._core.tick(now())
+        self._act()
+        if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
+            self._frames.flush()
+        if ready.get(self._frames.fileno(), 0) & ~select.POLLOUT:
+            self._read_frames()
+        if self._asked and self._attester.fileno() in ready:
+            self._take_evidence()
+        if self._watch is not None:
+            self._watch.turn(ready)
+            self._act()
 
-    def _require_files(self, open_files: int) -> None:
-        """What this machine's hard limit allows is known before anything of the workload is here."""
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        if open_files + bounds.OWN_FILES > hard:
-            said = f"limits.open_files is {open_files}, this host's hard limit leaves {hard - bounds.OWN_FILES}"
-            raise UsageError("open-files", said, hint="raise the host's limit on open files, or lower open_files")
+    def _timeout(self) -> float | None:
+        deadline = self._core.deadline
+        return None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000 + 1
 
-    def _receive(self, manifest: Manifest) -> Storage:
-        """Take the sealed stream into storage, checked; all memory this needs is some chunks and the module."""
-        storage = Storage(
-            manifest,
-            self._isolation,
-            limit=self._limits["disk"],
-            compile=lambda wasm: self._compile(wasm, manifest),
-            sized=self._confine,
-        )
-        with Hashing() as hashing:
-            receiver = Receiver(manifest, storage, sha256=hashing.sha256)
-            buffers = [memoryview(bytearray(CHUNK)) for _ in range(AHEAD + 1)]
-            new = said = time.monotonic()
-            while self._protocol.conversation.state != COMPLETE:
-                payload = self._next(FrameType.CHUNK, new + self._deadlines.idle - time.monotonic())
-                buffers.append(buffers.pop(0))  # the others may still be read by the thread that hashes
-                size = self._protocol.chunk(payload, buffers[0])
-                if size is None:
-                    continue
-                receiver.feed(buffers[0][:size])
-                new = time.monotonic()
-                said = self._confirm(new, said)
-            receiver.finish()
-        self._frames.write(self._protocol.acceptance())
-        return storage
+    def _read_frames(self) -> None:
+        for _ in range(TURN):
+            frame = self._frames.read() if self._frames.queued < ANSWERS and not self._done else None
+            if frame is None:
+                return
+            kind, payload = frame
+            if isinstance(kind, ParseError):
+                self._core.malformed(kind, now())
+            else:
+                self._core.frame(kind, payload, now(), os.urandom(NONCE_SIZE))
+            self._act()
 
-    def _confirm(self, now: float, said: float) -> float:
-        """Tell the tenant how far it is, now and then; returns when it was told last."""
-        assert self._protocol.opener is not None  # chunks were opened
-        due = self._protocol.opener.next % CONFIRM_EVERY == 0 or now - said >= self._deadlines.confirm
-        if not due or self._protocol.conversation.state == COMPLETE:
-            return said
-        self._frames.write(self._protocol.received())
-        return now
+    def _take_evidence(self) -> None:
+        self._asked = False
+        try:
+            evidence, endorsements = self._attester.answer()
+        except EnarxError:
+            self._core.no_evidence()
+        else:
+            self._core.evidence(self._attester.kind, evidence, endorsements, now())
+        self._act()
+
+    # --- actions -------------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        """Perform all actions of the core's."""
+        while (action := self._core.next_action(now())) is not None:
+            try:
+                self._perform[type(action)](action)
+            except UnavailableError:
+                raise  # the host is gone, and nobody is left to tell
+            except EnarxError as e:
+                self._core.failed(e, now())
+            except MemoryError:
+                self._core.out_of_memory(now())
+
+    def _send(self, action: Send) -> None:
+        self._frames.write(action.data)
+
+    def _ask(self, action: AskEvidence) -> None:
+        try:
+            self._attester.ask(action.report_data)
+        except UnavailableError:
+            self._core.no_evidence()
+        else:
+            self._asked = True
+
+    def _store_secrets(self, action: StoreSecrets) -> None:
+        self._storage.secrets(action.secrets)
+
+    def _compile(self, action: Compile) -> None:
+        self._handle.compilation.start(action.module, fuel=action.fuel, memory=action.memory)
+
+    def _create_trees(self, action: CreateTrees) -> None:
+        self._storage.trees(action.trees, action.size)
 
     def _confine(self) -> None:
-        """The last right goes with the last thing that needed it; before there is any thread."""
+        """Give up the right to resize storage, once it is used; and before `Hashing` starts a thread."""
         sandbox.confine(
             sandbox.KEEPER,
             skip=self._skip,
@@ -194,65 +198,33 @@ class Keeper:
             read_write=(self._isolation.data,),
         )
 
-    def _compile(self, module: bytes, manifest: Manifest) -> None:
-        limits = manifest.config.limits
-        memory = limits.compile or bounds.compile_allowance(len(module))
-        if memory > self._limits["compile"]:
-            said = f"compiling may take {memory} bytes, the host gives {self._limits['compile']}"
-            raise DeliveryError("compile-limit", said, state="receiving")
-        self._handle.compilation.start(module, fuel=limits.fuel is not None, memory=memory)
-
-    def _order(self, config: Config, storage: Storage) -> dict[str, Any]:
-        assert storage.head_ is not None  # a complete package has a head
-        time_limit = config.limits.time
-        env = dict(storage.head_.env)
-        secrets = dict(storage.head_.secrets)
-        env |= {s.env: secrets[s.name].decode(errors="surrogateescape") for s in config.secrets if s.env is not None}
-        if config.files is not None:
-            env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
-        return {
-            "args": list(storage.head_.args),
-            "env": env,
-            "dirs": storage.dirs(),
-            "memory": config.limits.memory,
-            "fuel": config.limits.fuel,
-            "milliseconds": None if time_limit is None else max(1, round(time_limit * 1000)),
-            "open_files": config.limits.open_files,
-            "data": bounds.process_memory(memory=config.limits.memory, compile=self._limits["compile"]),
-            "bound": bounds.keep_memory(**self._limits),
+    def _start(self, action: Start) -> None:
+        bound = bounds.keep_memory(**self._limits)
+        order = {
+            "args": list(action.args),
+            "env": dict(action.env),
+            "dirs": self._storage.guest_dirs(action.dirs, secrets=action.secrets),
+            "memory": action.memory,
+            "fuel": action.fuel,
+            "milliseconds": action.milliseconds,
+            "open_files": action.open_files,
+            "data": bounds.process_memory(memory=action.memory, compile=self._limits["compile"]),
+            "bound": bound,
         }
+        self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)
 
-    def _next(self, wanted: FrameType, seconds: float | None) -> memoryview:
-        """The payload of the next frame, which has to be of this type and to come in time.
+    def _running(self) -> Watch:
+        assert self._watch is not None  # these actions come after Start
+        return self._watch
 
-        A tenant that was interrupted repeats its Delivery before it goes on with chunks.
-        """
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while True:
-            frame = self._frames.wait(deadline)
-            if frame is None:
-                raise self._late(wanted)
-            kind, payload = frame
-            if kind is wanted:
-                return payload
-            if isinstance(kind, ParseError):
-                raise kind
-            if wanted is not FrameType.CHUNK or kind is not FrameType.DELIVERY:
-                said = f"{kind.name.lower()} instead of {wanted.name.lower()}"
-                raise DeliveryError("unexpected-message", said, state=self._protocol.conversation.state)
-            self._frames.write(self._protocol.again(bytes(payload)))
+    def _write_stdin(self, action: WriteStdin) -> None:
+        self._running().write_stdin(action.data)
 
-    def _late(self, wanted: FrameType) -> DeliveryError:
-        code = {FrameType.CHALLENGE: "challenge-late", FrameType.DELIVERY: "delivery-late"}.get(wanted, "delivery-idle")
-        return DeliveryError(code, f"no {wanted.name.lower()} came in time", state=self._protocol.conversation.state)
+    def _close_stdin(self, action: CloseStdin) -> None:
+        self._running().close_stdin()
 
-    def _refuse(self, e: EnarxError) -> None:
-        """Say no: under seal once the tenant's keys are here, else by a bare code. Nothing has run."""
-        if self._protocol.output is not None:
-            now = max(int(time.time()), self._protocol.not_before)
-            self._frames.write(
-                self._protocol.final(Status(cause="refused", message=f"{e.code}: {e.message}", time=now))
-            )
-        else:
-            self._frames.write(self._protocol.refusal(e.code))
-        self._frames.drain()
+    def _kill(self, action: Kill) -> None:
+        self._running().kill()
+
+    def _end(self, action: Done) -> None:
+        self._done = True

@@ -1,6 +1,7 @@
-"""Connections to a host daemon: over TCP, TLS or a Unix socket, with bounds on what an answer may cost.
+"""Connections to a host daemon over TCP, TLS or a Unix socket, with bounds on what an answer may cost.
 
-A token belongs to the endpoint that it was given for. It goes over TLS, a Unix socket or the loopback, and nowhere else in clear.
+A token belongs to the endpoint that it was given for. It is sent over TLS, a Unix socket or the loopback interface, and
+never in clear over a network.
 """
 
 from __future__ import annotations
@@ -20,26 +21,29 @@ from enarx.errors import UsageError
 from enarx.record import record
 
 TIMEOUT = 30.0
-"""Seconds without a byte after which a host does not answer."""
+"""Seconds without a byte after which a host counts as not answering."""
 
 MAX_TIME = 120.0
-"""Seconds that an answer may take in all, the output of a Keep excepted."""
+"""Seconds that an answer may take in all, except the output of a Keep."""
 
 MAX_ANSWER = 4 << 20
-"""Bytes of a JSON answer."""
+"""Bytes of a JSON answer at most."""
 
 MAX_HEAD = 256 << 10
-"""Bytes of an answer's head, and of what frames its body."""
+"""Bytes of an answer's head and of the framing of its body, at most."""
 
 ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""Seconds of silence after which TCP asks whether the host is still there, seconds between its questions, and how many."""
+"""TCP keep-alive: seconds of silence before the first probe, seconds between probes, and how many."""
 
 FORMS = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
 
 
 @record(hidden=("token",))
 class Endpoint:
-    """Where a daemon is and how it knows us: a URL (FORMS), a bearer token, or a client certificate (PEM files)."""
+    """The address of a daemon and the tenant's credential: a URL (FORMS), a bearer token or a client certificate.
+
+    `ca`, `certificate` and `key` are the paths of PEM files.
+    """
 
     url: str
     token: str = ""
@@ -49,7 +53,7 @@ class Endpoint:
 
 
 class Place:
-    """An endpoint that has been looked at: UsageError for a URL that is none, or a token that would go over a network in clear."""
+    """A checked endpoint. UsageError for an invalid URL, or a token that would cross a network in clear."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         parts, port = _split(endpoint.url)
@@ -65,7 +69,7 @@ class Place:
             )
 
     def connection(self, timeout: float) -> Connection:
-        """A connection, not yet made."""
+        """A connection that is not open yet."""
         if self._path:
             return _UnixConnection(self._path, timeout)
         if self._tls is not None:
@@ -105,7 +109,7 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 class _Source(io.RawIOBase):
-    """What comes from a socket, up to so many bytes and so late; OSError beyond."""
+    """A socket, read up to `room` bytes and until `end`; OSError or ValueError beyond."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.connected = connected
@@ -114,29 +118,29 @@ class _Source(io.RawIOBase):
         self.end = time.monotonic() + MAX_TIME
 
     def readable(self) -> bool:
-        """As RawIOBase."""
+        """True: the source is for reading only."""
         return True
 
     def readinto(self, out: Any) -> int | None:
-        """As RawIOBase."""
+        """As RawIOBase, within the bounds. TimeoutError, ValueError."""
         left = self.end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer takes too long")
         if self.room <= 0:
-            raise ValueError("an answer without end")
+            raise ValueError("the answer is too long")
         self.connected.settimeout(None if left == float("inf") else min(TIMEOUT, left))
         count: int | None = self._raw.readinto(memoryview(out)[: self.room])
         self.room -= count or 0
         return count
 
     def close(self) -> None:
-        """As RawIOBase."""
+        """As RawIOBase; the socket stays open."""
         self._raw.close()
         super().close()
 
 
 class Answer(http.client.HTTPResponse):
-    """An answer that is read from a `_Source`."""
+    """An HTTP response that is read through a `_Source`."""
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
@@ -145,36 +149,36 @@ class Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._source)
 
     def hang_up(self) -> None:
-        """End its connection at once: a thread that reads from it sees an end."""
+        """Shut its connection down: a thread that reads from it sees the end."""
         with contextlib.suppress(OSError):
             self._source.connected.shutdown(socket.SHUT_RDWR)
 
     def frames(self, *, follow: bool) -> Frames:
-        """The body as a stream of frames: without an end in bytes, and with `follow` without one in time."""
+        """The body as a stream of frames, unbounded in bytes and, with `follow`, in time."""
         return Frames(self, self._source, follow=follow)
 
 
 class Frames:
-    """A body as a stream: each read is bounded by itself, in bytes and, unless it is followed, in time."""
+    """A body as a stream. Each read is bounded by itself: in bytes and, unless the body is followed, in time."""
 
     def __init__(self, answer: Answer, source: _Source, *, follow: bool) -> None:
         self._answer, self._source, self._follow = answer, source, follow
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes; fewer at the end alone."""
-        self._source.room = MAX_HEAD + 8 * size  # a body may come in many small pieces
+        """The next `size` bytes; fewer only at the end."""
+        self._source.room = MAX_HEAD + 8 * size  # the body may be split into many small pieces
         self._source.end = float("inf") if self._follow else time.monotonic() + MAX_TIME
         return self._answer.read(size)
 
 
 class Connection(http.client.HTTPConnection):
-    """One connection over TCP; `used` is when the last request on it was answered."""
+    """A connection over TCP. `used` is the monotonic time at which its last request was answered."""
 
     response_class = Answer
     used = float("-inf")
 
     def connect(self) -> None:
-        """As HTTPConnection; TCP finds out where the other side has gone without a word."""
+        """As HTTPConnection, with keep-alive: TCP notices a peer that vanished."""
         super().connect()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in ALIVE.items():
@@ -183,18 +187,18 @@ class Connection(http.client.HTTPConnection):
 
 
 class _TlsConnection(Connection, http.client.HTTPSConnection):
-    """One over TLS."""
+    """A connection over TLS, with the endpoint's context."""
 
 
 class _UnixConnection(Connection):
-    """One over a socket of this machine."""
+    """A connection over a Unix socket."""
 
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
-        """As HTTPConnection."""
+        """As HTTPConnection, over the socket's path. UsageError where the system has none."""
         if not hasattr(socket, "AF_UNIX"):
             raise UsageError("host-url", "this system has no Unix sockets", hint="use http:// or https://")
         self.sock = socket.socket(socket.AF_UNIX)

@@ -1,7 +1,7 @@
-"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "The flow").
+"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "A run, from end to end").
 
-One thread sends, one reads, and the caller's waits for either with a deadline: a host that takes everything and passes on
-nothing, or that no longer answers, ends a delivery and cannot hold it up.
+One thread sends, one reads, and the caller's thread waits for both with a deadline. A host that swallows frames or stops
+answering can end a delivery; it cannot make it wait forever.
 """
 
 from __future__ import annotations
@@ -23,28 +23,35 @@ from enarx.tenant.owners import Owners
 from enarx.tenant.package import Package
 
 PATIENCE = 60.0
-"""Seconds without an answer of the Keep's own after which a delivery ends."""
+"""Seconds without an answer from the Keep itself after which a delivery ends."""
 
 TRIES = 8
-"""Connections that may break one after the other, without a new confirmation between, before a delivery ends."""
+"""Connections in a row that may break without progress between them before a delivery, or a run, ends."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two of these tries at most; the first follows after FIRST_PAUSE, and each waits twice as long."""
+"""Seconds between two tries at most. The first waits FIRST_PAUSE, and each waits twice as long as the one before."""
 
 FIRST_PAUSE = 0.1
 LEAVE = 10.0
-"""Seconds that a host has to answer for what it was sent, once the Keep has accepted it all the same."""
+"""Seconds to wait for the host's answer to a request whose effect the Keep has confirmed already."""
+
+FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed", "stdin-behind")
+"""Codes of UnavailableError that another connection cannot help against: the Keep, its host or our own link is gone, or the
+workload has first to read what the Keep holds for it."""
 
 AHEAD = 64
-"""Frames that may be read ahead of the caller."""
+"""Frames that are read ahead of the caller at most."""
 
 Progress = Callable[[int, int], None]
-"""Bytes sealed so far, and in all."""
+"""Called with the bytes sealed so far, and in all."""
 
 
 @record()
-class Claim:
-    """What a Keep says of itself, with the report data that its evidence must carry to mean this one exchange."""
+class ReceivedEvidence:
+    """Evidence that a Keep sent, not verified yet, and the report data that binds it to this one exchange.
+
+    `kind` is the TEE kind that the Keep names. `report_data` is what the evidence must carry.
+    """
 
     kind: str
     evidence: bytes
@@ -52,16 +59,15 @@ class Claim:
     report_data: bytes
 
 
-Judge = Callable[[Claim], None]
-"""Accepts evidence by returning, refuses it by raising; nothing secret is sealed before it has returned."""
+Verifier = Callable[[ReceivedEvidence], None]
+"""Accepts evidence by returning and refuses it by raising. Nothing secret is sealed before it returns."""
 
 
 @record()
 class Delivered:
-    """A session, and where its output goes on: frame `start`, read with `output`.
+    """A session, and where its output continues: at frame `start`, to be opened with `output`.
 
-    `accepted` is False if the Keep has refused the package under seal; the final record, which says why, is then frame
-    `start`.
+    `accepted` is False if the Keep refused the package under seal. Frame `start` then is the final record, with the reason.
     """
 
     session: Session
@@ -72,14 +78,14 @@ class Delivered:
 
 @record(kw_only=False)
 class _Broken:
-    """A thread's end: `sending` or reading, and the error; None where it is done, or where the Keep has ended."""
+    """A thread ended: the `sending` one or the reading one, with an error, or None if it is done or the Keep has ended."""
 
     sending: bool
     error: Exception | None
 
 
 class Mail:
-    """The frames that come from a Keep, from number `start` on, read in a thread until a frame of the type `last`."""
+    """The frames of a Keep from number `start` on, read in a thread until a frame of type `last`."""
 
     def __init__(self, link: Link, start: int, last: FrameType) -> None:
         self._link = link
@@ -90,11 +96,11 @@ class Mail:
         self.open()
 
     def open(self) -> None:
-        """Read on, from the first frame that has not been taken."""
+        """Start reading, from the first frame that was not taken yet."""
         threading.Thread(target=self._read, args=(self.next,), daemon=True, name="enarx-mail").start()
 
     def take(self, deadline: float) -> Frame | _Broken | None:
-        """The next event, or None at the deadline (of the monotonic clock), also where events come without end."""
+        """The next event; None at the deadline (monotonic clock), even if events never stop."""
         left = deadline - time.monotonic()
         try:
             event = self.events.get(timeout=left) if left > 0 else None
@@ -107,7 +113,7 @@ class Mail:
         return event
 
     def close(self) -> None:
-        """Nothing more is taken; a thread that waits to put something ends."""
+        """Stop taking events, and let a reading thread that waits for room end."""
         self.over = True
         while not self.events.empty():
             self.events.get_nowait()
@@ -129,16 +135,16 @@ def admit(
     link: Link,
     package: Package,
     owners: Owners,
-    judge: Judge,
+    verifier: Verifier,
     *,
     progress: Progress | None = None,
     opened: Callable[[Session], None] | None = None,
     patience: float = PATIENCE,
 ) -> Delivered:
-    """Challenge the Keep behind `link`, have its evidence judged, deliver, and wait until the Keep has accepted.
+    """Challenge the Keep behind `link`, verify its evidence, deliver, and wait until the Keep has accepted the package.
 
-    `opened` is called with the session before anything of the package is sent: from then on the Keep may run it.
-    Raises what `judge` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
+    `opened` is called with the session before any part of the package is sent: from then on the Keep may run it.
+    Raises what `verifier` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
     goes away, or if the Keep says nothing for `patience` seconds.
     """
     admission = Admission(manifest=package.manifest, owner_seed=owners.seed, nonce=os.urandom(32))
@@ -146,8 +152,8 @@ def admit(
     mail = Mail(link, 0, FrameType.OUTPUT)
     try:
         attestation, report_data = _attested(admission, _first(mail, patience))
-        judge(
-            Claim(
+        verifier(
+            ReceivedEvidence(
                 kind=attestation.kind,
                 evidence=attestation.evidence,
                 endorsements=attestation.endorsements,
@@ -170,7 +176,7 @@ def _attested(admission: Admission, payload: bytes) -> tuple[Attestation, bytes]
 
 
 def _first(mail: Mail, patience: float) -> bytes:
-    """The Keep's first frame: its attestation."""
+    """The payload of the Keep's first frame, its attestation. UnavailableError, DeliveryError."""
     event = mail.take(time.monotonic() + patience)
     if event is None:
         raise UnavailableError("keep-silent", f"the Keep did not attest within {patience:g} s", hint=SILENT)
@@ -182,12 +188,12 @@ def _first(mail: Mail, patience: float) -> bytes:
     if kind is FrameType.REFUSAL:
         raise refused(payload)
     if kind is not FrameType.ATTESTATION:
-        said = f"{kind.name.lower()} instead of an attestation"
-        raise DeliveryError("unexpected-message", said, state="challenged")
+        message = f"{kind.name.lower()} instead of an attestation"
+        raise DeliveryError("unexpected-message", message, state="challenged")
     return payload
 
 
-SILENT = "the host may not pass on what it is given: try again, or another host"
+SILENT = "the host may be swallowing messages: try again, or another host"
 
 
 class _Delivery:
@@ -215,7 +221,7 @@ class _Delivery:
         self._sender: threading.Thread
 
     def run(self, delivery: bytes) -> Delivered:
-        """Until the Keep has accepted or refused."""
+        """Deliver; returns once the Keep has accepted or refused the package."""
         opener = self._session.opener()
         self._send(delivery)
         deadline = time.monotonic() + self._patience
@@ -224,7 +230,7 @@ class _Delivery:
             if event is None:
                 raise UnavailableError("delivery-stalled", self._stalled(), hint=SILENT)
             if isinstance(event, _Broken):
-                self._mend(event)
+                self._reconnect(event)
                 continue
             number, kind, payload = event
             if kind is FrameType.REFUSAL:
@@ -246,7 +252,7 @@ class _Delivery:
         )
 
     def _finish(self, number: int, payload: bytes, opener: OutputOpener) -> Delivered:
-        """The first output record says how it came out; nothing more is sent."""
+        """Stop sending, and read the outcome from the first output record."""
         with self._lock:
             record = self._admission.outcome(opener, payload)
         self._mail.over = True
@@ -255,8 +261,8 @@ class _Delivery:
             return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
         return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
 
-    def _mend(self, event: _Broken) -> None:
-        """Another connection for the half that broke, if it makes sense."""
+    def _reconnect(self, event: _Broken) -> None:
+        """Open another connection for the half that broke. Raises its error if that cannot help."""
         if event.error is None and event.sending:
             return
         if event.error is None:
@@ -266,7 +272,7 @@ class _Delivery:
                 hint="the host's log may say why",
             )
         self._broken += 1
-        if not isinstance(event.error, UnavailableError) or self._broken > TRIES:
+        if not isinstance(event.error, UnavailableError) or self._broken > TRIES or event.error.code in FINAL_CODES:
             raise event.error
         time.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._broken - 1)))
         if event.sending:
@@ -293,7 +299,7 @@ class _Delivery:
             self._mail.events.put(_Broken(True, error))
 
     def _sealed(self, delivery: bytes, start: int) -> Iterator[bytes | memoryview]:
-        """The Delivery, and the chunks from number `start` on: before it they are only read."""
+        """The Delivery, and the chunks from number `start` on; earlier chunks are read but not sent."""
         yield delivery
         buffer, done, size = bytearray(CHUNK_BUFFER), 0, self._package.size
         for number, (chunk, final) in enumerate(self._package.chunks()):
@@ -310,7 +316,7 @@ class _Delivery:
 
 
 def refused(payload: bytes) -> DeliveryError:
-    """The error for a refusal in clear: the host's word as much as the Keep's."""
+    """The error for a refusal in clear, which the host may have made up."""
     code = refusal_code(payload)
     if code.endswith("-version"):
         return _other_version(code)
@@ -322,5 +328,5 @@ def _other_version(code: str) -> DeliveryError:
         code,
         f"the Keep speaks another version of the protocol than this program, which speaks version {VERSION}",
         state="refused",
-        hint="Keep and tenant have to be of releases that speak one version: update the older of them",
+        hint="update the older of the two: Keep and tenant must speak the same version",
     )

@@ -1,4 +1,10 @@
-"""Attaching: stdio to and from a session, and what a run came to (docs/architecture.md, "The flow")."""
+"""Attaching: stdio to and from a session, and the result of a run (docs/architecture.md, "A run, from end to end").
+
+`Run` serves one attached tenant. Two threads share it: the caller's reads frames until the final record, and one of its
+own attaches and feeds stdin. Each half survives broken connections by itself. Output goes on from the next frame, because
+the host numbers frames. Stdin goes on, under a new attachment, from the offset that the Keep confirms: what is not
+confirmed is kept until it is, at most STDIN_WINDOW bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +12,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO, Self
+from typing import Self
 
 from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import (
-    MAX_DATA,
     STDERR,
     STDIN,
     STDIN_END,
@@ -21,19 +26,35 @@ from enarx.delivery.session import (
     Status,
 )
 from enarx.delivery.tenant import Attachment, Freshness, Session
-from enarx.errors import EnarxError, UnavailableError
+from enarx.errors import DeliveryError, UnavailableError
 from enarx.formats.wire import FrameType
 from enarx.record import record
-from enarx.tenant.delivering import LEAVE, PATIENCE, SILENT, Claim, Delivered, Judge, Mail, Progress, admit, refused
+from enarx.tenant.delivering import (
+    FINAL_CODES,
+    FIRST_PAUSE,
+    LEAVE,
+    LONGEST_PAUSE,
+    PATIENCE,
+    SILENT,
+    TRIES,
+    Delivered,
+    Mail,
+    Progress,
+    ReceivedEvidence,
+    Verifier,
+    admit,
+    refused,
+)
 from enarx.tenant.link import Frame, Link
+from enarx.tenant.stdin import Stdin, Unconfirmed
 
 
 @record()
 class Result:
     """What a run came to. `status` is proven: the Keep signed it.
 
-    `lost` is True if the host dropped output. `unproven` are the bytes of stdout and stderr that nothing signed covers:
-    those that were dropped, and those around them up to the next checkpoint. `receipt` proves it all to others.
+    `lost` is True if the host dropped output. `unproven` counts the bytes of stdout and stderr that no signature covers:
+    those that were dropped, and those around them up to the next checkpoint. `receipt` proves the result to others.
     """
 
     status: Status
@@ -43,7 +64,7 @@ class Result:
 
     @classmethod
     def of(cls, session: Session, output: OutputOpener, final: Final) -> Self:
-        """Of a session whose final record has been read."""
+        """The result of a session whose final record `output` has just opened."""
         return cls(
             status=final.status,
             lost=output.lost > 0,
@@ -53,11 +74,15 @@ class Result:
 
 
 class Run:
-    """A tenant attached to a session: feeds stdin, gives out stdout and stderr as they come.
+    """A tenant attached to a session: feeds stdin, and gives out stdout and stderr as they come. Serve it once.
 
-    `start` is the number of the first frame to ask the host for. `attached` is set once the Keep has answered,
-    `settled` once all of stdin is delivered, and both once the run is over. `output` is what has read the records before
-    `start`, if they were read. Use `serve` once.
+    `start` is the number of the first frame to ask the host for; `output` has opened the records before it, if any.
+    `write` takes verified bytes with their stream, STDOUT or STDERR. `close_stdin` says whether the end of `stdin` ends
+    the workload's. With `confirm` it is not enough that the host took that end: the Keep has to confirm it. `interrupted`
+    is called with each error that breaks a connection before another is tried.
+
+    `attached` is set once the Keep has answered, `settled` once all of stdin is delivered (with `confirm`: confirmed), and
+    both when the run is over.
     """
 
     def __init__(
@@ -68,61 +93,107 @@ class Run:
         start: int = 1,
         output: OutputOpener | None = None,
         write: Callable[[int, bytes], None] = lambda kind, data: None,
-        stdin: BinaryIO | int | None = None,
+        stdin: Stdin = None,
         close_stdin: bool = True,
+        confirm: bool = False,
+        interrupted: Callable[[UnavailableError], None] = lambda e: None,
     ) -> None:
         self.link = link
         self.session = session
-        self.start = start
-        self.output = output
         self.write = write
-        self.stdin = stdin
         self.close_stdin = close_stdin
+        self.confirm = confirm
+        self.interrupted = interrupted
         self.attached = threading.Event()
         self.settled = threading.Event()
-        self._room = threading.Condition()
+        self._next = start
+        self._stdin = Unconfirmed(stdin)
+        self._changed = threading.Condition()
         self._sending = threading.Lock()
-        self._attachment: Attachment
-        self._failed: EnarxError | None = None
+        self._attachment = Attachment(session, nonce=os.urandom(32), output=output)
+        self._failed: Exception | None = None
+        self._stopping = False
+        self._resumed = False
+        self._reached = False
         self._done = False
 
     def serve(self) -> Result:
-        """Attach, and go on until the final record, or until the host takes no more input.
+        """Attach, and go on until the final record.
 
-        DeliveryError if anything does not verify; UnavailableError if the Keep is gone without a final record: then
-        there is no result, whatever has been written out.
+        DeliveryError if anything does not verify; UnavailableError if the Keep is gone without a final record, or the
+        host stays away. Then there is no result, whatever has been written out.
         """
-        self._attachment = Attachment(self.session, nonce=os.urandom(32), output=self.output)
-        attach = self._attachment.attach()
-        threading.Thread(target=self._feed, args=(attach,), daemon=True, name="enarx-stdin").start()
+        self._start_feeding()
         try:
-            for _, kind, payload in self.link.receive(self.start):
-                final = self._take(kind, payload)
-                if final is not None:
-                    return Result.of(self.session, self._attachment.output, final)
+            final = self._read_to_end()
         except UnavailableError:
-            if self._failed is None:
+            if self._failed is None or (isinstance(self._failed, UnavailableError) and self._failed.code == "ended"):
                 raise
+            raise self._failed from None
         finally:
             self._done = True
             self.attached.set()
             self.settled.set()
-            with self._room:
-                self._room.notify_all()
-        if self._failed is not None and self._failed.code != "ended":
-            raise self._failed
+            self._notify()
+        return Result.of(self.session, self._attachment.output, final)
+
+    def _read_to_end(self) -> Final:
+        """The final record, over as many connections as it takes."""
+        broken = 0
+        while True:
+            before = self._next
+            try:
+                for number, kind, payload in self.link.receive(self._next):
+                    self._next, self._reached = number + 1, True
+                    final = self._take(kind, payload)
+                    if final is not None:
+                        return final
+            except UnavailableError as e:
+                broken = 1 if self._next > before else broken + 1
+                if self._failed is not None or not self._pause(e, broken):
+                    raise self._given_up(e) from e
+            else:
+                raise UnavailableError(
+                    "keep-lost",
+                    "lost, unproven: the Keep is gone without a final record, so there is no result",
+                    hint="output shown so far is what the Keep wrote, but not all of it",
+                )
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the Keep has confirmed the end of stdin, or the run is over; `serve` has to be running.
+
+        UnavailableError if it does not within `seconds`; what the sending half raised.
+        """
+        self.confirm = True
+        deadline = time.monotonic() + seconds
+        while self.settled.wait(max(0.0, deadline - time.monotonic())):
+            if self._done or not self._attachment.stdin_open:
+                return
+            if self._failed is not None:
+                raise self._failed
+            self.settled.clear()  # it had ended without asking for a confirmation
+            self._start_feeding()
         raise UnavailableError(
-            "keep-lost",
-            "lost, unproven: the Keep is gone without a final record, so there is no result",
-            hint="output shown so far is what the Keep wrote, but not all of it",
+            "stdin-open",
+            f"the Keep did not confirm within {seconds:g} s that stdin is closed: its workload may wait for more",
+            hint="attach to it again, with an empty stdin",
         )
+
+    def _start_feeding(self) -> None:
+        threading.Thread(target=self._feed, daemon=True, name="enarx-stdin").start()
+
+    @property
+    def over(self) -> bool:
+        """Whether `serve` has returned or raised."""
+        return self._done
 
     def stop(self) -> None:
         """Ask the Keep to kill the workload, if it still runs; the final record will say that it did.
 
-        That the host does not say whether the frame went through is no error: `serve` sees the end, or that there is none.
+        The host need not confirm that the request went through: `serve` sees the end, or its absence.
         """
-        if not self._done:
+        self._stopping = True
+        if not self._done and self._attachment.stdin is not None:  # else the next attachment asks first of all
             try:
                 self._send(STOP, 0)
             except UnavailableError as e:
@@ -132,12 +203,20 @@ class Run:
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
-        record = self._attachment.receive(kind, payload)
+        try:
+            record = self._attachment.receive(kind, payload)
+        except DeliveryError as e:
+            if e.code != "attachment-broken" or not self._resumed:
+                raise
+            raise UnavailableError(
+                "stdin-behind",
+                "stdin cannot go on yet: the Keep has more than it confirms",
+                hint="attach again once the workload has read it",
+            ) from e
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
-                with self._room:
-                    self._room.notify_all()
+                self._notify()
             return None
         if record.kind in (STDOUT, STDERR):
             self.write(record.kind, record.data)
@@ -147,83 +226,121 @@ class Run:
         with self._sending:
             self.link.send([self._attachment.send(kind, offset, data)])
 
-    def _feed(self, attach: bytes) -> None:
-        """The sending half, in a thread of its own: attach, then stdin as far as the Keep's window allows."""
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _feed(self) -> None:
+        """The sending half, in a thread of its own."""
         try:
-            with self._sending:
-                self.link.send([attach])
-            offset = self._until(lambda: self._attachment.stdin is not None)
-            if offset is None or not self._attachment.stdin_open:
-                return
-            self._pump(offset)
-        except EnarxError as e:
+            self._feed_to_end()
+        except Exception as e:  # noqa: BLE001  # `serve` raises it; reading stdin can raise anything
             self._failed = e
-            with self._room:
-                over = self._room.wait_for(lambda: self._done, LEAVE)  # its end may be about to be read
-            if not over and e.code != "ended":
-                self.link.close()  # nobody would ever tell a workload that waits for stdin
+            with self._changed:
+                over = self._changed.wait_for(lambda: self._done, LEAVE)  # the end may be about to be read
+            if not over and getattr(e, "code", "") != "ended":
+                self.link.close()  # a workload that waits for stdin would wait for ever
         finally:
             self.settled.set()
 
+    def _feed_to_end(self) -> None:
+        """Attach and send stdin, as often as connections break; with `confirm`, until the Keep says that it is closed."""
+        broken, best = 0, -1
+        while not self._done:
+            try:
+                offset = self._attach()
+                if offset is None or not self._attachment.stdin_open:
+                    return
+                broken, best = 0 if offset > best else broken, max(best, offset)
+                self._pump(offset)
+                if not self.confirm:
+                    return
+                self._resumed = True
+            except UnavailableError as e:
+                self._resumed = True
+                broken += 1
+                if self._done or not self._pause(e, broken):
+                    raise self._given_up(e) from e
+
+    def _pause(self, e: UnavailableError, broken: int) -> bool:
+        """Wait before the next connection; False if there should be none."""
+        unreachable = e.code == "host-down" and not self._reached  # it was never there: say so at once
+        if unreachable or e.code in FINAL_CODES or broken > TRIES:
+            return False
+        self.interrupted(e)
+        with self._changed:
+            self._changed.wait_for(lambda: self._done, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (broken - 1)))
+        return True
+
+    def _given_up(self, e: UnavailableError) -> UnavailableError:
+        """The error of a run that has lost its host: whether the Keep goes on is not known."""
+        if e.code in FINAL_CODES or not self._reached:
+            return e
+        return UnavailableError(e.code, e.message, hint="the Keep may still be running: attach again")
+
+    def _attach(self) -> int | None:
+        """A new attachment; the offset from which the Keep wants stdin, or None once the run is over."""
+        with self._sending:
+            self._attachment = Attachment(self.session, nonce=os.urandom(32), output=self._attachment.output)
+            self.link.send([self._attachment.attach()])
+        offset = self._until(lambda: self._attachment.stdin is not None, PATIENCE)
+        if self._stopping and offset is not None:
+            self._send(STOP, 0)
+        return offset
+
     def _pump(self, offset: int) -> None:
-        while self.stdin is not None:
-            data = self._read()
-            if not data:
-                break
-            if not self._has_room(offset + len(data)):
+        """Send stdin from `offset` to its end, as far ahead as the Keep's window allows."""
+        end = offset
+        for at, data in self._stdin.rewind(offset):
+            end = at + len(data)
+            if not self._has_room(end):
                 return
-            self._send(STDIN, offset, data)
-            offset += len(data)
+            self._send(STDIN, at, data)
         if self.close_stdin:
-            self._send(STDIN_END, offset)
+            self._send(STDIN_END, end)
 
-    def _has_room(self, sent: int) -> bool:
+    def _has_room(self, end: int) -> bool:
         """Wait until the Keep has taken enough of stdin; False once the run is over."""
-        return self._until(lambda: sent - (self._attachment.stdin or 0) <= STDIN_WINDOW) is not None
+        taken = self._until(lambda: end - (self._attachment.stdin or 0) <= STDIN_WINDOW)
+        if taken is not None:
+            self._stdin.confirm(taken)
+        return taken is not None
 
-    def _read(self) -> bytes:
-        if isinstance(self.stdin, int):
-            return os.read(self.stdin, MAX_DATA)
-        assert self.stdin is not None  # _pump has looked
-        return self.stdin.read(MAX_DATA)
-
-    def _until(self, condition: Callable[[], bool]) -> int | None:
-        """Wait for the Keep; returns its stdin offset, or None once the run is over."""
-        with self._room:
-            while not condition():
-                if self._done:
-                    return None
-                self._room.wait()
-        return self._attachment.stdin
+    def _until(self, condition: Callable[[], bool], patience: float | None = None) -> int | None:
+        """Wait for the Keep; returns its stdin offset, or None once the run is over. UnavailableError after `patience`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._done or condition(), patience):
+                raise UnavailableError("keep-silent", f"the Keep did not answer within {patience:g} s", hint=SILENT)
+        return None if self._done else self._attachment.stdin
 
 
-def attest(link: Link, session: Session, judge: Judge, *, start: int, patience: float = PATIENCE) -> None:
-    """Have the Keep that runs this session prove itself again: fresh evidence for a nonce of ours, judged.
+def attest(link: Link, session: Session, verifier: Verifier, *, start: int, patience: float = PATIENCE) -> None:
+    """Have the Keep that runs this session prove itself again, by fresh evidence for a new nonce.
 
-    `start` is the number of a frame that comes before the answer. Raises what `judge` raises; UnavailableError if no answer
-    comes within `patience` seconds.
+    `start` is the number of a frame before the answer. Raises what `verifier` raises; UnavailableError if no answer comes
+    within `patience` seconds.
     """
     freshness = Freshness(session, nonce=os.urandom(32))
     mail = Mail(link, start, FrameType.EVIDENCE)
     try:
         link.send([freshness.request()])
-        judge(_evidence(mail, freshness, time.monotonic() + patience))
+        verifier(_evidence(mail, freshness, time.monotonic() + patience))
     finally:
         mail.close()
 
 
-def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> Claim:
-    """The answer to this request, among all else that comes."""
+def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> ReceivedEvidence:
+    """The answer to this request; other frames are skipped."""
     while (event := mail.take(deadline)) is not None:
         if not isinstance(event, tuple):
             raise event.error or UnavailableError("keep-lost", "the Keep has ended, and gives no evidence")
         answer = freshness.answer(event[2]) if event[1] is FrameType.EVIDENCE else None
         if answer is not None:
-            found, report_data = answer
-            return Claim(
-                kind=found.kind,
-                evidence=found.evidence,
-                endorsements=found.endorsements,
+            evidence, report_data = answer
+            return ReceivedEvidence(
+                kind=evidence.kind,
+                evidence=evidence.evidence,
+                endorsements=evidence.endorsements,
                 report_data=report_data,
             )
         if event[1] is FrameType.EVIDENCE:
@@ -234,13 +351,14 @@ def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> Claim:
 __all__ = [
     "STDERR",
     "STDOUT",
-    "Claim",
     "Delivered",
     "Frame",
-    "Judge",
     "Progress",
+    "ReceivedEvidence",
     "Result",
     "Run",
+    "Stdin",
+    "Verifier",
     "admit",
     "attest",
 ]

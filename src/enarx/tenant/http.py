@@ -1,7 +1,7 @@
 """A client of the host daemon's HTTP API (docs/spec/host.md): for management, and as the `Link` to one Keep.
 
-The daemon is the host's, so its answers are bounded: bytes, time between two of them, time in all. An answer that breaks a
-bound, or is no HTTP, is an UnavailableError, as is a connection that breaks.
+The host controls the daemon, so its answers are bounded: in bytes, in time between two bytes, and in time overall. An
+answer that exceeds a bound or is not HTTP raises UnavailableError, as a broken connection does.
 """
 
 from __future__ import annotations
@@ -21,52 +21,58 @@ from enarx.errors import EnarxError, ParseError, UnavailableError
 from enarx.formats import plain_json
 from enarx.formats.bounds import COMPILE
 from enarx.tenant.connection import MAX_ANSWER, MAX_TIME, TIMEOUT, Answer, Connection, Endpoint, Place
-from enarx.tenant.link import Frame, Stream, host_error, lost, read_entries
+from enarx.tenant.link import Frame, Stream, closed, host_error, lost, read_entries
 
 FRAMES = "application/vnd.enarx.frames"
 PAGE = 1000
 """Keeps in each page of a list, at most."""
 MAX_LIST = 16 << 20
-"""Bytes of all pages of a list: some 50,000 Keeps."""
+"""Bytes of all pages of a list together: about 50,000 Keeps."""
 
 IDLE = 2.0
-"""Seconds that a kept connection may be idle: a daemon closes one after five."""
+"""Seconds that a kept connection may be idle: daemons close theirs after five."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WHOLE = re.compile(r"[0-9a-f]{16}")
-"""A whole id of a Keep, as hosts give them (docs/spec/host.md)."""
+"""A complete Keep id (docs/spec/host.md)."""
 
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
-"""What http.client raises where the other side does not keep to HTTP, or goes away."""
+"""What http.client raises if the peer violates HTTP or disconnects."""
 
 
 class HostClient:
-    """One daemon. Each thread gets a connection of its own; connections are kept open and made again when they break.
+    """One daemon. Each thread has a connection of its own, which is kept open and reopened when it breaks.
 
-    A request that has failed is only repeated where that can do nothing twice: if it reads, or is a launch, which has a key.
+    A failed request is repeated only if that cannot have an effect twice: if it reads, or has an idempotency key.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._place = Place(endpoint)
         self._local = threading.local()
+        self._kept: list[Connection] = []
 
-    def launch(self, *, kind: str, package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
-        """A new Keep's id; from the daemon's pool where `package` is None and the sizes (bytes) fit."""
+    def launch(self, *, kind: str = "", package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
+        """Launch a Keep and return its id; from the host's pool if `package` is None and the sizes (bytes) fit.
+
+        Without a `kind` the host launches its default kind.
+        """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
-        body = {"kind": kind, "package_digest": package.hex() if package else None, **sizes}
+        body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
+        if kind:
+            body["kind"] = kind
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
-        found: Any = answer.get("id") if isinstance(answer, dict) else None
-        if not _is_id(found):
+        keep: Any = answer.get("id") if isinstance(answer, dict) else None
+        if not _is_id(keep):
             raise unclear("POST /v1/keeps: the host answered without the id of a Keep")
-        return str(found)
+        return str(keep)
 
     def call(self, method: str, path: str, body: object = None, *, key: str = "") -> Any:
-        """One JSON request; the decoded answer. With a `key` the host does the same request once only."""
+        """Make one JSON request and return the decoded answer. With a `key`, the host acts on equal requests once."""
         return self._call(method, path, body, key)[0]
 
     def _call(self, method: str, path: str, body: object = None, key: str = "") -> tuple[Any, int]:
-        """The same, and the bytes of the answer."""
+        """The decoded answer, and its size in bytes."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
         if key:
@@ -81,56 +87,58 @@ class HostClient:
             raise unclear(e.message) from e
 
     def keeps(self) -> list[dict[str, Any]]:
-        """What the host lists, page by page: each with an id. All pages together are bounded as one answer is."""
-        found: dict[str, dict[str, Any]] = {}
+        """All Keeps that the host lists, each a dict with an id. All pages together are bounded as one answer is."""
+        listed: dict[str, dict[str, Any]] = {}
         after: Any = ""
         total, end = 0, time.monotonic() + MAX_TIME
         while True:
             answer, size = self._call("GET", f"/v1/keeps?limit={PAGE}" + (f"&after={after}" if after else ""))
             total += size
             if total > MAX_LIST or time.monotonic() > end:
-                raise unclear(f"GET /v1/keeps: over {MAX_LIST >> 20} MiB, or {MAX_TIME:g} s, of Keeps")
+                raise unclear(f"GET /v1/keeps: the list is over {MAX_LIST >> 20} MiB, or takes over {MAX_TIME:g} s")
             keeps = answer.get("keeps") if isinstance(answer, dict) else None
             if not isinstance(keeps, list) or not all(isinstance(k, dict) and _is_id(k.get("id")) for k in keeps):
-                raise unclear("GET /v1/keeps: the host's answer is no list of Keeps")
-            before = len(found)
-            found |= {k["id"]: k for k in keeps}
+                raise unclear("GET /v1/keeps: the host's answer is not a list of Keeps")
+            before = len(listed)
+            listed |= {k["id"]: k for k in keeps}
             after = answer.get("next")
-            if not _is_id(after) or len(found) == before:
-                return list(found.values())
+            if not _is_id(after) or len(listed) == before:
+                return list(listed.values())
 
     def find(self, beginning: str) -> list[str]:
-        """The ids of the host's Keeps that begin so; a whole id stands for itself, and nothing is asked."""
+        """The ids of the host's Keeps that start with `beginning`; a complete id is returned without asking the host."""
         if _WHOLE.fullmatch(beginning):
             return [beginning]
         return [keep["id"] for keep in self.keeps() if keep["id"].startswith(beginning)]
 
     def link(self, keep: str) -> HttpLink:
-        """The way to one Keep."""
+        """The link to one Keep."""
         return HttpLink(self, keep)
 
     def _connection(self) -> Connection:
-        """This thread's kept connection."""
+        """The kept connection of this thread, made if missing."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.connect()
+            self._kept.append(connection)
         if time.monotonic() - connection.used > IDLE:
-            connection.close()  # it may have gone stale, and what is sent on it may be lost
+            connection.close()  # the daemon may have closed it, and a request on it would be lost
         return connection
 
     def close(self) -> None:
-        """Let go of this thread's connection."""
-        self._connection().close()
+        """Close the kept connections of all threads. A later request makes new ones."""
+        for connection in self._kept:
+            connection.close()
 
     def connect(self) -> Connection:
-        """A connection of the caller's own."""
+        """A new connection, which the caller closes."""
         return self._place.connection(TIMEOUT)
 
     @contextlib.contextmanager
     def request(
         self, connection: Connection, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> Iterator[Answer]:
-        """The answer to one request, if it says that all is well. A connection with which anything fails is closed."""
+        """The answer to one request, if its status is 2xx. A connection on which anything fails is closed."""
         if self.endpoint.token:
             headers = {**headers, "Authorization": f"Bearer {self.endpoint.token}"}
         try:
@@ -155,25 +163,25 @@ class HostClient:
                     raise _failed(f"{method} {path}", e) from e
                 again = False
             else:
-                assert isinstance(answer, Answer)  # every connection of ours answers so
+                assert isinstance(answer, Answer)  # as every `Connection` does
                 return answer
 
 
 def _is_id(value: object) -> bool:
-    """Can this be the id of a Keep?"""
+    """Has the value the form of a Keep id?"""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def ids(answer: object, name: str) -> list[str]:
-    """The ids that an answer names; UnavailableError if it names anything else."""
+    """The list of Keep ids under `name` in an answer. UnavailableError if it is anything else."""
     value = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(value, list) or not all(map(_is_id, value)):
-        raise unclear(f"the host's answer has no ids of Keeps as {name}")
+        raise unclear(f"the host's answer has no list of Keep ids under {name}")
     return value
 
 
 def whole(answer: http.client.HTTPResponse, what: str) -> bytes:
-    """All of an answer's body, of at most MAX_ANSWER bytes."""
+    """The whole body of an answer, at most MAX_ANSWER bytes. UnavailableError."""
     try:
         text = answer.read(MAX_ANSWER + 1)
     except _BROKEN as e:
@@ -186,35 +194,38 @@ def whole(answer: http.client.HTTPResponse, what: str) -> bytes:
 
 
 def unclear(message: str) -> UnavailableError:
-    """The host answered with what is no answer: whether it did what it was asked is not known."""
+    """The host's answer makes no sense: whether it acted on the request is not known."""
     return UnavailableError("host-answer", message, hint="is this the address of an Enarx host?")
 
 
 def _failed(what: str, e: Exception) -> UnavailableError:
-    """What http.client raised, as ours."""
+    """The error for what http.client raised."""
     if isinstance(e, TimeoutError):
         return UnavailableError("host-slow", f"{what}: the host does not answer in time", hint="try again")
     if isinstance(e, (ConnectionRefusedError, FileNotFoundError)):
-        said = f"{what}: the host cannot be reached: {e.strerror}"
-        return UnavailableError("host-down", said, hint="is it running, and is this its address?")
+        message = f"{what}: the host cannot be reached: {e.strerror}"
+        return UnavailableError("host-down", message, hint="is it running, and is this its address?")
     if isinstance(e, (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)):
         return lost(f"{what}: the host closed the connection")
     if isinstance(e, OSError):
         return lost(f"{what}: {e.strerror or e}")
-    return unclear(f"{what}: the host's answer is no HTTP ({type(e).__name__})")
+    return unclear(f"{what}: the host's answer is not HTTP ({type(e).__name__})")
 
 
 class HttpLink:
-    """To one Keep through a daemon."""
+    """The link to one Keep through a daemon."""
 
     def __init__(self, client: HostClient, keep: str) -> None:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
         self._streams: list[Answer] = []
+        self._closed = False
         self._output = Stream(self.entries)
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link: one POST, streamed."""
+        if self._closed:
+            raise closed()
         body: Any = frames[0] if isinstance(frames, list) and len(frames) == 1 else iter(frames)
         headers = {"Content-Type": FRAMES}
         if not isinstance(body, bytes):
@@ -227,19 +238,21 @@ class HttpLink:
                 whole(answer, f"POST {path}")
         finally:
             if streamed:
-                connection.close()  # what is streamed comes from a thread of its own, which ends with it
+                connection.close()  # streams are sent from threads of their own, which end now
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """As Link: one GET whose answer goes on as long as the Keep."""
+        """As Link: one GET whose answer lasts as long as the Keep."""
         return self._output.read(start)
 
     def entries(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
-        """The same, or only what is there now."""
+        """As `receive`; without `follow`, only the frames so far."""
         connection = self._client.connect()
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"
         try:
             with self._client.request(connection, "GET", path, None, {}) as answer:
                 self._streams.append(answer)
+                if self._closed:
+                    raise closed()
                 yield from read_entries(answer.frames(follow=follow))
         except _BROKEN as e:
             raise _failed(f"GET {path}", e) from e
@@ -247,17 +260,18 @@ class HttpLink:
             connection.close()
 
     def stop(self) -> None:
-        """As Link."""
+        """As Link: the host kills the Keep."""
         self._client.call("POST", f"{self._path}/stop")
 
     def close(self) -> None:
-        """As Link."""
+        """As Link: reads in progress see the end."""
+        self._closed = True
         for answer in self._streams:
             answer.hang_up()
 
 
 def _error(answer: http.client.HTTPResponse, what: str) -> EnarxError:
-    """The host's word for what went wrong; where it has none, its status."""
+    """The error that the host reports, or else its status."""
     try:
         value = plain_json.decode(whole(answer, what), what)
         error = value.get("error") if isinstance(value, dict) else None

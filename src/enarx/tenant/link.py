@@ -1,7 +1,7 @@
-"""How a tenant reaches a Keep through a host: frames in, numbered frames out. Nothing here is trusted.
+"""How a tenant reaches a Keep through a host: frames in, numbered frames out. Nothing from a link is trusted.
 
-`LocalLink` speaks to a supervisor's socket, `HttpLink` to a daemon. Both lose nothing when a connection breaks: output is
-asked for by frame number, and input says by its offsets what it is.
+`LocalLink` connects to a supervisor's socket, `http.HttpLink` to a daemon. A broken connection loses nothing: output is
+requested by frame number, and input carries its offsets.
 """
 
 from __future__ import annotations
@@ -20,37 +20,38 @@ from enarx.formats.wire import HEADER, FrameType, frame_header
 ENTRY = struct.Struct(">Q")
 MAX_LINE = 64 << 10
 PATIENCE = 120.0
-"""Seconds for the host side of this machine to answer."""
+"""Seconds that this machine's host side has to answer."""
+ENDED = "its Keep has ended with it: start again"
 Frame = tuple[int, FrameType, bytes]
 
 
 class Link(Protocol):
-    """A way to one Keep."""
+    """A connection to one Keep through its host."""
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
-        """Give the Keep these frames, in order, `size` bytes in all if that is known; returns once the host has them."""
+        """Send frames to the Keep in order, `size` bytes in all if known. Returns once the host has them. UnavailableError."""
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """The Keep's frames from number `start` on: (number, type, payload). Ends when the Keep has ended."""
+        """The Keep's frames from number `start` on: (number, type, payload). Ends when the Keep has ended. UnavailableError."""
         ...
 
     def stop(self) -> None:
         """Have the host kill the Keep."""
 
     def close(self) -> None:
-        """Let go of every connection. A reading that goes on ends."""
+        """Close every connection; a read in progress ends. Nothing can be sent or received any more."""
 
 
 class Source(Protocol):
-    """What frames are read from."""
+    """A stream that frames are read from."""
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes; fewer at the end alone."""
+        """The next `size` bytes; fewer only at the end."""
         ...
 
 
 def read_entries(source: Source) -> Iterator[Frame]:
-    """The numbered frames of a host's output stream."""
+    """The numbered frames of a host's output stream. UnavailableError if it breaks off, ParseError."""
     size = ENTRY.size + HEADER.size
     while head := source.read(size):
         if len(head) < size:
@@ -64,7 +65,7 @@ def read_entries(source: Source) -> Iterator[Frame]:
 
 
 class Stream:
-    """Output that stays open between two readings, if the second goes on where the first stopped."""
+    """Output whose connection stays open between two reads, if the second continues where the first stopped."""
 
     def __init__(self, entries: Callable[[int], Iterator[Frame]]) -> None:
         self._open = entries
@@ -80,23 +81,28 @@ class Stream:
                 self._next = entry[0] + 1
                 yield entry
         except EnarxError:
-            self._entries = None  # the next reading takes a new connection
+            self._entries = None  # the next read opens a new connection
             raise
         self._entries = None
 
 
 def lost(message: str) -> UnavailableError:
-    """The connection to the host broke; what the Keep does now is not known."""
+    """The connection to the host broke; whether the Keep still runs is not known."""
     return UnavailableError("host-lost", message, hint="the Keep may still be running: attach again")
 
 
+def closed() -> UnavailableError:
+    """This program closed the link, and uses it again."""
+    return UnavailableError("link-closed", "the connection to the Keep was closed here")
+
+
 def host_error(error: Any) -> EnarxError:
-    """The error that a host reports about itself, as ours. It is the host's word and no more."""
+    """The error that a host reports. It is the host's claim, unproven."""
     given = error if isinstance(error, dict) else {}
     code, message, hint = (
         text[:2000] if isinstance(text := given.get(k), str) else "" for k in ("code", "message", "hint")
     )
-    message = f"the host says: {message or 'an error without a text'}"
+    message = f"the host says: {message or 'an error without a message'}"
     if code in ("layers-missing", "no-hardware"):
         return BackendError(code, message, hint=hint, checks=_checks(given.get("checks")))
     if code in ("usage", "unauthorized", "not-found", "not-ended"):
@@ -105,23 +111,24 @@ def host_error(error: Any) -> EnarxError:
 
 
 def _checks(value: object) -> tuple[tuple[str, str, str], ...]:
-    """The triples of texts in what a host calls its checks."""
-    found = []
+    """The (name, missing, remedy) triples among a host's checks; anything else is dropped."""
+    checks = []
     for item in value[:100] if isinstance(value, list) else ():
         match item:
             case [str(name), str(missing), str(remedy)]:
-                found.append((name[:200], missing[:500], remedy[:500]))
-    return tuple(found)
+                checks.append((name[:200], missing[:500], remedy[:500]))
+    return tuple(checks)
 
 
 class LocalLink:
-    """To a supervisor on this machine, by the path of its socket."""
+    """The link to a supervisor on this machine, by the path of its socket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._input: socket.socket | None = None
         self._output = Stream(self._entries)
-        self._open: list[socket.socket] = []
+        self._open: list[tuple[socket.socket, BinaryIO]] = []
+        self._closed = False
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
         """As Link. The connection stays open for the next call."""
@@ -132,11 +139,11 @@ class LocalLink:
                 self._input.sendall(frame)
             except OSError as e:
                 self._input.close()
-                self._input = None  # the next call takes a new connection
+                self._input = None  # the next call opens a new connection
                 raise lost("the Keep takes no more input") from e
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """As Link."""
+        """As Link; a broken connection is opened again."""
         return self._output.read(start)
 
     def _entries(self, start: int) -> Iterator[Frame]:
@@ -144,30 +151,41 @@ class LocalLink:
         with connection, rest:
             try:
                 yield from read_entries(rest)
-            except OSError as e:
+            except (OSError, ValueError) as e:
+                if self._closed:  # by another thread, in the middle of a read
+                    raise closed() from None
+                if isinstance(e, ValueError):
+                    raise
                 raise lost("the host's output breaks off") from e
 
     def stop(self) -> None:
-        """As Link."""
+        """As Link: the supervisor kills the Keep."""
         connection, rest = self._call({"op": "stop"})
         rest.close()
         connection.close()
 
     def close(self) -> None:
-        """As Link."""
-        for connection in self._open:
+        """As Link: reads in progress see the end."""
+        self._closed = True
+        for connection, rest in self._open:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)  # whoever reads sees an end, and closes it
+                connection.shutdown(socket.SHUT_RDWR)  # a thread that reads sees an end
+            rest.close()
             connection.close()
 
     def _call(self, request: dict[str, object]) -> tuple[socket.socket, BinaryIO]:
+        if self._closed:
+            raise closed()
         connection = socket.socket(socket.AF_UNIX)
-        self._open.append(connection)
+        rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
+        self._open.append((connection, rest))
         try:
             connection.connect(self._path)
+        except OSError as e:
+            raise UnavailableError("host-gone", "the host side of this machine is gone", hint=ENDED) from e
+        try:
             connection.settimeout(PATIENCE)
             connection.sendall(json.dumps(request).encode() + b"\n")
-            rest: BinaryIO = connection.makefile("rb", buffering=1 << 18)  # type: ignore[assignment]
             line = rest.readline(MAX_LINE)
             connection.settimeout(None)
         except OSError as e:

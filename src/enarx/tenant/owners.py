@@ -1,4 +1,7 @@
-"""Owner keys: Ed25519, PEM (PKCS#8 private, SubjectPublicKeyInfo public). Who holds one may give its packages' secrets."""
+"""Owner keys: Ed25519, in PEM (PKCS#8 private, SubjectPublicKeyInfo public).
+
+A package names the public keys of its owners. The holder of one of the private keys may provision its secrets.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +18,28 @@ from enarx.tenant.paths import config_dir, open_regular, private_dir, write_priv
 
 MAX_FILE = 16 << 10
 PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
-"""The one DER that stands before the 32 bytes of an Ed25519 private key (RFC 8410, section 7)."""
+"""The fixed DER prefix of the 32 bytes of an Ed25519 private key (RFC 8410, section 7)."""
 
 
 @record(kw_only=False, hidden=("seed",))
 class Owners:
-    """Everyone whom a package names, and the seed of the one who signs here."""
+    """The public keys that a package names, 32 bytes each, and the 32-byte seed of the key that signs here."""
 
     public: tuple[bytes, ...]
     seed: bytes
 
 
 def default_path() -> str:
-    """The user's own key."""
+    """The path of the user's own key."""
     return os.path.join(config_dir(), "owner.pem")
 
 
 def create(path: str) -> bytes:
-    """A new key in a new file of mode 0600; returns the raw public key. UsageError if the file is there."""
+    """Make a key in a new file of mode 0600; returns the raw public key, 32 bytes. UsageError if the file exists."""
     try:
         return _create(path)
     except FileExistsError as e:
-        raise UsageError("owner-exists", f"{path}: is there already", hint="an owner key is never overwritten") from e
+        raise UsageError("owner-exists", f"{path}: exists", hint="an owner key is never overwritten") from e
 
 
 def _create(path: str) -> bytes:
@@ -52,12 +55,15 @@ def _create(path: str) -> bytes:
 
 
 def load(paths: tuple[str, ...] = ()) -> Owners:
-    """The owners in these files, exactly one of them a private key; with no file the user's own, made on first use."""
+    """The owners in these files, exactly one of them a private key. UsageError.
+
+    Without files it is the user's own key, which is made on first use.
+    """
     if not paths:
         path = default_path()
         if not os.path.lexists(path):
             private_dir(os.path.dirname(path))
-            with contextlib.suppress(FileExistsError):  # another command has just made it
+            with contextlib.suppress(FileExistsError):  # another process has just made it
                 _create(path)
         paths = (path,)
     seeds, public = [], []
@@ -77,7 +83,7 @@ def load(paths: tuple[str, ...] = ()) -> Owners:
 
 
 def public_pem(raw: bytes) -> str:
-    """What an owner gives to others."""
+    """A raw public key in PEM, to be given to others."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     key = Ed25519PublicKey.from_public_bytes(raw)
@@ -85,7 +91,7 @@ def public_pem(raw: bytes) -> str:
 
 
 def read_public(path: str) -> bytes:
-    """The raw public key in a file that holds either half."""
+    """The raw public key in a file with either half, 32 bytes. UsageError."""
     key = _read(path)
     return (key.public_key() if isinstance(key, Ed25519PrivateKey) else key).public_bytes_raw()
 
@@ -114,7 +120,7 @@ def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
 
 
 def _plain(data: bytes) -> Ed25519PrivateKey | None:
-    """A private key in the form that `create` writes, without loading what reads all others (20 ms)."""
+    """A private key in the form that `create` writes; None for any other. Loading the general parser takes 20 ms."""
     lines = data.split()
     if len(lines) != 7 or lines[:3] != [b"-----BEGIN", b"PRIVATE", b"KEY-----"]:
         return None

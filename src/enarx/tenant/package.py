@@ -1,4 +1,4 @@
-"""From files on the tenant's machine to a package: the manifest, and the plaintext that a delivery seals."""
+"""From files on the tenant's machine to a package: its manifest, and the plaintext that a delivery seals."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 
-@record()
+@record(hidden=("head", "wasm", "indexes", "trees"))
 class Package:
-    """What goes to a Keep. `trees` are its directories on the tenant's machine, in the order of `indexes`."""
+    """What is delivered to a Keep. `trees` are its directories on the tenant's machine, in the order of `indexes`."""
 
     manifest: Manifest
     head: bytes
@@ -49,17 +49,17 @@ class Package:
 
     @property
     def compile(self) -> int:
-        """Bytes that the host must let the compiler take."""
+        """Bytes of memory that the host must allow the compiler."""
         return self.manifest.config.limits.compile or compile_allowance(len(self.wasm))
 
     @property
     def disk(self) -> int:
-        """Bytes of files that the host must let the Keep hold, a page for what it keeps of each entry among them."""
+        """Bytes of files that the host must allow the Keep, one page for each entry included."""
         pages = sum(4096 - (-node.size // 4096) * 4096 for each in self.trees for node in each.nodes)
         return pages + self.manifest.config.limits.disk + (2 << 20)
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:
-        """The plaintext in chunks of CHUNK bytes, the last marked; each is valid until the next is asked for."""
+        """The plaintext in chunks of CHUNK bytes, with True for the last. A chunk is valid until the next is requested."""
         buffer = memoryview(bytearray(CHUNK))
         have, left = 0, self.size
         for source, size, path in self._pieces():
@@ -82,28 +82,34 @@ class Package:
 
 
 class _Source:
-    """Bytes in memory, read like a file."""
+    """Bytes in memory, read as a file is."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = memoryview(data)
 
     def readinto(self, out: memoryview) -> int:
-        """As io.RawIOBase."""
+        """As io.RawIOBase: fill `out`, return the count."""
         count = min(len(out), len(self._rest))
         out[:count], self._rest = self._rest[:count], self._rest[count:]
         return count
 
 
 def build(
-    wasm: str, config: Config, *, owners: tuple[bytes, ...], salt: bytes, secrets: dict[str, bytes], base: str = "."
+    wasm: str | bytes,
+    config: Config,
+    *,
+    owners: tuple[bytes, ...],
+    salt: bytes,
+    secrets: dict[str, bytes],
+    base: str = ".",
 ) -> Package:
-    """The package of the module at path `wasm` under an effective configuration; `base` is where `dirs` start from.
+    """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
-    `salt` is 32 bytes: fresh ones, or a kept salt for a digest that is to be the same again. `secrets` must have a
-    value for each of the configuration's names.
+    Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
+    has a value for each name in the configuration.
     """
     _check_secrets(config, secrets)
-    module = read_module(wasm)
+    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
     trees = [_tree(directory, base) for directory in config.dirs]
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
@@ -127,8 +133,12 @@ def build(
 
 
 def read_module(path: str) -> bytes:
-    """A core WebAssembly module; UsageError with the reason for anything else."""
-    data = read_file(path, MAX_WASM + 1, code="wasm-file")
+    """The core WebAssembly module in a file. UsageError."""
+    return require_module(read_file(path, MAX_WASM + 1, code="wasm-file"), path)
+
+
+def require_module(data: bytes, path: str) -> bytes:
+    """The bytes, if they are a core WebAssembly module of at most MAX_WASM bytes. UsageError, which names `path`."""
     if data.startswith(COMPONENT_MAGIC):
         raise UsageError(
             "wasm-component",
@@ -155,7 +165,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
 
 
 def _tree(directory: Dir, base: str) -> Tree:
-    """All entries of a directory. A path that is not absolute is a file's, and has to stay below `base`."""
+    """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
     path = os.path.join(base, directory.host)
@@ -166,13 +176,14 @@ def _tree(directory: Dir, base: str) -> Tree:
     start, real = os.path.realpath(base), os.path.realpath(path)
     if real != start and not real.startswith(start.rstrip(os.sep) + os.sep):
         hint = f"if you mean it, name it on the command line: --dir {path}::{directory.guest}"
-        raise UsageError("dir-outside", f"{path}: leads out of {start}", hint=hint)
+        raise UsageError("dir-outside", f"{path}: leads outside {start}", hint=hint)
     return tree.read(start, () if real == start else tuple(os.path.relpath(real, start).split(os.sep)))
 
 
 def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:
-    """The indexes of all directories are bounded together."""
+    """UsageError if the indexes of all directories together are too large."""
     size, entries = sum(map(len, indexes)), sum(len(each.nodes) for each in trees)
     if size > MAX_INDEX or entries > MAX_ENTRIES:
-        said = f"{entries} entries in {size >> 20} MiB of indexes, at most {MAX_ENTRIES} in {MAX_INDEX >> 20} MiB"
-        raise UsageError("dir-size", f"the directories have {said}", hint="package less, or archives")
+        message = f"the directories have {entries} entries in {size >> 20} MiB of indexes"
+        limit = f"wanted at most {MAX_ENTRIES} in {MAX_INDEX >> 20} MiB"
+        raise UsageError("dir-size", f"{message}, {limit}", hint="package less, or archives")

@@ -1,12 +1,12 @@
-"""Where a user's files are, by the XDG base directory specification; every directory of ours has mode 0700."""
+"""Where a user's files are, by the XDG base directory specification. All of its directories have mode 0700."""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
 from enarx.errors import UsageError
+from enarx.files import write_atomically
 
 SOCKET = "host.sock"
 SYSTEM_RUNTIME = "/run/enarx"
@@ -20,57 +20,59 @@ def _base(variable: str, *default: str) -> str:
 
 
 def config_dir() -> str:
-    """Owner keys."""
+    """The directory of owner keys."""
     return _base("XDG_CONFIG_HOME", ".config")
 
 
 def state_dir() -> str:
-    """Sessions, the simulated hardware's root, the host daemon's Keeps."""
+    """The directory of sessions, the simulator's root, and the host daemon's Keeps."""
     return _base("XDG_STATE_HOME", ".local", "state")
 
 
 def cache_dir() -> str:
-    """What can be computed again."""
+    """The directory of files that can be recomputed."""
     return _base("XDG_CACHE_HOME", ".cache")
 
 
 def runtime_dirs() -> tuple[str, ...]:
-    """Where host daemons have their sockets (SOCKET): the user's own, if there is one, and the system's."""
+    """The directories of host daemons' sockets (SOCKET): the user's own, if XDG_RUNTIME_DIR is set, and the system's."""
     own = os.environ.get("XDG_RUNTIME_DIR", "")
     return (*((os.path.join(own, "enarx"),) if os.path.isabs(own) else ()), SYSTEM_RUNTIME)
 
 
 def own_dirs() -> tuple[str, ...]:
-    """All directories of ours: what is in them goes to nobody."""
+    """All of these directories; their contents are never packaged."""
     return (config_dir(), state_dir(), cache_dir(), *runtime_dirs())
 
 
-def _user(found: os.stat_result) -> int:
-    """Who we are, as `stat` tells owners; on a system without users the owner."""
+def _user(status: os.stat_result) -> int:
+    """This process's effective user id; the file's owner on a system without users."""
     ask = getattr(os, "geteuid", None)
-    return found.st_uid if ask is None else int(ask())
+    return status.st_uid if ask is None else int(ask())
 
 
 def private_dir(path: str) -> str:
-    """Make `path` and what is missing above it, for this user alone whatever the umask.
+    """Make a directory and its missing parents, for this user alone whatever the umask; returns the path.
 
-    A directory that is there already is closed to others. UsageError if it is another user's, or cannot be made.
+    An existing directory is closed to other users. UsageError if it belongs to another user or cannot be made.
     """
     try:
         _make(path)
-        found = os.stat(path)
-        if found.st_uid != _user(found):
+        status = os.stat(path)
+        if status.st_uid != _user(status):
             hint = "remove it, or let XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME name another place"
-            raise UsageError("private-owner", f"{path}: the directory is another user's ({found.st_uid})", hint=hint)
-        if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o700:
+            raise UsageError("private-owner", f"{path}: the directory is another user's ({status.st_uid})", hint=hint)
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) != 0o700:
             os.chmod(path, 0o700)
     except OSError as e:
-        raise UsageError("private-directory", f"{path}: {e.strerror}", hint="it has to be a directory of yours") from e
+        raise UsageError(
+            "private-directory", f"{path}: {e.strerror}", hint="it must be a directory that you own"
+        ) from e
     return path
 
 
 def _make(path: str) -> None:
-    """The directory and its parents; those that are made have mode 0700, which a umask takes from `mkdir`."""
+    """Make the directory and its parents with mode 0700; chmod, because mkdir applies the umask."""
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
@@ -86,42 +88,16 @@ def _make(path: str) -> None:
 
 
 def write_private(path: str, data: bytes, *, new: bool = False) -> None:
-    """A file of mode 0600 that is there whole or not at all. With `new` FileExistsError if there is one already."""
+    """Write a file of mode 0600, whole or not at all, and the directories above it that are missing.
+
+    With `new`, FileExistsError if it exists. OSError.
+    """
     _make(os.path.dirname(path) or ".")
-    temporary = f"{path}.{os.getpid()}.new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            if os.name == "posix":
-                os.chmod(temporary, 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            _name(temporary, path)
-        else:
-            os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _name(temporary: str, path: str) -> None:
-    """Give a file its name, which nothing may have yet."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError as e:  # a file system without hard links
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from e
-        os.replace(temporary, path)
-    else:
-        os.unlink(temporary)
+    write_atomically(path, data, new=new)
 
 
 def open_regular(path: str, *, dir_fd: int | None = None, follow: bool = True) -> int:
-    """A descriptor to read a regular file; OSError for anything else, which is not waited for either."""
+    """A descriptor that reads a regular file. OSError for anything else, without waiting for a writer of a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)), dir_fd=dir_fd)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -131,10 +107,10 @@ def open_regular(path: str, *, dir_fd: int | None = None, follow: bool = True) -
 
 
 def read_file(path: str, most: int, *, code: str = "file", hint: str = "") -> bytes:
-    """Up to `most` bytes of a regular file. UsageError, also for what one would wait for: a pipe, a device."""
+    """Up to `most` bytes of a regular file. UsageError with `code` and `hint`, also for pipes and devices."""
     try:
         with open(open_regular(path), "rb") as file:
             return file.read(most)
     except (OSError, ValueError) as e:  # ValueError: a NUL in the path
-        why = e.strerror if isinstance(e, OSError) and e.strerror else "no path of a file"
+        why = e.strerror if isinstance(e, OSError) and e.strerror else "not a file path"
         raise UsageError(code, f"{path}: {why}", hint=hint) from e

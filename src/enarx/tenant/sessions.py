@@ -1,8 +1,8 @@
-"""Sessions kept for later: files of mode 0600 under the user's state directory, each named by its session's own binding.
+"""Saved sessions: files of mode 0600 under the user's state directory, each named by its session's binding.
 
-Ids of Keeps are a host's choice, and two hosts may choose one: an id and a URL only say where to look. The binding
-(`Session.transcript`) is no host's choice. Who can read such a file can read the workload's results; who loses it has lost
-them.
+Hosts choose the ids of Keeps, and two hosts may choose the same: id and URL only say where to look. The binding
+(`Session.transcript`) is not a host's choice. Anyone who can read such a file can read the workload's results; without it
+they cannot be read at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from enarx.tenant.connection import Endpoint
 from enarx.tenant.paths import private_dir, read_file, state_dir, write_private
 
 MAX_FILE = 2 << 20
-"""Bytes of a session's file: evidence, its endorsements and a manifest are in it, in hexadecimal."""
+"""Bytes of a session file, which has evidence, endorsements and a manifest in hexadecimal."""
 
 SUFFIX = ".json"
 
@@ -32,7 +32,7 @@ def _directory() -> str:
 
 @record()
 class Saved:
-    """A session with the way to its Keep. Of credentials only the paths of their files are kept, never their content."""
+    """A session and the address of its Keep. Of credentials it has the paths of their files, never their content."""
 
     keep: str
     url: str
@@ -44,16 +44,16 @@ class Saved:
 
     @property
     def binding(self) -> str:
-        """What tells this session from all others."""
+        """The session's transcript hash, hexadecimal: unique to it."""
         return self.session.transcript.hex()
 
     @property
     def path(self) -> str:
-        """Of its file."""
+        """The path of its file."""
         return os.path.join(_directory(), self.binding + SUFFIX)
 
     def save(self) -> str:
-        """Write it to a new file; returns the path. UsageError if that cannot be."""
+        """Write it to a new file; returns the path. UsageError."""
         fields = {name: getattr(self, name) for name in names(self) if name != "session"}
         data = json.dumps({**fields, "session": self.session.to_bytes().hex()}).encode()
         try:
@@ -65,7 +65,7 @@ class Saved:
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """Read one back; UsageError if it is not the one that its name says."""
+        """Read a saved session. UsageError, also if its name is not its binding."""
         try:
             fields = plain_json.decode(read_file(path, MAX_FILE), "session")
             session = Session.from_bytes(bytes.fromhex(fields.pop("session")))
@@ -79,21 +79,21 @@ class Saved:
         except (ValueError, TypeError, KeyError, AttributeError, EnarxError) as e:
             raise UsageError("session-file", f"{path}: not a saved session") from e
         if os.path.basename(path) != saved.binding + SUFFIX:
-            raise UsageError("session-file", f"{path}: the session in it is another")
+            raise UsageError("session-file", f"{path}: the file has the name of another session")
         return saved
 
 
 def known() -> tuple[list[Saved], list[UsageError]]:
-    """All saved sessions, and what is wrong with the files that are none."""
+    """All saved sessions, and an error for each file that is not a session. UsageError if they cannot be listed."""
     try:
-        found = sorted(name for name in os.listdir(_directory()) if name.endswith(SUFFIX))
+        files = sorted(name for name in os.listdir(_directory()) if name.endswith(SUFFIX))
     except FileNotFoundError:
-        found = []
+        files = []
     except OSError as e:
         raise UsageError("session-directory", f"{_directory()}: {e.strerror}") from e
     saved: list[Saved] = []
     bad: list[UsageError] = []
-    for name in found:
+    for name in files:
         try:
             saved.append(Saved.load(os.path.join(_directory(), name)))
         except UsageError as e:
@@ -102,28 +102,28 @@ def known() -> tuple[list[Saved], list[UsageError]]:
 
 
 def find(beginning: str, saved: Iterable[Saved], *, url: str = "") -> Saved | None:
-    """Of these sessions the one whose Keep's id begins so, at the host `url` if that is given; None if there is none.
+    """The session whose Keep's id starts with `beginning`, at the host `url` if given; None if there is none.
 
-    A whole binding names its session whatever its host calls the Keep.
+    A complete binding finds its session whatever the host calls its Keep. UsageError if several sessions match.
     """
-    there = [one for one in saved if not url or one.url == url]
-    matches = [one for one in there if one.keep.startswith(beginning)]
-    exact = [one for one in there if beginning in (one.keep, one.binding)]
+    candidates = [session for session in saved if not url or session.url == url]
+    matches = [session for session in candidates if session.keep.startswith(beginning)]
+    exact = [session for session in candidates if beginning in (session.keep, session.binding)]
     if len(exact) == 1:
         return exact[0]
     if len(exact or matches) > 1:
-        some = ", ".join(f"{one.keep} at {one.url} (session {one.binding[:16]}...)" for one in (exact or matches)[:5])
+        some = ", ".join(f"{s.keep} at {s.url} (session {s.binding[:16]}...)" for s in (exact or matches)[:5])
         hint = "give more of its id, --host, or the whole name of the session's file"
         raise UsageError("keep-ambiguous", f"{len(exact or matches)} Keeps begin with {beginning!r}: {some}", hint=hint)
     return matches[0] if matches else None
 
 
 def forget(saved: Saved) -> None:
-    """Erase this session, and no other."""
+    """Delete the session's file; a missing file is ignored."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(saved.path)
 
 
 def endpoint_of(saved: Saved, token: str) -> Endpoint:
-    """The way back to its daemon."""
+    """The endpoint of the session's daemon."""
     return Endpoint(url=saved.url, token=token, ca=saved.ca, certificate=saved.certificate, key=saved.key)

@@ -1,8 +1,8 @@
-"""A directory on the tenant's machine, walked by descriptors: what changes meanwhile gets nothing else into a package.
+"""A directory on the tenant's machine, walked by descriptors, so that concurrent changes cannot add files to a package.
 
-Directories are opened without following links, each from the one above it; a file is only read if what was opened is what
-was looked at before, when it is hashed as well as when it is sent. Where a system cannot open from a descriptor, paths
-are used instead, and what was opened is compared all the same.
+Each directory is opened from its parent without following links. A file is read, for hashing and again for sending, only
+if it is the file that was examined before. On systems that cannot open relative to a descriptor, paths are used, and the
+same comparison is made.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ Parts = tuple[str, ...]
 Identity = tuple[int, int, int, int]
 
 
-def _identity(found: os.stat_result) -> Identity:
-    """What tells a file or directory from whatever else may be in its place, and a file from its later state."""
-    kind = stat.S_IFMT(found.st_mode)
-    return found.st_dev, found.st_ino, kind, 0 if stat.S_ISDIR(found.st_mode) else found.st_mtime_ns
+def _identity(status: os.stat_result) -> Identity:
+    """Device, inode, type and, except for directories, modification time: changes if the file is replaced or written."""
+    kind = stat.S_IFMT(status.st_mode)
+    return status.st_dev, status.st_ino, kind, 0 if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
 
 
 @record()
 class Tree:
-    """A directory's entries in the order of its index. `start` is opened as it is named; `below` are the names of the
-    directories from there to this one, none of them a link. `identities` has what each entry was when it was looked at."""
+    """A directory's entries in the order of its index.
+
+    `start` is the path that is opened, links followed; `below` are the directory names from there to this one, none of
+    them a link. `identities` are the entries' identities when they were examined.
+    """
 
     start: str
     below: Parts
@@ -45,7 +48,7 @@ class Tree:
     identities: tuple[Identity, ...]
 
     def files(self) -> Iterator[tuple[Node, io.FileIO]]:
-        """Each file with what it is to be read from. UsageError if it is not what was indexed."""
+        """Each file, open for reading. UsageError if it is not the file that was indexed."""
         with contextlib.closing(_Walk(self.start)) as walk:
             for node, identity in zip(self.nodes, self.identities, strict=True):
                 if node.kind == "f":
@@ -54,7 +57,7 @@ class Tree:
 
 
 def read(start: str, below: Parts = ()) -> Tree:
-    """The tree below a directory. UsageError for what cannot be packaged: sockets, devices, our own directories."""
+    """The tree below a directory. UsageError for anything that cannot be packaged: sockets, devices, our own directories."""
     own = _own(start, below)
     nodes: list[Node] = []
     identities: list[Identity] = []
@@ -63,33 +66,33 @@ def read(start: str, below: Parts = ()) -> Tree:
         while todo:
             parts = todo.pop()
             at = (*below, *parts)
-            found = walk.look(at)
+            status = walk.look(at)
             if parts:
                 if len(nodes) >= MAX_ENTRIES or len(parts) > MAX_TREE_DEPTH:
-                    said = f"over {MAX_ENTRIES} entries or {MAX_TREE_DEPTH} levels"
-                    raise UsageError("dir-size", f"{walk.path(at)}: {said}", hint="package less, or an archive of it")
-                nodes.append(_node(walk, at, "/".join(parts), found))
-                identities.append(_identity(found))
-            if stat.S_ISDIR(found.st_mode):
-                if (found.st_dev, found.st_ino) in own:
+                    message = f"{walk.path(at)}: over {MAX_ENTRIES} entries or {MAX_TREE_DEPTH} levels"
+                    raise UsageError("dir-size", message, hint="package less, or an archive of it")
+                nodes.append(_node(walk, at, "/".join(parts), status))
+                identities.append(_identity(status))
+            if stat.S_ISDIR(status.st_mode):
+                if (status.st_dev, status.st_ino) in own:
                     raise _private(walk.path(at))
-                todo += ((*parts, name) for name in sorted(walk.names(at, _identity(found)), reverse=True))
+                todo += ((*parts, name) for name in sorted(walk.names(at, _identity(status)), reverse=True))
     return Tree(start=start, below=below, nodes=tuple(nodes), identities=tuple(identities))
 
 
 def _own(start: str, below: Parts) -> set[tuple[int, int]]:
-    """Device and inode of each directory of ours. UsageError if this one lies in one of them."""
+    """Device and inode of each of our directories. UsageError if this directory lies within one."""
     own: set[tuple[int, int]] = set()
     for path in own_dirs():
         with contextlib.suppress(OSError):
-            found = os.stat(path)
-            own.add((found.st_dev, found.st_ino))
+            status = os.stat(path)
+            own.add((status.st_dev, status.st_ino))
     path = os.path.realpath(os.path.join(start, *below))
     while (above := os.path.dirname(path)) != path:
         path = above
         with contextlib.suppress(OSError):
-            found = os.stat(path)
-            if (found.st_dev, found.st_ino) in own:
+            status = os.stat(path)
+            if (status.st_dev, status.st_ino) in own:
                 raise _private(path)
     return own
 
@@ -100,27 +103,27 @@ def _private(path: str) -> UsageError:
 
 
 def _changed(path: str, why: str) -> UsageError:
-    return UsageError("files-changed", f"{path}: {why}", hint="try again when nothing writes there")
+    return UsageError("files-changed", f"{path}: {why}", hint="try again when nothing writes to it")
 
 
-def _node(walk: _Walk, at: Parts, name: str, found: os.stat_result) -> Node:
+def _node(walk: _Walk, at: Parts, name: str, status: os.stat_result) -> Node:
     path = walk.path(at)
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError("dir-name", f"{path!r}: a file name that is not UTF-8") from None
-    if stat.S_ISDIR(found.st_mode):
+        raise UsageError("dir-name", f"{path!r}: the file name is not UTF-8") from None
+    if stat.S_ISDIR(status.st_mode):
         return Node(name, "d")
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return Node(name, "l", target=walk.target(at))
-    if stat.S_ISREG(found.st_mode):
-        with walk.file(at, _identity(found)) as file:
-            return Node(name, "f", size=found.st_size, digest=_hash(file, found.st_size, path))
-    raise UsageError("dir-kind", f"{path}: neither file, directory nor link", hint="take it out of the directory")
+    if stat.S_ISREG(status.st_mode):
+        with walk.file(at, _identity(status)) as file:
+            return Node(name, "f", size=status.st_size, digest=_hash(file, status.st_size, path))
+    raise UsageError("dir-kind", f"{path}: neither a file, a directory nor a link", hint="remove it from the directory")
 
 
 def _hash(file: io.FileIO, size: int, path: str) -> bytes:
-    """SHA-256 of a file that has this size and keeps it."""
+    """The SHA-256 of a file of exactly this size. UsageError if the size changes meanwhile."""
     sha, left, buffer = hashlib.sha256(), size, memoryview(bytearray(CHUNK))
     while left and (count := file.readinto(buffer[: min(left, CHUNK)])):
         sha.update(buffer[:count])
@@ -130,13 +133,13 @@ def _hash(file: io.FileIO, size: int, path: str) -> bytes:
 
 
 def require_end(file: io.FileIO, left: int, path: str) -> None:
-    """A file has been read up to its size: `left` bytes are missing, and nothing may follow. UsageError."""
+    """UsageError unless a file ended exactly at its size: `left` bytes are missing, or more follow."""
     if left or file.read(1):
         raise _changed(path, "the file became shorter" if left else "the file became longer")
 
 
 class _Walk:
-    """The directories from `start` to where the walk is, held open."""
+    """Open descriptors of the directories from `start` to the current one."""
 
     def __init__(self, start: str) -> None:
         self._start = start
@@ -149,16 +152,16 @@ class _Walk:
             raise UsageError("dir-read", f"{start}: {e.strerror}") from e
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all descriptors of the walk."""
         while self._fds:
             os.close(self._fds.pop())
 
     def path(self, at: Parts) -> str:
-        """For people."""
+        """The path of an entry, for messages."""
         return os.path.join(self._start, *at)
 
     def look(self, at: Parts) -> os.stat_result:
-        """What is there now; of a link the link."""
+        """The current status of an entry; links are not followed. UsageError."""
         try:
             if not at:
                 return os.fstat(self._fds[0]) if BY_DESCRIPTOR else os.stat(self._start)
@@ -168,19 +171,19 @@ class _Walk:
             raise UsageError("dir-read", f"{self.path(at)}: {e.strerror}") from e
 
     def names(self, at: Parts, wanted: Identity) -> list[str]:
-        """What is in a directory, which has to be the one that was looked at."""
+        """The names in a directory. UsageError if it is not the directory `wanted`."""
         try:
             if not BY_DESCRIPTOR:
                 return os.listdir(self.path(at))
             fd = self._enter(at)
             if _identity(os.fstat(fd)) != wanted:
-                raise _changed(self.path(at), "another directory is in its place")
+                raise _changed(self.path(at), "the directory was replaced")
             return os.listdir(fd)
         except OSError as e:
             raise UsageError("dir-read", f"{self.path(at)}: {e.strerror}") from e
 
     def target(self, at: Parts) -> str:
-        """Of a link."""
+        """The target of a link. UsageError."""
         try:
             name, fd = self._place(at)
             return os.readlink(name, dir_fd=fd)
@@ -188,7 +191,7 @@ class _Walk:
             raise UsageError("dir-read", f"{self.path(at)}: {e.strerror}") from e
 
     def file(self, at: Parts, wanted: Identity) -> io.FileIO:
-        """A file without a buffer, which has to be the one that was looked at."""
+        """A file, unbuffered. UsageError if it is not the file `wanted`."""
         try:
             name, fd = self._place(at)
             file = io.FileIO(open_regular(name, dir_fd=fd, follow=False))
@@ -196,15 +199,15 @@ class _Walk:
             raise UsageError("dir-file", f"{self.path(at)}: {e.strerror}") from e
         if _identity(os.fstat(file.fileno())) != wanted:
             file.close()
-            raise _changed(self.path(at), "the file has changed, or another is in its place")
+            raise _changed(self.path(at), "the file was changed or replaced")
         return file
 
     def _place(self, at: Parts) -> tuple[str, int | None]:
-        """How to name something: its name, and the descriptor of the directory that it is in."""
+        """A name, and the descriptor that it is relative to: the directory that the entry is in."""
         return (at[-1], self._enter(at[:-1])) if BY_DESCRIPTOR else (self.path(at), None)
 
     def _enter(self, at: Parts) -> int:
-        """The descriptor of a directory, from the nearest above it that is still open. OSError for a link."""
+        """The descriptor of a directory, opened from its nearest open ancestor. OSError for a link."""
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._names, at, strict=False)))
         while len(self._names) > same:
             self._names.pop()

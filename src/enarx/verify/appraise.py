@@ -58,7 +58,9 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
     claims = evidence.claims
     if not _is_for(names(policy), names(claims)):
         policy_name = type(policy).__name__
-        raise UsageError("policy-form", f"{policy_name} is no policy for evidence of kind {claims.kind}: other fields")
+        raise UsageError(
+            "policy-form", f"{policy_name} is not a policy for evidence of kind {claims.kind}: other fields"
+        )
     checks = (
         _check_current(evidence, now),
         _check_fresh(evidence, report_data),

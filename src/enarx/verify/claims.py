@@ -112,7 +112,9 @@ def claims_of(kind: str) -> Callable[[type[_T]], type[_T]]:
         own: dict[str, Claim] = {}
         types = get_type_hints(cls)
         for name in cls.__annotations__:
-            declaration: Claim = getattr(cls, name)
+            declaration = cls.__dict__.get(name)
+            if not isinstance(declaration, Claim):
+                raise TypeError(f"{cls.__name__}.{name} is not declared with claim()")
             hint = declaration.hint or (inherited[name].hint if name in inherited else "")
             own[name] = declaration._replace(name=name, value_type=_type_in_policies(types[name]), hint=hint)
             delattr(cls, name)

@@ -1,4 +1,8 @@
-"""A result as an EAT attestation result (draft-ietf-rats-ear-03), with a trustworthiness vector (draft-ietf-rats-ar4si, 2.3)."""
+"""A result as an EAT attestation result (EAR, draft-ietf-rats-ear-03), for parties that do not run a verifier.
+
+The EAR has a trustworthiness vector (draft-ietf-rats-ar4si, 2.3), which says what the machine is whatever the policy accepts, and
+an expiry, because later revocations are not in it. docs/attestation/results.md describes every claim.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ PROFILE = "tag:ietf.org,2026:rats/ear#03"
 DEVELOPER = "enarx"
 
 MAX_LIFETIME = 24 * 3600
-"""Seconds that a result may be used at most: later revocations and TCB data are not in it."""
+"""The longest lifetime of a result, in seconds."""
 
 AFFIRMING, NONE, WARNING, CONTRAINDICATED = TIERS
 STATUSES = {
@@ -30,18 +34,18 @@ STATUSES = {
     REFUSED: CONTRAINDICATED,
     NOT_AUTHENTIC: CONTRAINDICATED,
 }
-"""The best tier for a result of each status; the trustworthiness vector may lower it."""
+"""The tier of each status; the trustworthiness vector may lower it."""
 
 CRYPTO_FAILED = 99
-"""AR4SI 2.3.4: cryptographic validation of the evidence has failed."""
+"""The value of each trustworthiness claim if cryptographic validation has failed (AR4SI, 2.3.4)."""
 
 NONCE_BYTES = range(16, 65)
-"""Sizes of report data that fit `eat_nonce`, 8 to 88 characters (RFC 9711, 4.1), in base64url."""
+"""Sizes of report data that fit `eat_nonce`: 8 to 88 characters (RFC 9711, 4.1) in base64url."""
 
 
 def ear(result: AttestationResult, *, build: str) -> dict[str, Any]:
-    """The claims set, to be signed as a JWT. `build` names the verifier."""
-    found: dict[str, Any] = {
+    """The claims set of the EAR, to be signed as a JWT. `build` names the verifier's software."""
+    claims: dict[str, Any] = {
         "eat_profile": PROFILE,
         "iat": result.at,
         "exp": expiry(result),
@@ -49,8 +53,8 @@ def ear(result: AttestationResult, *, build: str) -> dict[str, Any]:
         "submods": {result.kind: _appraisal(result)},
     }
     if nonce := _nonce(result):
-        found["eat_nonce"] = nonce
-    return found
+        claims["eat_nonce"] = nonce
+    return claims
 
 
 def expiry(result: AttestationResult) -> int:
@@ -59,24 +63,25 @@ def expiry(result: AttestationResult) -> int:
     return latest if result.expires is None else min(result.expires, latest)
 
 
-def status(result: AttestationResult, claimed: dict[str, int]) -> str:
-    """The tier of the result's status, or the worst tier of its trustworthiness vector if that is worse."""
-    return TIERS[max(TIERS.index(STATUSES[result.status]), *map(rank, claimed.values()), 0)]
+def status(result: AttestationResult, trustworthiness: dict[str, int]) -> str:
+    """The tier of the result's status, or the worst tier in its trustworthiness vector if that is worse."""
+    return TIERS[max(TIERS.index(STATUSES[result.status]), *map(rank, trustworthiness.values()), 0)]
 
 
 def _appraisal(result: AttestationResult) -> dict[str, Any]:
-    claimed = dict.fromkeys(VALUES, CRYPTO_FAILED) if result.status == NOT_AUTHENTIC else vector(result)
-    found: dict[str, Any] = {"ear_status": status(result, claimed)}
-    if claimed:
-        found["ear_trustworthiness_vector"] = claimed
+    not_authentic = result.status == NOT_AUTHENTIC
+    trustworthiness = dict.fromkeys(VALUES, CRYPTO_FAILED) if not_authentic else vector(result)
+    appraisal: dict[str, Any] = {"ear_status": status(result, trustworthiness)}
+    if trustworthiness:
+        appraisal["ear_trustworthiness_vector"] = trustworthiness
     if result.policy is not None:
-        found["ear_appraisal_policy_ids"] = [result.policy.id]
-    found["ear_enarx_checks"] = [
+        appraisal["ear_appraisal_policy_ids"] = [result.policy.id]
+    appraisal["ear_enarx_checks"] = [
         {"id": check.id, "outcome": check.outcome, "got": check.got, "wanted": check.wanted} for check in result.checks
     ]
     if result.claims is not None:
-        found["ear_enarx_claims"] = result.to_value()["claims"]
-    return found
+        appraisal["ear_enarx_claims"] = result.to_value()["claims"]
+    return appraisal
 
 
 def _nonce(result: AttestationResult) -> str:

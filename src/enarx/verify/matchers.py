@@ -139,11 +139,11 @@ class Unchecked:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """No values."""
+        """The values that the matcher names: none."""
         return ()
 
     def accepts(self, value: object) -> bool:
-        """True."""
+        """Whether the claim's value is acceptable: always."""
         return True
 
     def text(self) -> str:

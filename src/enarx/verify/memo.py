@@ -32,7 +32,7 @@ LONG = 4 << 10
 """Arguments of more bytes are known by their digest; to hash shorter ones would take longer than everything else here."""
 
 _SMALL = (bool, int, type(None))
-"""Types of values that keep nothing of the arguments."""
+"""Types of values that keep no part of the arguments."""
 
 
 class Memo(Generic[*_Ts, _T]):
@@ -66,7 +66,7 @@ class Memo(Generic[*_Ts, _T]):
         return sum([size for _, size in list(self._kept.values())])
 
     def clear(self) -> None:
-        """Forget every call."""
+        """Drop the values of all calls."""
         self._kept.clear()
 
     def _keep(self, key: tuple[Any, ...], value: _T, size: int) -> None:
@@ -74,11 +74,10 @@ class Memo(Generic[*_Ts, _T]):
             return
         self._kept[key] = value, size
         excess = self.kept_bytes - self.max_bytes
-        for oldest, (_, dropped) in list(self._kept.items()):
-            if excess <= 0:
-                break
-            self._kept.pop(oldest, None)
-            excess -= dropped
+        for oldest, (_, counts) in list(self._kept.items()) if excess > 0 else ():
+            if excess > 0:
+                self._kept.pop(oldest, None)
+                excess -= counts
 
 
 def memo(*, max_bytes: int) -> Callable[[Callable[[*_Ts], _T]], Memo[*_Ts, _T]]:

@@ -158,7 +158,7 @@ def _require_matcher(claim: Claim, matcher: object) -> None:
     if type(matcher) not in MATCHERS:
         raise UsageError(
             "policy-field",
-            f"policy: {claim.name} is no matcher; nothing set is an error",
+            f"policy: {claim.name} is not a matcher; nothing set is an error",
             hint="one of Exactly, AtLeast, AnyOf, NoneOf, Unchecked",
         )
     assert isinstance(matcher, MATCHERS)  # as the line above has made sure of

@@ -35,7 +35,9 @@ MAX_MASK = 1 << 64
 def policy_type(kind: str) -> type[AppraisalPolicy]:
     """The policy class of a kind. UsageError if the kind is unknown."""
     if kind not in KINDS:
-        raise UsageError("policy-kind", f"policy: {ascii(kind)[:40]} is no kind", hint=f"one of {', '.join(KINDS)}")
+        raise UsageError(
+            "policy-kind", f"policy: {ascii(kind)[:40]} is not a kind of TEE", hint=f"one of {', '.join(KINDS)}"
+        )
     return SimulatedPolicy if kind == SIMULATED else policy_for(find(kind).claims())
 
 

@@ -78,12 +78,12 @@ class Check(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """`wanted_value` as text."""
+        """What the rule asks for, as text."""
         return show(self.wanted_value)
 
     @property
     def got(self) -> str:
-        """`got_value` as text."""
+        """What the evidence has, as text."""
         return show(self.got_value)
 
     def to_value(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class Check(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """A check that will fail in the future: from `until` on (unix time), or at an unknown date if that is None."""
+    """A check that will fail in the future: from `until` on (unix time), or at an unknown date if there is no `until`."""
 
     id: str
     until: int | None

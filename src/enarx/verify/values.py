@@ -24,7 +24,7 @@ class Bits:
         return isinstance(other, Bits) and self.mask & other.mask == other.mask
 
     def text(self) -> str:
-        """The mask in hexadecimal."""
+        """The mask in hexadecimal digits."""
         return f"{self.mask:#x}"
 
 

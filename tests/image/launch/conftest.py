@@ -1,4 +1,4 @@
-"""The real commands over images, in this process."""
+"""Run the real `enarx image` commands within the test process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def measured(capsys: pytest.CaptureFixture[str]) -> Run:
-    """`enarx image measure` with these options, as JSON; it must not fail."""
+    """A function that runs `enarx image measure` with options and returns its JSON; the command must succeed."""
 
     def run(*options: object) -> dict[str, Any]:
         code = main(["image", "measure", "--json", *map(str, options)])
@@ -29,7 +29,7 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """`enarx image` with these words: exit code and the code of the error."""
+    """A function that runs `enarx image` with arguments and returns the exit code and the error's code."""
 
     def run(*words: object) -> tuple[int, str]:
         code = main(["image", *map(str, words), "--json"])

@@ -1,4 +1,4 @@
-"""The engines compute and do nothing else; nothing but their own command loads them, and no Keep holds them."""
+"""The launch measurements are pure; only their own command loads them, and a Keep does not contain them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from enarx.cli.local_host import code_paths
+from enarx.api.local_host import code_paths
 from enarx.image.contents import files
 from tests.house.test_invariants import SRC, WORLD, imports, modules, parsed
 from tests.house.test_zones import CHANCE, PURE_STDLIB, called, first

@@ -1,4 +1,4 @@
-"""What was launched is found by what was measured, and the drift is named; nothing is claimed where nothing matches."""
+"""The search names the launch behind a measurement and its drift, and claims nothing if no launch matches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FILES = {
 
 @pytest.fixture
 def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Explained:
-    """`enarx image explain-mismatch` of this evidence, beside the files: exit code and JSON."""
+    """A function that runs `enarx image explain-mismatch` on evidence and returns exit code and JSON."""
     monkeypatch.chdir(tmp_path)
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
@@ -55,14 +55,14 @@ def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 
 def drift(value: dict[str, Any], name: str) -> dict[str, tuple[str, str]]:
-    """The drift of a register: intended and launched, by option."""
+    """The drift of a register: intended and launched value by option."""
     one = next(found for found in value["registers"] if found["register"] == name)
     assert one["launched"] is not None
     return {row["option"]: (row["intended"], row["launched"]) for row in one["drift"]}
 
 
 def report(firmware: str = "intended.fd", boot: tuple[str, str, bytes] | None = None, **changes: Any) -> bytes:
-    """A report of such a launch."""
+    """An SNP report of a launch with these files."""
     read = Firmware.from_bytes(FIRMWARE[firmware])
     started = hashes.kernel_hashes(FILES[boot[0]], FILES.get(boot[1], b""), boot[2]) if boot else None
     processors = snp.Processors(**{"count": 1, "signature": 0x800F12} | changes)
@@ -147,7 +147,7 @@ def domain(
     line: bytes = b"quiet",
     initrd: str = "initrd",
 ) -> bytes:
-    """A quote of such a trust domain."""
+    """A TDX quote of a trust domain with these files."""
     events = tdx.rtmr1(authenticode(PeFile.from_bytes(image)), separators=separators)
     return intel.quote(
         body=intel.domain(
@@ -188,7 +188,7 @@ def test_tdx(explained: Explained, evidence: bytes, name: str, expected: dict[st
 
 
 def test_an_initrd_that_fits_into_some_memory_only(explained: Explained, tmp_path: Path) -> None:
-    """Sizes of memory that are too small for it are passed over."""
+    """The search skips sizes of memory that are too small for the initrd."""
     (tmp_path / "large").write_bytes(bytes(140 << 20))
     image = kernel.patched(FILES["vmlinuz"], memory=1 << 30, initrd_size=140 << 20)
     words = ["--kernel", "vmlinuz", "--initrd", "large", "--memory", "128MiB"]
@@ -198,7 +198,7 @@ def test_an_initrd_that_fits_into_some_memory_only(explained: Explained, tmp_pat
 
 
 def test_a_memory_of_two_gib_or_more(explained: Explained) -> None:
-    """What was intended comes first: 64 GiB measure as 2 GiB do."""
+    """The intended size comes first: 64 GiB give the same measurement as 2 GiB."""
     image = kernel.patched(FILES["vmlinuz"], memory=64 << 30, initrd_size=len(FILES["initrd"]))
     options = [*GIVEN, "--setup-header", "patched", "--memory", "64GiB"]
     code, value = explained(domain(image=image), *options)
@@ -206,7 +206,7 @@ def test_a_memory_of_two_gib_or_more(explained: Explained) -> None:
 
 
 def test_a_quote_of_hardware_with_its_log(vectors: Path, tmp_path: Path, explained: Explained) -> None:
-    """Nothing here explains it, and that is said of each register."""
+    """No given file explains the quote, and each register is reported so."""
     value = json.loads((vectors / "tdx" / "dstack" / "quote-report.json").read_text())
     code, value = explained(bytes.fromhex(value["quote"]), *GIVEN)
     assert code == 126
@@ -227,7 +227,7 @@ def test_a_log_beside_a_quote(explained: Explained, tmp_path: Path) -> None:
 
 
 def test_a_log_beside_a_tpms_quote(explained: Explained, tmp_path: Path) -> None:
-    """Each quoted register by the log; and which events are of what was intended."""
+    """Each quoted register is explained by the log, and events of intended files are marked."""
     made = tpm.direct(authenticode(PeFile.from_bytes(FILES["vmlinuz"]), "sha256"), b"quiet", b"initrd", bank="sha256")
     written = [
         eventlog.event(index, 0x80000003, b"", digests={eventlog.SHA1: bytes(20), eventlog.SHA256: event.digest})
@@ -391,7 +391,7 @@ def test_a_search_has_a_bound() -> None:
 
 
 def test_a_firmware_that_takes_no_kernel_is_passed_over(explained: Explained, tmp_path: Path) -> None:
-    """Unless it was intended: then it is an error."""
+    """Unless it is the intended one, which is an error."""
     (tmp_path / "none.fd").write_bytes(forge.firmware(sev=forge.SEV[:-1]))
     code, value = explained(report(boot=BOOT, count=2), *GIVEN, "--firmware", "none.fd")
     assert (code, drift(value, "measurement")) == (0, {"vcpus": ("1", "2")})

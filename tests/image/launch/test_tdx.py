@@ -40,7 +40,7 @@ def test_mrtd_of_debians_firmware(vectors: Path, measured: Run, order: str) -> N
 
 
 def test_a_part_of_a_firmware_is_refused(vectors: Path, tmp_path: Path, refused: Any) -> None:
-    """As OVMF_CODE_4M.fd is: the metadata of the whole, without the variables before it."""
+    """Like OVMF_CODE_4M.fd: the metadata describe the whole firmware, but the variables are missing."""
     whole = (vectors / "firmware" / "OVMF-2025.02-8+deb13u1.fd").read_bytes()
     (tmp_path / "OVMF_CODE_4M.fd").write_bytes(whole[0x84000:])
     assert refused("measure", "--kind", "tdx", "--firmware", tmp_path / "OVMF_CODE_4M.fd") == (
@@ -51,7 +51,7 @@ def test_a_part_of_a_firmware_is_refused(vectors: Path, tmp_path: Path, refused:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_events_of_real_firmware(vectors: Path, measured: Run, run: int) -> None:
-    """The log of a real boot replays; its command line and initrd are computed here, and so is PCR 4 from the kernel's digest."""
+    """The log of a real boot replays, and its command line, initrd and PCR 4 match computed values."""
     folder = vectors / "tdx" / "firmware-measured"
     row = rows(folder)[run]
     log = EventLog.from_bytes((folder / f"run-{row['run']}.eventlog.bin").read_bytes())
@@ -74,7 +74,7 @@ def test_the_command_line_of_a_kernel_that_is_handed_on_otherwise() -> None:
 
 
 def test_a_quote_of_hardware(vectors: Path) -> None:
-    """All four RTMRs; RTMR1 from the kernel's digest and what is known of every boot."""
+    """All four RTMRs; RTMR1 follows from the kernel's digest and the constant events of a boot."""
     folder = vectors / "tdx" / "dstack"
     row = rows(folder)[0]
     value = json.loads((folder / "quote-report.json").read_text())
@@ -103,7 +103,7 @@ def test_logs_of_trust_domains(vectors: Path, measured: Run, i: int) -> None:
 
 
 def test_mrtd_by_its_definition() -> None:
-    """The forge's firmware, with a hash that is written out once more."""
+    """The forge's firmware, with MRTD written out again."""
     firmware = Firmware.from_bytes(forge.firmware())
 
     def add(address: int) -> bytes:
@@ -129,7 +129,7 @@ def test_pages_that_are_added_later_are_not_measured() -> None:
     made = [Firmware.from_bytes(forge.firmware(tdx=sections)) for sections in (forge.TDX, (*forge.TDX, later))]
     found = []
     for firmware in made:
-        content = firmware.raw[-0x2000:-0x400]  # without the metadata, which differs and is measured
+        content = firmware.raw[-0x2000:-0x400]  # without the metadata, which differ and are measured
         found.append((tdx.mrtd(firmware, order="two-pass"), content))
     assert found[0][1] == found[1][1]
     plain = [s for s in made[1].tdx() if not s.attributes & 2]
@@ -137,7 +137,7 @@ def test_pages_that_are_added_later_are_not_measured() -> None:
 
 
 def test_a_section_that_is_larger_in_memory() -> None:
-    """What the file does not have is measured as zeros."""
+    """Bytes of a section beyond its data in the file are measured as zeros."""
     larger = ((0x2000, 0x1000, 0xFFFFE000, 0x2000, 0, 1),)
     made = Firmware.from_bytes(forge.firmware(tdx=larger))
     assert tdx.mrtd(made, order="two-pass") != tdx.mrtd(Firmware.from_bytes(forge.firmware()), order="two-pass")
@@ -212,7 +212,7 @@ def test_a_direct_boot_through_the_command_line(tmp_path: Path, measured: Run) -
 
 
 def test_events_that_are_pinned(tmp_path: Path, measured: Run) -> None:
-    """The variables as the firmware ships them are pinned; a variable's event shows its value; others are only recorded."""
+    """The firmware's own variables are pinned, the event of a variable shows its value, others are only recorded."""
     firmware = forge.firmware()
     (tmp_path / "firmware").write_bytes(firmware)
     boot = logs.variable("BootOrder", b"\0\0")

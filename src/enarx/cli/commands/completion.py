@@ -11,7 +11,7 @@ Words = dict[str, list[str]]
 
 
 def declare(parser: Parser) -> None:
-    """`enarx completion`."""
+    """Declare the options of `enarx completion`."""
     parser.runs(completion, 'eval "$(enarx completion bash)"')
     parser.add_argument("shell", choices=["bash", "zsh", "fish"])
 

@@ -8,7 +8,7 @@ from enarx.cli.options import Parser, add_json
 
 
 def declare(parser: Parser) -> None:
-    """`enarx endorsements fetch`, `bundle` and `show`."""
+    """Declare the options of `enarx endorsements fetch`, `bundle` and `show`."""
     fetching = parser.action(
         "fetch",
         fetch,

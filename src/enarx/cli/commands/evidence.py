@@ -8,7 +8,7 @@ from enarx.cli.options import Parser, add_json
 
 
 def declare(parser: Parser) -> None:
-    """`enarx evidence show` and `enarx evidence verify`."""
+    """Declare the options of `enarx evidence show` and `enarx evidence verify`."""
     showing = parser.action("show", show, "show what evidence claims, unverified", "enarx evidence show report.bin")
     verifying = parser.action(
         "verify",

@@ -15,7 +15,7 @@ STORED_OUTPUT = 64 << 20
 
 
 def declare(parser: Parser) -> None:
-    """`enarx host serve`."""
+    """Declare the options of `enarx host serve`."""
     serving = parser.action(
         "serve",
         serve,
@@ -67,20 +67,22 @@ def serve(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
-        from enarx.host import daemon, keeps, listening
+        from enarx.host import daemon
+        from enarx.host.http import listening
+        from enarx.host.keeps.bounds import Bounds, share_of_memory
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
-    from enarx.cli.local_host import code_paths
+    from enarx.api.local_host import code_paths
     from enarx.formats.quantities import parse_size
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
-    bounds = keeps.Bounds(
+    bounds = Bounds(
         keeps=options.max_keeps,
-        memory=parse_size(options.max_memory) if options.max_memory else keeps.share_of_memory(),
+        memory=parse_size(options.max_memory) if options.max_memory else share_of_memory(),
         disk=parse_size(options.max_disk) if options.max_disk else 0,
         stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
         pool=options.pool,

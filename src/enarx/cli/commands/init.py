@@ -11,7 +11,7 @@ from enarx.errors import UsageError
 
 
 def declare(parser: Parser) -> None:
-    """`enarx init`."""
+    """Declare the options of `enarx init`."""
     parser.runs(init, "enarx init", "enarx init examples")
     parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where to write it (default: here)")
 

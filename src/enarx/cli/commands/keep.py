@@ -1,30 +1,27 @@
-"""`enarx keep`: what a host says of its Keeps, and the sessions that we have with them."""
+"""`enarx keep`: the Keeps of a host, and our sessions with them."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from enarx.cli import console
 from enarx.cli.options import Parser, Run, add_endpoint, add_json, add_receipt, add_verifier
-from enarx.errors import UsageError
+from enarx.errors import EnarxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.tenant.http import HostClient
-    from enarx.tenant.sessions import Saved
+    from enarx.api.keeps import Known
 
 KEEP = "its id, or a prefix that is unique"
-SETTLED = 10.0
-"""Seconds to wait for the Keep's own word that it has stopped."""
 
 
 def declare(parser: Parser) -> None:
-    """`enarx keep`: one action for each thing that can be done with a Keep."""
+    """Declare the options of `enarx keep`, one action after the other."""
     listing = parser.action("list", list, "list the Keeps of a host", "enarx keep list")
     inspecting = _on_keep(parser, "inspect", inspect, "show what the host reports about a Keep")
     reading = _on_keep(parser, "logs", logs, "show a Keep's output so far, verified")
@@ -58,139 +55,147 @@ def _on_keep(parser: Parser, name: str, function: Run, text: str) -> Parser:
 
 
 def list(options: argparse.Namespace) -> int:
-    """All Keeps of a host; `ours` marks those that we have a session with."""
+    """List all Keeps of a host; OURS marks those that we have a session with. 0."""
+    from enarx.api import keeps
     from enarx.cli import remote
 
-    client = remote.client(options)
-    keeps = client.keeps()
-    ours = {saved.keep for saved in _sessions() if saved.url == client.endpoint.url}
+    client = remote.host(options).client()
+    listed = client.keeps()
+    ours = {saved.keep for saved in keeps.ours(console.note) if saved.url == client.endpoint.url}
     if options.json:
-        console.show_json([{**keep, "ours": keep["id"] in ours} for keep in keeps])
+        console.show_json([{**keep, "ours": keep["id"] in ours} for keep in listed])
         return 0
     rows = [
         [
-            k["id"],
-            str(k.get("kind", "")),
-            str(k.get("state", "")),
-            _ago(k.get("started")),
-            "yes" if k["id"] in ours else "",
+            keep["id"],
+            str(keep.get("kind", "")),
+            str(keep.get("state", "")),
+            _ago(keep.get("started")),
+            "yes" if keep["id"] in ours else "",
         ]
-        for k in keeps
+        for keep in listed
     ]
     console.table(rows, ["KEEP", "KIND", "STATE", "STARTED", "OURS"])
     return 0
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Everything a host says of one Keep. It is the host's word and no more."""
-    client, keep, _ = _resolve(options)
-    console.show_json(client.call("GET", f"/v1/keeps/{keep}"))
+    """Show everything that a host reports about one Keep: its own word, unproven. 0."""
+    from enarx.cli import remote
+
+    known = remote.keep(options)
+    console.show_json(known.client().call("GET", f"/v1/keeps/{known.keep}"))
     return 0
 
 
 def logs(options: argparse.Namespace) -> int:
-    """Output so far, each record verified; not attached, nothing is sent."""
-    from enarx.cli import session
-    from enarx.delivery.session import STDERR, STDOUT
-    from enarx.delivery.tenant import Attachment
-    from enarx.formats.wire import FrameType
-    from enarx.tenant.delivering import refused
-    from enarx.tenant.deploy import Result
+    """Show the output so far, each record verified; nothing is sent to the Keep.
 
-    client, keep, saved = _resolve(options)
-    known = _ours(saved, keep)
+    Returns the exit code of a job that has ended; 0 of one that runs, or 127 if the host dropped output of it.
+    """
+    from enarx.api import keeps
+    from enarx.cli import remote, session
+
+    known = remote.keep(options)
+    known.require_session()
     session.require_receipt(options)
-    reader = Attachment(known.session, nonce=bytes(32))
-    result = None
-    for _, kind, payload in client.link(keep).entries(1, follow=False):
-        if kind is FrameType.REFUSAL:
-            raise refused(payload)
-        record = reader.receive(kind, payload)
-        if record is None:
-            continue
-        if record.kind in (STDOUT, STDERR):
-            session.write(record.kind, record.data)
-        elif record.final is not None:
-            result = Result.of(known.session, reader.output, record.final)
-    if result is not None:
-        session.write_receipt(options.receipt, result)
-        return session.conclude(result, options)
-    console.say(
-        "note: no end of it is there: it goes on, or is lost" + ("; there is no receipt" if options.receipt else "")
-    )
-    return console.EXIT_UNDECIDED if reader.output.lost else 0
+    result, lost = keeps.read_so_far(known, session.STDOUT, session.STDERR)
+    if result is None:
+        no_receipt = "; there is no receipt" if options.receipt else ""
+        console.note(f"the job has not ended, or its end is lost{no_receipt}")
+        return console.EXIT_UNDECIDED if lost else 0
+    session.write_receipt(options.receipt, result)
+    return session.conclude(result, options)
 
 
 def attest(options: argparse.Namespace) -> int:
-    """Fresh evidence of the Keep that runs a job of ours, judged: 0 trusted, 126 refused, 127 undecided or silent."""
-    from enarx.cli import attestation
-    from enarx.tenant.deploy import attest as attest_session
+    """Have the Keep of our running job prove itself again; 0 trusted, 126 refused, 127 undecided or silent."""
+    from enarx.cli import attestation, remote
+    from enarx.tenant.deploy import attest
 
-    client, keep, saved = _resolve(options)
-    known = _ours(saved, keep)
-    judge = attestation.judge_of(options, known.session.package)
-    match client.call("GET", f"/v1/keeps/{keep}"):
+    known = remote.keep(options)
+    session = known.require_session().session
+    verifier, verdict = attestation.verifier(options, session.package)
+    client = known.client()
+    match client.call("GET", f"/v1/keeps/{known.keep}"):
         case {"frames": int(frames)}:
             start = frames
         case _:
             start = 1
-    attest_session(client.link(keep), known.session, judge, start=start)
+    attest(client.link(known.keep), session, verifier, start=start)
     if options.json:
-        console.show_json(judge.summary)
+        console.show_json(verdict.summary)
     return 0
 
 
 def attach(options: argparse.Namespace) -> int:
-    """Take up a session; Ctrl-C leaves it as it is."""
-    from enarx.cli import session
-    from enarx.tenant import deploy
+    """Attach to a job until it ends; Ctrl-C leaves it running. Returns the workload's exit code, or 0 if left."""
+    from enarx.api.start import Hooks, attached
+    from enarx.cli import remote, session
 
-    client, keep, saved = _resolve(options)
-    known = _ours(saved, keep)
+    known = remote.keep(options)
+    known.require_session()
     session.require_receipt(options)
-    run = deploy.Run(link=client.link(keep), session=known.session, write=session.write, stdin=0)
-    try:
-        result = session.serve(run, options.receipt)
-    except KeyboardInterrupt:
-        console.say(f"\ndetached; the workload goes on: enarx keep attach {keep}")
-        return 0
+    job = attached(known, Hooks(note=console.note), session.STDIN, session.STDOUT, session.STDERR)
+    with job:
+        try:
+            result = session.wait(job, options.receipt)
+        except KeyboardInterrupt:
+            console.say(f"\ndetached; the workload goes on: enarx keep attach {job.keep}")
+            return 0
     return session.conclude(result, options)
 
 
 def stop(options: argparse.Namespace) -> int:
-    """Ask the Keep under seal, if we are its owner, so that its end is proven; else have the host kill it."""
-    from enarx.cli import session
+    """Stop a workload: its owner asks the Keep under seal, which proves the end; anyone else has the host kill it. 0."""
+    from enarx.cli import remote
 
-    client, keep, saved = _resolve(options)
-    if saved is not None and (result := session.stop(client.link(keep), saved.session, SETTLED)) is not None:
-        console.say(f"stopped: {result.status.cause}")
+    known = remote.keep(options)
+    if known.saved is not None and (cause := _stopped(known)):
+        console.say(f"stopped: {cause}")
         return 0
-    client.call("POST", f"/v1/keeps/{keep}/stop")
-    console.say("stopped by the host; what it did until then is not proven")
+    known.client().call("POST", f"/v1/keeps/{known.keep}/stop")
+    console.say("stopped by the host; what the workload did until then is not proven")
     return 0
 
 
+def _stopped(known: Known) -> str:
+    """Ask the Keep to stop; the proven cause of its end, or nothing if it does not answer in time."""
+    from enarx.api.start import Hooks, attached
+
+    try:
+        with (
+            open(os.devnull, "wb") as nothing,
+            attached(known, Hooks(note=console.note), stdout=nothing, stderr=nothing) as job,
+        ):
+            return job.stop().termination
+    except EnarxError:
+        return ""
+
+
 def rm(options: argparse.Namespace) -> int:
-    """Remove a Keep, its stored output and our session with it."""
+    """Remove a Keep, its stored output and our session with it. 0."""
+    from enarx.cli import remote
     from enarx.tenant import sessions
 
-    client, keep, saved = _resolve(options)
-    client.call("DELETE", f"/v1/keeps/{keep}" + ("?force=true" if options.force else ""))
-    if saved is not None:
-        sessions.forget(saved)
+    known = remote.keep(options)
+    known.client().call("DELETE", f"/v1/keeps/{known.keep}" + ("?force=true" if options.force else ""))
+    if known.saved is not None:
+        sessions.forget(known.saved)
     return 0
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Remove every ended Keep of a host."""
+    """Remove every ended Keep of a host, and our sessions with them. 0."""
+    from enarx.api import keeps
     from enarx.cli import remote
     from enarx.tenant import sessions
     from enarx.tenant.http import ids
 
-    client = remote.client(options)
+    client = remote.host(options).client()
     removed: Any = client.call("POST", "/v1/prune")
     names = ids(removed, "removed")
-    for saved in _sessions():
+    for saved in keeps.ours(console.note):
         if saved.url == client.endpoint.url and saved.keep in names:
             sessions.forget(saved)
     if options.json:
@@ -198,43 +203,6 @@ def prune(options: argparse.Namespace) -> int:
     else:
         print(f"removed {len(names)}", file=sys.stderr)
     return 0
-
-
-def _resolve(options: argparse.Namespace) -> tuple[HostClient, str, Saved | None]:
-    """The Keep that is meant: by our sessions first, which also know its host."""
-    from enarx.cli import remote
-    from enarx.tenant import sessions
-
-    saved = sessions.find(options.keep, _sessions(), url=options.host.rstrip("/"))
-    if saved is not None:
-        return remote.client_of(saved, options), saved.keep, saved
-    client = remote.client(options)
-    matches = client.find(options.keep)
-    if len(matches) != 1:
-        count = f"{len(matches)} Keeps" if matches else "no Keep"
-        hint = "enarx keep list; more digits of the id, where several begin alike"
-        raise UsageError("keep-unknown", f"{count} of {client.endpoint.url} begin with {options.keep!r}", hint=hint)
-    return client, matches[0], None
-
-
-def _sessions() -> Sequence[Saved]:
-    """All saved sessions; a file that is none is named and passed over."""
-    from enarx.tenant import sessions
-
-    saved, bad = sessions.known()
-    for e in bad:
-        console.say(f"note: {e.message}; passed over")
-    return saved
-
-
-def _ours(saved: Saved | None, keep: str) -> Saved:
-    if saved is None:
-        raise UsageError(
-            "no-session",
-            f"Keep {keep}: no session of ours, so nothing of it can be read",
-            hint="only who deployed it holds its keys",
-        )
-    return saved
 
 
 def _ago(started: object) -> str:

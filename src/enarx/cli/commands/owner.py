@@ -9,7 +9,7 @@ from enarx.cli.options import Parser
 
 
 def declare(parser: Parser) -> None:
-    """`enarx owner new` and `enarx owner show`."""
+    """Declare the options of `enarx owner new` and `enarx owner show`."""
     making = parser.action("new", new, "make an owner key", "enarx owner new", "enarx owner new team.pem")
     showing = parser.action(
         "show", show, "print an owner's public key", "enarx owner show", "enarx owner show team.pem"

@@ -11,7 +11,7 @@ from enarx.cli.options import Parser, add_json
 
 
 def declare(parser: Parser) -> None:
-    """`enarx platform`."""
+    """Declare the options of `enarx platform`."""
     parser.runs(show, "enarx platform --json")
     add_json(parser)
 
@@ -45,11 +45,11 @@ def show(options: argparse.Namespace) -> int:
 
 def gather() -> dict[str, Any]:
     """The backends, layers, memory bound and measurement, as JSON values."""
-    from enarx.cli import attestation
+    from enarx.api.acceptance import own_measurement
     from enarx.record import as_dict
 
     value: dict[str, Any] = {
-        "measurement": attestation.own_measurement().hex(),
+        "measurement": own_measurement().hex(),
         "layers": [],
         "backends": [],
         "bound": {},

@@ -1,4 +1,4 @@
-"""`enarx policy`: files that say which evidence a relying party accepts."""
+"""`enarx policy`: the file that says which evidence a relying party accepts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZES = (32, 48, 64)
 
 
 def declare(parser: Parser) -> None:
-    """`enarx policy init`."""
+    """Declare the options of `enarx policy init`."""
     starting = parser.action(
         "init",
         init,
@@ -29,7 +29,7 @@ def declare(parser: Parser) -> None:
 
 
 def init(options: argparse.Namespace) -> int:
-    """Write a commented policy to stdout or a new file; 0. It refuses everything until it names a measurement."""
+    """Write a commented policy, which refuses everything until it names a measurement. 0."""
     from enarx.verify.kinds import find
     from enarx.verify.policy_file import read_policy, template
 
@@ -69,4 +69,4 @@ def _write(path: str, text: str) -> None:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as e:
-        raise UsageError("policy-file", f"{path}: {e.strerror}", hint="existing policies are not overwritten") from e
+        raise UsageError("policy-file", f"{path}: {e.strerror}", hint="an existing policy is never overwritten") from e

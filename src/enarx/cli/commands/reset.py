@@ -13,7 +13,7 @@ from enarx.errors import UsageError
 
 
 def declare(parser: Parser) -> None:
-    """`enarx reset`."""
+    """Declare the options of `enarx reset`."""
     parser.runs(reset, "enarx reset")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -35,6 +35,10 @@ def reset(options: argparse.Namespace) -> int:
             shutil.rmtree(path)
         except OSError as e:
             raise UsageError("reset", f"{e.filename or path}: {e.strerror}", hint="a link is not followed") from e
+    if sys.platform == "linux":
+        from enarx.host import cgroups
+
+        cgroups.clear_leftovers(os.path.join(state_dir(), "host", "hardware"))
     console.say("removed")
     return 0
 

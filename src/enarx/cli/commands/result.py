@@ -18,7 +18,7 @@ PIECE = 1 << 20
 
 
 def declare(parser: Parser) -> None:
-    """`enarx result verify`."""
+    """Declare the options of `enarx result verify`."""
     verifying = parser.action(
         "verify",
         verify,
@@ -42,15 +42,16 @@ def verify(options: argparse.Namespace) -> int:
     from enarx.delivery.messages import Attestation
     from enarx.delivery.session import STDERR, STDOUT
     from enarx.record import as_dict
-    from enarx.tenant.deploy import Claim
+    from enarx.tenant.deploy import ReceivedEvidence
 
     receipt = _receipt(options.receipt)
     if options.package and receipt.package != _digest(options.package):
         raise VerificationError("receipt-package", f"the receipt is of package {receipt.package.hex()}")
-    judge = attestation.judge_of(options, receipt.package, now=None if options.at == "now" else unix_time(options.at))
+    now = None if options.at == "now" else unix_time(options.at)
+    verifier, verdict = attestation.verifier(options, receipt.package, now=now)
     attested = Attestation.from_bytes(receipt.attestation)
-    judge(
-        Claim(
+    verifier(
+        ReceivedEvidence(
             kind=attested.kind,
             evidence=attested.evidence,
             endorsements=attested.endorsements,
@@ -66,7 +67,7 @@ def verify(options: argparse.Namespace) -> int:
     status = final.status
     if options.json:
         value = {"package": receipt.package.hex(), "session": receipt.transcript.hex(), "delivered": receipt.time}
-        console.show_json({**value, "status": as_dict(status), "output": shown, "attestation": judge.summary})
+        console.show_json({**value, "status": as_dict(status), "output": shown, "attestation": verdict.summary})
         return 0
     console.show(f"package {receipt.package.hex()}")
     console.show(f"ended by {status.cause}" + (f" with {status.code}" if status.cause == "exit" else ""))
@@ -82,7 +83,7 @@ def _receipt(path: str) -> Receipt:
     try:
         return Receipt.from_bytes(load(path, MAX_RECEIPT))
     except ParseError as e:
-        raise ParseError(e.code, f"{path} is no receipt: {e.message}", what=e.what, offset=e.offset) from e
+        raise ParseError(e.code, f"{path} is not a receipt: {e.message}", what=e.what, offset=e.offset) from e
 
 
 def _pieces(path: str) -> Iterator[bytes]:

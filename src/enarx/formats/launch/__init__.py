@@ -1,4 +1,4 @@
-"""What is launched, as bytes: firmware, kernels, enclave images and the blocks that bind a launch. One module for each format.
+"""The files of a launch as bytes: firmware, kernels, enclave images and ID blocks, with one module for each format.
 
-`enarx.image.launch` computes from them what hardware measures.
+`enarx.image.launch` computes launch measurements from them.
 """

@@ -1,7 +1,7 @@
-"""UEFI firmware for virtual machines (edk2 OvmfPkg): the table of GUIDs at its end, and the SEV and TDX metadata that it leads to.
+"""UEFI firmware for virtual machines (edk2 OvmfPkg): its GUID table, and the SEV and TDX metadata.
 
-The table lies before the last 32 bytes and is read from its end: of each entry the data comes first, then its length, which
-counts all of the entry, then its GUID (OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm). The firmware ends at 4 GiB.
+The table precedes the last 32 bytes of the file and is read backwards. An entry consists of its data, the length of the
+whole entry, and its GUID (OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm). In guest memory, the firmware ends at 4 GiB.
 
 SEV metadata: OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm. TDX metadata: Intel TDX Virtual Firmware Design Guide (344991), 11.
 """
@@ -23,7 +23,7 @@ FOUR_GIB = 1 << 32
 BEHIND_TABLE = 32
 ENTRY = 18
 MAX_PAGES = 1 << 16
-"""Pages of memory in all sections together: what is measured takes time for each."""
+"""Pages of all sections together; measuring takes time for each."""
 
 FOOTER = UUID("96b582de-1fb2-45f7-baea-a366c55a082d")
 SEV_HASHES = UUID("7255371f-3a3b-4b04-927b-1da6efa8d454")
@@ -42,7 +42,7 @@ SEV_TYPES = {
 }
 TDX_TYPES = range(9)
 EXTEND, AUGMENT = 1, 2
-"""Attributes of a TDX section: its content is measured; its pages are not added at launch."""
+"""Attributes of a TDX section: the content is measured; the pages are not added at launch."""
 
 Section = TypeVar("Section", bound="SevSection | TdxSection")
 
@@ -58,7 +58,7 @@ class SevSection:
 
 @record()
 class TdxSection:
-    """A section of guest memory: where it lies in the firmware (`offset`, `raw_size`) and in memory, in bytes."""
+    """A section of guest memory: its place in the file (`offset`, `raw_size`) and in memory, in bytes."""
 
     offset: int
     raw_size: int
@@ -70,9 +70,9 @@ class TdxSection:
 
 @record()
 class SevMetadata:
-    """What a launch under SEV needs of a firmware: sections in their order, and two addresses, 0 where there is none.
+    """The firmware's metadata for a launch under SEV: sections in order, and two addresses, 0 if missing.
 
-    `hashes` is where the table of kernel hashes goes, `reset` where processors but the first begin.
+    `hashes` is the address of the table of kernel hashes, `reset` the start address of all processors but the first.
     """
 
     sections: tuple[SevSection, ...]
@@ -83,7 +83,7 @@ class SevMetadata:
         _bounded(self.sections)
         for section in self.sections:
             if section.type not in SEV_TYPES:
-                raise _wrong("sev-section", f"SEV section of type {section.type:#x}, which is not known")
+                raise _wrong("sev-section", f"SEV section of unknown type {section.type:#x}")
             if section.type != SEC_MEMORY and section.type != SVSM_CAA and section.size != PAGE:
                 name = SEV_TYPES[section.type]
                 raise _wrong("sev-section", f"{name} section of {section.size} bytes, wanted {PAGE}")
@@ -93,35 +93,35 @@ class SevMetadata:
 
 @record(hidden=("raw",))
 class Firmware:
-    """A firmware file: the entries of its table by GUID, empty where it has none, and all of its bytes."""
+    """A firmware file: the entries of its GUID table, empty if it has none, and all of its bytes."""
 
     table: Mapping[UUID, bytes]
     raw: bytes
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but whole pages, at most MAX_SIZE, whose table is sound if there is one."""
+        """A file of whole pages, at most MAX_SIZE bytes, whose table, if present, is well-formed; ParseError."""
         if not data or len(data) > MAX_SIZE or len(data) % PAGE:
             raise _wrong("size", f"{len(data)} bytes, wanted pages of {PAGE}, at most {MAX_SIZE} bytes")
         return cls(table=_table(data), raw=data)
 
     @property
     def address(self) -> int:
-        """Where it begins in guest memory."""
+        """The address of its first byte in guest memory."""
         return FOUR_GIB - len(self.raw)
 
     @property
     def hashes(self) -> int:
-        """Where the table of kernel hashes goes in guest memory; 0 if this firmware takes none."""
+        """The address of the table of kernel hashes in guest memory; 0 if the firmware has no room for it."""
         return self._number(SEV_HASHES)
 
     @property
     def reset(self) -> int:
-        """Where processors but the first begin; 0 if it does not say."""
+        """The start address of all processors but the first; 0 if the table does not name it."""
         return self._number(SEV_RESET)
 
     def sev(self) -> SevMetadata:
-        """The SEV metadata. ParseError if there is none, or none that can be launched."""
+        """The SEV metadata; ParseError if it is missing or cannot be launched."""
         return SevMetadata(
             sections=self._sections(SEV_METADATA, b"ASEV", 12, _sev_section),
             hashes=self.hashes,
@@ -129,24 +129,24 @@ class Firmware:
         )
 
     def tdx(self) -> tuple[TdxSection, ...]:
-        """The TDX sections in their order. ParseError if there is none, or if one lies beyond the end of the file."""
-        found = self._sections(TDX_METADATA, b"TDVF", 32, _tdx_section)
-        for i, section in enumerate(found):
+        """The TDX sections in order; ParseError if they are missing, or one ends beyond the end of the file."""
+        sections = self._sections(TDX_METADATA, b"TDVF", 32, _tdx_section)
+        for i, section in enumerate(sections):
             if section.offset + section.raw_size > len(self.raw):
                 end = section.offset + section.raw_size
                 raise _wrong(
                     "tdx-beyond",
-                    f"TDX section {i} ends at byte {end} of a file of {len(self.raw)} bytes: the metadata points beyond its end",
+                    f"TDX section {i} ends at byte {end} of a file of {len(self.raw)} bytes",
                     offset=len(self.raw),
-                    hint="this is a part of a firmware, such as OVMF_CODE without its variables: a TD boots the whole",
+                    hint="this is part of a firmware, such as OVMF_CODE without its variables; give the complete file",
                 )
-        _bounded(tuple(section for section in found if not section.attributes & AUGMENT))
-        return found
+        _bounded(tuple(section for section in sections if not section.attributes & AUGMENT))
+        return sections
 
     def svsm_entry(self) -> int:
-        """Offset from the beginning at which an SVSM starts. ParseError if this is none."""
+        """The offset of an SVSM's entry point; ParseError if this is not an SVSM."""
         if SVSM_INFO not in self.table:
-            raise _wrong("svsm", "the table does not say where an SVSM starts: this is none")
+            raise _wrong("svsm", "the table has no entry point of an SVSM")
         return self._number(SVSM_INFO)
 
     def _number(self, guid: UUID) -> int:
@@ -159,19 +159,19 @@ class Firmware:
         self, guid: UUID, magic: bytes, size: int, read_section: Callable[[Reader], Section]
     ) -> tuple[Section, ...]:
         if guid not in self.table:
-            hint = (
-                "not every build of OVMF has it (Debian: ovmf-amdsev for SNP with a kernel, OVMF.fd of trixie for TDX)"
+            hint = "use another build of OVMF (Debian: ovmf-amdsev for SNP with a kernel, OVMF.fd of trixie for TDX)"
+            raise _wrong(
+                "metadata", f"no {magic.decode()} metadata, so this firmware cannot be launched this way", hint=hint
             )
-            raise _wrong("metadata", f"no {magic.decode()} metadata: this firmware cannot be launched so", hint=hint)
         read = Reader(self.raw, WHAT, code="firmware")
         read.seek(len(self.raw) - self._number(guid))
         if read.take(4) != magic:
-            raise read.error("metadata", f"wanted {magic.decode()}, as the table says")
+            raise read.error("metadata", f"wanted {magic.decode()} at the offset in the table")
         length, version, count = read.numbers(4, 4, 4)
         if version != 1 or length != 16 + count * size:
             raise read.error("metadata", f"{magic.decode()} version {version} of {length} bytes with {count} sections")
         if not 0 < count <= read.left // size:
-            raise read.error("metadata", f"{count} sections, and {read.left} bytes left")
+            raise read.error("metadata", f"{count} sections in {read.left} bytes")
         return tuple(read_section(read) for _ in range(count))
 
 
@@ -185,15 +185,15 @@ def _table(data: bytes) -> dict[UUID, bytes]:
         raise read.error("table", f"table of {total} bytes")
     end = len(data) - BEHIND_TABLE - ENTRY
     start = end + ENTRY - total
-    found: dict[UUID, bytes] = {}
+    table: dict[UUID, bytes] = {}
     while end > start:
         read.seek(max(end - ENTRY, 0))
         size, guid = read.number(2), UUID(bytes_le=read.take(16))
-        if not ENTRY <= size <= end - start or guid in found:
-            raise read.error("table", f"entry {guid} of {size} bytes, or twice")
-        found[guid] = data[end - size : end - ENTRY]
+        if not ENTRY <= size <= end - start or guid in table:
+            raise read.error("table", f"entry {guid} of {size} bytes: wrong size, or repeated")
+        table[guid] = data[end - size : end - ENTRY]
         end -= size
-    return found
+    return table
 
 
 def _sev_section(read: Reader) -> SevSection:
@@ -204,18 +204,18 @@ def _sev_section(read: Reader) -> SevSection:
 def _tdx_section(read: Reader) -> TdxSection:
     offset, raw_size, address, size, type, attributes = read.numbers(4, 4, 8, 8, 4, 4)
     if type not in TDX_TYPES or attributes & ~(EXTEND | AUGMENT):
-        raise read.error("tdx-section", f"TDX section of type {type} with attributes {attributes:#x}: not known")
+        raise read.error("tdx-section", f"TDX section of unknown type {type} or attributes {attributes:#x}")
     if raw_size > size or (attributes & EXTEND and attributes & AUGMENT):
         raise read.error("tdx-section", f"TDX section of {raw_size} bytes in {size}, attributes {attributes:#x}")
     return TdxSection(offset=offset, raw_size=raw_size, address=address, size=size, type=type, attributes=attributes)
 
 
 def _bounded(sections: tuple[Section, ...]) -> None:
-    """Whole pages, no page in two sections, and not too many of them."""
+    """Require whole pages, no overlap, and at most MAX_PAGES pages."""
     end = pages = 0
     for section in sorted(sections, key=_address):
         if section.address % PAGE or section.size % PAGE or not section.size:
-            raise _wrong("section", f"section at {section.address:#x} of {section.size:#x} bytes: no whole pages")
+            raise _wrong("section", f"section at {section.address:#x} of {section.size:#x} bytes: not whole pages")
         if section.address < end:
             raise _wrong("section", f"section at {section.address:#x} begins within another")
         end = section.address + section.size

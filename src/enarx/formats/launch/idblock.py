@@ -20,7 +20,7 @@ NUMBER = 72
 
 @record()
 class IdBlock:
-    """What the launch must measure, and what its report will carry besides."""
+    """The required launch digest, and the identity that the report will carry."""
 
     launch_digest: bytes
     family_id: bytes
@@ -30,7 +30,7 @@ class IdBlock:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Exactly 96 bytes of version 1; ParseError otherwise."""
+        """An ID block of exactly 96 bytes and version 1; ParseError."""
         read = Reader(data, BLOCK, code="id-block")
         digest, family, image = read.take(48), read.take(16), read.take(16)
         version, svn, policy = read.numbers(4, 4, 8)
@@ -40,14 +40,14 @@ class IdBlock:
         return cls(launch_digest=digest, family_id=family, image_id=image, guest_svn=svn, policy=policy)
 
     def to_bytes(self) -> bytes:
-        """The bytes that are signed."""
+        """The 96 bytes that the ID key signs."""
         tail = VERSION.to_bytes(4, "little") + self.guest_svn.to_bytes(4, "little") + self.policy.to_bytes(8, "little")
         return self.launch_digest + self.family_id + self.image_id + tail
 
 
 @record()
 class IdAuth:
-    """Keys (x, y) and signatures (r, s) as numbers. Without an author, his are (0, 0)."""
+    """Keys (x, y) and signatures (r, s) as numbers. Without an author key, its pairs are (0, 0)."""
 
     block_signature: tuple[int, int]
     id_key: tuple[int, int]
@@ -56,12 +56,12 @@ class IdAuth:
 
     @property
     def has_author(self) -> bool:
-        """Does an author's key vouch for the ID key?"""
+        """Whether an author key has signed the ID key."""
         return self.author_key != (0, 0)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Exactly 4096 bytes, reserved ones zero; ParseError otherwise."""
+        """Authentication information of exactly 4096 bytes, reserved bytes zero; ParseError."""
         read = Reader(data, AUTH, code="id-auth")
         algorithm, author_algorithm = read.numbers(4, 4)
         read.zeros(56)
@@ -78,7 +78,7 @@ class IdAuth:
         )
 
     def to_bytes(self) -> bytes:
-        """The bytes that the launch is given."""
+        """The 4096 bytes for the launch."""
         author = key_bytes(self.author_key) if self.has_author else bytes(KEY_SIZE)
         algorithms = ECDSA_P384_SHA384.to_bytes(4, "little") * 2
         head = algorithms + bytes(56) + _signature_bytes(self.block_signature) + key_bytes(self.id_key) + bytes(60)
@@ -86,7 +86,7 @@ class IdAuth:
 
 
 def key_bytes(key: tuple[int, int]) -> bytes:
-    """A P-384 key as the firmware takes it: what its digest in a report is of."""
+    """A P-384 key in the firmware's format; a report contains the digest of these bytes."""
     return P384.to_bytes(4, "little") + _pair(key) + bytes(KEY_SIZE - 4 - 2 * NUMBER)
 
 

@@ -16,7 +16,7 @@ ABOVE_4G = 0x02
 
 @record()
 class SetupHeader:
-    """What a boot loader reads of a kernel: `protocol` is major << 8 | minor; `initrd_max` the highest address of an initrd."""
+    """The fields for boot loaders: `protocol` is major << 8 | minor, `initrd_max` the highest address of an initrd."""
 
     protocol: int
     load_flags: int
@@ -25,7 +25,7 @@ class SetupHeader:
 
     @classmethod
     def from_bytes(cls, kernel: bytes) -> Self:
-        """ParseError for anything but a bzImage of protocol 2.02 or newer."""
+        """The header of a bzImage with boot protocol 2.02 or newer; ParseError."""
         read = Reader(kernel, WHAT, code="linux")
         if len(kernel) < MIN_SIZE:
             raise read.error("size", f"{len(kernel)} bytes, wanted at least {MIN_SIZE}")

@@ -1,7 +1,7 @@
-"""PE/COFF files as UEFI loads them, as far as they are measured (Microsoft PE Format; UEFI 2.10, 2.1.1).
+"""PE/COFF files as UEFI loads and measures them (Microsoft PE Format; UEFI 2.10, 2.1.1).
 
-What Authenticode covers: Windows Authenticode Portable Executable Signature Format, "Calculating the PE Image Hash", as edk2
-does it (SecurityPkg/Library/DxeTpm2MeasureBootLib): a file without signature is not padded.
+Authenticode covers the bytes listed in Windows Authenticode Portable Executable Signature Format, "Calculating the PE Image
+Hash". As in edk2 (SecurityPkg/Library/DxeTpm2MeasureBootLib), a file without a signature is not padded.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ WHAT = "PE file"
 MAX_SIZE = 1 << 30
 MAX_SECTIONS = 96
 MAGICS = {0x10B: 96, 0x20B: 112}
-"""Of the optional header: PE32 and PE32+, with the offset of its data directories."""
+"""The magic of the optional header, PE32 or PE32+, with the offset of its data directories."""
 
 CHECKSUM, HEADERS_SIZE, SECURITY = 64, 60, 4
 
 
 @record()
 class Section:
-    """One section: its name, its size in memory, and where its bytes lie in the file."""
+    """A section: its name, its size in memory, and the place of its bytes in the file."""
 
     name: str
     virtual_size: int
@@ -33,8 +33,10 @@ class Section:
 
 @record(hidden=("raw",))
 class PeFile:
-    """A PE file. `checksum` and `directory` are the offsets of what no signature covers; `signatures` is how many bytes at
-    the end hold signatures; `headers` the size of all headers. `directory` is 0 in files that have no such entry.
+    """A PE file. No signature covers the fields at the offsets `checksum` and `directory`.
+
+    `directory` is 0 in files without a security directory. `signatures` is the size of the signatures at the end of the
+    file, and `headers` the size of all headers.
     """
 
     checksum: int
@@ -46,16 +48,16 @@ class PeFile:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a PE file whose sections lie in it without overlapping, signatures last."""
+        """A PE file whose sections do not overlap and whose signatures come last; ParseError."""
         if len(data) > MAX_SIZE:
             raise _wrong("size", f"{len(data)} bytes, at most {MAX_SIZE}", len(data))
         read = Reader(data, WHAT, code="pe")
         if read.take(2) != b"MZ":
-            raise read.error("magic", "does not begin with MZ", hint="a Linux kernel has to be built with its EFI stub")
+            raise read.error("magic", "does not begin with MZ", hint="build a Linux kernel with its EFI stub")
         read.seek(0x3C)
         read.seek(read.number(4))
         if read.take(4) != b"PE\0\0":
-            raise read.error("magic", "no PE signature where the header points")
+            raise read.error("magic", "no PE signature at the offset in the header")
         count, size = _coff(read)
         optional = read.at
         header = Reader(read.take(size), "PE optional header", code="pe")
@@ -73,7 +75,7 @@ class PeFile:
         sections = tuple(_section(read) for _ in range(count))
         if not read.at <= headers <= len(data):
             raise read.error("headers", f"headers of {headers} bytes in a file of {len(data)}")
-        made = cls(
+        file = cls(
             checksum=optional + CHECKSUM,
             directory=directory,
             headers=headers,
@@ -81,11 +83,11 @@ class PeFile:
             sections=sections,
             raw=data,
         )
-        made._check(where)
-        return made
+        file._check(where)
+        return file
 
     def measured(self) -> tuple[memoryview, ...]:
-        """The pieces that Authenticode covers, in its order."""
+        """The pieces that Authenticode covers, in order."""
         view = memoryview(self.raw)
         pieces = [view[: self.checksum]]
         if self.directory:
@@ -96,39 +98,39 @@ class PeFile:
         return (*pieces, view[self._covered() : len(self.raw) - self.signatures])
 
     def section(self, name: str) -> bytes | None:
-        """The content of the section of this name, without padding; None if there is none.
+        """The content of the named section without padding, or None.
 
-        ParseError if there are two, or if more of it would lie in memory than in the file.
+        ParseError if the name is repeated, or the section is larger in memory than in the file.
         """
-        found = [s for s in self.sections if s.name == name]
-        if not found:
+        sections = [s for s in self.sections if s.name == name]
+        if not sections:
             return None
-        section = found[0]
-        if len(found) > 1 or section.virtual_size > section.size:
-            raise _wrong("section", f"section {name} twice, or larger in memory than in the file", section.offset)
+        section = sections[0]
+        if len(sections) > 1 or section.virtual_size > section.size:
+            raise _wrong("section", f"section {name} repeated, or larger in memory than in the file", section.offset)
         return self.raw[section.offset : section.offset + section.virtual_size]
 
     def _stored(self) -> list[Section]:
         return sorted((s for s in self.sections if s.size), key=lambda s: s.offset)
 
     def _covered(self) -> int:
-        """Bytes hashed with headers and sections, which is where edk2 takes the rest to begin."""
+        """The size of headers and sections together; edk2 hashes the rest of the file from that offset."""
         return self.headers + sum(s.size for s in self._stored())
 
     def _check(self, signatures_at: int) -> None:
         end = self.headers
         for section in self._stored():
             if section.offset < end:
-                raise _wrong("section", f"section {section.name!r} overlaps what is before it", section.offset)
+                raise _wrong("section", f"section {section.name!r} overlaps the preceding bytes", section.offset)
             end = section.offset + section.size
         if end > len(self.raw):
             raise _wrong("section", f"sections end at byte {end} of {len(self.raw)}", end)
         if self.signatures and (signatures_at < end or signatures_at + self.signatures != len(self.raw)):
-            raise _wrong("signatures", "signatures that are not the end of the file", signatures_at)
+            raise _wrong("signatures", "signatures that are not at the end of the file", signatures_at)
 
 
 def _coff(read: Reader) -> tuple[int, int]:
-    """Number of sections, and size of the optional header."""
+    """The number of sections and the size of the optional header."""
     _, count, _, _, _, size, _ = read.numbers(2, 2, 4, 4, 4, 2, 2)
     if count > MAX_SECTIONS:
         raise read.error("sections", f"{count} sections, at most {MAX_SECTIONS}")

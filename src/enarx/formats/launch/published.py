@@ -1,7 +1,7 @@
-"""What some publish of a firmware in place of its bytes: its digest, its SEV metadata, and the hashes of a kernel and an initrd.
+"""Published metadata of a firmware: its digest and SEV metadata, and the hashes of a kernel and an initrd.
 
-JSON, as in SecretVM's registry of artifacts: `ovmf_hash`, `ovmf_sections` (each `gpa`, `size`, `section_type`),
-`sev_hashes_table_gpa`, `sev_es_reset_eip`; `kernel_hash` and `initrd_hash` may be missing. Other keys are passed over.
+JSON, as in SecretVM's registry of artifacts: `ovmf_hash`, `ovmf_sections` (each with `gpa`, `size`, `section_type`),
+`sev_hashes_table_gpa`, `sev_es_reset_eip`, and optionally `kernel_hash` and `initrd_hash`. Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Self
 from enarx.errors import ParseError
 from enarx.formats.checks import Invalid, Path, dotted, each_of, known_keys, needs, text_of, whole
 from enarx.formats.launch.firmware import SevMetadata, SevSection
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 
 WHAT = "published firmware"
@@ -21,7 +22,7 @@ HIGHEST = (1 << 32) - 1
 
 @record()
 class Published:
-    """A firmware's metadata and digest; the kernel's and the initrd's SHA-256, empty where they are not published."""
+    """Metadata and digest of a firmware; SHA-256 of kernel and initrd, empty if not published."""
 
     metadata: SevMetadata
     firmware: bytes
@@ -30,12 +31,12 @@ class Published:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """One entry of such a registry. ParseError."""
+        """One entry of the registry; ParseError."""
         value: Any = None
         try:
             value = json.loads(text) if len(text) <= MAX_SIZE else None
         except (ValueError, RecursionError):
-            value = None  # no table, as is said below
+            value = None  # known_keys reports that it is not a table
         try:
             known_keys(value, (), value if isinstance(value, dict) else ())
             needs(value, (), "entry", "ovmf_hash", "ovmf_sections", "sev_hashes_table_gpa", "sev_es_reset_eip")
@@ -68,11 +69,7 @@ def _number(table: dict[str, Any], path: Path, key: str) -> int:
 def _hex(table: dict[str, Any], key: str, size: int) -> bytes:
     if key not in table:
         return b""
-    text = text_of(table[key], (key,))
     try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise Invalid((key,), f"wanted {size} bytes in hexadecimal digits")
-    return value
+        return hex_bytes(text_of(table[key], (key,)), size)
+    except ValueError as e:
+        raise Invalid((key,), str(e)) from None

@@ -1,5 +1,6 @@
-"""SIGSTRUCT: what the signer of an SGX enclave says of it (Intel SDM, volume 3D, 38.14, table "Layout of Enclave Signature
-Structure"), little-endian.
+"""SIGSTRUCT, the signature structure of an SGX enclave, little-endian.
+
+Intel SDM, volume 3D, 38.14, table "Layout of Enclave Signature Structure".
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ HEADER2 = bytes.fromhex("01010000600000006000000001000000")
 VENDORS = (0, 0x8086)
 EXPONENT = 3
 KEY = 384
-"""Bytes of the modulus, of the signature and of what helps to verify it."""
+"""Bytes of the modulus, of the signature, and of Q1 and Q2."""
 
 
 @record(hidden=("signed",))
 class SigStruct:
-    """One SIGSTRUCT. `date` is yyyymmdd in decimal digits; `modulus`, `signature`, `q1` and `q2` are numbers.
+    """A SIGSTRUCT. `date` is yyyymmdd in decimal digits; `modulus`, `signature`, `q1` and `q2` are numbers.
 
-    `signer` is the modulus as it stands there, which MRSIGNER is the digest of; `signed` are the bytes under the signature.
+    `signer` has the bytes of the modulus, whose digest is MRSIGNER. `signed` has the bytes that the signature covers.
     """
 
     vendor: int
@@ -49,15 +50,15 @@ class SigStruct:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Exactly 1808 bytes, reserved ones zero; ParseError otherwise."""
+        """A SIGSTRUCT of exactly 1808 bytes, reserved bytes zero; ParseError."""
         read = Reader(data, WHAT, code="sigstruct")
         if len(data) != SIZE:
             raise read.error("size", f"{len(data)} bytes, wanted {SIZE}")
         if read.take(16) != HEADER or (vendor := read.number(4)) not in VENDORS:
-            raise read.error("header", "not the header of one, or a vendor that is not known")
+            raise read.error("header", "unknown header or vendor")
         date = read.take(4)[::-1].hex()
         if not date.isdecimal() or read.take(16) != HEADER2:
-            raise read.error("header", "a date that is none, or not the second part of the header")
+            raise read.error("header", "malformed date, or unknown second header")
         sw_defined = read.number(4)
         read.zeros(84)
         signer = read.take(KEY)

@@ -1,42 +1,60 @@
-"""Kinds of Keep with real hardware, which this release does not start: each says what it would need."""
+"""Kinds of Keep with real hardware that this release does not launch. Each says what it would need.
+
+"No such hardware here" is an object that refuses with a remedy, so that no caller needs a special case for it.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
-from enarx.host.errors import HostError
+from enarx.errors import BackendError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from enarx.host.backends.backend import Request, Site
 
 
-@dataclass(frozen=True, slots=True)
 class Absent:
-    """A kind that refuses. `device` is where its hardware would show."""
+    """A backend whose launch refuses. `device` is the file that shows that its hardware is present."""
 
-    kind: str
-    device: str
-    needs: str
+    warning = ""
+
+    def __init__(self, kind: str, device: str, remedy: str) -> None:
+        self.kind, self._device, self._remedy = kind, device, remedy
 
     def probe(self) -> dict[str, str | bool]:
-        """As Backend."""
-        there = os.path.exists(self.device)
-        detail = f"{self.device} is there, but this release does not start such Keeps" if there else f"no {self.device}"
-        return {"available": False, "detail": detail, "remedy": self.needs}
+        """Never available; the detail says whether the hardware is present."""
+        detail = f"no {self._device}"
+        if os.path.exists(self._device):
+            detail = f"{self._device} is there, but this release does not start such Keeps"
+        return {"available": False, "detail": detail, "remedy": self._remedy}
 
-    def require(self) -> None:
-        """As Backend."""
-        found = self.probe()
-        raise HostError("no-hardware", f"no Keep of kind {self.kind}: {found['detail']}", hint=self.needs)
+    def require(self) -> NoReturn:
+        """BackendError `no-hardware`."""
+        message = f"no Keep of kind {self.kind}: {self.probe()['detail']}"
+        raise BackendError("no-hardware", message, hint=self._remedy)
+
+    def trust_anchor(self, site: Site) -> str:
+        """None: the vendor's root is pinned."""
+        return ""
+
+    def prepare(self, site: Site) -> None:
+        """Nothing to start."""
+
+    def launch(self, request: Request) -> NoReturn:
+        """BackendError `no-hardware`."""
+        self.require()
 
 
-ABSENT = (
-    Absent("snp", "/dev/sev", "an AMD EPYC host with SEV-SNP, and a release that builds its image"),
-    Absent(
-        "tdx",
-        "/sys/module/kvm_intel/parameters/tdx",
-        "an Intel Xeon host with TDX, and a release that builds its image",
-    ),
-    Absent("sgx", "/dev/sgx_enclave", "an Intel host with SGX2, and a release that builds its manifest"),
-    Absent("nitro", "/dev/nitro_enclaves", "an AWS instance with Nitro Enclaves, and a release that builds its image"),
-    Absent("cca", "/dev/rmm", "an Arm host with CCA, and a release that builds its realm"),
-    Absent("qemu", "/dev/kvm", "a release that builds the micro-VM image"),
+SNP = Absent("snp", "/dev/sev", "an AMD EPYC host with SEV-SNP, and a release that builds its image")
+TDX = Absent(
+    "tdx", "/sys/module/kvm_intel/parameters/tdx", "an Intel Xeon host with TDX, and a release that builds its image"
 )
+SGX = Absent("sgx", "/dev/sgx_enclave", "an Intel host with SGX2, and a release that builds its manifest")
+NITRO = Absent(
+    "nitro", "/dev/nitro_enclaves", "an AWS instance with Nitro Enclaves, and a release that builds its image"
+)
+CCA = Absent("cca", "/dev/rmm", "an Arm host with CCA, and a release that builds its realm")
+QEMU = Absent("qemu", "/dev/kvm", "a release that builds the micro-VM image")

@@ -1,4 +1,4 @@
-"""What hardware measures of a launch, computed from what is launched: bytes and values in, digests out. One module for each kind.
+"""Launch measurements of real hardware, computed from files: bytes and values in, digests out. One module for each kind.
 
-docs/measurement.md says what each value rests on. Layouts are read by `enarx.formats.launch`.
+docs/measurement.md lists how far each value was checked. `enarx.formats.launch` parses the files.
 """

@@ -1,4 +1,4 @@
-"""The digest under a PE file's signature, which firmware measures when it loads the file."""
+"""The Authenticode digest of a PE file. A signature covers it, and firmware measures it on loading the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enarx.formats.launch.pe import PeFile
 
 
 def authenticode(pe: PeFile, bank: str = "sha384") -> bytes:
-    """The Authenticode digest; signatures and the checksum are left out."""
+    """The digest over everything except the signatures and the checksum."""
     sha = hashlib.new(bank)
     for piece in pe.measured():
         sha.update(piece)

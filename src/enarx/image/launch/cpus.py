@@ -1,4 +1,4 @@
-"""Models of processors by QEMU's names, and the CPUID signature that each has in EAX of leaf 1 (AMD 25481)."""
+"""Processor models by QEMU's names, with their CPUID signatures, EAX of leaf 1 (AMD 25481)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _FAMILIES = (
 
 
 def signature(family: int, model: int, stepping: int) -> int:
-    """EAX of CPUID leaf 1 for a family, model and stepping as documents write them."""
+    """EAX of CPUID leaf 1 for a family, model and stepping as written in documents."""
     low, high = (15, family - 15) if family > 15 else (family, 0)
     return high << 20 | (model >> 4) << 16 | low << 8 | (model & 15) << 4 | stepping
 
 
 MODELS = {name + version: signature(*numbers) for name, numbers, versions in _FAMILIES for version in versions}
-"""CPUID signatures by model; versions of one model differ in features only."""
+"""CPUID signatures by model. Versions of a model differ in features only."""
 
 
 def by_name(name: str) -> int:
-    """The signature of a model, or of hexadecimal digits behind 0x. UsageError for anything else."""
+    """The CPUID signature of a model name, or of 0x and hexadecimal digits; UsageError."""
     if name in MODELS:
         return MODELS[name]
     try:
@@ -34,12 +34,12 @@ def by_name(name: str) -> int:
     if not 0 <= number < 1 << 32:
         raise UsageError(
             "vcpu-model",
-            f"{name[:40]!r} is no model of a processor",
+            f"{name[:40]!r} is not a processor model",
             hint=f"0x and a signature, or {', '.join(MODELS)}",
         )
     return number
 
 
 def name_of(number: int) -> str:
-    """The first model with this signature, and the signature."""
+    """The first model with this signature and the signature, as text."""
     return next((f"{name} ({number:#x})" for name, known in MODELS.items() if known == number), f"{number:#x}")

@@ -1,4 +1,4 @@
-"""What stands behind each event of a boot log: digests that are computed from what is at hand pin an event, others do not."""
+"""The origin of each event in a boot log: an event is pinned if its digest can be computed from given files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from enarx.image.launch.registers import digest, extend, zeros
 from enarx.record import record
 
 PINNED, SHOWN, RECORDED = "pinned", "shown", "recorded"
-"""The digest is that of something given; of what the log itself holds; of something that nobody here has seen."""
+"""The digest belongs to a given file; to data in the log itself; to data that are not available."""
 
 CONFIGURATION = 1
-"""Type of the TDX section with the firmware's variables."""
+"""The type of the TDX section that contains the firmware's variables."""
 
 
 @record()
 class Origin:
-    """What is behind one event: its position in the log, register and type, one of PINNED, SHOWN and RECORDED, and of what."""
+    """An event by position, register and type, with its class `how` (PINNED, SHOWN or RECORDED) and its source `what`."""
 
     position: int
     register: int
@@ -29,7 +29,7 @@ class Origin:
 
 
 def origins(log: EventLog, bank: str, known: Mapping[bytes, str]) -> tuple[Origin, ...]:
-    """The origin of every event that goes into a register; `known` are names by digest."""
+    """The origins of all events that extend a register; `known` maps digests to names."""
     return tuple(
         Origin(position=i, register=event.register, type=event.name, how=how, what=what)
         for i, event in enumerate(log.events)
@@ -39,10 +39,12 @@ def origins(log: EventLog, bank: str, known: Mapping[bytes, str]) -> tuple[Origi
 
 
 def replayed(log: EventLog, bank: str, register: int) -> bytes:
-    """The register as the log leads to it. ParseError if the log has not this bank."""
+    """The value of a register after all events of the log; ParseError if the log lacks the bank."""
     if bank not in log.banks:
         raise ParseError(
-            "eventlog-bank", f"no digests of {bank}, but {', '.join(log.banks) or 'none'}", what="event log"
+            "eventlog-bank",
+            f"no digests of bank {bank}; the log has {', '.join(log.banks) or 'none'}",
+            what="event log",
         )
     value = zeros(bank)
     for event in log.events:
@@ -52,7 +54,7 @@ def replayed(log: EventLog, bank: str, register: int) -> bytes:
 
 
 def of_firmware(firmware: Firmware, bank: str = "sha384") -> dict[bytes, str]:
-    """Digests of what a firmware itself says of its parts: of its variables as shipped."""
+    """Names by digest for the parts of a firmware file: its variables as shipped."""
     return {
         digest(firmware.raw[section.offset : section.offset + section.raw_size], bank): "the firmware's variables"
         for section in firmware.tdx()
@@ -67,12 +69,12 @@ def _origin(event: Event, bank: str, known: Mapping[bytes, str]) -> tuple[str, s
     if event.type == SEPARATOR and measured == digest(bytes(4), bank):
         return PINNED, "separator"
     if measured in (digest(event.data, bank), digest(_value(event), bank)):
-        return SHOWN, "what the log holds"
-    return RECORDED, "not at hand"
+        return SHOWN, "data in the log"
+    return RECORDED, "not available"
 
 
 def _value(event: Event) -> bytes:
-    """Of an event about a variable its value, of others all of the data."""
+    """The value of a variable for an event about one, otherwise all data of the event."""
     if event.type not in VARIABLES:
         return event.data
     try:

@@ -1,4 +1,4 @@
-"""The table of kernel hashes that the hypervisor puts into memory for the firmware to check (QEMU, target/i386/sev.c)."""
+"""The table of kernel hashes, which the hypervisor places in memory and the firmware checks (QEMU, target/i386/sev.c)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ ALIGNMENT = 16
 
 @record()
 class KernelHashes:
-    """SHA-256 of the kernel's whole file, of the initrd (of nothing, without one), of the command line with a NUL behind it."""
+    """SHA-256 of the whole kernel file, of the initrd (empty if missing), and of the command line with a trailing NUL."""
 
     kernel: bytes
     initrd: bytes
     cmdline: bytes
 
     def table(self) -> bytes:
-        """The table, padded as it is measured."""
+        """The table with its padding, as it is measured."""
         pairs = ((CMDLINE, self.cmdline), (INITRD, self.initrd), (KERNEL, self.kernel))
-        made = _entry(TABLE, b"".join(_entry(guid, digest) for guid, digest in pairs))
-        return made + bytes(-len(made) % ALIGNMENT)
+        table = _entry(TABLE, b"".join(_entry(guid, digest) for guid, digest in pairs))
+        return table + bytes(-len(table) % ALIGNMENT)
 
     def page(self, offset: int) -> bytes:
-        """A page of zeros with the table at this offset. UsageError if it does not fit."""
+        """A page of zeros with the table at `offset`; UsageError if it does not fit."""
         table = self.table()
         if offset + len(table) > PAGE:
-            raise UsageError("hashes-table", f"kernel hashes at offset {offset:#x} of a page: they do not fit")
+            raise UsageError("hashes-table", f"kernel hashes at offset {offset:#x} do not fit into their page")
         return (bytes(offset) + table).ljust(PAGE, b"\0")
 
 
 def kernel_hashes(kernel: bytes, initrd: bytes, cmdline: bytes) -> KernelHashes:
-    """The hashes of these; an initrd that is not there is empty."""
+    """The hashes of a kernel, an initrd (empty if missing) and a command line."""
     return KernelHashes(
         kernel=hashlib.sha256(kernel).digest(),
         initrd=hashlib.sha256(initrd).digest(),
@@ -48,7 +48,7 @@ def kernel_hashes(kernel: bytes, initrd: bytes, cmdline: bytes) -> KernelHashes:
 
 
 def cmdline_hash(cmdline: bytes) -> bytes:
-    """SHA-256 of a command line's exact bytes with a NUL behind them."""
+    """SHA-256 of the exact bytes of a command line and a trailing NUL."""
     return hashlib.sha256(cmdline + b"\0").digest()
 
 

@@ -1,4 +1,7 @@
-"""ID blocks: signed by a key whose digest the report then carries, and that key by the author's (AMD 56860, SNP_LAUNCH_FINISH)."""
+"""ID blocks of SNP launches (AMD 56860, SNP_LAUNCH_FINISH).
+
+An ID key signs the block, and an author key may sign the ID key. Reports carry the digests of both keys.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from enarx.errors import UsageError, VerificationError
 from enarx.formats.launch.idblock import IdAuth, IdBlock, key_bytes
 
 POLICY = 0x30000
-"""A guest's policy: SMT allowed, everything else not (bit 17 is always set)."""
+"""A guest policy that allows SMT and nothing else (bit 17 is always set)."""
 
 
 def sign(block: IdBlock, id_key: ec.EllipticCurvePrivateKey, author: ec.EllipticCurvePrivateKey | None) -> IdAuth:
-    """What authenticates this block under these keys. UsageError for keys that are not P-384."""
+    """The authentication information of a block; UsageError unless the keys are on P-384."""
     key = _public(id_key)
     return IdAuth(
         block_signature=_sign(id_key, block.to_bytes()),
@@ -28,16 +31,16 @@ def sign(block: IdBlock, id_key: ec.EllipticCurvePrivateKey, author: ec.Elliptic
 
 
 def verify(block: IdBlock, auth: IdAuth) -> None:
-    """VerificationError if a signature does not hold; nothing says whose keys they are but their digests."""
+    """Require valid signatures; VerificationError. Only the digests of the keys identify their owners."""
     _verify(auth.id_key, auth.block_signature, block.to_bytes(), "ID block")
     if auth.has_author:
         _verify(auth.author_key, auth.id_key_signature, key_bytes(auth.id_key), "ID key")
     elif auth.id_key_signature != (0, 0):
-        raise VerificationError("id-auth", "a signature of the ID key, and no author's key to verify it with")
+        raise VerificationError("id-auth", "a signature over the ID key without an author key")
 
 
 def key_digest(key: tuple[int, int]) -> bytes:
-    """SHA-384 of a key as reports carry it (ID_KEY_DIGEST, AUTHOR_KEY_DIGEST)."""
+    """The digest of a key in reports: SHA-384 (ID_KEY_DIGEST, AUTHOR_KEY_DIGEST)."""
     return hashlib.sha384(key_bytes(key)).digest()
 
 
@@ -57,12 +60,12 @@ def _verify(key: tuple[int, int], signature: tuple[int, int], data: bytes, what:
         public = ec.EllipticCurvePublicNumbers(*key, ec.SECP384R1()).public_key()
         public.verify(encode_dss_signature(*signature), data, ec.ECDSA(hashes.SHA384()))
     except (InvalidSignature, ValueError) as e:
-        raise VerificationError("id-auth", f"the signature of the {what} does not hold") from e
+        raise VerificationError("id-auth", f"the signature over the {what} is invalid") from e
 
 
 def require_launch(block: IdBlock, measured: bytes) -> None:
-    """VerificationError if the block is of another launch."""
+    """Require a block for the launch with the digest `measured`; VerificationError."""
     if block.launch_digest != measured:
         raise VerificationError(
-            "id-block", f"the ID block is of a launch that measures {block.launch_digest.hex()}, not {measured.hex()}"
+            "id-block", f"the ID block is for launch digest {block.launch_digest.hex()}, not {measured.hex()}"
         )

@@ -1,4 +1,4 @@
-"""Keys that sign a launch."""
+"""Private keys that sign launches: ID keys, author keys, keys of enclave images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enarx.errors import UsageError
 
 
 def signing_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    """A private key on an elliptic curve, from PEM without a password. UsageError for anything else."""
+    """The elliptic-curve private key in a PEM text without a password; UsageError."""
     try:
         key = load_pem_private_key(pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -1,7 +1,7 @@
-"""PCRs of AWS Nitro Enclaves, from an image or its parts, and the signature of an image.
+"""PCRs of AWS Nitro Enclaves, computed from an image or its parts, and the signature of an image.
 
-A register is the extension of zeros by the digest of what it covers: PCR0 all that is started, PCR1 the kernel, command line and
-first ramdisk, PCR2 the further ramdisks, PCR8 the signer's certificate (AWS, "Cryptographic attestation").
+A register is zeros extended with one digest. PCR0 covers kernel, command line and all ramdisks; PCR1 kernel, command line
+and first ramdisk; PCR2 the other ramdisks; PCR8 the signer's certificate (AWS, "Cryptographic attestation").
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from enarx.record import replace
 
 
 def pcrs(image: Eif) -> dict[int, bytes]:
-    """PCR 0, 1 and 2, and of a signed image 8. ParseError if the signature section is none."""
-    found = {
+    """PCR 0, 1 and 2, and 8 for a signed image; ParseError if the signature section is malformed."""
+    values = {
         0: whole(image.kernel, image.cmdline, image.ramdisks),
         1: whole(image.kernel, image.cmdline, image.ramdisks[:1]),
         2: further(image.ramdisks),
     }
     signers = certificates(image)
-    return found | {8: signer(signers[0])} if signers else found
+    return values | {8: signer(signers[0])} if signers else values
 
 
 def whole(kernel: bytes, cmdline: bytes, ramdisks: tuple[bytes, ...]) -> bytes:
-    """The register over these: PCR0 with all ramdisks, PCR1 with the first."""
+    """The register over kernel, command line and ramdisks: PCR0 with all ramdisks, PCR1 with the first."""
     return _register((kernel, cmdline, *ramdisks))
 
 
 def further(ramdisks: tuple[bytes, ...]) -> bytes:
-    """PCR2 of an image with these ramdisks: over all but the first, or over nothing."""
+    """PCR2 of an image with these ramdisks; it covers all but the first."""
     return _register(ramdisks[1:])
 
 
 def certificates(image: Eif) -> tuple[bytes, ...]:
-    """The signers' certificates, PEM; empty if the image is not signed. ParseError if the section is none."""
+    """The signers' certificates in PEM; empty if the image is not signed. ParseError."""
     return tuple(pem for pem, _ in eif.signatures(image.signature)) if image.signature else ()
 
 
 def signer(pem: bytes) -> bytes:
-    """PCR8 of a signer: over the DER of the first certificate."""
+    """PCR8 of a signer, which covers the DER of the first certificate; ParseError."""
     return _register((_certificate(pem).public_bytes(serialization.Encoding.DER),))
 
 
 def verify(image: Eif) -> None:
-    """The image's signatures are by their certificates' keys, and over its PCR0. VerificationError; ParseError if malformed.
+    """Require signatures over the image's PCR0 by the keys of their certificates; VerificationError, ParseError.
 
-    Whether the certificate is anybody's is for PCR8, and whether it is in force for the one who launches.
+    This does not identify the signer, which PCR8 does, and does not check whether a certificate has expired.
     """
     if not image.signature:
         raise VerificationError("eif-signature", "the image is not signed")
@@ -64,7 +64,7 @@ def verify(image: Eif) -> None:
         index, value = eif.signed_register(message.payload)
         if (index, value) != (0, pcrs(image)[0]):
             raise VerificationError(
-                "eif-signature", f"a signature over PCR{index} {value.hex()[:16]}, not of this image"
+                "eif-signature", f"a signature over PCR{index} {value.hex()[:16]}, which this image does not have"
             )
         key = _key(pem)
         if message.algorithm != "ES384" or not isinstance(key, ec.EllipticCurvePublicKey):
@@ -74,13 +74,13 @@ def verify(image: Eif) -> None:
         try:
             key.verify(encode_dss_signature(r, s), message.signed, ec.ECDSA(hashes.SHA384()))
         except InvalidSignature as e:
-            raise VerificationError("eif-signature", "the signature of the image does not hold") from e
+            raise VerificationError("eif-signature", "the signature of the image is invalid") from e
 
 
 def sign(image: Eif, pem: bytes, key: ec.EllipticCurvePrivateKey) -> Eif:
-    """The image with a signature by this key. UsageError for a key that is not P-384 or not the certificate's."""
+    """The image with a new signature; UsageError unless the key is on P-384 and belongs to the certificate."""
     if not isinstance(key.curve, ec.SECP384R1) or _key(pem) != key.public_key():
-        raise UsageError("eif-key", "the key is not on P-384, or not the certificate's")
+        raise UsageError("eif-key", "the key is not on P-384, or does not belong to the certificate")
     plain = replace(image, signature=b"", order=tuple(type for type in image.order if type != eif.SIGNATURE))
 
     def signed(data: bytes) -> bytes:
@@ -114,5 +114,5 @@ def _key(pem: bytes) -> object:
 
 def _unreadable() -> ParseError:
     return ParseError(
-        "eif-certificate", "EIF: no certificate in PEM, or its key is not known", what="EIF signature section"
+        "eif-certificate", "EIF: no PEM certificate, or one with an unknown type of key", what="EIF signature section"
     )

@@ -1,6 +1,7 @@
-"""What could have been launched: candidates in the order of how likely they are, held against what was measured.
+"""Search for a launch with a given measurement, among candidates sorted by likelihood.
 
-Each `launches` here and in the modules beside gives the intended launch first, so that what differs from it is the drift.
+Each `..._launches` function, here and in the neighbouring modules, yields the intended launch first. The options in which
+the matching launch differs from it are the drift.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from enarx.record import record, replace
 
 Options = Mapping[str, str]
 Candidate = tuple[Options, bytes]
-"""What would be launched, by the names of options, and what that measures."""
+"""The options of a launch, and its measurement."""
 
 LIMIT = 2_000_000
-"""Candidates that are tried for a register."""
+"""The most candidates to try for a register."""
 
 MAX_PROCESSORS = 512
 FEATURES = (0x1, 0x21)
@@ -30,9 +31,9 @@ NONE = "none"
 
 @record()
 class Explanation:
-    """What was found for a register: `launched` is what measures so, None if nothing tried does; `intended` came first.
+    """The outcome for a register: the options of the launch that matches, or None, beside the intended ones.
 
-    `complete` says that every candidate was tried, if none was found.
+    `complete` is False if no candidate matched and some were not tried.
     """
 
     register: str
@@ -44,7 +45,7 @@ class Explanation:
 
     @property
     def drift(self) -> tuple[tuple[str, str, str], ...]:
-        """Options that differ: name, intended, launched."""
+        """The options that differ, as triples of name, intended and launched value."""
         launched = self.launched or {}
         names = dict.fromkeys((*self.intended, *launched))
         pairs = ((name, self.intended.get(name, NONE), launched.get(name, NONE)) for name in names)
@@ -52,7 +53,7 @@ class Explanation:
 
 
 def explain(register: str, measured: bytes, candidates: Iterable[Candidate], *, limit: int = LIMIT) -> Explanation:
-    """The first candidate that measures so. UsageError if there is none to try."""
+    """The first candidate with the value `measured`; UsageError if there are no candidates."""
     intended: Options | None = None
     tried = 0
     rest = iter(candidates)
@@ -63,7 +64,7 @@ def explain(register: str, measured: bytes, candidates: Iterable[Candidate], *, 
         if digest == measured:
             return _explained(register, measured, intended, dict(options), tried, True)
     if intended is None:
-        raise UsageError("explain", f"{register}: nothing given that could have been launched")
+        raise UsageError("explain", f"{register}: no given file could have been launched")
     return _explained(register, measured, intended, None, tried, next(rest, None) is None)
 
 
@@ -77,7 +78,7 @@ def _explained(
 
 @record()
 class SevFirmware:
-    """A firmware that may have been launched: its name, metadata, and the digest of its pages."""
+    """A firmware that may have been launched: its name, its metadata, and the digest of its pages."""
 
     name: str
     metadata: SevMetadata
@@ -86,7 +87,7 @@ class SevFirmware:
 
 @record()
 class Boots:
-    """Kernels and initrds by name with SHA-256, and command lines; the first of each is the intended, none if there is none."""
+    """Names and SHA-256 of kernels and initrds, and command lines. The first of each is intended; empty means none."""
 
     kernels: tuple[tuple[str, bytes], ...]
     initrds: tuple[tuple[str, bytes], ...]
@@ -94,7 +95,7 @@ class Boots:
 
 
 def snp_launches(intended: snp.Processors, firmwares: tuple[SevFirmware, ...], boots: Boots) -> Iterator[Candidate]:
-    """Every launch under SNP of these firmwares, kernels, initrds and command lines, with any processors."""
+    """Every SNP launch of these firmwares, kernels, initrds and command lines, with any processors."""
     require_processors(intended.count, firmwares[0].metadata.reset)
     vmms = dict.fromkeys((intended.vmm, *vmsa.VMMS))
     started = [(_named(boot), _hashes(boot)) for boot in _boots(boots)]
@@ -104,7 +105,7 @@ def snp_launches(intended: snp.Processors, firmwares: tuple[SevFirmware, ...], b
         except UsageError:
             if i == 0:
                 raise
-            continue  # this firmware would not have the kernel measured
+            continue  # this firmware would start the kernel unmeasured
         options = {"firmware": firmware.name, **boot, "vmm": vmm}
         if i == 0:
             yield _intended(options, before, firmware, intended)
@@ -126,9 +127,9 @@ def _processors(
         signatures = dict.fromkeys((intended.signature, *([] if fixed else MODELS.values())))
         for signature in signatures:
             count = MAX_PROCESSORS if firmware.metadata.reset else 1
-            made = replace(intended, count=count, era=era, features=feature, signature=signature)
-            named = _options(made, 0)
-            for number, digest in enumerate(snp.starts(before, firmware.metadata.reset, made), 1):
+            varied = replace(intended, count=count, era=era, features=feature, signature=signature)
+            named = _options(varied, 0)
+            for number, digest in enumerate(snp.starts(before, firmware.metadata.reset, varied), 1):
                 yield options | named | {"vcpus": str(number)}, digest
 
 
@@ -149,7 +150,7 @@ Boot = tuple[tuple[str, bytes], tuple[str, bytes], bytes] | None
 
 
 def _boots(boots: Boots) -> Iterator[Boot]:
-    """Each kernel with each initrd and command line, or none; then no kernel at all."""
+    """Each kernel with each initrd and command line, or without them; then no kernel."""
     initrds = (*boots.initrds, (NONE, b""))
     cmdlines = dict.fromkeys((*boots.cmdlines, b""))
     yield from product(boots.kernels, initrds, cmdlines)
@@ -171,4 +172,4 @@ def _named(boot: Boot) -> dict[str, str]:
 
 
 NOTHING = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-"""SHA-256 of nothing, which stands for an initrd that is not there."""
+"""SHA-256 of no bytes, which stands for a missing initrd."""

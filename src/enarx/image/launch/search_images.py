@@ -1,4 +1,4 @@
-"""Which enclave images could have been launched: by the PCRs of a Nitro enclave, and by MRENCLAVE and MRSIGNER."""
+"""Candidates for the PCRs of a Nitro enclave, and for MRENCLAVE and MRSIGNER."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Content = TypeVar("Content", bytes, tuple[bytes, ...])
 
 @record(hidden=("kernels", "cmdlines", "ramdisks", "certificates"))
 class Parts:
-    """Parts of enclave images by name, those of the intended first; ramdisks come in lists."""
+    """Named parts of enclave images, the intended ones first. Ramdisks are grouped by image."""
 
     kernels: tuple[Part, ...]
     cmdlines: tuple[Part, ...]
@@ -28,7 +28,7 @@ class Parts:
 
 
 def nitro_launches(parts: Parts, index: int) -> Iterator[Candidate]:
-    """PCR 0, 1 or 2 of every combination of these parts, or 8 of every certificate."""
+    """PCR 0, 1 or 2 for every combination of parts, or PCR 8 for every certificate."""
     if index == 8:
         yield from (({"signed-by": name}, nitro.signer(pem)) for name, pem in parts.certificates)
         yield {"signed-by": NONE}, bytes(48)
@@ -43,7 +43,7 @@ def nitro_launches(parts: Parts, index: int) -> Iterator[Candidate]:
 
 
 def parts_of(images: tuple[tuple[str, Eif], ...], certificates: tuple[Part, ...]) -> Parts:
-    """The parts of these images, and the certificates of signed ones before those given."""
+    """The parts of these images; the certificates of signed images come before the given ones."""
     signed = [(name, pem) for name, image in images for pem in nitro.certificates(image)[:1]]
     return Parts(
         kernels=_distinct((name, image.kernel) for name, image in images),
@@ -54,21 +54,21 @@ def parts_of(images: tuple[tuple[str, Eif], ...], certificates: tuple[Part, ...]
 
 
 def _distinct(parts: Iterable[tuple[str, Content]]) -> tuple[tuple[str, Content], ...]:
-    """Each content once, under its first name: images often share parts, and hashing them takes time."""
-    found: dict[Content, str] = {}
+    """Each content once, under its first name, because images often share parts and hashing takes time."""
+    names: dict[Content, str] = {}
     for name, content in parts:
-        found.setdefault(content, name)
-    return tuple((name, content) for content, name in found.items())
+        names.setdefault(content, name)
+    return tuple((name, content) for content, name in names.items())
 
 
 def enclave_launches(
     layouts: tuple[tuple[str, Enclave], ...], sigstructs: tuple[tuple[str, SigStruct], ...]
 ) -> Iterator[Candidate]:
-    """MRENCLAVE of each layout, and as each SIGSTRUCT has it."""
+    """MRENCLAVE of each layout, and the one in each SIGSTRUCT."""
     yield from (({"layout": name}, sgx.mr_enclave(layout)) for name, layout in layouts)
     yield from (({"sigstruct": name}, sigstruct.mr_enclave) for name, sigstruct in sigstructs)
 
 
 def signer_launches(sigstructs: tuple[tuple[str, SigStruct], ...]) -> Iterator[Candidate]:
-    """MRSIGNER of each SIGSTRUCT."""
+    """MRSIGNER for the key of each SIGSTRUCT."""
     yield from (({"sigstruct": name}, sgx.mr_signer(sigstruct)) for name, sigstruct in sigstructs)

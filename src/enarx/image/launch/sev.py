@@ -1,5 +1,6 @@
-"""Launch measurement of SEV and SEV-ES: SHA-256 over the firmware, the table of kernel hashes, and each processor's VMSA
-(AMD 55766, SEV API, LAUNCH_UPDATE_DATA and LAUNCH_UPDATE_VMSA).
+"""Launch measurement of SEV and SEV-ES (AMD 55766, SEV API, LAUNCH_UPDATE_DATA and LAUNCH_UPDATE_VMSA).
+
+It is one SHA-256 over the firmware, the table of kernel hashes and, for SEV-ES, each processor's VMSA.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MAX_VCPUS = 4096
 
 
 def measure_sev(firmware: Firmware, hashes: KernelHashes | None) -> bytes:
-    """The launch digest of SEV: 32 bytes. UsageError if the firmware takes no hashes, and there are some."""
+    """The launch digest of SEV, 32 bytes; UsageError if the firmware has no room for the hashes."""
     return _loaded(firmware, hashes).digest()
 
 
@@ -28,7 +29,7 @@ def measure_sev_es(
     vmm: str = "qemu",
     era: str = vmsa.CURRENT,
 ) -> bytes:
-    """The launch digest of SEV-ES: 32 bytes. UsageError for what cannot be launched."""
+    """The launch digest of SEV-ES, 32 bytes; UsageError if this cannot be launched."""
     require_processors(vcpus, firmware.reset)
     sha = _loaded(firmware, hashes)
     kind = vmsa.VMMS[vmm]
@@ -38,11 +39,11 @@ def measure_sev_es(
 
 
 def require_processors(vcpus: int, reset: int) -> None:
-    """UsageError if so many processors cannot be started by a firmware with this reset address."""
+    """Require a number of processors that a firmware with this reset address can start; UsageError."""
     if not 1 <= vcpus <= MAX_VCPUS:
         raise UsageError("vcpus", f"{vcpus} processors, wanted 1 to {MAX_VCPUS}")
     if vcpus > 1 and not reset:
-        raise UsageError("vcpus", "the firmware does not say where processors but the first start: it is for 1")
+        raise UsageError("vcpus", "the firmware has no start address for further processors: wanted 1")
 
 
 def _loaded(firmware: Firmware, hashes: KernelHashes | None) -> hashlib._Hash:
@@ -55,9 +56,9 @@ def _loaded(firmware: Firmware, hashes: KernelHashes | None) -> hashlib._Hash:
 
 
 def unmeasured_kernel() -> UsageError:
-    """The error for a kernel under a firmware that does not have it measured."""
+    """The error for a firmware that would start a kernel unmeasured."""
     return UsageError(
         "kernel-unmeasured",
-        "the firmware takes no kernel hashes: a kernel, initrd and command line would not be measured",
-        hint="a firmware built for it (OvmfPkg/AmdSev; Debian: ovmf-amdsev), or no --kernel",
+        "the firmware has no room for kernel hashes: kernel, initrd and command line would be unmeasured",
+        hint="use a firmware built for it (OvmfPkg/AmdSev; Debian: ovmf-amdsev), or no --kernel",
     )

@@ -1,7 +1,7 @@
 """Launch measurement of SEV-SNP (AMD 56860, SEV-SNP Firmware ABI, SNP_LAUNCH_UPDATE: "PAGE_INFO Structure").
 
-Each page is hashed with its type, address and content behind the digest so far: the firmware's own pages, then the sections of
-its metadata in their order, then each processor's VMSA.
+The digest is extended with type, address and content of each page: the firmware's own pages, then the sections of its
+metadata in order, then each processor's VMSA.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from enarx.image.launch.sev import require_processors, unmeasured_kernel
 from enarx.record import record
 
 NORMAL, VMSA, ZERO, UNMEASURED, SECRET, CPUID_PAGE = 1, 2, 3, 4, 5, 6
-"""Types of pages."""
+"""Page types of PAGE_INFO, as the firmware numbers them."""
 
 VMSA_ADDRESS = 0xFFFFFFFFF000
 SIZE = 48
 FEATURES = 0x1
-"""SEV features of a guest with nothing but SNP."""
+"""SEV features of a guest that uses SNP only."""
 
 _INFO = struct.Struct("<48s48sHBBIQ")
 
 
 @record()
 class Processors:
-    """How processors start: their number, CPUID signature, SEV features, hypervisor and its era (`vmsa.VMMS`)."""
+    """The processors of a launch: number, CPUID signature, SEV features, hypervisor and its era (`vmsa.VMMS`)."""
 
     count: int
     signature: int
@@ -49,14 +49,14 @@ class Processors:
 
 
 def firmware_digest(firmware: Firmware) -> bytes:
-    """The digest after the firmware's own pages: what some publish of a firmware instead of its bytes."""
+    """The digest after the firmware's own pages, which some vendors publish instead of the file."""
     return _pages(bytes(SIZE), firmware.address, firmware.raw)
 
 
 def measure(
     metadata: SevMetadata, firmware_digest: bytes, hashes: KernelHashes | None, processors: Processors
 ) -> bytes:
-    """The launch digest: 48 bytes. UsageError for what cannot be launched, or would start a kernel unmeasured."""
+    """The launch digest, 48 bytes; UsageError if this cannot be launched, or would start a kernel unmeasured."""
     require_processors(processors.count, metadata.reset)
     before = memory(metadata, firmware_digest, hashes, vmm=processors.vmm)
     *_, last = starts(before, metadata.reset, processors)
@@ -64,7 +64,7 @@ def measure(
 
 
 def memory(metadata: SevMetadata, firmware_digest: bytes, hashes: KernelHashes | None, *, vmm: str = "qemu") -> bytes:
-    """The digest after all memory, before the first processor."""
+    """The digest after all memory pages, before the first processor; UsageError."""
     if hashes is not None:
         _require_place(metadata)
     kind = vmsa.VMMS[vmm]
@@ -79,7 +79,7 @@ def memory(metadata: SevMetadata, firmware_digest: bytes, hashes: KernelHashes |
 
 
 def starts(before: bytes, reset: int, processors: Processors) -> Iterator[bytes]:
-    """The digests after the first, the second and each further processor, up to their number."""
+    """The digest after each processor in turn; the last one is the launch digest."""
     kind = vmsa.VMMS[processors.vmm]
     era = kind.eras[processors.era]
     first, other = (
@@ -94,7 +94,10 @@ def starts(before: bytes, reset: int, processors: Processors) -> Iterator[bytes]
 
 
 def measure_svsm(firmware: Firmware, svsm: Firmware, *, variables: int, vcpus: int, signature: int) -> bytes:
-    """The launch digest with an SVSM under QEMU: it lies below the firmware and its variables (of so many bytes)."""
+    """The launch digest with an SVSM under QEMU, 48 bytes; UsageError.
+
+    The SVSM lies below the firmware and its `variables`, a size in bytes.
+    """
     require_processors(vcpus, 1)
     address = firmware.address - variables - len(svsm.raw)
     if variables < 0 or variables % PAGE or address < 0:
@@ -124,7 +127,7 @@ def _section(
 
 
 def _require_place(metadata: SevMetadata) -> None:
-    """The kernel hashes have a section of their own, and it is where the firmware looks."""
+    """Require a section for kernel hashes at the address where the firmware reads them."""
     places = [section.address for section in metadata.sections if section.type == KERNEL_HASHES]
     if not metadata.hashes or places != [metadata.hashes // PAGE * PAGE]:
         raise unmeasured_kernel()

@@ -1,7 +1,8 @@
 """Launch measurement of Intel TDX: MRTD, and RTMR1 and RTMR2 of a direct boot under OVMF.
 
-MRTD: Intel TDX Module ABI (TDH.MEM.PAGE.ADD, TDH.MR.EXTEND): SHA-384 over a block of 128 bytes for each page added, and for each
-256 bytes of content a block and the content. RTMRs: UEFI 2.10, 38.4.1; what goes in was read off real logs (docs/measurement.md).
+MRTD: Intel TDX Module ABI (TDH.MEM.PAGE.ADD, TDH.MR.EXTEND), a SHA-384 over a block of 128 bytes for each added page, and
+a block and the content for each 256 bytes of content. RTMRs: UEFI 2.10, 38.4.1; the events were taken from real logs
+(docs/measurement.md).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ CHUNK = 256
 BLOCK = 128
 ONE_PASS, TWO_PASS = "one-pass", "two-pass"
 ORDERS = (TWO_PASS, ONE_PASS)
-"""How a hypervisor adds a section: each page with its content in turn, or all its pages before their content."""
+"""Whether a hypervisor adds all pages of a section before their content, or each page together with its content."""
 
 CALLING = b"Calling EFI Application from Boot Option"
 EXITS = (b"Exit Boot Services Invocation", b"Exit Boot Services Returned with Success")
@@ -25,7 +26,7 @@ MAX_SEPARATORS = 16
 
 
 def mrtd(firmware: Firmware, *, order: str) -> bytes:
-    """MRTD: 48 bytes. ParseError if the firmware has no sound TDX metadata."""
+    """MRTD, 48 bytes; ParseError if the firmware's TDX metadata are missing or malformed."""
     sha = hashlib.sha384()
     for section in firmware.tdx():
         if section.attributes & AUGMENT:
@@ -50,7 +51,7 @@ def _add(section: TdxSection, at: int) -> bytes:
 
 
 def _extend(section: TdxSection, content: bytes, at: int) -> bytes:
-    """What one page's content adds; nothing where content is not measured."""
+    """The bytes that extend MRTD with one page's content; empty if the content is not measured."""
     chunks = range(at, min(at + PAGE, len(content)), CHUNK)
     return b"".join(_block(b"MR.EXTEND", section.address + i) + content[i : i + CHUNK] for i in chunks)
 
@@ -60,9 +61,9 @@ def _block(operation: bytes, address: int) -> bytes:
 
 
 def rtmr1(kernel: bytes, *, separators: int = 1, bank: str = "sha384") -> tuple[Event, ...]:
-    """What goes into RTMR1: the kernel's Authenticode digest, and what OVMF does with it.
+    """The events of RTMR1 for a kernel with this Authenticode digest.
 
-    `separators` is how many of those before the kernel is started go here: one under edk2 as released.
+    `separators` is the number of separators that RTMR1 receives before the kernel starts: one in edk2 releases.
     """
     return (
         Event("kernel", kernel),
@@ -73,6 +74,6 @@ def rtmr1(kernel: bytes, *, separators: int = 1, bank: str = "sha384") -> tuple[
 
 
 def rtmr2(cmdline: bytes, initrd: bytes | None, *, bank: str = "sha384") -> tuple[Event, ...]:
-    """What goes into RTMR2, and of a TPM into PCR 9: the command line and the initrd, measured by the kernel's EFI stub."""
+    """The events of RTMR2, or of PCR 9: command line and initrd, as measured by the kernel's EFI stub."""
     options = Event("command line", digest(load_options(cmdline, initrd=bool(initrd)), bank))
     return (options, Event("initrd", digest(initrd, bank))) if initrd else (options,)

@@ -1,7 +1,7 @@
 """PCRs of a TPM after OVMF has started a kernel directly, or a unified kernel image (UKI) from a disk.
 
-UKI: UAPI.5 Unified Kernel Image (the order of sections), systemd docs/TPM2_PCR_MEASUREMENTS.md (what is measured of each), and
-systemd-stub 257 for the command line and the initrd that it hands to the kernel, which are what goes into PCR 9.
+Sources for UKIs: UAPI.5 Unified Kernel Image for the order of sections, systemd's TPM2_PCR_MEASUREMENTS.md for their
+measurement, and systemd-stub 257 for the command line and the initrd that it passes to the kernel (PCR 9).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECTIONS = (
     ".hwids",
     ".efifw",
 )
-"""What systemd-stub measures of a UKI, in this order; .pcrsig, which signs the outcome, is not."""
+"""The sections of a UKI that systemd-stub measures, in order. It does not measure .pcrsig, which signs the result."""
 
 EXTRA = {
     ".pcrsig": "tpm2-pcr-signature.json",
@@ -39,10 +39,10 @@ EXTRA = {
     ".osrel": "os-release",
     ".profile": "profile",
 }
-"""Sections that the stub also gives to the kernel as files below `/.extra`, in this order behind the initrd."""
+"""Sections that the stub appends to the initrd as files below `/.extra`, in order."""
 
 PHASES = ("enter-initrd", "leave-initrd", "sysinit", "ready")
-"""What systemd extends PCR 11 by while the system comes up, in this order."""
+"""The phases with which systemd extends PCR 11 during a boot, in order."""
 
 Registers = Mapping[int, tuple[Event, ...]]
 
@@ -61,18 +61,17 @@ def direct(kernel: bytes, cmdline: bytes, initrd: bytes | None, *, bank: str) ->
 def uki(
     image: PeFile, *, bank: str, passed: Iterable[bytes] = (), phases: Iterable[str] = (), inner: bool = True
 ) -> Registers:
-    """PCRs 4, 8, 9, 11 and 12 of a UKI that firmware starts from a disk.
+    """PCRs 4, 8, 9, 11 and 12 of a UKI that firmware starts from a disk; UsageError, ParseError.
 
-    `passed` are command lines from outside of the image that the stub takes; `inner` whether the stub has the firmware load
-    (and so measure) the kernel within. PCR 9 is left out where it depends on more than the image: with `passed`, or where the
-    image has no command line. ParseError if the image is none.
+    `passed` are external command lines. `inner` tells whether the stub loads the inner kernel through the firmware, which
+    then measures it. PCR 9 is omitted if it depends on more than the image: with `passed`, or without a command line.
     """
     linux = image.section(".linux")
     if linux is None:
-        raise UsageError("uki", "no section .linux: this is no unified kernel image")
+        raise UsageError("uki", "no section .linux: this is not a unified kernel image")
     started = [Event("UKI", authenticode(image, bank))]
     if inner:
-        started.append(Event("kernel within", authenticode(PeFile.from_bytes(linux), bank)))
+        started.append(Event("inner kernel", authenticode(PeFile.from_bytes(linux), bank)))
     sections = ((name, image.section(name)) for name in SECTIONS)
     measured = [event for name, content in sections if content is not None for event in _section(name, content, bank)]
     lines = tuple(passed)
@@ -88,26 +87,26 @@ def uki(
 
 
 def passed_cmdline(line: bytes, bank: str) -> Event:
-    """What a command line from outside of the image adds to PCR 12: UTF-16 without a NUL."""
-    return Event("command line from outside", digest(line.decode(errors="replace").encode("utf-16-le"), bank))
+    """The event in PCR 12 for an external command line, measured as UTF-16 without a NUL."""
+    return Event("external command line", digest(line.decode(errors="replace").encode("utf-16-le"), bank))
 
 
 def _handed_on(image: PeFile, cmdline: bytes, bank: str) -> tuple[Event, ...]:
-    """What the kernel measures of what the stub hands to it."""
+    """The events of the kernel for the command line and the initrd that the stub passes to it."""
     text = cmdline.partition(b"\0")[0].decode(errors="replace")
     text = "".join(c if c >= " " else " " for c in text).rstrip(" ")
     parts = [content for name in (".ucode", ".initrd") if (content := image.section(name)) is not None]
     parts += [_archive(file, content) for name, file in EXTRA.items() if (content := image.section(name)) is not None]
     initrd = b"".join(part + bytes(-len(part) % 4) for part in parts) if len(parts) > 1 else b"".join(parts)
     options = Event("command line", digest((text + "\0").encode("utf-16-le"), bank))
-    return (options, Event("initrd as the stub makes it", digest(initrd, bank))) if initrd else (options,)
+    return (options, Event("initrd assembled by the stub", digest(initrd, bank))) if initrd else (options,)
 
 
 def _archive(name: str, content: bytes) -> bytes:
-    """The cpio archive of one file below `/.extra` that the stub makes."""
+    """The stub's cpio archive of one file below `/.extra`."""
     entries = ((1, 0o40555, ".extra", b""), (2, 0o100444, f".extra/{name}", content))
-    made = b"".join(_entry(*entry) for entry in entries)
-    return made + _newc(0, 0, 0, "0000000B") + b"TRAILER!!!".ljust(14, b"\0")
+    files = b"".join(_entry(*entry) for entry in entries)
+    return files + _newc(0, 0, 0, "0000000B") + b"TRAILER!!!".ljust(14, b"\0")
 
 
 def _entry(inode: int, mode: int, name: str, content: bytes) -> bytes:

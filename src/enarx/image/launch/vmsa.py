@@ -1,6 +1,6 @@
-"""The first state of a processor under SEV-ES and SNP (VMSA): a page that is measured (AMD APM, volume 2, table B-4).
+"""The initial state of a processor under SEV-ES and SNP, a measured page (VMSA; AMD APM, volume 2, table B-4).
 
-Hypervisors set some registers differently, and the same hypervisor did so differently at other times.
+Hypervisors set some registers differently, and a hypervisor may have changed them over time: `Vmm` and `Era`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from enarx.record import record
 
 _Segment = tuple[int, int, int, int]
-"""Selector, attributes, limit, base."""
+"""A segment register as selector, attributes, limit and base."""
 
 SIZE = 4096
 FIRST_ENTRY = 0xFFFFFFF0
-"""Where the first processor starts."""
+"""The address at which the first processor starts."""
 
 MXCSR, FCW = 0x1F80, 0x37F
 PAT = 0x7040600070406
@@ -23,7 +23,7 @@ PAT = 0x7040600070406
 
 @record()
 class Era:
-    """What has changed over time: rdx (None: the CPUID signature), and whether the FPU's control words are set."""
+    """The values of a period: rdx (None stands for the CPUID signature), and whether the FPU control words are set."""
 
     rdx: int | None
     fpu: bool
@@ -31,9 +31,9 @@ class Era:
 
 @record()
 class Vmm:
-    """A hypervisor: attributes of segments (of the code segment, for the first processor and for others), the PAT, its eras.
+    """A hypervisor: segment attributes, the PAT, and its eras. `first_cs` is for the first processor, `cs` for others.
 
-    With `unmeasured_memory` the firmware's memory goes in without its content; with `cpuid_last` the CPUID page goes last.
+    With `unmeasured_memory`, memory sections are measured without content. With `cpuid_last`, the CPUID page is last.
     """
 
     first_cs: int
@@ -75,11 +75,11 @@ VMMS = {
         unmeasured_memory=True,
     ),
 }
-"""Hypervisors with their eras, the newest first. `before-6.10` is the version of the host's kernel."""
+"""Hypervisors and their eras, the newest first. `before-6.10` names the version of the host's kernel."""
 
 
 def page(entry: int, *, signature: int, features: int, vmm: Vmm, era: Era) -> bytes:
-    """The VMSA of a processor that starts at `entry`, with SEV features as the guest's."""
+    """The VMSA of a processor that starts at `entry`, 4096 bytes; `features` are the guest's SEV features."""
     cs = vmm.first_cs if entry == FIRST_ENTRY else vmm.cs
     segments: dict[str, _Segment] = dict.fromkeys(("es", "ds", "fs", "gs"), (0, 0x93, 0xFFFF, 0))
     segments |= {"cs": (0xF000, cs, 0xFFFF, entry & 0xFFFF0000), "ss": (0, vmm.ss, 0xFFFF, 0)}
@@ -89,9 +89,9 @@ def page(entry: int, *, signature: int, features: int, vmm: Vmm, era: Era) -> by
 
 
 def svsm_page(entry: int, *, signature: int, features: int) -> bytes:
-    """The VMSA of a processor that starts in an SVSM at `entry`: in protected mode, flat, under QEMU.
+    """The VMSA of a processor that starts in an SVSM at `entry`, in flat protected mode under QEMU, 4096 bytes.
 
-    The only values published are those of sev-snp-measure, which leaves the FPU's control word at zero; so it is here.
+    The FPU control word is zero, as in the only published values, those of sev-snp-measure.
     """
     segments: dict[str, _Segment] = dict.fromkeys(("es", "ss", "ds", "fs"), (0x10, 0xC93, 0xFFFFFFFF, 0))
     segments |= {"cs": (8, 0xC9B, 0xFFFFFFFF, 0), "gs": (0, 0x93, 0xFFFF, 0)}
@@ -118,14 +118,14 @@ _MXCSR_AT, _FCW_AT = 0x408, 0x410
 
 
 def _page(segments: dict[str, _Segment], tr: int, values: dict[str, int], fpu: tuple[int, int]) -> bytes:
-    made = bytearray(SIZE)
+    state = bytearray(SIZE)
     segments = segments | {"gdtr": (0, 0, 0xFFFF, 0), "idtr": (0, 0, 0xFFFF, 0)}
     segments |= {"ldtr": (0, 0x82, 0xFFFF, 0), "tr": (0, tr, 0xFFFF, 0)}
     for i, name in enumerate(_SEGMENTS):
-        struct.pack_into("<HHIQ", made, 16 * i, *segments[name])
+        struct.pack_into("<HHIQ", state, 16 * i, *segments[name])
     for name, value in (_FIXED | values).items():
-        struct.pack_into("<Q", made, _OFFSETS[name], value)
+        struct.pack_into("<Q", state, _OFFSETS[name], value)
     mxcsr, fcw = fpu
-    struct.pack_into("<I", made, _MXCSR_AT, mxcsr)
-    struct.pack_into("<H", made, _FCW_AT, fcw)
-    return bytes(made)
+    struct.pack_into("<I", state, _MXCSR_AT, mxcsr)
+    struct.pack_into("<H", state, _FCW_AT, fcw)
+    return bytes(state)

@@ -1,58 +1,48 @@
-"""Evidence from the simulated-hardware process, over the private link that it gave this Keep at its launch."""
+"""Simulated evidence, which the simulator signs. It passed its report link to this Keep at the launch (docs/spec/host.md)."""
 
 from __future__ import annotations
 
-import socket
+import os
 from typing import Any
 
-from enarx.errors import UnavailableError
+from enarx.errors import ParseError, UnavailableError
 from enarx.formats.package import byte_strings
 from enarx.formats.wire import decode, encode
+from enarx.keep import sandbox
 
-KIND = "simulated"
 MAX_MESSAGE = 256 << 10
 
 
 class SimulatedAttester:
-    """Asks the hardware that started this Keep. `host_data` is what the launch was bound to: 32 bytes, zero in a pool."""
+    """Asks the simulator that launched this Keep. `device` is the Keep's end of the report link, a packet socket."""
 
-    kind = KIND
+    kind = "simulated"
+    profile = sandbox.ATTESTER
+    directories: tuple[str, ...] = ()
 
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
+    def __init__(self, device: int) -> None:
+        self._device = device
         self.host_data = byte_strings([self._receive({"host_data"})["host_data"]], 32, "launch host data")[0]
 
     def attest(self, report_data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
-        """Evidence over 64 bytes of report data, and the endorsements that go with it."""
-        self.ask(report_data)
-        return self.answer()
-
-    def fileno(self) -> int:
-        """For poll: readable once the answer is there."""
-        return self._link.fileno()
-
-    def ask(self, report_data: bytes) -> None:
-        """Have evidence made over 64 bytes of report data; `answer` takes it, in the order of asking. UnavailableError."""
+        """Evidence about this Keep over 64 bytes of report data, and the chip's certificate."""
         try:
-            self._link.send(encode({"report_data": report_data}))
+            os.write(self._device, encode({"report_data": report_data}))
         except OSError as e:
-            raise _gone() from e
-
-    def answer(self) -> tuple[bytes, tuple[bytes, ...]]:
-        """The evidence that was asked for, and the endorsements that go with it; waits for it."""
+            raise _unavailable() from e
         answer = self._receive({"evidence", "endorsements"})
         return answer["evidence"], tuple(answer["endorsements"])
 
     def _receive(self, keys: set[str]) -> dict[str, Any]:
+        """Return the simulator's next packet, which must be a map with exactly these keys."""
         try:
-            message = self._link.recv(MAX_MESSAGE)
-        except OSError as e:
-            raise _gone() from e
-        value: Any = decode(message, "hardware's answer") if message else None
+            value: Any = decode(os.read(self._device, MAX_MESSAGE), "the simulator's answer")
+        except (OSError, ParseError) as e:
+            raise _unavailable() from e
         if not isinstance(value, dict) or set(value) != keys:
-            raise _gone()
+            raise _unavailable()
         return value
 
 
-def _gone() -> UnavailableError:
-    return UnavailableError("no-evidence", "the hardware gave no evidence")
+def _unavailable() -> UnavailableError:
+    return UnavailableError("no-evidence", "the simulator gave no evidence")

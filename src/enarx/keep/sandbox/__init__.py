@@ -1,10 +1,18 @@
-"""The sandbox around a Keep on Linux: it protects the host from the workload, never the workload from the host.
+"""The Linux sandbox of a Keep. It protects the host from the workload; it does not protect the workload from the host.
 
-In order: `isolate` in a fresh process, which then forks the Keep's process 1; `confine(KEEPER_BOOT)` there; it forks
-compiler and runner; each confines itself to its own profile. The runner loads the compiled code, then
-calls `forbid_new_code`. After `isolate` nothing can be imported: there is no file to import from.
+A Keep puts it on in this order:
 
-Only the standard library and ctypes are used, so that the whole filter can be read here.
+    isolate(...)            in a fresh process: another user, namespaces, a root directory in memory
+    fork                    the child is process 1 of the new pid namespace, the keeper
+    confine(KEEPER_BOOT)    there; compiler, runner and attester are forked under it
+    confine(COMPILER), confine(RUNNER), confine(ATTESTER)    in each of them
+    confine(KEEPER)         once the storage has its size
+    forbid_new_code()       in the runner, once the machine code is loaded
+
+After `isolate` nothing can be imported, because no file is left to import from.
+
+The code uses the standard library and ctypes only, so the complete filter can be read here: `layers` names each layer and
+what it stops, `profiles` has the lists of system calls, and `confinement` and `namespaces` apply them.
 """
 
 from __future__ import annotations
@@ -13,9 +21,10 @@ from enarx.keep.sandbox.confinement import confine, forbid_new_code
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
-from enarx.keep.sandbox.profiles import COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
+from enarx.keep.sandbox.profiles import ATTESTER, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
 
 __all__ = [
+    "ATTESTER",
     "COMPILER",
     "KEEPER",
     "KEEPER_BOOT",

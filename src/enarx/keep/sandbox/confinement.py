@@ -1,4 +1,4 @@
-"""Taking rights from a process that is isolated already: what each of the Keep's processes does before its work."""
+"""Confines a process that is isolated already. Each process of a Keep does this before its work."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
 
 _LAST_CAPABILITY = 63
 _COUNTED_PER_NAMESPACE = (5, 14)
-"""From this Linux on RLIMIT_NPROC counts within the user namespace; before, all Keeps of a user would share it."""
+"""The first Linux that counts RLIMIT_NPROC in each user namespace. Earlier, all Keeps of a user would share the limit."""
 
 _STACK = 8 << 20
-"""Bytes of the first thread's stack, as is usual: RLIMIT_DATA does not count it, and it could grow by gigabytes."""
+"""Bytes of the first thread's stack, the usual default. RLIMIT_DATA does not count it, and it could grow by gigabytes."""
 
 _SPACE = 64 << 30
-"""Bytes of address space: wasmtime reserves 4 GiB for a memory, and as much for each of its guards, and touches none of it.
-What is reserved and only read costs page tables, of which this makes 128 MiB at most."""
+"""Bytes of address space. wasmtime reserves 4 GiB for a linear memory and as much for each guard region, and touches neither.
+Reading reserved memory costs page tables: at most 128 MiB under this limit."""
 
 _LIMITED = {
     resource.RLIMIT_CORE: "core",
@@ -46,12 +46,12 @@ def confine(
     read_only: Iterable[str] = (),
     read_write: Iterable[str] = (),
 ) -> tuple[Layer, ...]:
-    """Confine this single-threaded process to `profile`, for ever, and say with which layers.
+    """Confine this single-threaded process to `profile` for good; return the layers.
 
-    `nofile` is one more than the highest descriptor it may open; `nproc` counts all processes and threads of the Keep;
-    `data` bounds its private writable memory in bytes, where wasmtime's reservations of address space do not count.
-    `read_only` and `read_write` are directories. BackendError 'layers-missing' if a layer that is not named in `skip`
-    cannot be had, 'threads' if there is more than one thread, for the others would stay free.
+    `nofile` is one more than the highest descriptor that it may open. `nproc` counts all processes and threads of the
+    Keep. `data` limits private writable memory in bytes; reserved address space does not count. `read_only` and
+    `read_write` are directories. BackendError 'layers-missing' if the kernel refuses a layer that `skip` does not name,
+    'threads' if the process has several threads, because the others would stay unconfined.
     """
     check_names(skip)
     _refuse_threads()
@@ -64,8 +64,10 @@ def confine(
 def try_confine(
     profile: Profile, skip: frozenset[str], limits: dict[int, int], read_only: Iterable[str], read_write: Iterable[str]
 ) -> tuple[Layer, ...]:
-    """Try each layer that is not to be skipped, and say how it went."""
-    kept = profile.capabilities if "user-namespace" not in skip else 0  # without one they would count on the host
+    """Try each layer that `skip` does not name; return the outcome of each."""
+    kept = (
+        profile.capabilities if "user-namespace" not in skip else 0
+    )  # outside a user namespace they count on the host
     steps: dict[str, Callable[[], str]] = {
         "no-new-privs": _no_new_privs,
         "capabilities": lambda: _drop_capabilities(kept),
@@ -80,9 +82,9 @@ def try_confine(
 
 
 def forbid_new_code(*, skip: frozenset[str] = frozenset()) -> Layer:
-    """Refuse executable memory to this process and all its threads from now on; what is executable stays so.
+    """Refuse new executable memory to this process and all its threads. Memory that is executable already stays so.
 
-    A filter refuses it outright, and PR_SET_MDWE besides, where the kernel has it. BackendError as for `confine`.
+    A filter refuses it, and so does PR_SET_MDWE if the kernel has it. BackendError as for `confine`.
     """
     layer = try_forbid_new_code(skip)
     require((layer,), skip)
@@ -90,12 +92,12 @@ def forbid_new_code(*, skip: frozenset[str] = frozenset()) -> Layer:
 
 
 def try_forbid_new_code(skip: frozenset[str]) -> Layer:
-    """Try it, and say how it went."""
+    """Try to refuse new executable memory; return the outcome."""
     return attempt("mdwe", lambda: _forbid_new_code(skip), skip)
 
 
 def _refuse_threads() -> None:
-    """unshare(2) with CLONE_THREAD changes nothing, and fails in a process of several threads."""
+    """Raise if there are several threads: unshare(2) with CLONE_THREAD has no effect, but fails in such a process."""
     try:
         kernel.unshare(kernel.CLONE_THREAD)
     except OSError as e:
@@ -109,7 +111,7 @@ def _no_new_privs() -> str:
 
 
 def _drop_capabilities(kept: int) -> str:
-    """The bounding set goes too where it may; where not, no_new_privs makes it void."""
+    """Drop the bounding set too if the kernel allows; otherwise no_new_privs makes it ineffective."""
     kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     bounded = _empty_bounding_set()
     kept &= kernel.permitted_capabilities()
@@ -155,13 +157,13 @@ def _lower(kind: int, wanted: int) -> None:
 
 
 def _linux() -> tuple[int, ...]:
-    """The kernel's version and patch level, out of such as 6.1.0-13-amd64 or 6.1+."""
+    """Return the kernel's version and patch level, parsed from a release such as 6.1.0-13-amd64 or 6.1+."""
     parts = os.uname().release.split(".")[:2]
     return tuple(int("".join(takewhile(str.isdigit, part)) or "0") for part in parts)
 
 
 def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[str]) -> str:
-    """Under Landlock nothing can be mounted, nor remounted: the booting keeper must wait with it until it is sealed."""
+    """Restrict files. Landlock forbids remounting /data, so the booting keeper leaves it to `KEEPER`."""
     if profile is KEEPER_BOOT:
         return f"{landlock.usable()}, once the keeper is sealed and in all that it forks"
     return landlock.restrict(signals=profile.signals, read_only=read_only, read_write=read_write)
@@ -174,7 +176,7 @@ def _filter(profile: Profile) -> str:
 
 
 def _install(checks: dict[str, Check], allowed: frozenset[str], killed: frozenset[str], default: int) -> None:
-    """Names that this architecture lacks are left out: there is nothing to call."""
+    """Install a filter; names of calls that this architecture lacks are left out."""
     if ARCH is None:
         raise OSError(errno.ENOSYS, "no table of calls for this architecture", "seccomp")
     program = bpf.assemble(

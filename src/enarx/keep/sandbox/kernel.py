@@ -1,6 +1,6 @@
-"""The Linux calls that the sandbox makes, through ctypes; each failure is an OSError that names its call.
+"""Linux calls that Python 3.11 lacks, made through ctypes. A failed call raises an OSError that names it.
 
-Only what Python 3.11 lacks is here. Numbers are those of the kernel's user-space headers and are stable.
+The numbers come from the kernel's user-space headers, and are stable.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 class _Program(ctypes.Structure):
-    """struct sock_fprog of <linux/filter.h>."""
+    """The struct sock_fprog of <linux/filter.h>: a filter's length and its instructions."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
@@ -73,7 +73,7 @@ def _checked(result: int, call: str) -> int:
 
 
 def syscall(name: str, *arguments: object) -> int:
-    """The system call `name`; integers are passed as unsigned longs, the rest as ctypes does."""
+    """Make the system call `name`. Integers are passed as unsigned longs, other arguments as ctypes converts them."""
     if name not in NUMBERS:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
     words = [ctypes.c_ulong(x) if isinstance(x, int) else x for x in arguments]
@@ -81,45 +81,45 @@ def syscall(name: str, *arguments: object) -> int:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """prctl(2), the arguments not given being zero."""
+    """Call prctl(2); arguments that are left out are zero."""
     words = [ctypes.c_ulong(x) for x in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_libc.prctl(option, *words), "prctl")
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Call unshare(2) with CLONE_ flags."""
     _checked(_libc.unshare(flags), "unshare")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2) with MS_ flags and file system options."""
     texts = [x.encode() if x else None for x in (source, target, kind, options)]
     result = _libc.mount(texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3])
     _checked(result, f"mount {target}")
 
 
 def pivot_to_cwd() -> None:
-    """Make the current directory, a mount point, the root, and detach the former root.
+    """Make the current directory, which must be a mount point, the root; detach the former root.
 
-    The former root ends up mounted over the new one at the same place, which pivot_root(2) documents for this use.
+    pivot_root(2) documents this use: the former root is mounted over the new one, and then detached.
     """
     syscall("pivot_root", b".", b".")
     _checked(_libc.umount2(b".", MNT_DETACH), "umount2")
 
 
 def set_hostname(name: str) -> None:
-    """sethostname(2)."""
+    """Set the host name of this UTS namespace."""
     _checked(_libc.sethostname(name.encode(), ctypes.c_size_t(len(name))), "sethostname")
 
 
 def set_capabilities(mask: int) -> None:
-    """Make `mask` the permitted and effective capabilities, and none inheritable."""
+    """Set the permitted and effective capabilities to `mask`, and clear the inheritable ones."""
     low, high = mask & WORD, mask >> 32
     syscall("capset", _CAPABILITY_HEADER, struct.pack("=6I", low, low, 0, high, high, 0))
 
 
 def permitted_capabilities() -> int:
-    """The permitted capabilities of this thread, as a mask."""
+    """Return the permitted capabilities of this thread as a mask."""
     sets = ctypes.create_string_buffer(24)
     syscall("capget", _CAPABILITY_HEADER, sets)
     words = struct.unpack("=6I", sets.raw)
@@ -127,7 +127,7 @@ def permitted_capabilities() -> int:
 
 
 def set_filter(program: bytes) -> None:
-    """Put the seccomp filter `program` (struct sock_filter, 8 bytes each) on every thread of this process."""
+    """Install the seccomp filter `program`, an array of struct sock_filter, on every thread of this process."""
     record = _Program(len(program) // 8, program)
     if syscall("seccomp", SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(record)):
         raise OSError(errno.EBUSY, "a thread has a filter of its own", "seccomp")

@@ -1,7 +1,7 @@
-"""Landlock: which files a process may open, and that it makes no TCP connection and signals nobody outside.
+"""Landlock: limits the files that a process may open, and forbids TCP and signals to processes outside.
 
-Constants and structures are those of <linux/landlock.h>; the kernel's version of the interface decides what of them it
-enforces. Version 1 cannot let a file move between directories, which a workload may do, so 2 is the least.
+Constants and structures are from <linux/landlock.h>. How much the kernel enforces depends on its version of the interface.
+Version 1 cannot allow moving a file between directories, which a workload may do, so version 2 is the least.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _READ = _READ_FILE | _READ_DIR
 _WRITE = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SYM | _REFER | _TRUNCATE
 
 _FILE_RIGHTS = {2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
-"""By the version that brought them: all rights on files up to there are the bits below this one."""
+"""By version of the interface: the file rights that it knows are all bits below this one."""
 
 _NET_VERSION, _BIND_AND_CONNECT_TCP = 4, 0b11
 _SCOPE_VERSION, _ABSTRACT_SOCKETS, _SIGNALS = 6, 0b01, 0b10
 
 
 def version() -> int:
-    """The kernel's version of the interface; OSError without Landlock."""
+    """Return the kernel's version of the interface; OSError if it has no Landlock."""
     return syscall("landlock_create_ruleset", None, 0, _VERSION)
 
 
 def usable() -> str:
-    """The version, in words; OSError unless it is one that `restrict` can use."""
+    """Return a description of the version; OSError if it is too old for `restrict`."""
     abi = version()
     if abi < LEAST:
         raise OSError(errno.ENOSYS, f"interface version {abi}, wanted {LEAST}", "landlock")
@@ -46,12 +46,12 @@ def usable() -> str:
 
 
 def restrict(*, signals: bool, read_only: Iterable[str], read_write: Iterable[str]) -> str:
-    """Confine this thread to what lies beneath the given directories, for ever; needs no_new_privs.
+    """Confine this thread to files beneath the given directories, for good; return a description. Needs no_new_privs.
 
-    TCP and abstract sockets of others are out of reach too, and with `signals` all processes outside this confinement.
-    Says so, as far as the kernel can.
+    As far as the kernel's version allows, this also forbids TCP and abstract sockets of other processes and, with
+    `signals`, signalling any process outside.
     """
-    said, abi = usable(), version()
+    description, abi = usable(), version()
     net = _BIND_AND_CONNECT_TCP if abi >= _NET_VERSION else 0
     scopes = (_ABSTRACT_SOCKETS | (_SIGNALS if signals else 0)) if abi >= _SCOPE_VERSION else 0
     _enforce(_handled_files(abi), net, scopes, {_READ: read_only, _READ | _WRITE: read_write})
@@ -61,7 +61,7 @@ def restrict(*, signals: bool, read_only: Iterable[str], read_write: Iterable[st
         "abstract sockets" if scopes else "",
         "signals" if scopes & _SIGNALS else "",
     ]
-    return f"{said}: {', '.join(filter(None, parts))}"
+    return f"{description}: {', '.join(filter(None, parts))}"
 
 
 def _handled_files(abi: int) -> int:
@@ -69,7 +69,7 @@ def _handled_files(abi: int) -> int:
 
 
 def _enforce(handled: int, net: int, scopes: int, rules: dict[int, Iterable[str]]) -> None:
-    attributes = struct.pack("=QQQ", handled, net, scopes)  # older kernels take the longer record if its tail is zero
+    attributes = struct.pack("=QQQ", handled, net, scopes)  # older kernels accept a longer struct if the rest is zero
     ruleset = syscall("landlock_create_ruleset", attributes, len(attributes), 0)
     try:
         for rights, paths in rules.items():

@@ -1,4 +1,8 @@
-"""The layers of the sandbox by name: what each stops, what it needs, and whether it is on."""
+"""The layers of the sandbox by name: what each stops, what it needs, and whether it is on.
+
+A layer that the kernel refuses ends the launch with a remedy, unless the host left it out by name. Nothing is skipped
+silently.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ STOPS = {
     "seccomp": "every system call that the process has no use for; the dangerous ones kill it",
     "mdwe": "new executable memory, once the workload's compiled code is loaded",
 }
-"""What each layer stops. The order is the order of being put on."""
+"""What each layer stops, in the order in which the layers are applied."""
 
 LAYERS = tuple(STOPS)
 
@@ -51,7 +55,7 @@ _SETTINGS = (
         "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 )
-"""Settings under /proc/sys that forbid user namespaces: path, the value that forbids, the remedy."""
+"""Settings under /proc/sys that can forbid user namespaces: path, forbidding value, remedy."""
 
 _REFUSALS = {
     ("user-namespace", errno.EPERM): (
@@ -64,12 +68,12 @@ _REFUSALS = {
     ("seccomp", errno.EACCES): "the no-new-privs layer",
     ("mount-namespace", errno.EINVAL): "a root file system other than the kernel's initial one in memory",
 }
-"""Remedies that depend on the error as well."""
+"""Remedies that depend on the error number as well."""
 
 
 @record()
 class Layer:
-    """One layer as it was found: `remedy` says what it needs, and is empty when it is on."""
+    """The outcome for one layer. `remedy` says what it needs; it is empty if the layer is on."""
 
     name: str
     on: bool
@@ -78,7 +82,7 @@ class Layer:
 
 
 def attempt(name: str, step: Callable[[], str], skip: frozenset[str]) -> Layer:
-    """The layer that `step` puts on and describes; off if it is to be left out or the kernel refuses."""
+    """Apply a layer with `step`, which returns a description. The layer is off if `skip` names it or the kernel refuses."""
     if name in skip:
         return Layer(name=name, on=False, detail="left out, as asked", remedy=f"do not name {name} as left out")
     try:
@@ -89,7 +93,7 @@ def attempt(name: str, step: Callable[[], str], skip: frozenset[str]) -> Layer:
 
 
 def require(layers: Iterable[Layer], skip: frozenset[str]) -> None:
-    """BackendError 'layers-missing' unless every layer is on or named in `skip`."""
+    """Raise BackendError 'layers-missing' unless every layer is on or named in `skip`."""
     missing = tuple((x.name, x.detail, x.remedy) for x in layers if not x.on and x.name not in skip)
     if missing:
         names = ", ".join(name for name, _, _ in missing)
@@ -102,14 +106,14 @@ def require(layers: Iterable[Layer], skip: frozenset[str]) -> None:
 
 
 def check_names(skip: frozenset[str]) -> None:
-    """UsageError unless every name in `skip` is a layer's."""
+    """Raise UsageError if `skip` has a name that is not a layer's."""
     unknown = ", ".join(sorted(skip.difference(LAYERS)))
     if unknown:
         raise UsageError("unknown-layer", f"no sandbox layer is called {unknown}", hint=f"layers: {', '.join(LAYERS)}")
 
 
 def remedy(name: str, code: int) -> str:
-    """What would make the layer possible, given the error number that refused it."""
+    """Return what would make a layer possible that failed with error number `code`."""
     if not name.endswith("-namespace"):
         return _REFUSALS.get((name, code)) or NEEDS[name]
     for path, forbids, what in _SETTINGS:
@@ -125,7 +129,7 @@ _KINDS = {f"{kind}-namespace": kind for kind in ("user", "pid", "net", "ipc", "u
 
 def _setting(path: str) -> str:
     try:
-        with open(f"/proc/sys/{path}", "rb") as file:  # as text it might have to import a codec
+        with open(f"/proc/sys/{path}", "rb") as file:  # in text mode, Python might have to import a codec
             return file.read().decode().strip()
     except OSError:
         return ""

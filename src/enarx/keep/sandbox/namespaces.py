@@ -1,4 +1,4 @@
-"""Taking a process out of the host: another user id, namespaces of its own, and a root directory in memory."""
+"""Isolates a process from the host: another user id, namespaces of its own, and a root directory in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from enarx.keep.sandbox.profiles import RESIZE_FLAGS
 from enarx.record import record
 
 NOBODY = 65534
-"""The Keep's user and group: inside always, outside too if root starts it."""
+"""The Keep's user and group id: always inside the user namespace, and also outside if root starts it."""
 
 HOSTNAME = "keep"
 SECRETS_SIZE = 8 << 20
@@ -22,21 +22,21 @@ SECRETS_SIZE = 8 << 20
 PAGE = 4096
 _SPARE_FILES = 4096
 _LARGE_PAGES = ",huge=within_size"
-"""Writing a large file takes a third of the time with large pages; never more of them than the file has bytes."""
+"""With huge pages, writing a large file takes a third of the time. `within_size` uses none beyond the end of a file."""
 
 _STAGE = "/proc"
-"""Where the new root is first mounted, in a mount namespace that nobody else sees: it is there on every Linux."""
+"""Where the new root is mounted first: a directory of every Linux, in a mount namespace that no other process sees."""
 
-_MEMORY_DISKS = "/dev/shm"  # noqa: S108  # what is made in it has a random name and is private
+_MEMORY_DISKS = "/dev/shm"  # noqa: S108  # the directory made there has a random name and mode 0700
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 
 @record()
 class Isolation:
-    """The isolation of a Keep and where its files are.
+    """The isolation of a Keep, and its directories `data` and `secrets`.
 
-    `scratch` is a directory that the starter must remove after the Keep's end; it is empty unless the mount namespace
-    was left out. `resizable` says whether `resize` can bound `data`.
+    `scratch` is empty, unless the mount namespace was left out: then it is a directory that the host must remove after the
+    Keep's end. `resizable` tells whether `resize` works.
     """
 
     layers: tuple[Layer, ...]
@@ -47,9 +47,10 @@ class Isolation:
 
 
 def isolate(*, skip: frozenset[str], disk: int) -> Isolation:
-    """Isolate this single-threaded process; its next child is process 1 of the Keep. `disk` bounds /data in bytes.
+    """Isolate this single-threaded process; its next child is process 1 of the Keep. `disk` limits /data, in bytes.
 
-    BackendError 'layers-missing' if a layer that is not named in `skip` cannot be had; the process is of no use then.
+    BackendError 'layers-missing' if the kernel refuses a layer that `skip` does not name. The process must exit then: it
+    is isolated in part.
     """
     check_names(skip)
     layers = try_isolate(skip, disk)
@@ -64,7 +65,7 @@ def isolate(*, skip: frozenset[str], disk: int) -> Isolation:
 
 
 def try_isolate(skip: frozenset[str], disk: int) -> tuple[Layer, ...]:
-    """Try each layer that is not to be skipped, and say how it went."""
+    """Try each layer that `skip` does not name; return the outcome of each."""
     steps: dict[str, Callable[[], str]] = {
         "unprivileged-uid": _leave_root,
         "user-namespace": _user_namespace,
@@ -74,15 +75,15 @@ def try_isolate(skip: frozenset[str], disk: int) -> tuple[Layer, ...]:
         "ipc-namespace": lambda: _unshare(kernel.CLONE_NEWIPC, "empty"),
         "uts-namespace": _uts_namespace,
     }
-    if "user-namespace" in skip:  # then only root may have the others, and must stay root until it has them
+    if "user-namespace" in skip:  # only root may create the others then, and has to stay root until it has
         steps["unprivileged-uid"] = steps.pop("unprivileged-uid")
     return tuple(attempt(name, step, skip) for name, step in steps.items())
 
 
 def resize(isolation: Isolation, disk: int) -> None:
-    """Bound /data by `disk` bytes from now on; needs the capability that KEEPER_BOOT keeps.
+    """Limit /data to `disk` bytes from now on. Needs the capability that KEEPER_BOOT retains.
 
-    BackendError 'data-size' if it already holds more, or if this isolation has no file system of its own to bound.
+    BackendError 'data-size' if /data holds more already, or is not a file system of this Keep's own.
     """
     if not isolation.resizable:
         raise BackendError("data-size", "the size of /data cannot be set: a namespace that it needs was left out")
@@ -93,7 +94,7 @@ def resize(isolation: Isolation, disk: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever this process's children leave behind, so that no other process has to reap it."""
+    """Become the parent of orphaned descendants, so that the zygote reaps them and no process of the host has to."""
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -101,7 +102,7 @@ def close_others(keep: frozenset[int]) -> None:
     """Close every descriptor but those in `keep`."""
     start = 0
     for fd in sorted(keep):
-        if start < fd:  # to os.closerange, from 0 to 0 is everything
+        if start < fd:  # an empty range would close every descriptor
             os.closerange(start, fd)
         start = fd + 1
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
@@ -112,13 +113,15 @@ def _leave_root() -> str:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # undone by the change; /proc/self/uid_map would be root's
+        kernel.prctl(
+            kernel.PR_SET_DUMPABLE, 1
+        )  # the change cleared it, and /proc/self/uid_map would then belong to root
     return f"user id {os.geteuid()} outside"
 
 
-def _unshare(flag: int, said: str) -> str:
+def _unshare(flag: int, description: str) -> str:
     kernel.unshare(flag)
-    return said
+    return description
 
 
 def _user_namespace() -> str:
@@ -164,7 +167,7 @@ def _memory_disk(path: str, size: int) -> None:
 
 
 def _mount(source: str, path: str, flags: int, options: str) -> None:
-    """A tmpfs, with large pages where the kernel has them."""
+    """Mount a tmpfs, with huge pages if the kernel supports them."""
     try:
         kernel.mount(source, path, "tmpfs", flags, options + _LARGE_PAGES)
     except OSError as e:
@@ -174,12 +177,12 @@ def _mount(source: str, path: str, flags: int, options: str) -> None:
 
 
 def _bounds(size: int) -> str:
-    """tmpfs options; a size of 0 would mean no bound, and files without content take kernel memory too."""
+    """Return tmpfs options. A size of 0 would mean no limit; inodes are limited because empty files take memory too."""
     return f"size={max(size, PAGE)},nr_inodes={size // PAGE + _SPARE_FILES}"
 
 
 def _scratch_directory() -> str:
-    """A private directory in memory, for want of a mount namespace; nothing bounds its size."""
+    """Create a private directory in memory, for a Keep without a mount namespace. Its size has no limit."""
     scratch = f"{_MEMORY_DISKS}/enarx-keep-{os.urandom(8).hex()}"
     for path in (scratch, f"{scratch}/data", f"{scratch}/secrets"):
         os.mkdir(path, 0o700)

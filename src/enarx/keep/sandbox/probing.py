@@ -1,4 +1,4 @@
-"""What this kernel grants to this user, found by putting every layer on, in a child that then ends."""
+"""Finds out which layers this kernel grants this user, by applying all of them in a child process that then exits."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _NONE: frozenset[str] = frozenset()
 
 
 def probe() -> tuple[Layer, ...]:
-    """Every layer in the order of LAYERS, as a Keep that this process starts would have it; changes nothing here."""
+    """Return every layer, in the order of LAYERS, as a Keep would have it. This process stays as it is."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         _report(writer)
     os.close(writer)
     with open(reader, encoding="utf-8") as file:
-        found = {layer.name: layer for layer in map(_parsed, file)}
+        layers = {layer.name: layer for layer in map(_parsed, file)}
     os.waitpid(child, 0)
-    return tuple(found.get(name) or _unknown(name) for name in LAYERS)
+    return tuple(layers.get(name) or _unknown(name) for name in LAYERS)
 
 
 def _report(writer: int) -> None:
-    """The child's part: what is known is told at once, for a layer might end the process."""
+    """Apply the layers in the child. Report each group at once, since a later layer might kill the process."""
     try:
-        # Commands are not dumpable, and /proc/self of a process that is not belongs to root. A zygote is dumpable.
+        # Commands are not dumpable, and /proc/self of such a process belongs to root. A zygote is dumpable.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         _tell(writer, try_isolate(_NONE, PAGE))
         _tell(writer, try_confine(RUNNER, _NONE, {resource.RLIMIT_CORE: 0}, (), ()))
@@ -51,4 +51,4 @@ def _parsed(line: str) -> Layer:
 
 def _unknown(name: str) -> Layer:
     remedy = NEEDS.get(name, NEEDS_NAMESPACE)
-    return Layer(name=name, on=False, detail="the trial ended before it could be told", remedy=remedy)
+    return Layer(name=name, on=False, detail="the trial ended before this layer was reported", remedy=remedy)

@@ -1,9 +1,10 @@
-"""Which system calls each process of a Keep may make, and why.
+"""The system calls that each process of a Keep may make, and why.
 
-Unlisted calls give ENOSYS, as a kernel would that lacks them: the C library and Rust's fall back to older ones, and
-that keeps the lists valid for C libraries yet to come. Calls by which a process would leave its sandbox kill it. A
-filter put on later is joined to the earlier ones, the stricter verdict holding: so KEEPER_BOOT, under which the runner
-and the compiler are forked, allows whatever any other profile does.
+* An unlisted call returns ENOSYS, as on a kernel that lacks it. The C library and Rust's standard library then fall back
+  to older calls, so the lists remain valid for later libraries.
+* A call by which a process would leave its sandbox kills it.
+* Filters add up, and the strictest verdict holds. The attester, the compiler and the runner are forked under KEEPER_BOOT,
+  so that profile allows whatever theirs do.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ UNKNOWN = fail(errno.ENOSYS)
 CAP_SYS_ADMIN = 1 << 21
 
 RESIZE_FLAGS = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-"""The one set of mount(2) flags that KEEPER_BOOT may use."""
+"""The only flags for mount(2) that KEEPER_BOOT allows."""
 
 
 def _calls(names: str) -> frozenset[str]:
@@ -26,7 +27,7 @@ def _calls(names: str) -> frozenset[str]:
 
 
 _MEMORY = _calls("brk madvise membarrier munmap")
-"""mremap is not among them: it can grow a stack's mapping, which RLIMIT_DATA does not count."""
+"""Without mremap: it can grow the mapping of a stack, which RLIMIT_DATA does not count."""
 
 _THREADS = _calls(
     """exit exit_group futex futex_requeue futex_wait futex_waitv futex_wake get_robust_list getcpu gettid
@@ -45,7 +46,7 @@ _QUESTIONS = _calls(
     getresuid getrlimit getrusage getsid getuid sysinfo uname"""
 )
 _LINKS = _calls("recvfrom sendto")
-"""On sockets that are open already: nobody can make one, and no descriptor travels through them."""
+"""For sockets that are open already. These calls create no socket and pass no descriptors."""
 
 _BASE = _MEMORY | _THREADS | _TIME | _SIGNALS | _DESCRIPTORS | _QUESTIONS | _LINKS
 
@@ -54,10 +55,10 @@ _FILES = _calls(
     link linkat lstat mkdir mkdirat open openat openat2 readlink readlinkat rename renameat renameat2 rmdir stat statfs
     symlink symlinkat syncfs truncate umask unlink unlinkat utime utimensat utimes"""
 )
-"""Which files is Landlock's and the mount namespace's matter. No device nodes, owners, modes or extended attributes."""
+"""Landlock and the mount namespace decide on the files. No device nodes, owners, modes or extended attributes."""
 
 _OWN = _calls("getsockname getsockopt mremap pipe pipe2")
-"""What only the keeper may do besides: no code of a workload runs in it."""
+"""Calls for the keeper alone, in which no code of a workload runs."""
 
 _CHILDREN = _calls("kill pidfd_open pidfd_send_signal tgkill wait4 waitid")
 
@@ -68,7 +69,7 @@ KILLED = _calls(
     perf_event_open pidfd_getfd pivot_root process_madvise process_vm_readv process_vm_writev ptrace reboot request_key
     setns settimeofday socket socketpair swapoff swapon umount2 unshare userfaultfd vfork"""
 )
-"""Nothing of ours makes these, unless a profile names it above: whoever does is no longer our code."""
+"""Calls that no code of a Keep makes unless its profile lists them. A process that makes one runs other code, and is killed."""
 
 _NAMESPACES = (
     kernel.CLONE_NEWNS
@@ -100,13 +101,13 @@ _BOOT_PRCTL = (
     kernel.PR_SET_MDWE,
 )
 _FCNTLS = (0, 1, 2, 3, 4, 1030)
-"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: no owners, signals, leases, locks or sizes of pipes."""
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC. No owners, signals, leases, locks or pipe sizes."""
 
 _MAPPING, _PRIVATE = 0x10F, 0x02
-"""Of mmap's flags, how a mapping is shared, and MAP_GROWSDOWN: RLIMIT_DATA counts private memory that does not grow."""
+"""The flags of mmap(2) that decide whether RLIMIT_DATA counts a mapping: it must be private, and must not grow."""
 
 _IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x802C542A, 0x5413)
-"""FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, and what isatty(3) asks: TCGETS, TCGETS2, TIOCGWINSZ."""
+"""FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, and the requests of isatty(3): TCGETS, TCGETS2, TIOCGWINSZ."""
 
 
 def _prctl(*more: int) -> Check:
@@ -114,7 +115,7 @@ def _prctl(*more: int) -> Check:
 
 
 _THREADS_ONLY = Check(0, kernel.CLONE_THREAD | _NAMESPACES, (kernel.CLONE_THREAD,), KILL)
-"""clone(2) for threads; clone3, whose flags no filter can read, gives ENOSYS, at which the C library takes clone."""
+"""clone(2) for threads only. clone3 returns ENOSYS, as no filter can read its flags, and the C library then uses clone."""
 
 _BASE_CHECKS = {
     "clone": _THREADS_ONLY,
@@ -126,39 +127,45 @@ _BASE_CHECKS = {
 
 
 def _executable(otherwise: int) -> dict[str, Check]:
-    """Checks on every way to executable memory: `otherwise` is the verdict on it."""
+    """Return checks that give executable memory the verdict `otherwise`, for every call that could create it."""
     return {name: Check(2, _PROT_EXEC, (0,), otherwise) for name in ("mmap", "mprotect", "pkey_mprotect")}
 
 
 _COUNTED = Check(3, _MAPPING, (_PRIVATE,), fail(errno.EPERM))
 NO_NEW_CODE = _executable(fail(errno.EACCES))
 _STAYS_COUNTED = Check(2, _PROT_WRITE, (_PROT_WRITE,), fail(0))
-"""RLIMIT_DATA does not count what can no longer be written to, though it is still held. Who guards a page is told that it is
-guarded, and it is not."""
+"""RLIMIT_DATA does not count memory that is not writable, although the process still holds it. So memory stays writable: a
+call that removes the right returns success without effect, also where it sets up a guard page."""
 
 AFTER_LOADING = NO_NEW_CODE | {
     "mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
     "pkey_mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
     "seccomp": Check(0, 0, (1,), UNKNOWN),
 }
-"""With it goes the call that put it on."""
+"""The last filter of the runner. It also removes the call that installed it."""
 
-_PRETENDED_CODE = NO_NEW_CODE | {
+_DATA_ONLY = {
     "mmap": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_COUNTED,)),
-    "mprotect": Check(2, _PROT_EXEC, (0,), fail(0), (_STAYS_COUNTED,)),
+    "mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
     "pkey_mprotect": Check(2, _PROT_EXEC, (0,), fail(errno.EACCES), (_STAYS_COUNTED,)),
 }
-"""wasmtime makes what it compiled executable before it can be serialized: it is told so, and it is not."""
+"""Private memory that RLIMIT_DATA counts, and no code in it."""
+
+_PRETENDED_CODE = _DATA_ONLY | {"mprotect": Check(2, _PROT_EXEC, (0,), fail(0), (_STAYS_COUNTED,))}
+"""wasmtime makes machine code executable before it serializes it. That call returns success without effect."""
 
 _CODE = frozenset(NO_NEW_CODE)
 
 
 @record()
 class Profile:
-    """What one kind of process may do.
+    """The rights of one kind of process.
 
-    `own` are calls whose first argument must be the process's own id; `capabilities` are those it keeps; `signals` says
-    whether Landlock is to keep it from signalling others.
+    allowed       calls with any arguments
+    checks        calls with conditions on their arguments
+    own           calls whose first argument must be the process's own id
+    capabilities  the mask of the capabilities that it retains
+    signals       whether Landlock forbids it to signal other processes
     """
 
     name: str
@@ -187,17 +194,24 @@ KEEPER_BOOT = Profile(
     },
     capabilities=CAP_SYS_ADMIN,
 )
-"""The keeper until its limits are known: forks the runner, may resize its own /data."""
+"""The keeper until the package's limits are known. It forks the other processes, and may resize its own /data."""
 
 KEEPER = Profile(
     name="keeper", allowed=_BASE | _OWN | _FILES | _CHILDREN, checks=_BASE_CHECKS | NO_NEW_CODE, signals=False
 )
-"""The keeper with keys. It must be able to kill the runner; the pid namespace keeps its signals from the host."""
+"""The keeper during a run. It may signal, since it has to kill the runner; the pid namespace contains its signals."""
+
+ATTESTER = Profile(
+    name="attester",
+    allowed=_MEMORY | _calls("close exit exit_group futex read restart_syscall rt_sigreturn write"),
+    checks=_DATA_ONLY,
+)
+"""Reads and writes the two descriptors that it has. An attester that needs more extends this in its own module."""
 
 COMPILER = Profile(
     name="compiler", allowed=_BASE, checks=_BASE_CHECKS | _PRETENDED_CODE, own=frozenset(("kill", "tgkill"))
 )
-"""Computes, with threads, between its open sockets. No files at all."""
+"""Computes, with threads, and uses the two descriptors that it has. It opens no file."""
 
 RUNNER = Profile(
     name="runner",
@@ -205,4 +219,4 @@ RUNNER = Profile(
     checks=_BASE_CHECKS | {"mmap": _COUNTED, "prctl": _prctl(kernel.PR_SET_MDWE)},
     own=frozenset(("kill", "tgkill")),
 )
-"""The workload in wasmtime. `forbid_new_code` takes executable memory, and seccomp, away once its code is loaded."""
+"""Runs the guest in wasmtime. `forbid_new_code` later removes executable memory, and the seccomp call."""

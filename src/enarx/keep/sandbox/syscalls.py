@@ -1,6 +1,6 @@
-"""System call numbers of the two architectures, from the kernel's headers; a name has the same meaning on both.
+"""System call numbers of x86_64 and aarch64, from the kernel's headers.
 
-The numbers of aarch64 are compared with the headers by a test; a Keep has so far run on x86_64 only.
+A test compares them with the headers. So far, Keeps have run on x86_64 only.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 _AUDIT_ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-"""AUDIT_ARCH_* of <linux/audit.h>, by what uname(2) calls the machine."""
+"""AUDIT_ARCH_ constants of <linux/audit.h>, by the machine's name in uname(2)."""
 
 _TABLE = """
     accept=43,202 accept4=288,242 access=21,- add_key=248,217 bind=49,200 bpf=321,280 brk=12,214 capget=125,90
@@ -45,15 +45,15 @@ _TABLE = """
     userfaultfd=323,282 utime=132,- utimensat=280,88 utimes=235,- vfork=58,- wait4=61,260 waitid=247,95 write=1,64
     writev=20,66
 """
-"""name=x86_64,aarch64; a dash where the architecture never had the call."""
+"""Entries of the form name=x86_64,aarch64, with a dash if the architecture lacks the call."""
 
 _MACHINE = os.uname().machine
 ARCH = _AUDIT_ARCHES.get(_MACHINE)
-"""What seccomp calls this machine; None where the sandbox cannot run."""
+"""The architecture constant of this machine; None if the sandbox does not support it."""
 
 
 def numbers(machine: str) -> dict[str, int]:
-    """The numbers of `machine`, by name."""
+    """Return the call numbers of `machine` by name."""
     column = list(_AUDIT_ARCHES).index(machine)
     entries = (entry.split("=") for entry in _TABLE.split())
     columns = ((name, values.split(",")[column]) for name, values in entries)

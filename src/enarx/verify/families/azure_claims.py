@@ -31,4 +31,7 @@ SECURE_BOOT = claim(
 )
 VM_ID = claim("The VM's id, according to the paravisor.", suggest=Unchecked(reason="any VM"), supports=INSTANCE)
 RESET_COUNT = claim("How often the virtual TPM was reset.", suggest=Unchecked(reason="a VM may start again"))
-RESTART_COUNT = claim("How often the virtual TPM was resumed.", suggest=Unchecked(reason="a VM may sleep"))
+RESTART_COUNT = claim(
+    "How often the virtual TPM was restarted or resumed since its last reset.",
+    suggest=Unchecked(reason="a VM may sleep"),
+)

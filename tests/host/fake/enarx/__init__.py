@@ -1,4 +1,4 @@
-"""Stands before the real package on the path of the processes under test: only `enarx.hardware` is another one."""
+"""Stands before the real package on the path of the processes under test: only `enarx.simulator` is another one."""
 
 import sys
 

@@ -55,10 +55,10 @@ class Vector:
     def judge(self, *, by: Callable[..., AttestationResult] = attestation_result, **changes: Any) -> AttestationResult:
         """The verdict; the control is good evidence, judged by the same."""
         changes = {"kind": self.kind, "forge": self.forge, "endorsed": self.endorsed, **changes}
-        return Control(partial(judging, by), **ACCEPTED).but(**changes)
+        return Control(partial(verifying, by), **ACCEPTED).but(**changes)
 
 
-def judging(
+def verifying(
     by: Callable[..., AttestationResult], *, kind: str, forge: Forge, endorsed: bool, **given: Any
 ) -> AttestationResult:
     return by(kind, forge.evidence(), forge.endorsements() if endorsed else (), **given)
@@ -239,7 +239,7 @@ def test_the_labels_keep_the_signatures_apart() -> None:
 
 
 def test_another_kind_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    accepting = Control(partial(judging, verify_and_appraise), **ACCEPTED)
+    accepting = Control(partial(verifying, verify_and_appraise), **ACCEPTED)
     assert accepting.but().status == "trusted"
     monkeypatch.setattr("enarx.verify.examine", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(AppraisalError, check=lambda e: e.code == "kind"):

@@ -113,7 +113,7 @@ class Report:
         )
 
     def to_bytes(self) -> bytes:
-        """The report as received."""
+        """The bytes of the report, as received."""
         return self.raw
 
     @property

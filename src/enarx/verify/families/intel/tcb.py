@@ -313,7 +313,7 @@ def _is_name(value: object) -> bool:
 
 
 def _components(tcb: Fields, name: str) -> tuple[int, ...]:
-    versions = tcb.each(name, lambda component: component.number("svn", 1 << 8))
+    versions = tcb.numbers(name, "svn", 1 << 8)
     if len(versions) != COMPONENTS:
         raise tcb.error(name, f"{COMPONENTS} security versions")
     return versions

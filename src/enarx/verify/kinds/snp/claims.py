@@ -1,4 +1,4 @@
-"""The claims of an AMD SEV-SNP report, and the versions (TCBs) that they are about.
+"""The claims of an AMD SEV-SNP report, and the versions (TCBs) in them.
 
 Sources: SEV Secure Nested Paging Firmware ABI Specification (AMD 56860, 1.58), tables ATTESTATION_REPORT, TCB_VERSION, Guest
 Policy and PLATFORM_INFO; security bulletins AMD-SB-3019 and AMD-SB-3020.
@@ -241,7 +241,7 @@ class SnpClaims(Claims):
         supports=CONFIGURATION,
     )
     policy_page_swap_disabled: bool = claim(
-        "Whether the guest's owner forbids the host to move the guest's pages.",
+        "Whether the guest's owner forbids the host to move or swap out the guest's pages.",
         suggest=_NOT_ASKED,
         supports=CONFIGURATION,
     )

@@ -56,14 +56,14 @@ class TdxClaims(Claims):
     chip_id: bytes | Unknown = intel.CHIP_ID
     version: int = claim("Version of the quote's format.", suggest=AnyOf((4, 5)), supports=HARDWARE)
     sept_ve_disable: bool = claim(
-        "SEPT_VE_DISABLE: whether the host cannot take pages away unnoticed.",
+        "SEPT_VE_DISABLE: set so that the host cannot take pages away unnoticed.",
         suggest=Exactly(True),
         decides=CONFIGURATION,
         lowers=(Lowers(CONFIGURATION, VULNERABLE, lambda disabled: not disabled),),
         hint="the host can take pages away unnoticed; on Azure the paravisor is in between",
     )
     migratable: bool = claim(
-        "Whether the domain may be migrated, by a service domain that can read it.",
+        "Whether the domain may be migrated, by a service domain that gets its migration key.",
         suggest=Exactly(False),
         decides=OPAQUE,
         lowers=(Lowers(OPAQUE, NOT_ENCRYPTED, bool),),

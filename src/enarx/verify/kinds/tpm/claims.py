@@ -65,7 +65,10 @@ class TpmClaims(Claims):
     )
     firmware: int = claim("The TPM's firmware version.", suggest=Unchecked(reason="any"), supports=HARDWARE)
     reset_count: int = claim("How often the TPM was reset.", suggest=Unchecked(reason="a machine may start again"))
-    restart_count: int = claim("How often the TPM was resumed.", suggest=Unchecked(reason="a machine may sleep"))
+    restart_count: int = claim(
+        "How often the TPM was restarted or resumed since its last reset.",
+        suggest=Unchecked(reason="a machine may sleep"),
+    )
     clock_safe: bool = claim(
         "Whether the TPM's clock has never gone back.", suggest=Unchecked(reason="the clock is not used")
     )

@@ -1,0 +1,200 @@
+"""The arguments of `enarx.run`, `deploy` and `attach`: each returns a `Start`, which has done nothing yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack
+
+from enarx.api import acceptance
+from enarx.api.acceptance import Acceptance
+from enarx.api.hosts import find
+from enarx.api.start import AttachStart, Hooks, LocalStart, RemoteStart, Start
+from enarx.api.streams import Sink
+from enarx.api.workloads import Dirs, Path, Workload, workload
+from enarx.errors import UsageError
+from enarx.formats.config import Config
+from enarx.tenant.deploy import Stdin
+from enarx.tenant.http import Endpoint
+from enarx.verify import AppraisalPolicy
+
+
+class Options(TypedDict, total=False):
+    """What `run` and `deploy` both take.
+
+    config   a Config, or the path of an Enarx.toml; None: the one beside the module, if any
+    args     arguments after the workload's own name, in place of the configuration's
+    env      variables, added to the configuration's
+    dirs     {guest path: directory of this machine}, read-only; or Dir(guest=, host=, mode="rw"), several
+    secrets  {name: value} for exactly the names under [secrets]
+    owners   key files, PEM: one private, the others public; none: the user's own key
+    salt     32 bytes, kept to get the same package digest again
+    stdin    bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
+    stdout   a binary file or descriptor that takes the output as it comes; None: read Job.stdout
+    stderr   the same
+    hooks    what to be told meanwhile
+    """
+
+    config: Config | Path | None
+    args: Sequence[str] | None
+    env: Mapping[str, str] | None
+    dirs: Dirs
+    secrets: Mapping[str, bytes] | None
+    owners: Sequence[Path]
+    salt: bytes | None
+    stdin: bytes | Stdin
+    stdout: Sink
+    stderr: Sink
+    hooks: Hooks | None
+
+
+def run(
+    module: Path | bytes,
+    *,
+    simulate: bool = False,
+    backend: str = "auto",
+    skip_layers: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Start:
+    """Run a workload in a Keep on this machine; Linux only. Returns a Job.
+
+    module       path of a core WebAssembly module with WASI preview 1, or its bytes
+    simulate     use the backend without hardware: NOT protected from the owner of this machine
+    backend      the kind of Keep; "auto" takes one that hardware protects
+    skip_layers  layers of the sandbox that may be missing
+
+    Also: config, args, env, dirs, secrets, owners, salt, stdin, stdout, stderr, hooks (enarx.api.describe.Options).
+
+    UsageError, BackendError; AppraisalError or VerificationError if the Keep is not acceptable; DeliveryError;
+    UnavailableError. Nothing is left behind then.
+    """
+    return LocalStart(
+        _workload(module, options),
+        *_around(options),
+        backend=backend,
+        simulate=simulate,
+        skip_layers=skip_layers,
+    )
+
+
+def deploy(
+    module: Path | bytes,
+    *,
+    host: str | Endpoint = "",
+    token_file: Path = "",
+    simulated_root: bytes | Path | None = None,
+    measurements: Sequence[bytes | str] = (),
+    policy: AppraisalPolicy | Path | None = None,
+    endorsements: Sequence[bytes] = (),
+    backend: str = "auto",
+    pool: bool = True,
+    detach: bool = False,
+    **options: Unpack[Options],
+) -> Start:
+    """Deliver a workload to a Keep on a host that need not be trusted, attested and encrypted. Returns a Job.
+
+    host            the daemon: http://, https:// or unix:// URL, or an Endpoint; "": ENARX_HOST, or this machine's
+    token_file      file with the bearer token for `host`
+    simulated_root  accept simulated evidence under this root: the path of the host's root.pub, or its 32 bytes
+    measurements    with it: Keep images to accept, 48 bytes or 96 hexadecimal digits each; none: this release's
+    policy          accept what this appraisal policy accepts: the policy, or the path of its file
+    endorsements    with it: certificates, revocation lists and collateral, as bytes
+    backend         the kind of Keep; "auto" leaves it to the host
+    pool            take a Keep that is ready, launched for no package yet
+    detach          leave the job once the Keep has accepted it and its stdin; see `attach`
+
+    All else is as for `run`. The session is saved where `enarx keep` finds it, until the job is removed.
+    """
+    return RemoteStart(
+        _workload(module, options),
+        *_around(options),
+        host=find(host, os.fspath(token_file)),
+        backend=backend,
+        accepted=accepting(simulated_root, measurements, policy, endorsements),
+        pool=pool,
+        detach=detach,
+    )
+
+
+def attach(
+    keep: str,
+    *,
+    host: str | Endpoint = "",
+    token_file: Path = "",
+    stdin: bytes | Stdin = None,
+    stdout: Sink = None,
+    stderr: Sink = None,
+    hooks: Hooks | None = None,
+) -> Start:
+    """Attach to a job by its Keep's id, or a prefix of it that is unique. Returns a Job, with all output from the start.
+
+    host        the daemon, if several have such a Keep; else the saved session knows
+    token_file  file with the bearer token for `host`
+    stdin       continues after what the Keep has taken, and its end closes the workload's; None: stdin is left alone
+    stdout, stderr, hooks: as for `run`
+
+    UsageError if there is no such Keep, or no session with it.
+    """
+    return AttachStart(
+        keep,
+        hooks or Hooks(),
+        _as_stdin(stdin),
+        stdout,
+        stderr,
+        host=host,
+        token_file=os.fspath(token_file),
+    )
+
+
+def accepting(
+    simulated_root: bytes | Path | None,
+    measurements: Sequence[bytes | str] = (),
+    policy: AppraisalPolicy | Path | None = None,
+    endorsements: Sequence[bytes] = (),
+) -> Acceptance:
+    """What these arguments of `deploy` accept. UsageError for some that exclude each other."""
+    if policy is not None and measurements:
+        raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
+    if policy is None and endorsements:
+        raise UsageError("judge", "endorsements go with a policy: simulated evidence brings its own")
+    if isinstance(policy, (str, os.PathLike)):
+        policy = acceptance.read_policy(policy)
+    if simulated_root is not None and not isinstance(simulated_root, bytes):
+        simulated_root = os.fspath(
+            simulated_root
+        )  # read when the evidence is there: a new host makes it at its first launch
+    return Acceptance(
+        simulated_root=simulated_root,
+        measurements=tuple(map(acceptance.measurement, measurements)),
+        policy=policy,
+        endorsements=tuple(endorsements),
+    )
+
+
+def _workload(module: Path | bytes, options: Options) -> Workload:
+    return workload(
+        module,
+        config=options.get("config"),
+        args=options.get("args"),
+        env=options.get("env"),
+        dirs=options.get("dirs", ()),
+        secrets=options.get("secrets"),
+        owners=options.get("owners", ()),
+        salt=options.get("salt"),
+    )
+
+
+def _around(options: Options) -> tuple[Hooks, Stdin, Sink, Sink]:
+    """What is around a workload: hooks, stdin, stdout, stderr. UsageError for an option that does not exist."""
+    if unknown := options.keys() - Options.__annotations__.keys():
+        raise UsageError("option", f"no option is called {', '.join(sorted(unknown))}")
+    return (
+        options.get("hooks") or Hooks(),
+        _as_stdin(options.get("stdin")),
+        options.get("stdout"),
+        options.get("stderr"),
+    )
+
+
+def _as_stdin(stdin: bytes | Stdin) -> Stdin:
+    return (stdin,) if isinstance(stdin, bytes) else stdin

@@ -1,0 +1,122 @@
+"""Keeps at a host by their ids, the sessions that this user has with them, and the output of one so far."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+
+from enarx.api.hosts import Host, find, of_session
+from enarx.api.jobs import Result
+from enarx.api.streams import Sink, writer
+from enarx.delivery.session import STDERR, STDOUT
+from enarx.delivery.tenant import Attachment
+from enarx.errors import UsageError
+from enarx.formats.wire import FrameType
+from enarx.record import record
+from enarx.tenant import deploy, sessions
+from enarx.tenant.delivering import refused
+from enarx.tenant.http import Endpoint, HostClient
+from enarx.tenant.sessions import Saved
+
+Note = Callable[[str], None]
+"""Takes a line that people should see."""
+
+
+@record()
+class Known:
+    """A Keep that a name stands for: its id, its host, and our session with it, if there is one."""
+
+    keep: str
+    host: Host
+    saved: Saved | None
+
+    def client(self) -> HostClient:
+        """A client of its host."""
+        return self.host.client()
+
+    def require_session(self) -> Saved:
+        """Our session with it. UsageError if there is none, since its output cannot be read then."""
+        if self.saved is None:
+            raise UsageError(
+                "no-session",
+                f"Keep {self.keep}: no saved session, so its output cannot be read",
+                hint="only the tenant that deployed it has its keys",
+            )
+        return self.saved
+
+
+def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note: Note) -> Known:
+    """The Keep whose id starts with `keep`: among our sessions first, which also know its host; else at the host.
+
+    UsageError if there is none, or more than one.
+    """
+    url = (host.url if isinstance(host, Endpoint) else host).rstrip("/")
+    saved = sessions.find(keep, ours(note), url=url)
+    if saved is not None:
+        return Known(keep=saved.keep, host=of_session(saved, host, token_file), saved=saved)
+    daemon = find(host, token_file)
+    matches = daemon.client().find(keep)
+    if len(matches) != 1:
+        count = f"{len(matches)} Keeps" if matches else "no Keep"
+        hint = "enarx keep list; more digits of the id if several begin alike"
+        raise UsageError("keep-unknown", f"{count} of {daemon.endpoint.url} begin with {keep!r}", hint=hint)
+    return Known(keep=matches[0], host=daemon, saved=None)
+
+
+def ours(note: Note) -> list[Saved]:
+    """All saved sessions; a file that is not one is noted and skipped."""
+    saved, bad = sessions.known()
+    for e in bad:
+        note(f"{e.message}; skipped")
+    return saved
+
+
+@record(hidden=("stdout", "stderr"))
+class Logs:
+    """A job's output so far, verified. `result` is None until the job has ended; `lost` is True if the host dropped output.
+
+    `stdout` and `stderr` are what went nowhere else.
+    """
+
+    stdout: bytes
+    stderr: bytes
+    result: Result | None
+    lost: bool
+
+
+def logs(keep: str, *, host: str | Endpoint = "", token_file: str | os.PathLike[str] = "") -> Logs:
+    """The output of a job so far, by its Keep's id or a unique prefix of it; the Keep is not disturbed.
+
+    `host` and `token_file` are as for `enarx.deploy`. UsageError if there is no session with it; DeliveryError if the
+    output does not verify; UnavailableError.
+    """
+    known = resolve(keep, host=host, token_file=os.fspath(token_file), note=lambda text: None)
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    result, lost = read_so_far(known, stdout, stderr)
+    return Logs(stdout=stdout.getvalue(), stderr=stderr.getvalue(), result=result, lost=lost)
+
+
+def read_so_far(known: Known, stdout: Sink, stderr: Sink) -> tuple[Result | None, bool]:
+    """Pass on a job's output so far, each record verified; nothing is sent to the Keep.
+
+    Returns the result if the job has ended, and whether the host dropped output. Raises as `logs`.
+    """
+    session = known.require_session().session
+    write = {STDOUT: writer(stdout), STDERR: writer(stderr)}
+    reader = Attachment(session, nonce=bytes(32))
+    result = None
+    client = known.client()
+    with contextlib.closing(client.link(known.keep)) as link:
+        for _, kind, payload in link.entries(1, follow=False):
+            if kind is FrameType.REFUSAL:
+                raise refused(payload)
+            output = reader.receive(kind, payload)
+            if output is None:
+                continue
+            if output.final is not None:
+                result = Result.of(deploy.Result.of(session, reader.output, output.final))
+            elif (sink := write.get(output.kind)) is not None:
+                sink(output.data)
+    return result, reader.output.lost > 0

@@ -1,0 +1,152 @@
+"""The host side of `enarx run`: a child process that serves one Keep, reached over a socket as any host is.
+
+It takes longest, so it is started before the rest of the command is even loaded; what to launch follows over a pipe. When
+this process ends, however it ends, its end of that pipe closes, and the child removes everything.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+
+from enarx.spawn import start_python
+from enarx.tenant.paths import cache_dir, private_dir, state_dir
+
+BOOT = (
+    "import gc; gc.disable(); import os, sys; os.umask(0o77); sys.path[:0] = sys.argv[1].split(':'); "
+    "from enarx.host.local import main; main()"
+)
+
+
+class LocalHost:
+    """The running child. `path` is the path of its socket, `kind` its backend; empty is the simulated backend."""
+
+    def __init__(self, kind: str = "") -> None:
+        self.kind = kind
+        self.directory = _private_directory()
+        self.path = f"{self.directory}/sock"
+        listener = _socket.socket(_socket.AF_UNIX)
+        listener.bind(self.path)
+        os.chmod(self.path, 0o600)
+        listener.listen(16)
+        order, self._order = os.pipe()
+        try:
+            self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order))
+        finally:
+            os.close(order)
+            listener.close()
+
+    def _arguments(self) -> list[str]:
+        state = private_dir(os.path.join(state_dir(), "simulated"))
+        options = {
+            "--state": state,
+            "--cache": private_dir(cache_dir()),
+            "--directory": self.directory,
+            "--kind": self.kind,
+        }
+        return [":".join(code_paths()), *(part for option in options.items() for part in option)]
+
+    def launch(self, *, package: bytes, memory: int, compile: int, disk: int, skip_layers: list[str]) -> None:
+        """Have the Keep launched. Whether that worked is answered on the socket. Sizes in bytes."""
+        import json
+
+        order = {"host_data": package.hex(), "memory": memory, "compile": compile, "disk": disk}
+        order |= {"skip_layers": skip_layers}
+        os.write(self._order, json.dumps(order).encode() + b"\n")
+
+    def close(self) -> None:
+        """End the child, and wait until it and its Keep are gone."""
+        if self._order >= 0:
+            os.close(self._order)
+            self._order = -1
+            try:
+                os.waitpid(self._pid, 0)
+            except ChildProcessError:
+                return  # our parent had us ignore SIGCHLD: the kernel has reaped the child, and waited all the same
+
+
+def code_paths() -> list[str]:
+    """Where this installation's code is: the package's parent directory and the site directories."""
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return [own, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")) and p != own)]
+
+
+def _private_directory() -> str:
+    """A new directory in memory that only this user can enter."""
+    places = (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/tmp")  # noqa: S108  # a new directory of mode 0700
+    base = next(d for d in places if d and os.access(d, os.W_OK))
+    while True:
+        path = f"{base}/enarx-{os.urandom(8).hex()}"
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue
+        os.chmod(path, 0o700)  # the umask may have removed some of it
+        return path
+
+
+_early: LocalHost | None = None
+
+
+def start_early(arguments: list[str]) -> None:
+    """Start the child now if the command line `arguments` of `enarx run` will need it."""
+    global _early
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if sys.platform != "linux" or {"-h", "--help"} & set(own):
+        return
+    named = _named(own)
+    if named or "--simulate" in own:
+        _early = LocalHost(named)
+
+
+def _named(arguments: list[str]) -> str:
+    """The kind that --backend names; empty for none and for `auto`. The parser proper comes later, and has the last word."""
+    kind = ""
+    for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if option == "--backend":
+            kind = following
+        elif option.startswith("--backend="):
+            kind = option.partition("=")[2]
+    return "" if kind == "auto" else kind
+
+
+def choose(backend: str, *, simulate: bool) -> str:
+    """The kind to launch here: empty, for the simulated backend, or the kind `backend`, which this machine can launch.
+
+    `auto` takes only what hardware protects. BackendError, UsageError.
+    """
+    if simulate:
+        return ""
+    from enarx.errors import BackendError
+    from enarx.host import backends
+
+    kinds = backends.kinds() if backend == "auto" else (backend,)
+    for kind in kinds:
+        candidate = backends.find(kind)
+        if candidate.probe()["available"] and not (backend == "auto" and candidate.warning):
+            return kind
+    raise BackendError(
+        "no-hardware",
+        f"no Keep of kind {backend} can be started: this machine has no hardware that this release can drive",
+        hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
+    )
+
+
+def take(kind: str = "") -> LocalHost:
+    """The child that was started early, if it is of `kind`; otherwise a new one."""
+    global _early
+    early, _early = _early, None
+    if early is not None and early.kind == kind:
+        return early
+    if early is not None:
+        early.close()
+    return LocalHost(kind)
+
+
+def close_unused() -> None:
+    """End a child that was started early but never taken."""
+    global _early
+    if _early is not None:
+        _early.close()
+        _early = None

@@ -1,0 +1,141 @@
+"""From a module, its configuration and its secrets to a package, for the command line and for programs alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from enarx.errors import UsageError
+from enarx.formats.config import Config, Dir
+from enarx.formats.package import SALT_SIZE
+from enarx.record import record
+from enarx.tenant import package
+from enarx.tenant.owners import Owners, load
+from enarx.tenant.package import Package
+from enarx.tenant.paths import read_file
+
+Path = str | os.PathLike[str]
+Dirs = Mapping[str, Path] | Iterable[Dir]
+
+CONFIG = "Enarx.toml"
+MAX_CONFIG = 1 << 20
+"""Bytes of a configuration file."""
+
+
+@record(hidden=("module", "args", "env", "secrets", "salt"))
+class Workload:
+    """What runs, and with what. Nothing is read before `build`.
+
+    `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes. `config` is a Config or the path
+    of an Enarx.toml; None is the Enarx.toml beside the module, if there is one. Its relative directories start from the
+    file's directory and stay below it; those of a Config start from the working directory.
+
+    Over the configuration: `args` replaces its arguments, `env` adds to its variables, and `dirs` to its directories.
+    `dirs` maps guest paths to directories of this machine, read-only in the Keep, or holds `Dir`s.
+
+    `secrets` has a value for each name under [secrets]; None builds a package with empty values, which has the same digest.
+    `owners` are key files, PEM, one of them private; none means the user's own key. `salt` is 32 bytes: keep it to get
+    the same digest again.
+    """
+
+    module: Path | bytes
+    config: Config | Path | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    dirs: tuple[Dir, ...] = ()
+    secrets: tuple[tuple[str, bytes], ...] | None = None
+    owners: tuple[str, ...] = ()
+    salt: bytes | None = None
+
+    def build(self) -> tuple[Package, Owners]:
+        """The package, and its owners with the key that signs its delivery. UsageError."""
+        config, base = self._config()
+        signers = load(self.owners)
+        values = {secret.name: b"" for secret in config.secrets} if self.secrets is None else dict(self.secrets)
+        salt = os.urandom(SALT_SIZE) if self.salt is None else self.salt
+        if len(salt) != SALT_SIZE:
+            raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
+        module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
+        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base)
+        return built, signers
+
+    def _config(self) -> tuple[Config, str]:
+        """The effective configuration, and the directory that its relative paths start from."""
+        config, base = self._written()
+        changes: dict[str, object] = {
+            "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
+            "dirs": (*config.dirs, *map(_from_here, self.dirs)),
+        }
+        if self.args is not None:
+            changes["args"] = self.args
+        return config.replace(**changes), base
+
+    def _written(self) -> tuple[Config, str]:
+        """The configuration before anything is added to it, and its directory."""
+        if isinstance(self.config, Config):
+            return self.config, "."
+        path = "" if self.config is None else os.fspath(self.config)
+        if not path and not isinstance(self.module, bytes):
+            beside = os.path.join(os.path.dirname(os.fspath(self.module)), CONFIG)
+            path = beside if os.path.exists(beside) else ""
+        return (read_config(path), os.path.dirname(path) or ".") if path else (Config(), ".")
+
+
+def workload(
+    module: Path | bytes,
+    *,
+    config: Config | Path | None = None,
+    args: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    dirs: Dirs = (),
+    secrets: Mapping[str, bytes] | None = None,
+    owners: Sequence[Path] = (),
+    salt: bytes | None = None,
+) -> Workload:
+    """A Workload from what a program has at hand; without `secrets` there are none."""
+    return Workload(
+        module=module,
+        config=config,
+        args=None if args is None else tuple(args),
+        env=tuple((env or {}).items()),
+        dirs=_dirs(dirs),
+        secrets=tuple((secrets or {}).items()),
+        owners=tuple(os.fspath(path) for path in owners),
+        salt=salt,
+    )
+
+
+def read_config(path: str) -> Config:
+    """The configuration in a file, whose directories stay below the file's own. UsageError with line and column."""
+    data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as e:
+        raise UsageError("config-encoding", f"{path}: not UTF-8 at byte {e.start}") from e
+    if len(data) > MAX_CONFIG:
+        raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
+    config = Config.from_toml(text, source=path)
+    for directory in config.dirs:
+        _require_below(directory, path)
+    return config
+
+
+def _require_below(directory: Dir, path: str) -> None:
+    """The file may be anyone's: only the caller names directories outside the one that it is in."""
+    host = directory.host or "."
+    if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
+        hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
+        raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
+
+
+def _from_here(directory: Dir) -> Dir:
+    """Paths of the caller start from the working directory, not from the file's."""
+    if directory.host is None:
+        return directory
+    return Dir(guest=directory.guest, host=os.path.abspath(directory.host), mode=directory.mode)
+
+
+def _dirs(dirs: Dirs) -> tuple[Dir, ...]:
+    if not isinstance(dirs, Mapping):
+        return tuple(dirs)
+    return tuple(Dir(guest=str(guest), host=os.fspath(host)) for guest, host in dirs.items())

@@ -1,0 +1,1 @@
+"""The HTTP interface: listening sockets, connections, requests read strictly, and the application that answers them."""

@@ -1,0 +1,112 @@
+"""What clients may take of the daemon before, during and after authentication, and the descriptors that are left."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+
+from enarx.host.errors import HostError
+
+RESERVE = 16
+"""Descriptors that only management requests, and the daemon's own work, may take."""
+
+LONG_RESERVE = 32
+"""Descriptors that must be free for a long request to begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Counts, bytes and seconds; of one connection unless stated otherwise.
+
+    connections     connections in all
+    peer            connections of one user or address (IPv6: of one /64)
+    head            bytes of a request's head
+    heads           bytes of unfinished heads, of all connections together
+    unsent          bytes of answers that clients have not read, of all connections together
+    fields          header fields of a request
+    target          bytes of path and query
+    ahead           bytes of later requests that wait for an answer
+    chunks          chunks of a body, in addition to one for every 64 bytes
+    chunk_line      bytes of a chunk's head
+    trailers        bytes of all trailers
+    head_seconds    for a whole head, and for a TLS handshake
+    idle_seconds    between requests
+    body_seconds    spent waiting for a body, in addition to the time that its bytes take at `body_rate`
+    body_rate       bytes per second
+    stall_seconds   for a client to go on reading an answer
+    linger_seconds  for a client to read a refusal
+    """
+
+    connections: int = 1024
+    peer: int = 256
+    head: int = 16 << 10
+    heads: int = 1 << 20
+    unsent: int = 64 << 20
+    fields: int = 64
+    target: int = 4 << 10
+    ahead: int = 16 << 10
+    chunks: int = 4096
+    chunk_line: int = 256
+    trailers: int = 4 << 10
+    head_seconds: float = 10.0
+    idle_seconds: float = 30.0
+    body_seconds: float = 30.0
+    body_rate: int = 1 << 10
+    stall_seconds: float = 30.0
+    linger_seconds: float = 2.0
+
+    @property
+    def long(self) -> int:
+        """Long requests at once: launches, input, output, waiting. The rest of the connections is left to management."""
+        return self.connections * 3 // 4
+
+    @property
+    def tenant_long(self) -> int:
+        """Long requests of one tenant at once."""
+        return self.peer * 3 // 4
+
+
+USUAL = Limits()
+
+
+def fitted(limits: Limits) -> Limits:
+    """The same limits with no more connections than the free descriptors allow: most requests take two."""
+    connections = max(8, min(limits.connections, (descriptors_left() - LONG_RESERVE) // 2))
+    peer = max(8, min(limits.peer, connections // 2))
+    return Limits(
+        **{name: getattr(limits, name) for name in limits.__slots__} | {"connections": connections, "peer": peer}
+    )
+
+
+def descriptors_left() -> int:
+    """How many numbers are free above the lowest free one, which is the number that a new descriptor gets."""
+    try:
+        fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    os.close(fd)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - fd
+
+
+class Places:
+    """Counts long requests, in all and of each tenant."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._taken: dict[str, int] = {}
+
+    def take(self, tenant: str) -> None:
+        """Let a tenant begin a long request. HostError `crowded`, `descriptors`."""
+        taken = self._taken.get(tenant, 0)
+        if sum(self._taken.values()) >= self._limits.long or taken >= self._limits.tenant_long:
+            raise HostError("crowded", "too many long requests at once", hint="end some, or try again later")
+        if descriptors_left() <= LONG_RESERVE:
+            raise HostError("descriptors", "the host has no descriptors left for this", hint="try again later")
+        self._taken[tenant] = taken + 1
+
+    def leave(self, tenant: str) -> None:
+        """Note that one of a tenant's long requests has ended."""
+        self._taken[tenant] -= 1
+        if not self._taken[tenant]:
+            del self._taken[tenant]

@@ -1,0 +1,1 @@
+"""The daemon's Keeps: launched, counted, watched until they are gone, erased."""

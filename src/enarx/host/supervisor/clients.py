@@ -1,0 +1,104 @@
+"""One connection to a supervisor: its request, its pending answer, and how long it may be idle."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from enarx.host.state.output_store import Cursor
+
+MAX_REQUEST = 4096
+PATIENCE = 10.0
+"""Seconds for a request to arrive."""
+
+STALL = 60.0
+"""Seconds after which a client that reads nothing, or has sent part of a frame, no longer holds up others."""
+
+BUFFER = 4 << 20
+SO_SNDBUFFORCE = 32
+
+
+class Client:
+    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        widen(connection)
+        self.connection = connection
+        self.fd = connection.fileno()
+        self.op = ""
+        self.cursor: Cursor | None = None
+        self.follow = True
+        self.frames = 0
+        self.last = False
+        self._request = b""
+        self._out = b""
+        self._moved = time.monotonic()
+
+    @property
+    def telling(self) -> bool:
+        """Is an answer still to be sent?"""
+        return bool(self._out)
+
+    def read_request(self) -> tuple[int, bool]:
+        """Read the request and set `op`; returns `from` and `follow`, which only output uses.
+
+        BlockingIOError until all of the request has arrived, EOFError at the end or if it is too long, ValueError if it is
+        malformed. What follows the request stays in the socket.
+        """
+        while True:
+            peeked = self.connection.recv(MAX_REQUEST - len(self._request), socket.MSG_PEEK)
+            if not peeked:
+                raise EOFError
+            line, newline, _ = peeked.partition(b"\n")
+            self.connection.recv(len(line) + len(newline))
+            self._request += line
+            if newline:
+                break
+        try:
+            request = json.loads(self._request)
+            self.op = str(request["op"]) or "none"
+            return int(request.get("from", 0)), bool(request.get("follow", True))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as e:
+            raise ValueError("not a request") from e
+
+    def say(self, value: dict[str, Any], *, last: bool = False) -> None:
+        """Queue one line of answer, `last` if the connection ends with it. `tell` sends it."""
+        self._out += json.dumps(value).encode() + b"\n"
+        self.last = last
+        self.touch()
+
+    def tell(self) -> None:
+        """Send what is queued. BlockingIOError if not all of it was taken."""
+        while self._out:
+            self._out = self._out[self.connection.send(self._out) :]
+            self.touch()
+
+    def touch(self) -> None:
+        """Note that it has made progress."""
+        self._moved = time.monotonic()
+
+    def idle(self, now: float) -> bool:
+        """Has it had enough time? Asked only while the supervisor waits for it."""
+        return now - self._moved > (STALL if self.op else PATIENCE)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.cursor is not None:
+            self.cursor.close()
+        self.connection.close()
+
+
+def widen(end: socket.socket) -> None:
+    """Enlarge the send buffer for frames of a mebibyte, beyond the system's limit if this user may."""
+    for option in (SO_SNDBUFFORCE, socket.SO_SNDBUF):
+        try:
+            end.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            return
+        except OSError:
+            continue

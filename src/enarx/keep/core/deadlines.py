@@ -1,0 +1,39 @@
+"""How long a Keep waits for its tenant, in seconds (docs/spec/delivery.md, "Deadlines")."""
+
+from __future__ import annotations
+
+from enarx.record import record
+
+
+@record(kw_only=False)
+class Now:
+    """The time of an event: `clock` in seconds of a clock that never goes back, `unix` in seconds since 1970."""
+
+    clock: float
+    unix: int
+
+
+@record()
+class Deadlines:
+    """Bounds on what a Keep that runs nothing yet may cost its host.
+
+    challenge  from its launch for one package to the Challenge: a tenant asks as soon as the host has answered, so two
+               minutes are network trouble. A Keep in a pool waits for ever, at its host's cost and will.
+    delivery   from the Challenge to the Delivery: the tenant appraises the evidence meanwhile, and may have to fetch
+               endorsements.
+    idle       from one new chunk to the next: twice what a tenant waits for a confirmation, with time to reconnect. At
+               512 KiB each that is 4 KiB a second.
+    confirm    from one confirmation to the next while chunks come in slowly; otherwise each CONFIRM_EVERY chunks.
+    """
+
+    challenge: float = 120.0
+    delivery: float = 120.0
+    idle: float = 120.0
+    confirm: float = 5.0
+
+
+CONFIRM_EVERY = 16
+"""Chunks between two confirmations: 8 MiB, which a broken connection may cost again."""
+
+GRACE = 0.25
+"""Seconds that a workload out of time gets to trap by itself, before it is killed."""

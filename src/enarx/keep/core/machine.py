@@ -1,0 +1,349 @@
+"""The state machine: from the Challenge to the final record (docs/spec/delivery.md).
+
+`KeepProtocol` says what a message proves, and moves the one state table; `Core` decides what is done about it:
+
+1. admit: take one Challenge, have evidence made, answer with the Attestation
+2. receive: take one Delivery, hold its manifest against the host's limits, then give the package's parts to storage as
+   they are opened and checked, and confirm now and then how far it is
+3. accept: once everything is stored, say so under seal and start the workload
+4. serve: attachments, stdin, output, fresh evidence (`Workload`), until the final record
+
+A fault before there is a session refuses the tenant and ends the Keep: in clear, or under seal once the owner's keys are
+here. In a session it ends the newest attachment and never the workload, as anyone on the way can cause it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from enarx.delivery.content import FilePiece, Hash, Module, Part, Receiver, Trees
+from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
+from enarx.delivery.session import Status
+from enarx.delivery.states import CHALLENGED, COMPLETE, FRESH, RECEIVING, SESSION
+from enarx.errors import DeliveryError, EnarxError, ParseError
+from enarx.formats import bounds
+from enarx.formats.package import Head, Manifest
+from enarx.formats.wire import CHUNK, FrameType
+from enarx.keep.core.actions import Action, AskEvidence, Compile, CreateTrees, Done, Send, Start, StoreSecrets
+from enarx.keep.core.deadlines import CONFIRM_EVERY, Deadlines, Now
+from enarx.keep.core.limits import Limits
+from enarx.keep.core.workload import Workload, milliseconds
+
+NONCE_SIZE = 32
+"""Fresh bytes that come with each frame, for the Keep's nonce of an attachment."""
+
+LATE = {FRESH: ("challenge-late", "challenge"), RECEIVING: ("delivery-idle", "chunk")}
+NO_MEMORY = "taking the package in needs more memory than the host gives: raise limits.compile or limits.disk"
+
+
+class Core:
+    """One Keep's life. The methods up to `next_action` are events; none of them raises for what a peer did.
+
+    `entropy` is ENTROPY_SIZE fresh bytes (`delivery.keep`) for the Keep's keys. `host_data` is the digest of the package
+    that the hardware launched it for, or ANY_PACKAGE. Chunks are opened into `buffers` buffers in turn: a `sha256` that
+    still reads earlier pieces while the next is opened needs more than one.
+    """
+
+    def __init__(
+        self,
+        *,
+        entropy: bytes,
+        host_data: bytes,
+        limits: Limits,
+        now: Now,
+        deadlines: Deadlines = Deadlines(),  # noqa: B008  # it cannot be changed
+        sha256: Callable[[], Hash] = hashlib.sha256,
+        buffers: int = 1,
+    ) -> None:
+        self._protocol = KeepProtocol(entropy=entropy, package=host_data)
+        self._limits = limits
+        self._deadlines = deadlines
+        self._sha256 = sha256
+        self._buffers = buffers
+        self._actions: deque[Action] = deque()
+        self._asked = False
+        self._workload: Workload | None = None
+        self._package: _Package | None = None
+        self._wait = None if host_data == ANY_PACKAGE else now.clock + deadlines.challenge
+        self.over = False
+
+    @property
+    def state(self) -> str:
+        """The state of the conversation with the tenant (`delivery.states`)."""
+        return self._protocol.state
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock's reading at which `tick` has something to do; None if only another event can change anything."""
+        return self._workload.deadline if self._workload is not None else self._wait
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def frame(self, kind: FrameType, payload: memoryview, now: Now, entropy: bytes) -> None:
+        """The tenant sent a frame, or the host did. `entropy` is NONCE_SIZE fresh bytes."""
+        self._guard(now, self._frame, kind, payload, now, entropy)
+
+    def malformed(self, error: ParseError, now: Now) -> None:
+        """A frame of no known type or size came, and was passed over."""
+        self._fault(error, now)
+
+    def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...], now: Now) -> None:
+        """The evidence that was asked for, with the endorsements that belong to it."""
+        if self._asked:
+            self._asked = False
+            self._guard(now, self._evidence, kind, evidence, endorsements)
+
+    def no_evidence(self) -> None:
+        """The hardware gave no evidence. A Keep that has not attested yet ends; a running job goes on."""
+        self._asked = False
+        if self.state == CHALLENGED and not self.over:
+            self._end()
+
+    def failed(self, error: EnarxError, now: Now) -> None:
+        """The driver could not perform an action."""
+        self._fault(error, now)
+
+    def out_of_memory(self, now: Now) -> None:
+        """The driver was refused memory."""
+        self._fault(DeliveryError("keeper-memory", NO_MEMORY, state=self.state), now)
+
+    def tick(self, now: Now) -> None:
+        """Time has passed, perhaps up to the deadline."""
+        if self._workload is not None:
+            self._workload.tick(now)
+        elif self._wait is not None and now.clock >= self._wait:
+            self._fault(self._late(), now)
+
+    def loaded(self, now: Now) -> None:
+        """The workload is compiled, and is about to run."""
+        if self._workload is not None:
+            self._workload.loaded(now)
+
+    def output(self, descriptor: int, data: bytes) -> None:
+        """The workload wrote to its descriptor 1 or 2."""
+        if self._workload is not None:
+            self._workload.output(descriptor, data)
+
+    def stdin_written(self, count: int) -> None:
+        """The workload's stdin took so many bytes."""
+        if self._workload is not None:
+            self._workload.stdin_written(count)
+
+    def stdin_closed(self) -> None:
+        """The workload has closed its stdin."""
+        if self._workload is not None:
+            self._workload.stdin_closed()
+
+    def compile_failed(self, message: str) -> None:
+        """The compiler ended without code, for this reason."""
+        if self._workload is not None:
+            self._workload.compile_failed(message)
+
+    def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
+        """The workload has ended, and all of its output was given.
+
+        `result` is what its own side said of that, CBOR of a status's fields; `otherwise` is what the driver saw, for a
+        side that said nothing that can be believed.
+        """
+        if self._workload is not None:
+            self._workload.ended(result, otherwise, now)
+            self._end()
+
+    def next_action(self, now: Now) -> Action | None:
+        """Return what to do next, None if nothing is left. Asking says that the action before has been performed."""
+        while not self._actions and self._package is not None and self._package.parts is not None:
+            self._guard(now, self._advance, self._package, now)
+        return self._actions.popleft() if self._actions else None
+
+    # --- faults and ends -----------------------------------------------------------------------------------------
+
+    def _guard(self, now: Now, step: Callable[..., None], *args: object) -> None:
+        if self.over:
+            return
+        try:
+            step(*args)
+        except MemoryError:
+            self.out_of_memory(now)
+        except EnarxError as e:
+            self._fault(e, now)
+
+    def _fault(self, error: EnarxError, now: Now) -> None:
+        if self.over:
+            return
+        if self.state == SESSION:
+            self._send(self._protocol.broken())
+            return
+        if self._protocol.output is None:
+            self._send(self._protocol.refusal(error.code))
+        else:
+            time = max(now.unix, self._protocol.not_before)
+            message = f"{error.code}: {error.message}"
+            self._send(self._protocol.final(Status(cause="refused", message=message, time=time)))
+        self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        self._wait = self._package = self._workload = None
+        self._actions.append(Done())
+
+    def _late(self) -> DeliveryError:
+        code, wanted = LATE.get(self.state, ("delivery-late", "delivery"))
+        return DeliveryError(code, f"no {wanted} came in time", state=self.state)
+
+    def _send(self, frames: bytes) -> None:
+        if frames:
+            self._actions.append(Send(frames))
+
+    # --- frames --------------------------------------------------------------------------------------------------
+
+    def _frame(self, kind: FrameType, payload: memoryview, now: Now, entropy: bytes) -> None:
+        if kind is FrameType.CHUNK:
+            self._chunk(payload)
+        elif kind is FrameType.INPUT:
+            self._input(bytes(payload))
+        elif kind is FrameType.CHALLENGE:
+            self._challenge(bytes(payload), now)
+        elif kind is FrameType.DELIVERY and self.state == RECEIVING:
+            self._send(self._protocol.again(bytes(payload)))
+        elif kind is FrameType.DELIVERY:
+            self._delivery(bytes(payload), now)
+        elif kind is FrameType.ATTACH:
+            self._send(self._protocol.attach(bytes(payload), entropy))
+            self._running().tell_state()
+        elif kind is FrameType.ATTEST:
+            self._attest(bytes(payload))
+        else:
+            raise self._protocol.conversation.unexpected(kind)
+
+    def _challenge(self, payload: bytes, now: Now) -> None:
+        report_data = self._protocol.challenge(payload)
+        self._wait = now.clock + self._deadlines.delivery
+        self._ask(report_data)
+
+    def _attest(self, payload: bytes) -> None:
+        """Fresh evidence is made for one request at a time. Others are passed over meanwhile."""
+        if not (self._asked and self.state == SESSION):
+            self._ask(self._protocol.attest(payload))
+
+    def _ask(self, report_data: bytes) -> None:
+        self._asked = True
+        self._actions.append(AskEvidence(report_data))
+
+    def _evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> None:
+        if self.state == CHALLENGED:
+            self._send(self._protocol.attestation(kind, evidence, endorsements))
+            return
+        try:
+            self._send(self._protocol.evidence(kind, evidence, endorsements))
+        except ParseError:
+            return  # too large for a frame: no fault of the tenant's, who sees that no answer comes
+
+    def _delivery(self, payload: bytes, now: Now) -> None:
+        manifest = self._protocol.delivery(payload)
+        self._limits.check(manifest.config)
+        self._package = _Package(manifest, self._sha256, self._buffers, now)
+        self._wait = now.clock + self._deadlines.idle
+
+    def _input(self, payload: bytes) -> None:
+        record = self._protocol.input(payload)
+        if record is not None:
+            self._running().input(*record)
+
+    def _running(self) -> Workload:
+        assert self._workload is not None  # the table allows the caller only in a session
+        return self._workload
+
+    # --- a package -----------------------------------------------------------------------------------------------
+
+    def _chunk(self, payload: memoryview) -> None:
+        package = self._package
+        if package is None:
+            raise self._protocol.conversation.unexpected(FrameType.CHUNK)
+        assert package.parts is None, "the driver has not performed all actions"
+        buffer = package.next_buffer()
+        size = self._protocol.chunk(payload, buffer)
+        if size is not None:
+            package.parts = package.receiver.feed(buffer[:size])
+
+    def _advance(self, package: _Package, now: Now) -> None:
+        """Go on in the newest chunk, up to the next action or the chunk's end."""
+        assert package.parts is not None
+        part = next(package.parts, None)
+        if part is None:
+            package.parts = None
+            self._chunk_taken(package, now)
+        elif isinstance(part, FilePiece):
+            self._actions.append(part)
+        elif isinstance(part, Head):
+            package.head = part
+            self._actions.append(StoreSecrets(part.secrets))
+        elif isinstance(part, Module):
+            self._compile(package, part.data)
+        elif isinstance(part, Trees):
+            self._actions.append(CreateTrees(part.trees, self._limits.disk_size(package.manifest.config, part.trees)))
+
+    def _compile(self, package: _Package, module: bytes) -> None:
+        config = package.manifest.config
+        package.compile_seconds = bounds.WALL_FACTOR * bounds.compile_seconds(len(module))
+        memory = self._limits.compile_memory(config, module)
+        self._actions.append(Compile(module, config.limits.fuel is not None, memory))
+
+    def _chunk_taken(self, package: _Package, now: Now) -> None:
+        assert self._protocol.opener is not None
+        self._wait = now.clock + self._deadlines.idle
+        if self.state == COMPLETE:
+            package.receiver.finish()
+            self._accept(package, now)
+        elif (
+            self._protocol.opener.next % CONFIRM_EVERY == 0 or now.clock - package.confirmed >= self._deadlines.confirm
+        ):
+            package.confirmed = now.clock
+            self._send(self._protocol.received())
+
+    def _accept(self, package: _Package, now: Now) -> None:
+        """Everything is stored: open the session and start the workload."""
+        self._send(self._protocol.acceptance())
+        self._actions.append(package.start())
+        config, seconds = package.manifest.config, package.compile_seconds
+        self._workload = Workload(self._protocol, config, self._actions, compile_seconds=seconds, now=now)
+        self._package = self._wait = None
+
+
+class _Package:
+    """A package while it comes in."""
+
+    def __init__(self, manifest: Manifest, sha256: Callable[[], Hash], buffers: int, now: Now) -> None:
+        self.manifest = manifest
+        self.receiver = Receiver(manifest, sha256=sha256)
+        self.parts: Iterator[Part] | None = None
+        self.head: Head | None = None
+        self.compile_seconds = 0
+        self.confirmed = now.clock
+        self._buffers = deque(memoryview(bytearray(CHUNK)) for _ in range(buffers))
+
+    def next_buffer(self) -> memoryview:
+        """Return the buffer that was used longest ago."""
+        self._buffers.rotate(1)
+        return self._buffers[0]
+
+    def start(self) -> Start:
+        """Return how to run it. A secret may be a variable as well; listed files are named by FD_COUNT and FD_NAMES."""
+        assert self.head is not None  # a complete package has a head
+        config = self.manifest.config
+        env = dict(self.head.env)
+        secrets = dict(self.head.secrets)
+        env |= {s.env: secrets[s.name].decode(errors="surrogateescape") for s in config.secrets if s.env is not None}
+        if config.files is not None:
+            env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
+        return Start(
+            args=self.head.args,
+            env=tuple(env.items()),
+            dirs=tuple((i, d.guest, d.mode == "rw") for i, d in enumerate(config.dirs)),
+            secrets=bool(config.secrets),
+            memory=config.limits.memory,
+            fuel=config.limits.fuel,
+            milliseconds=milliseconds(config.limits.time),
+            open_files=config.limits.open_files,
+        )

@@ -1,0 +1,201 @@
+"""A running workload as the core sees it: its stdin, its output, its limits, and how it ends.
+
+Stdin is taken in order and once. The tenant may send STDIN_WINDOW bytes ahead of what the workload has read, and is told
+how far that is. Output is sealed as it comes, up to `limits.output`. How a workload ended is the first of: the cause for
+which the core ended it, what the workload's own side said, what the driver saw. The workload's side is not believed where
+it names a cause that only the core can know.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from enarx.delivery.keep import KeepProtocol
+from enarx.delivery.session import (
+    STATE,
+    STATE_DATA,
+    STDERR,
+    STDIN,
+    STDIN_END,
+    STDIN_WINDOW,
+    STDOUT,
+    STOP,
+    Status,
+)
+from enarx.errors import DeliveryError, EnarxError
+from enarx.formats.config import Config
+from enarx.formats.wire import decode
+from enarx.keep.core.actions import Action, CloseStdin, Kill, Send, WriteStdin
+from enarx.keep.core.deadlines import GRACE, Now
+from enarx.record import as_dict, replace
+
+ACK_EVERY = 256 << 10
+"""Bytes of stdin between two acknowledgements while there is more of it to write."""
+
+OUTPUTS = {"stdout": STDOUT, "stderr": STDERR}
+RESULT = ("cause", "code", "message", "backtrace", "memory")
+"""The fields of a status that the workload's own side may fill in."""
+
+CORES_OWN = ("output", "stopped", "refused")
+
+
+class Workload:
+    """One run. Appends to `actions` what is to be done; `deadline` is when `tick` has something to do, if ever."""
+
+    def __init__(
+        self, protocol: KeepProtocol, config: Config, actions: deque[Action], *, compile_seconds: float, now: Now
+    ) -> None:
+        self._protocol = protocol
+        self._limits = config.limits
+        self._actions = actions
+        self._compile_seconds = compile_seconds
+        stdin, *self._outputs = _descriptors(config)
+        self._stdin_open = stdin is not None
+        self._stdin_ended = False
+        self._taken = self._written = self._acknowledged = 0
+        self._loaded = False
+        self._verdict: Status | None = None
+        self._start = now.clock
+        self.deadline: float | None = now.clock + compile_seconds
+        if not self._stdin_open:
+            actions.append(CloseStdin())
+
+    def loaded(self, now: Now) -> None:
+        """The code is there, and the run begins."""
+        if self._loaded:
+            return
+        self._loaded = True
+        self._start = now.clock
+        if self._verdict is None:
+            limit = milliseconds(self._limits.time)
+            self.deadline = None if limit is None else now.clock + limit / 1000 + GRACE
+
+    def tick(self, now: Now) -> None:
+        """End a run whose deadline is over."""
+        if self.deadline is None or now.clock < self.deadline:
+            return
+        if self._loaded:
+            self.kill("time", "the time limit is over; the guest was in a call that only killing it ends")
+        else:
+            self.kill("failed", f"the compiler took more than {self._compile_seconds:.0f} s")
+
+    def kill(self, cause: str, message: str) -> None:
+        """End the run, unless it is being ended already."""
+        if self._verdict is None:
+            self._verdict = Status(cause=cause, message=message)
+            self.deadline = None
+            self._actions.append(Kill(cause))
+
+    def compile_failed(self, message: str) -> None:
+        """There is no code to run, which the workload's side cannot explain."""
+        if self._verdict is None:
+            self._verdict = Status(cause="failed", message=message)
+
+    def input(self, kind: int, offset: int, data: bytes) -> None:
+        """Take a record of the tenant's; DeliveryError if it is not the next bytes of stdin, or of no known kind."""
+        if kind == STOP:
+            self.kill("stopped", "stopped by the owner")
+        elif kind in (STDIN, STDIN_END) and self._fits(offset, len(data)):
+            self._taken += len(data)
+            if not self._stdin_open:
+                self._written = self._taken
+            elif data:
+                self._actions.append(WriteStdin(data))
+            if kind == STDIN_END:
+                self._stdin_ended = True
+                if self._stdin_open:
+                    self._actions.append(CloseStdin())
+            self._acknowledge()
+        else:
+            raise DeliveryError("stdin-offset", f"stdin at {offset}, wanted {self._taken}", state="session")
+
+    def _fits(self, offset: int, size: int) -> bool:
+        in_window = self._taken + size - self._written <= STDIN_WINDOW
+        return not self._stdin_ended and offset == self._taken and in_window
+
+    def stdin_written(self, count: int) -> None:
+        """The workload's stdin took so many bytes."""
+        self._written += count
+        self._acknowledge()
+
+    def stdin_closed(self) -> None:
+        """The workload reads no more: what is still to be written, and what comes, is dropped."""
+        self._stdin_open = False
+        self._written = self._taken
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        news = self._written - self._acknowledged
+        if news >= ACK_EVERY or (news and self._written == self._taken):
+            self.tell_state()
+
+    def tell_state(self) -> None:
+        """Tell the tenant how much of stdin was taken, whether it is open, and how many output records there are."""
+        assert self._protocol.output is not None  # nothing runs before a delivery
+        self._acknowledged = self._written
+        data = STATE_DATA.pack(self._protocol.output.next, self._stdin_open and not self._stdin_ended)
+        self._send(self._protocol.reply(STATE, self._acknowledged, data))
+
+    def output(self, descriptor: int, data: bytes) -> None:
+        """Seal what the workload wrote to its descriptor 1 or 2; over `limits.output` it is cut and ends the run."""
+        kind = self._outputs[descriptor - 1]
+        if kind is None or (self._verdict is not None and self._verdict.cause == "output"):
+            return
+        self._send(self._protocol.write(kind, self._within_limit(data)))
+
+    def _within_limit(self, data: bytes) -> bytes:
+        assert self._protocol.output is not None
+        limit = self._limits.output
+        room = None if limit is None else limit - sum(self._protocol.output.totals.values())
+        if room is None or len(data) <= room:
+            return data
+        self.kill("output", f"more than {limit} bytes of output")
+        return data[:room]
+
+    def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
+        """Seal how the run ended. `result` is what the workload's side said, `otherwise` what the driver saw."""
+        assert self._protocol.output is not None
+        self.tell_state()
+        status = self._verdict or _claimed(result) or otherwise
+        totals = self._protocol.output.totals
+        self.deadline = None
+        self._send(
+            self._protocol.final(
+                replace(
+                    status,
+                    stdout=totals[STDOUT],
+                    stderr=totals[STDERR],
+                    milliseconds=round((now.clock - self._start) * 1000),
+                    time=max(now.unix, self._protocol.not_before),
+                )
+            )
+        )
+
+    def _send(self, frames: bytes) -> None:
+        if frames:
+            self._actions.append(Send(frames))
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Return a time limit in milliseconds, at least one; None for no limit."""
+    return None if seconds is None else max(1, round(seconds * 1000))
+
+
+def _claimed(result: bytes) -> Status | None:
+    """Return the status that the workload's side gave; None if it is malformed, or names a cause of the core's own."""
+    try:
+        value: Any = decode(result, "result")
+        picked = {name: value[name] for name in RESULT if name in value}
+        status = Status.from_fields(as_dict(Status(**picked)))
+    except (EnarxError, TypeError):
+        return None
+    return None if status.cause in CORES_OWN else status
+
+
+def _descriptors(config: Config) -> tuple[int | None, int | None, int | None]:
+    """Return what the guest's descriptors 0, 1, 2 are; None reads as empty, or discards."""
+    if config.files is None:
+        return STDIN, STDOUT, STDERR
+    kinds = [f.kind for f in config.files[:3]] + ["null"] * 3
+    return (STDIN if kinds[0] == "stdin" else None), OUTPUTS.get(kinds[1]), OUTPUTS.get(kinds[2])

@@ -1,0 +1,74 @@
+"""Processes in the place of a Keep's runner and compiler: Python that speaks their protocols, without a sandbox."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+from enarx.formats.wire import encode
+from enarx.keep.children import fork
+from enarx.keep.guest import compiler, runner
+
+Guest = Callable[[socket.socket], None]
+"""What runs in the runner's place, with the runner's end of `orders`; descriptors 0, 1, 2 are the guest's stdio."""
+
+
+def told(orders: socket.socket) -> None:
+    """Read the order."""
+    size = int.from_bytes(orders.recv(runner.SIZE, socket.MSG_WAITALL), "big")
+    orders.recv(size, socket.MSG_WAITALL)
+
+
+def echo(orders: socket.socket) -> None:
+    """A guest that sends stdin back, and exits with 7 at its end."""
+    told(orders)
+    orders.sendall(runner.LOADED)
+    while data := os.read(0, 1 << 16):
+        while data:
+            data = data[os.write(1, data) :]
+    orders.sendall(encode({"cause": "exit", "code": 7}))
+
+
+def compiles(source: socket.socket) -> None:
+    """A compiler that takes its module, and has no fault to find."""
+    while source.recv(1 << 16):
+        continue
+
+
+def spawn(guest: Guest = echo, compile: Callable[[socket.socket], None] = compiles) -> runner.Handle:
+    orders, runner_orders = socket.socketpair()
+    module, compiler_module = socket.socketpair()
+    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
+
+    def run() -> None:
+        for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
+            os.dup2(fd, target)
+        for fd in (*stdin, *stdout, *stderr):
+            os.close(fd)
+        for end in (orders, module, compiler_module):
+            end.close()
+        guest(runner_orders)
+
+    def work() -> None:
+        for fd in (*stdin, *stdout, *stderr):
+            os.close(fd)
+        for end in (orders, runner_orders, module):
+            end.close()
+        compile(compiler_module)
+
+    running, compiling = fork(run), fork(work)
+    for end in (runner_orders, compiler_module):
+        end.close()
+    for fd in (stdin[0], stdout[1], stderr[1]):
+        os.close(fd)
+    return runner.Handle(running, compiler.Compilation(compiling, module), orders, stdin[1], stdout[0], stderr[0])
+
+
+def close(handle: runner.Handle) -> None:
+    """End both processes, and close what the test has not."""
+    for child in (handle.child, handle.compilation.child):
+        child.kill()
+        child.reap(wait=True)
+    handle.orders.close()
+    handle.compilation._source.close()
