@@ -157,7 +157,7 @@ def test_usage(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     assert main([*only, str(tmp_path / "report"), "--event-log", str(tmp_path / "log.bin")]) == 125
     assert "no registers" in capsys.readouterr().err
     assert main([*only, str(tmp_path / "log.bin")]) == 125
-    assert "proves nothing" in capsys.readouterr().err
+    assert "not evidence" in capsys.readouterr().err
     assert main([*machine[:-1], str(tmp_path / "nowhere")]) == 125
 
 

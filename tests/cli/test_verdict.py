@@ -155,7 +155,7 @@ def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:
 def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Captured) -> None:
     at = realm.index("--policy")
     assert main([*realm[:at], "--authenticity-only", "--report-data", "00" * 64]) == 125
-    assert "left aside" in capsys.readouterr().err
+    assert "it takes no report data" in capsys.readouterr().err
 
 
 @pytest.mark.no_verdict(reason="what evidence says is shown, believed or not")

@@ -36,11 +36,11 @@ ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "
 EAR_TYPE = "eat+jwt"
 """The media type without `application/` (RFC 9782), so that no other JWT passes for a result (RFC 8725, 3.11)."""
 
-LOUD = "NOT APPRAISED: that it is authentic says who signed it, not that it is acceptable"
+LOUD = "NOT APPRAISED: authentic evidence shows who signed it, not that it is acceptable"
 
 
 def show(options: argparse.Namespace) -> int:
-    """What the evidence says, believed or not."""
+    """Show what the evidence claims, unverified; 0."""
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
@@ -60,18 +60,18 @@ def show(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """The verdict: 0 trusted, 126 refused, 127 undecided."""
+    """Verify and appraise evidence; 0 trusted, 126 refused, 127 undecided."""
     if not options.policy and not options.authenticity_only:
         hint = "--policy FILE (enarx policy init --kind KIND writes one), or --authenticity-only"
         raise UsageError("policy", "a verdict needs a policy: nothing says what is acceptable", hint=hint)
     if options.policy and options.authenticity_only:
-        raise UsageError("policy", "--authenticity-only appraises nothing: a policy would be left aside")
+        raise UsageError("policy", "--authenticity-only appraises nothing: it takes no policy")
     if options.report_data and options.authenticity_only:
-        raise UsageError("report-data", "--authenticity-only appraises nothing: report data would be left aside")
+        raise UsageError("report-data", "--authenticity-only appraises nothing: it takes no report data")
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
-        raise UsageError("kind", "a log is no evidence, and proves nothing", hint="--event-log FILE beside evidence")
+        raise UsageError("kind", "an event log is not evidence", hint="--event-log FILE beside evidence")
     log = b""
     if options.event_log:
         from enarx.verify.replay import require_registers
@@ -99,13 +99,13 @@ def verify(options: argparse.Namespace) -> int:
 def _kind(options: argparse.Namespace, data: bytes) -> str:
     if options.kind and options.kind not in (*KINDS, *LOGS):
         raise UsageError(
-            "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
+            "kind", f"{options.kind[:40]!r} is not a kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
         )
     return options.kind or eventlog.detect(data) or detect(data)
 
 
 def _time(text: str, kind: str, data: bytes) -> int:
-    """Unix seconds: now, of an RFC 3339 text, or the document's own."""
+    """The time of --at in unix seconds: now, an RFC 3339 text, or the evidence's own time."""
     if text == "now":
         return int(time.time())
     if text == "evidence":
@@ -119,8 +119,8 @@ def _own_time(kind: str, data: bytes) -> int:
         try:
             return own_time(data)
         except ParseError:
-            return 0  # reading it again says what is wrong
-    raise UsageError("at", f"evidence of kind {kind} carries no time", hint="--at 2026-01-31T12:00:00Z")
+            return 0  # verification reports the error
+    raise UsageError("at", f"evidence of kind {kind} states no time", hint="--at 2026-01-31T12:00:00Z")
 
 
 def _authenticity(kind: str, data: bytes, given: tuple[bytes, ...], roots: Roots, now: int) -> AttestationResult:
@@ -185,7 +185,7 @@ def _table(result: AttestationResult) -> None:
 
 
 def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
-    """Bytes that are not the format are not authentic; machines get a result of the usual form."""
+    """Report evidence of the wrong format as not authentic; with --json, as a result of the usual form."""
     if options.json:
         check = {
             "id": "format",
