@@ -21,6 +21,7 @@ from enarx.cli.evidence_files import (
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import eventlog
 from enarx.formats.evidence.eventlog import LOGS
+from enarx.formats.text import hex_bytes
 from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
 from enarx.verify.claims import declared
@@ -146,7 +147,7 @@ def _verdict(
 
 def _hex(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return hex_bytes(text)
     except ValueError:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 

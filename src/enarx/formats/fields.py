@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeAlias, TypeVar
 
 from enarx.errors import ParseError
+from enarx.formats.text import hex_bytes
 
 _T = TypeVar("_T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -113,12 +114,9 @@ class Fields:
     def hex(self, key: str | int, size: int) -> bytes:
         """A text of hexadecimal digits, for `size` bytes."""
         try:
-            value = bytes.fromhex(self.lines(key))
+            return hex_bytes(self.lines(key), size)
         except ValueError:
-            value = b""
-        if len(value) != size:
-            raise self.error(key, f"{size} bytes in hexadecimal")
-        return value
+            raise self.error(key, f"{size} bytes in hexadecimal") from None
 
     def error(self, key: str | int, wanted: str) -> ParseError:
         """The error for a field that is not as wanted."""

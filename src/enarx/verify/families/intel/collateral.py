@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence.families.dcap import Quote
 from enarx.formats.fields import Fields, json_object
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, quietly
 from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
@@ -142,7 +143,7 @@ def parsed(data: bytes, name: str) -> Fields:
 
 def _hex(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return hex_bytes(text)
     except ValueError:
         return b""
 
