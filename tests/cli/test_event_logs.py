@@ -1,4 +1,4 @@
-"""Event logs through the command line: shown as they are, and held against registers that were verified."""
+"""Event logs on the command line: shown, and compared with verified registers."""
 
 from __future__ import annotations
 

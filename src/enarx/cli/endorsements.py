@@ -45,10 +45,10 @@ def fetch(options: argparse.Namespace) -> int:
 
 def bundle(options: argparse.Namespace) -> int:
     """Merge endorsements from files into one bundle; 0."""
-    found = _gathered(options.files)
-    if not found:
+    pieces = _gathered(options.files)
+    if not pieces:
         raise UsageError("endorsements", "these files contain no endorsement")
-    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in found)))
+    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in pieces)))
     return 0
 
 
@@ -64,22 +64,22 @@ def show(options: argparse.Namespace) -> int:
 
 def _gathered(paths: list[str]) -> tuple[bytes, ...]:
     """The endorsements in files. UsageError for a malformed file that was named; other content and keys are skipped."""
-    found = endorsements(paths)
-    for source, reason in found.unused:
+    gathered = endorsements(paths)
+    for source, reason in gathered.unused:
         if source in paths and reason.startswith(MALFORMED):
             raise UsageError("endorsements", f"{source}: {reason}")
         console.say(f"skipped: {source}: {reason}")
-    return found.items
+    return gathered.items
 
 
-def _write(path: str, found: Bundle) -> None:
-    for item in found.items:
+def _write(path: str, bundle: Bundle) -> None:
+    for item in bundle.items:
         console.say(f"{item.what}, until {_date(item.until)}")
     try:
-        write_private(os.path.abspath(path), found.to_bytes())
+        write_private(os.path.abspath(path), bundle.to_bytes())
     except OSError as e:
         raise UsageError("file", f"{path}: {e.strerror}") from e
-    console.say(f"{len(found.items)} endorsements in {path}")
+    console.say(f"{len(bundle.items)} endorsements in {path}")
 
 
 def _date(until: int | None) -> str:

@@ -50,12 +50,12 @@ def show(options: argparse.Namespace) -> int:
         show_log(kind, data, as_json=options.json)
         return 0
     claims = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
-    found = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
+    values = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
     if options.json:
-        console.show_json({"kind": kind, **found})
+        console.show_json({"kind": kind, **values})
     else:
         declarations = declared(type(claims))
-        rows = [[name, _short(value), declarations[name].meaning] for name, value in found.items()]
+        rows = [[name, _short(value), declarations[name].meaning] for name, value in values.items()]
         console.table(rows, ["claim", f"value ({kind}, not verified)", "meaning"])
     return 0
 

@@ -128,7 +128,7 @@ class Fields:
 
 
 def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, limit: int) -> Fields:
-    """A JSON object. With `unique`, a name that stands twice in any object is refused; else its last value counts.
+    """A JSON object. With `unique`, a duplicate name in any object is refused; else its last value counts.
 
     ParseError for anything else, and for more than `limit` bytes.
     """
@@ -136,7 +136,7 @@ def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, l
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a name that stands twice")
+            raise ValueError("duplicate name")
         return table
 
     if len(data) > limit:
@@ -144,9 +144,7 @@ def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, l
     try:
         value = json.loads(data, object_pairs_hook=once if unique else None)
     except (ValueError, RecursionError) as e:
-        raise ParseError(
-            f"{code}-json", f"{path}: not JSON{', or a name that stands twice' * unique}", what=what
-        ) from e
+        raise ParseError(f"{code}-json", f"{path}: not JSON{', or a duplicate name' * unique}", what=what) from e
     return Fields(value, what, code=code, path=path)
 
 

@@ -690,7 +690,7 @@ def test_lists_as_pem() -> None:
     one = as_pem(forge.revoked(forge.PLATFORM))
     for lists in (one, one + one, f"one\n{one} and another\n{one}"):
         assert examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists})).status == "authentic"  # noqa: B023
-    for lists in (one[:60], one + one[:60], one[:60] + one, one.replace("M", "+")):
+    for lists in (one[:60], one + one[:60], one[:60] + one, one.replace("M", "+"), "no list"):
         given = forge.collateral(change=lambda v: {**v, "pck_crl": lists})  # noqa: B023
         malformed(given, "pck_crl: a malformed revocation list")
 

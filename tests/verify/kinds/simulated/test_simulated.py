@@ -53,7 +53,7 @@ class Vector:
     error: type[EnarxError] = AppraisalError
 
     def judge(self, *, by: Callable[..., AttestationResult] = attestation_result, **changes: Any) -> AttestationResult:
-        """The verdict; the control is good evidence, judged by the same."""
+        """The verdict; the control is good evidence under the same function."""
         changes = {"kind": self.kind, "forge": self.forge, "endorsed": self.endorsed, **changes}
         return Control(partial(verifying, by), **ACCEPTED).but(**changes)
 
