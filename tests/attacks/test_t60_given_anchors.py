@@ -59,7 +59,10 @@ def test_a_key_among_endorsements_is_believed_by_nobody(party: Party, kind: str,
     if kind == "tpm":
         assert found.value["claims"]["ak_certified"] is None
     (left,) = found.value["unused"]
-    assert (left["source"], "only --trust-anchor says" in left["reason"]) == (str(party.directory / "key"), True)
+    assert (left["source"], "keys are trusted only with --trust-anchor" in left["reason"]) == (
+        str(party.directory / "key"),
+        True,
+    )
     assert f"unused: {left['source']}" in found.err
     named = party.verify(evidence, "--kind", kind, "--trust-anchor", str(party.directory / "key"))
     assert (named.exit, named.outcomes[check]) == (0, "passed")  # so it is the key that was missing, and no more

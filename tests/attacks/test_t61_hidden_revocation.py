@@ -98,12 +98,12 @@ def test_what_was_not_used_is_named_by_its_file(party: Party) -> None:
     assert {**left} == {
         "nobodys": "a revocation list that is not signed by Intel SGX PCK Platform CA",
         "ended": "expired: the revocation list ended 2026-05-28T20:26:39Z",
-        "others": "a revocation list of nobody in the chain",
+        "others": "a revocation list of an issuer outside the chain",
         "model": "collateral for another model of machine; expired: the revocation list ended 2026-05-28T20:26:39Z; "
         "its other revocation lists count",
         "cut": "malformed: not JSON",
         "certificate": "a certificate that the chain does not need",
-        "key": "a public key: only --trust-anchor says whom to believe",
+        "key": "a public key: keys are trusted only with --trust-anchor",
     }
     for name in left:
         assert f"unused: {party.directory / name}: " in found.err

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from tests.attacks.handed import CHAIN, CRL, Party
-from tests.forge import amd, intel, snp
+from tests.forge import amd, intel
+from tests.forge import snp as forge_snp
 from tests.verify.families.test_intel import EXTENSIONS
 
 
 def snp(party: Party, *, chip_id: bytes = amd.CHIP, **vcek: Any) -> dict[str, str]:
-    return party.verify(snp.sign(snp.blank(chip_id=chip_id)), **CHAIN | {"vcek": amd.vcek(**vcek)}, crl=CRL).outcomes
+    return party.verify(
+        forge_snp.sign(forge_snp.blank(chip_id=chip_id)), **CHAIN | {"vcek": amd.vcek(**vcek)}, crl=CRL
+    ).outcomes
 
 
 @pytest.mark.parametrize("shown", [(b"\5" * 8).ljust(64, b"\0"), bytes(64)], ids=["zeros follow", "masked"])

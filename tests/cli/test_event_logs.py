@@ -1,4 +1,4 @@
-"""Event logs through the command line: shown as they are, and held against registers that were verified."""
+"""Event logs on the command line: shown, and compared with verified registers."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_what_makes_it_less_than_it_seems(tmp_path: Path, capsys: Captured) -> N
     made = [*forge.events(), event(0, SEPARATOR, bytes(4)), event(77, ACTION, b"lost"), event(1, ACTION, b"a", b"b")]
     out, err = shown(tmp_path, capsys, pc(made))
     assert err.splitlines() == [
-        "warning: pcr0: 2 separators: where firmware ends is not clear",
-        "warning: event 15: its data is not what was measured",
+        "warning: pcr0: 2 separators: the end of the firmware's part is ambiguous",
+        "warning: event 15: its digest is not that of its data",
         "warning: event 14: in a nonexistent register",
     ]
     value = json.loads(shown(tmp_path, capsys, pc([*made, forge.locality(3)]), "--json")[0])
@@ -157,7 +157,7 @@ def test_usage(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     assert main([*only, str(tmp_path / "report"), "--event-log", str(tmp_path / "log.bin")]) == 125
     assert "no registers" in capsys.readouterr().err
     assert main([*only, str(tmp_path / "log.bin")]) == 125
-    assert "proves nothing" in capsys.readouterr().err
+    assert "not evidence" in capsys.readouterr().err
     assert main([*machine[:-1], str(tmp_path / "nowhere")]) == 125
 
 

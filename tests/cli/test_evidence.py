@@ -142,8 +142,8 @@ def test_a_verdict_needs_fresh_data(capsys: pytest.CaptureFixture[str], tmp_path
     [
         (["--at", "yesterday"], "RFC 3339"),
         (["--at", ""], "RFC 3339"),
-        (["--at", "evidence"], "carries no time"),
-        (["--kind", "enigma"], "no kind of evidence"),
+        (["--at", "evidence"], "states no time"),
+        (["--kind", "enigma"], "not a kind of evidence"),
         (["--endorsements", "/nonexistent"], "No such file"),
         (["--policy", "x"], "appraises nothing"),
     ],

@@ -155,7 +155,7 @@ def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:
 def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Captured) -> None:
     at = realm.index("--policy")
     assert main([*realm[:at], "--authenticity-only", "--report-data", "00" * 64]) == 125
-    assert "left aside" in capsys.readouterr().err
+    assert "it takes no report data" in capsys.readouterr().err
 
 
 @pytest.mark.no_verdict(reason="what evidence says is shown, believed or not")
@@ -178,4 +178,4 @@ def test_a_policy_says_what_the_measurement_leaves_out(kind: str, capsys: Captur
 @pytest.mark.parametrize("measurement", ["", "00", "zz"])
 def test_a_measurement_of_no_size(measurement: str, capsys: Captured) -> None:
     assert main(["policy", "init", "--kind", "snp", "--measurement", measurement]) == 125
-    assert "wanted 32, 48, 64 bytes" in capsys.readouterr().err
+    assert "wanted 32 or 48 or 64 bytes" in capsys.readouterr().err

@@ -40,7 +40,8 @@ from tests.endorsements.vendor import (
     plays_intel,
     running,
 )
-from tests.forge import amd, azure, intel, snp
+from tests.forge import amd, azure, intel
+from tests.forge import snp as forge_snp
 
 PARTS = (-1, 10, 0, 25, 84)
 PCCS = "/tdx/certification/v4/"
@@ -259,7 +260,7 @@ def test_too_slow_in_all(
     monkeypatch.setattr(web, "WHOLE", 0.1)
     monkeypatch.setattr(web, "ATTEMPTS", 2)
     vendor.faults = [ENDLESS[name]] * 2
-    with pytest.raises(UnavailableError, match="not whole after 0 s, 2 times") as caught:
+    with pytest.raises(UnavailableError, match="incomplete after 0 s, 2 times") as caught:
         kds(tmp_path, vendor, patience).vcek("genoa", amd.CHIP, PARTS)
     assert (caught.value.code, len(patience.waited)) == ("endorsement-fetch", 1)
 
@@ -421,7 +422,7 @@ OLD: dict[str, Any] = {"version": 2, "cpuid": None, "launch_mitigations": 0, "cu
 
 
 def snp(**fields: Any) -> bytes:
-    return snp.sign(snp.blank(**fields))
+    return forge_snp.sign(forge_snp.blank(**fields))
 
 
 def test_what_evidence_needs(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
@@ -487,17 +488,17 @@ def test_what_each_is() -> None:
         "revocation list of": CRL,
         "collateral TDX": intel.collateral(),
         "certificate CN=Intel SGX PCK Platform CA": intel.platform(),
-        "not readable": b"{}",
-        "not known": b"what?",
+        "malformed": b"{}",
+        "unknown": b"what?",
     }
     for what, data in said.items():
         assert described(data, "").what.startswith(what)
 
 
-MALFORMED = "not readable: a name or a date in it is malformed"
+MALFORMED = "malformed: a name or a date"
 
 
-@pytest.mark.parametrize(("data", "what"), [(ARK, MALFORMED), (intel.platform(), MALFORMED), (CRL, "not known")])
+@pytest.mark.parametrize(("data", "what"), [(ARK, MALFORMED), (intel.platform(), MALFORMED), (CRL, "unknown")])
 def test_a_name_that_is_malformed(data: bytes, what: str) -> None:
     """`cryptography` reads the names of certificates late."""
     for name in (b"ARK-Genoa", b"Intel SGX PCK Platform CA"):

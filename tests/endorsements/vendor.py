@@ -76,7 +76,7 @@ def running() -> Iterator[Vendor]:
             self.wfile.write(body)
 
         def handle(self) -> None:
-            with suppress(ConnectionError):  # whoever asked has gone
+            with suppress(ConnectionError):  # the client is gone
                 super().handle()
 
         def log_message(self, *_: Any) -> None:

@@ -85,7 +85,7 @@ def test_names_that_stand_twice() -> None:
     last = json_object(data, "test", code="test", path="it", unique=False, limit=99)
     assert last.inner("b").number("a", 3) == 2
     refused = said(lambda: json_object(data, "test", code="test", path="it", unique=True, limit=99))
-    assert refused == ("test-json", "it: not JSON, or a name that stands twice")
+    assert refused == ("test-json", "it: not JSON, or a duplicate name")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b"{" + b'"a":{' * 100_000])

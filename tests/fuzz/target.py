@@ -1,6 +1,6 @@
 """What a fuzz target is, and the ways in which evidence and its endorsements become one.
 
-A target takes any bytes and may end in an error of ours, and in nothing else. `Target.seeds` are where mutation starts.
+A target takes any bytes and may end in an `EnarxError`, and in nothing else. `Target.seeds` are where mutation starts.
 """
 
 from __future__ import annotations

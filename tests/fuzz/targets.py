@@ -114,7 +114,7 @@ TARGETS = {
 
 
 def run(name: str, data: bytes) -> None:
-    """One target on these bytes. Anything but an error of ours gets out."""
+    """One target on these bytes. Any exception but an `EnarxError` escapes."""
     with contextlib.suppress(EnarxError):
         TARGETS[name].run(data)
 

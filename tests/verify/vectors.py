@@ -19,7 +19,7 @@ At = dict[int, bytes]
 
 
 class Given(NamedTuple):
-    """Evidence with what it is judged by."""
+    """Evidence with what it is verified with."""
 
     evidence: bytes
     endorsements: tuple[bytes, ...]
@@ -64,12 +64,12 @@ def over(data: bytes, at: At | None) -> bytes:
 
 
 def at(offset: int, value: bytes, *together: str, said: Any = None, **more: Any) -> Varies:
-    """A field of the report that the hardware signs; zeros in the good one if nothing else is said."""
+    """A field of the report that the hardware signs; zeros in the good one by default."""
     return Varies(bytes(len(value)) if said is None else said, {"report": {offset: value}, **more}, together)
 
 
 Ends = dict[str, int]
-"""When the things of this name end that evidence is judged by (unix seconds)."""
+"""When the things of this name end that evidence is verified with (unix seconds)."""
 
 
 class Vectors(NamedTuple):
@@ -77,12 +77,12 @@ class Vectors(NamedTuple):
 
     forge      makes its evidence: the good one, or with the changes of a row
     rows       every claim but the kind
-    ends       when the first of the endorsements ends that the good evidence is judged by; None if nothing does
+    ends       when the first of the endorsements ends that the good evidence is verified with; None if none does
     together   why a rule is left unchecked where another is tried, by its name
     beginning  what the policy to begin with has a rule for, beside kind and measurement
-    wide       which of these accept all that there is, and why
+    wide       which of these accept every value, and why
     unknown    claims that evidence may leave open: how to forge that, and what is left unchecked with it
-    things     what ends that the evidence is judged by, by a name that results have for it
+    things     what ends that the evidence is verified with, by a name that results have for it
     policy_id  the name of the policy to begin with: a change is one of what `enarx policy init` makes people accept
     decisive   claims that say what runs: if a policy leaves one open, its result does not affirm
     vacuous    rules that pass and leave open what they decide

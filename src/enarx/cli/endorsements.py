@@ -1,4 +1,4 @@
-"""Endorsements from vendors and files: fetched, bundled and shown."""
+"""Endorsements: fetched from vendors, bundled from files, and shown."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ KDS, PCS = "ENARX_KDS_URL", "ENARX_PCS_URL"
 
 
 def fetch(options: argparse.Namespace) -> int:
-    """Everything that verifying one piece of evidence needs, from its vendor, into a bundle."""
+    """Fetch what verifying a piece of evidence needs from its vendor, into a bundle; 0."""
     data = load(options.file, MAX_EVIDENCE)
     if options.kind and options.kind not in KINDS:
-        raise UsageError("kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join(KINDS)}")
+        raise UsageError("kind", f"{options.kind[:40]!r} is not a kind of evidence", hint=f"one of {', '.join(KINDS)}")
     cache = Cache(os.path.join(cache_dir(), "endorsements"), write=write_private)
     kds_url = options.kds_url or os.environ.get(KDS) or amd.URL
     pcs_url = options.pcs_url or os.environ.get(PCS) or intel.URL
@@ -44,16 +44,16 @@ def fetch(options: argparse.Namespace) -> int:
 
 
 def bundle(options: argparse.Namespace) -> int:
-    """Endorsements from files into one."""
-    found = _gathered(options.files)
-    if not found:
-        raise UsageError("endorsements", "there is no endorsement in these files")
-    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in found)))
+    """Merge endorsements from files into one bundle; 0."""
+    pieces = _gathered(options.files)
+    if not pieces:
+        raise UsageError("endorsements", "these files contain no endorsement")
+    _write(options.output, Bundle(items=tuple(described(data, "a file") for data in pieces)))
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
-    """What each is, and when it ends. Nothing is verified."""
+    """Show what each endorsement is and when it expires, unverified; 0."""
     items = [described(data, "") for data in _gathered(options.files)]
     if options.json:
         console.show_json([{**as_dict(i), "data": i.data.hex()} for i in items])
@@ -63,24 +63,24 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _gathered(paths: list[str]) -> tuple[bytes, ...]:
-    """A file that is named has to be readable; what else a directory holds, and every key, is passed over."""
-    found = endorsements(paths)
-    for source, reason in found.unused:
+    """The endorsements in files. UsageError for a malformed file that was named; other content and keys are skipped."""
+    gathered = endorsements(paths)
+    for source, reason in gathered.unused:
         if source in paths and reason.startswith(MALFORMED):
             raise UsageError("endorsements", f"{source}: {reason}")
-        console.say(f"passed over: {source}: {reason}")
-    return found.items
+        console.say(f"skipped: {source}: {reason}")
+    return gathered.items
 
 
-def _write(path: str, found: Bundle) -> None:
-    for item in found.items:
+def _write(path: str, bundle: Bundle) -> None:
+    for item in bundle.items:
         console.say(f"{item.what}, until {_date(item.until)}")
     try:
-        write_private(os.path.abspath(path), found.to_bytes())
+        write_private(os.path.abspath(path), bundle.to_bytes())
     except OSError as e:
         raise UsageError("file", f"{path}: {e.strerror}") from e
-    console.say(f"{len(found.items)} endorsements in {path}")
+    console.say(f"{len(bundle.items)} endorsements in {path}")
 
 
 def _date(until: int | None) -> str:
-    return "not known" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
+    return "unknown" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))

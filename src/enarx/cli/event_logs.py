@@ -30,11 +30,11 @@ def show_log(kind: str, data: bytes, *, as_json: bool) -> None:
         for i, event in enumerate(log.events)
     ]
     console.table(rows, ["event", "register", "type", "bound", "content (not verified)"])
-    for found in replays:
+    for replayed in replays:
         print()
         console.table(
-            [[r.name, str(len(r.events)), r.replayed.hex()] for r in found.registers],
-            ["register", "events", f"replayed ({found.bank}, not verified)"],
+            [[r.name, str(len(r.events)), r.replayed.hex()] for r in replayed.registers],
+            ["register", "events", f"replayed ({replayed.bank}, not verified)"],
         )
     for line in remarks(replays[:1]):
         console.warn(line)
@@ -78,8 +78,8 @@ def _value(log: EventLog, layout: Layout, replays: list[Replay]) -> dict[str, An
             for i, event in enumerate(log.events)
         ],
         "registers": {
-            found.bank: {r.name: {"value": r.replayed.hex(), "events": list(r.events)} for r in found.registers}
-            for found in replays
+            replayed.bank: {r.name: {"value": r.replayed.hex(), "events": list(r.events)} for r in replayed.registers}
+            for replayed in replays
         },
         "remarks": remarks(replays),
     }
@@ -87,16 +87,16 @@ def _value(log: EventLog, layout: Layout, replays: list[Replay]) -> dict[str, An
 
 def remarks(replays: list[Replay]) -> list[str]:
     """Flaws of a log, for people."""
-    found: list[str] = []
+    lines: list[str] = []
     for replayed in replays:
         for register in replayed.registers:
             if register.separators > 1:
-                found.append(
+                lines.append(
                     f"{register.name}: {register.separators} separators: the end of the firmware's part is ambiguous"
                 )
-            found += [f"event {i}: its digest is not that of its data" for i in register.false]
-        found += [f"event {i}: in a nonexistent register" for i in replayed.strays]
-    return list(dict.fromkeys(found))
+            lines += [f"event {i}: its digest is not that of its data" for i in register.false]
+        lines += [f"event {i}: in a nonexistent register" for i in replayed.strays]
+    return list(dict.fromkeys(lines))
 
 
 def _binding(event: Event, bank: str) -> str:

@@ -21,6 +21,7 @@ from enarx.cli.evidence_files import (
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import eventlog
 from enarx.formats.evidence.eventlog import LOGS
+from enarx.formats.text import hex_bytes
 from enarx.verify import AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
 from enarx.verify.claims import declared
@@ -36,11 +37,11 @@ ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "
 EAR_TYPE = "eat+jwt"
 """The media type without `application/` (RFC 9782), so that no other JWT passes for a result (RFC 8725, 3.11)."""
 
-LOUD = "NOT APPRAISED: that it is authentic says who signed it, not that it is acceptable"
+LOUD = "NOT APPRAISED: authentic evidence shows who signed it, not that it is acceptable"
 
 
 def show(options: argparse.Namespace) -> int:
-    """What the evidence says, believed or not."""
+    """Show what the evidence claims, unverified; 0."""
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
@@ -49,29 +50,29 @@ def show(options: argparse.Namespace) -> int:
         show_log(kind, data, as_json=options.json)
         return 0
     claims = examine(kind, data, (), roots=Roots(), now=0).unverified_claims
-    found = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
+    values = {name: value for name, value in as_dict_plain(claims).items() if name != "kind"}
     if options.json:
-        console.show_json({"kind": kind, **found})
+        console.show_json({"kind": kind, **values})
     else:
         declarations = declared(type(claims))
-        rows = [[name, _short(value), declarations[name].meaning] for name, value in found.items()]
+        rows = [[name, _short(value), declarations[name].meaning] for name, value in values.items()]
         console.table(rows, ["claim", f"value ({kind}, not verified)", "meaning"])
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
-    """The verdict: 0 trusted, 126 refused, 127 undecided."""
+    """Verify and appraise evidence; 0 trusted, 126 refused, 127 undecided."""
     if not options.policy and not options.authenticity_only:
         hint = "--policy FILE (enarx policy init --kind KIND writes one), or --authenticity-only"
         raise UsageError("policy", "a verdict needs a policy: nothing says what is acceptable", hint=hint)
     if options.policy and options.authenticity_only:
-        raise UsageError("policy", "--authenticity-only appraises nothing: a policy would be left aside")
+        raise UsageError("policy", "--authenticity-only appraises nothing: it takes no policy")
     if options.report_data and options.authenticity_only:
-        raise UsageError("report-data", "--authenticity-only appraises nothing: report data would be left aside")
+        raise UsageError("report-data", "--authenticity-only appraises nothing: it takes no report data")
     data = load(options.file, MAX_EVIDENCE)
     kind = _kind(options, data)
     if kind in LOGS:
-        raise UsageError("kind", "a log is no evidence, and proves nothing", hint="--event-log FILE beside evidence")
+        raise UsageError("kind", "an event log is not evidence", hint="--event-log FILE beside evidence")
     log = b""
     if options.event_log:
         from enarx.verify.replay import require_registers
@@ -99,13 +100,13 @@ def verify(options: argparse.Namespace) -> int:
 def _kind(options: argparse.Namespace, data: bytes) -> str:
     if options.kind and options.kind not in (*KINDS, *LOGS):
         raise UsageError(
-            "kind", f"{options.kind[:40]!r} is no kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
+            "kind", f"{options.kind[:40]!r} is not a kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
         )
     return options.kind or eventlog.detect(data) or detect(data)
 
 
 def _time(text: str, kind: str, data: bytes) -> int:
-    """Unix seconds: now, of an RFC 3339 text, or the document's own."""
+    """The time of --at in unix seconds: now, an RFC 3339 text, or the evidence's own time."""
     if text == "now":
         return int(time.time())
     if text == "evidence":
@@ -119,8 +120,8 @@ def _own_time(kind: str, data: bytes) -> int:
         try:
             return own_time(data)
         except ParseError:
-            return 0  # reading it again says what is wrong
-    raise UsageError("at", f"evidence of kind {kind} carries no time", hint="--at 2026-01-31T12:00:00Z")
+            return 0  # verification reports the error
+    raise UsageError("at", f"evidence of kind {kind} states no time", hint="--at 2026-01-31T12:00:00Z")
 
 
 def _authenticity(kind: str, data: bytes, given: tuple[bytes, ...], roots: Roots, now: int) -> AttestationResult:
@@ -146,7 +147,7 @@ def _verdict(
 
 def _hex(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return hex_bytes(text)
     except ValueError:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 
@@ -185,7 +186,7 @@ def _table(result: AttestationResult) -> None:
 
 
 def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
-    """Bytes that are not the format are not authentic; machines get a result of the usual form."""
+    """Report evidence of the wrong format as not authentic; with --json, as a result of the usual form."""
     if options.json:
         check = {
             "id": "format",

@@ -62,7 +62,7 @@ class Gathered:
 
 def endorsements(paths: list[str]) -> Gathered:
     """Parse files, and the files directly in directories. Malformed content is skipped, and reported in `unused`."""
-    found: dict[bytes, str] = {}
+    sources: dict[bytes, str] = {}
     unused: list[tuple[str, str]] = []
     for path in paths:
         for name in _below(path) if os.path.isdir(path) else (path,):
@@ -72,10 +72,10 @@ def endorsements(paths: list[str]) -> Gathered:
                 unused.append((name, f"{MALFORMED}: {e.message}"))
                 continue
             for der in given.endorsements:
-                found.setdefault(der, name)
+                sources.setdefault(der, name)
             unused += [(name, KEY)] * len(given.keys)
             unused += [(name, f"{MALFORMED}: {reason}") for reason in given.malformed]
-    return Gathered(items=tuple(found), sources=tuple(found.values()), unused=tuple(unused))
+    return Gathered(items=tuple(sources), sources=tuple(sources.values()), unused=tuple(unused))
 
 
 def _below(directory: str) -> Iterator[str]:
@@ -122,19 +122,19 @@ def trust_anchors(paths: list[str]) -> Anchors:
 
 def believed(kind: str, named: Anchors) -> dict[str, Any]:
     """The user's trust anchors as arguments of `Roots`, in the sets of the kind that users may add to. Announced on stderr."""
-    found: dict[str, Any] = {}
+    roots_by_name: dict[str, Any] = {}
     shown: list[str] = []
     for roots in find(kind).roots:
         if roots.user and roots.form == KEYS:
-            found[roots.name] = tuple(TrustAnchor(key) for key in dict.fromkeys(key for _, key in named.keys))
-            shown += [f"{len(found[roots.name])} public keys"] * bool(named.keys)
+            roots_by_name[roots.name] = tuple(TrustAnchor(key) for key in dict.fromkeys(key for _, key in named.keys))
+            shown += [f"{len(roots_by_name[roots.name])} public keys"] * bool(named.keys)
         elif roots.user:
             pins = tuple(hashlib.sha256(der).digest() for _, der in named.certificates)
-            found[roots.name] = (*roots.public, *pins)
+            roots_by_name[roots.name] = (*roots.public, *pins)
             shown += [f"{len(pins)} root certificates"] * bool(pins)
     if shown:
         console.warn(f"TRUST ANCHOR: {' and '.join(shown)} from your files are trusted")
-    return found
+    return roots_by_name
 
 
 def _takes(kind: str, form: str) -> bool:
@@ -149,20 +149,20 @@ def certificates(kind: str, named: Anchors) -> tuple[bytes, ...]:
 
 def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult | None) -> list[dict[str, str]]:
     """The unused content of these files, with file and reason, for JSON. Without a result the evidence could not be parsed."""
-    found = list(given.unused)
+    left = list(given.unused)
     if not _takes(kind, KEYS):
-        found += [(path, POINTLESS) for path, _ in named.keys]
+        left += [(path, POINTLESS) for path, _ in named.keys]
     if not _takes(kind, PIN):
-        found += [(path, POINTLESS) for path, _ in named.certificates]
+        left += [(path, POINTLESS) for path, _ in named.certificates]
     sources = (*given.sources, *(path for path, _ in named.certificates))
     if result is not None:
-        found += [(sources[one.place], one.reason) for one in result.unused]
-    return [{"source": source, "reason": reason} for source, reason in found]
+        left += [(sources[one.place], one.reason) for one in result.unused]
+    return [{"source": source, "reason": reason} for source, reason in left]
 
 
-def show_unused(found: list[dict[str, Any]]) -> None:
+def show_unused(left: list[dict[str, Any]]) -> None:
     """Report unused endorsements on stderr, up to a limit."""
-    for one in found[:SHOWN_UNUSED]:
+    for one in left[:SHOWN_UNUSED]:
         console.say(f"  unused: {one['source']}: {one['reason'][:200]}")
-    if len(found) > SHOWN_UNUSED:
-        console.say(f"  unused: {len(found) - SHOWN_UNUSED} more")
+    if len(left) > SHOWN_UNUSED:
+        console.say(f"  unused: {len(left) - SHOWN_UNUSED} more")

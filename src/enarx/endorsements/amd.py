@@ -38,8 +38,8 @@ class Kds:
 
         def make() -> tuple[bytes, None]:
             der = self._web.get(path).body
-            found = amd.sort((der,)).certificates
-            if [(c.role, c.product, c.hwid, c.parts) for c in found] != [("vcek", product, hwid, parts)]:
+            certificates = amd.sort((der,)).certificates
+            if [(c.role, c.product, c.hwid, c.parts) for c in certificates] != [("vcek", product, hwid, parts)]:
                 raise _wrong(path, "the certificate of this chip at this TCB")
             issuer, root = self.issuers(product, "vcek")
             if not amd.chain_holds(root, issuer, der):
@@ -54,13 +54,13 @@ class Kds:
 
         def make() -> tuple[bytes, int]:
             text = self._web.get(path).body
-            found = amd.sort(_chain(path, text)).certificates
-            if [(c.role, c.product) for c in found] != [(ISSUERS[role], product), ("ark", product)]:
+            certificates = amd.sort(_chain(path, text)).certificates
+            if [(c.role, c.product) for c in certificates] != [(ISSUERS[role], product), ("ark", product)]:
                 raise _wrong(path, f"{ISSUERS[role].upper()} and ARK of {product}")
-            issuer, root = found
+            issuer, root = certificates
             if not amd.chain_holds(root.der, root.der, issuer.der):
                 raise _wrong(path, "signed by the ARK in it")
-            return text, min(c.period.end for c in found)
+            return text, min(c.period.end for c in certificates)
 
         issuer, root = _chain(path, self._cache.get(self._web.base + path, make))
         return issuer, root
@@ -71,12 +71,12 @@ class Kds:
 
         def make() -> tuple[bytes, int]:
             der = self._web.get(path).body
-            found = revocation_list(der)
-            if found is None:
+            parsed = revocation_list(der)
+            if parsed is None:
                 raise _wrong(path, "a revocation list")
             if not amd.list_signed(self.issuers(product, role)[1], der):
                 raise _wrong(path, f"signed by the ARK of {product}")
-            return der, found.end
+            return der, parsed.end
 
         return self._cache.get(self._web.base + path, make)
 

@@ -54,8 +54,8 @@ class Pcs:
                 "qe_identity_signature": identity["signature"],
             }
         ).encode()
-        found = _collateral(data)
-        if (found.info.tee, found.info.fmspc, found.identity.tee) != (tee, machine.fmspc, tee):
+        parsed = _collateral(data)
+        if (parsed.info.tee, parsed.info.fmspc, parsed.identity.tee) != (tee, machine.fmspc, tee):
             raise _wrong(self._web.base, f"TCB info and identity for {kind}, FMSPC {fmspc}")
         return data
 
@@ -64,21 +64,21 @@ class Pcs:
 
         def make() -> tuple[bytes, int]:
             answer = self._web.get(path)
-            found = {**_signed(path, answer.body, name), "chain": _header(path, answer, header)}
-            end = date(intel.parsed(found["text"].encode(), name), "nextUpdate")
-            return json.dumps(found).encode(), end
+            signed = {**_signed(path, answer.body, name), "chain": _header(path, answer, header)}
+            end = date(intel.parsed(signed["text"].encode(), name), "nextUpdate")
+            return json.dumps(signed).encode(), end
 
-        found: dict[str, str] = json.loads(self._cache.get(self._web.base + path, _careful(path, make)))
-        return found
+        signed: dict[str, str] = json.loads(self._cache.get(self._web.base + path, _careful(path, make)))
+        return signed
 
     def _list(self, path: str, web: Web) -> bytes:
         def make() -> tuple[bytes, int]:
             body = web.get(path).body
             text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS returns hexadecimal
-            found = revocation_list(text)
-            if found is None:
+            parsed = revocation_list(text)
+            if parsed is None:
                 raise _wrong(path, "a revocation list")
-            return text, found.end
+            return text, parsed.end
 
         return self._cache.get(web.base + path, _careful(path, make))
 
@@ -107,20 +107,20 @@ def _signed(path: str, body: bytes, name: str) -> dict[str, str]:
 
 
 def _header(path: str, answer: Answer, name: str) -> str:
-    found: Any = answer.headers.get(name) or answer.headers.get(f"SGX-{name}")
-    if not found:
+    value: Any = answer.headers.get(name) or answer.headers.get(f"SGX-{name}")
+    if not value:
         raise _wrong(path, f"an answer with {name}")
-    return unquote(str(found))
+    return unquote(str(value))
 
 
 def _collateral(data: bytes) -> intel.Collateral:
     try:
-        found = intel.collateral(data)
+        parsed = intel.collateral(data)
     except ParseError:
-        found = None
-    if found is None:
+        parsed = None
+    if parsed is None:
         raise _wrong("collateral", "complete")
-    return found
+    return parsed
 
 
 def _wrong(path: str, wanted: str) -> UnavailableError:

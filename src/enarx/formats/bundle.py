@@ -41,10 +41,10 @@ class Bundle:
     @classmethod
     def from_value(cls, value: dict[str, Any]) -> Self:
         """From the JSON object. ParseError if it or any item is malformed."""
-        found, wrong = items_of(value)
+        items, wrong = items_of(value)
         if wrong:
             raise ParseError("bundle-item", wrong[0], what=WHAT)
-        return cls(items=tuple(found))
+        return cls(items=tuple(items))
 
     def to_bytes(self) -> bytes:
         """The bytes of the file."""
@@ -57,13 +57,13 @@ def items_of(value: dict[str, Any]) -> tuple[list[Item], list[str]]:
     items = value.get("items")
     if value.get("version") != VERSION or not isinstance(items, list) or len(items) > MAX_ITEMS:
         raise ParseError("bundle-form", f"wanted version {VERSION} and at most {MAX_ITEMS} items", what=WHAT)
-    found, wrong = list[Item](), list[str]()
+    items_read, wrong = list[Item](), list[str]()
     for one in items:
         try:
-            found.append(_item(one))
+            items_read.append(_item(one))
         except ParseError as e:
             wrong.append(e.message)
-    return found, wrong
+    return items_read, wrong
 
 
 def _item(value: object) -> Item:

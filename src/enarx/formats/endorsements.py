@@ -109,12 +109,12 @@ def _from_base64(data: bytes) -> bytes | None:
 
 
 def _pem(data: bytes) -> Given:
-    found: dict[str, list[bytes]] = {"endorsement": [], "key": []}
+    content: dict[str, list[bytes]] = {"endorsement": [], "key": []}
     flaws: list[str] = []
     blocks = _PEM.findall(data)
     for label, text in blocks:
         try:
-            found[_BLOCKS.get(label, "")].append(_block(label, text))
+            content[_BLOCKS.get(label, "")].append(_block(label, text))
         except ParseError as e:
             flaws.append(e.message)
         except KeyError:
@@ -123,7 +123,7 @@ def _pem(data: bytes) -> Given:
         flaws.append(f"{begun - len(blocks)} truncated PEM blocks")
     if not begun:
         flaws.append("no PEM block")
-    return _given(found["endorsement"], found["key"], flaws, "endorsement-pem")
+    return _given(content["endorsement"], content["key"], flaws, "endorsement-pem")
 
 
 def _block(label: bytes, text: bytes) -> bytes:
@@ -177,8 +177,8 @@ def _json(data: bytes) -> Given:
     if isinstance(value, dict) and value.get("kty") == "EC":
         return Given(keys=(_jwk(value),))
     if isinstance(value, dict) and value.get("enarx") == FORM:
-        found, flaws = items_of(value)
-        return _given([item.data for item in found], [], flaws, "bundle-item")
+        items, flaws = items_of(value)
+        return _given([item.data for item in items], [], flaws, "bundle-item")
     message = "JSON other than collateral, Azure's certificates (THIM), a bundle, or a key (JWK)"
     raise ParseError("endorsement-json", message, what=WHAT)
 

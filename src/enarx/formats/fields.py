@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeAlias, TypeVar
 
 from enarx.errors import ParseError
+from enarx.formats.text import hex_bytes
 
 _T = TypeVar("_T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -113,12 +114,9 @@ class Fields:
     def hex(self, key: str | int, size: int) -> bytes:
         """A text of hexadecimal digits, for `size` bytes."""
         try:
-            value = bytes.fromhex(self.lines(key))
+            return hex_bytes(self.lines(key), size)
         except ValueError:
-            value = b""
-        if len(value) != size:
-            raise self.error(key, f"{size} bytes in hexadecimal")
-        return value
+            raise self.error(key, f"{size} bytes in hexadecimal") from None
 
     def error(self, key: str | int, wanted: str) -> ParseError:
         """The error for a field that is not as wanted."""
@@ -130,7 +128,7 @@ class Fields:
 
 
 def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, limit: int) -> Fields:
-    """A JSON object. With `unique`, a name that stands twice in any object is refused; else its last value counts.
+    """A JSON object. With `unique`, a duplicate name in any object is refused; else its last value counts.
 
     ParseError for anything else, and for more than `limit` bytes.
     """
@@ -138,7 +136,7 @@ def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, l
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a name that stands twice")
+            raise ValueError("duplicate name")
         return table
 
     if len(data) > limit:
@@ -146,9 +144,7 @@ def json_object(data: bytes, what: str, *, code: str, path: str, unique: bool, l
     try:
         value = json.loads(data, object_pairs_hook=once if unique else None)
     except (ValueError, RecursionError) as e:
-        raise ParseError(
-            f"{code}-json", f"{path}: not JSON{', or a name that stands twice' * unique}", what=what
-        ) from e
+        raise ParseError(f"{code}-json", f"{path}: not JSON{', or a duplicate name' * unique}", what=what) from e
     return Fields(value, what, code=code, path=path)
 
 

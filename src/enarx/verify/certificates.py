@@ -46,8 +46,8 @@ def load(der: bytes) -> x509.Certificate | None:
     """
     try:
         with quietly():
-            found = x509.load_der_x509_certificate(der)
-            return found if found.serial_number >= 0 else None
+            certificate = x509.load_der_x509_certificate(der)
+            return certificate if certificate.serial_number >= 0 else None
     except UNREADABLE:
         return None
 
@@ -169,13 +169,13 @@ def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes
     above = [der for der in dict.fromkeys(others) if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
     paths: list[tuple[bytes, ...]] = [(der,) for der in above if pin(der) in pins]
     placed = {der for (der,) in paths}
-    for found in paths:  # grows, so the shortest paths come first
-        for leaf in leaves if _reaches(found) else ():
-            if issued(found[0], leaf):
-                return (leaf, *found)
-        below = [der for der in above if der not in placed and issued(found[0], der)]
+    for authorities in paths:  # grows, so the shortest paths come first
+        for leaf in leaves if _reaches(authorities) else ():
+            if issued(authorities[0], leaf):
+                return (leaf, *authorities)
+        below = [der for der in above if der not in placed and issued(authorities[0], der)]
         placed.update(below)
-        paths += [(der, *found) for der in below]
+        paths += [(der, *authorities) for der in below]
     return ()
 
 

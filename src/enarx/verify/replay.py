@@ -180,54 +180,54 @@ def binding(event: Event, bank: str) -> str:
 
 def _parts(event: Event) -> list[tuple[str, bytes]]:
     """The candidates for what a digest covers. Boot managers omit a variable's name, GRUB omits `grub_cmd: ` and the final NUL."""
-    found = [(DATA, event.data)]
+    parts = [(DATA, event.data)]
     if event.type in VARIABLES:
         try:
-            found.append((VALUE, Variable.from_bytes(event.data).value))
+            parts.append((VALUE, Variable.from_bytes(event.data).value))
         except ParseError:
             pass
     elif event.type == IPL and b": " in event.data:
-        found.append((TEXT, event.data.rstrip(b"\0").partition(b": ")[2]))
-    return found
+        parts.append((TEXT, event.data.rstrip(b"\0").partition(b": ")[2]))
+    return parts
 
 
-def appraise_event_log(found: AttestationResult, log: bytes) -> AttestationResult:
+def appraise_event_log(before: AttestationResult, log: bytes) -> AttestationResult:
     """1. The log replays to every verified register that its events extend, and to those that are compared in any case. Events
     in these registers whose type requires it have the digest of their data.
 
     Returns the result with this check added. A log never improves a result. UsageError if evidence of the kind has no
     registers.
     """
-    require_registers(found.kind)
-    check = _check(found, log)
-    status = found.status
+    require_registers(before.kind)
+    check = _check(before, log)
+    status = before.status
     if check.outcome == FAILED:
         status = REFUSED
     elif check.outcome == NOT_CHECKED and status != REFUSED:
         status = UNDECIDED
     return result(
         status,
-        found.kind,
-        (*found.checks, check),
-        at=found.at,
-        claims=found.claims,
-        forecast=found.forecast,
-        policy=found.policy,
-        unused=found.unused,
+        before.kind,
+        (*before.checks, check),
+        at=before.at,
+        claims=before.claims,
+        forecast=before.forecast,
+        policy=before.policy,
+        unused=before.unused,
     )
 
 
 def require_registers(kind: str) -> Callable[[Claims], Registers]:
     """The function that extracts a kind's registers from its claims. UsageError if the kind has none."""
-    found = find(kind).registers
-    if found is None:
+    registers_of = find(kind).registers
+    if registers_of is None:
         others = [name for name in KINDS if find(name).registers is not None]
         raise UsageError(
             "event-log",
             f"evidence of kind {kind} has no registers for an event log",
             hint=f"of {', '.join(others)}",
         )
-    return found
+    return registers_of
 
 
 def registers(claims: Claims) -> Registers:
@@ -235,31 +235,31 @@ def registers(claims: Claims) -> Registers:
     return require_registers(claims.kind)(claims)
 
 
-def _check(found: AttestationResult, log: bytes) -> Check:
-    if found.claims is None:
-        return _made(found, NOT_REACHED, "verified registers", "none", "")
-    layout, bank, given = registers(found.claims)
+def _check(before: AttestationResult, log: bytes) -> Check:
+    if before.claims is None:
+        return _made(before, NOT_REACHED, "verified registers", "none", "")
+    layout, bank, given = registers(before.claims)
     try:
         replayed = replay(EventLog.from_bytes(log), layout, bank, given)
     except ParseError as e:
-        return _made(found, FAILED, f"a log with digests of {bank}", e.message, "not the log of this boot")
+        return _made(before, FAILED, f"a log with digests of {bank}", e.message, "not the log of this boot")
     compared = replayed.compared
     names = ", ".join(register.name for register in compared)
     if not compared:
-        return _made(found, NOT_CHECKED, "events in a verified register", "none", "the quote is of other registers")
+        return _made(before, NOT_CHECKED, "events in a verified register", "none", "the quote is of other registers")
     wrong = [register.name for register in compared if not register.equal]
     false = [f"event {i}" for register in compared for i in register.false]
     if wrong or false:
-        got = f"not so: {', '.join((*wrong, *false))[:500]}"
-        hint = "events are missing or changed, or something was extended that the log does not have"
-        return _made(found, FAILED, f"{names} as verified", got, hint)
-    silent = f", and nothing of {', '.join(replayed.silent)}" if replayed.silent else ""
-    strays = f", and {len(replayed.strays)} events in registers that there are not" if replayed.strays else ""
-    return _made(found, PASSED, f"{names} as verified", f"the same{silent}{strays}", "")
+        got = f"different: {', '.join((*wrong, *false))[:500]}"
+        hint = "events are missing or altered, or the register was extended by something outside the log"
+        return _made(before, FAILED, f"{names} as verified", got, hint)
+    silent = f", no events of {', '.join(replayed.silent)}" if replayed.silent else ""
+    strays = f", and {len(replayed.strays)} events in nonexistent registers" if replayed.strays else ""
+    return _made(before, PASSED, f"{names} as verified", f"the same{silent}{strays}", "")
 
 
-def _made(found: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
-    anchor = found.checks[0].anchor
+def _made(before: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
+    anchor = before.checks[0].anchor
     return Check(
         id=CHECKS[0], outcome=outcome, wanted_value=wanted, got_value=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint
     )

@@ -57,26 +57,26 @@ def read_list(der: bytes) -> List | str:
 
 def revocation_list(der: bytes) -> List | None:
     """Parse a list from DER; None if the bytes are not one."""
-    found = read_list(der)
-    return found if isinstance(found, List) else None
+    parsed = read_list(der)
+    return parsed if isinstance(parsed, List) else None
 
 
 @memo(max_bytes=1 << 18)
 def listed(der: bytes, serial: int) -> bool:
     """Whether the serial number is on the list (DER)."""
-    found = revocation_list(der)
-    return found is not None and found.crl.get_revoked_certificate_by_serial_number(serial) is not None
+    parsed = revocation_list(der)
+    return parsed is not None and parsed.crl.get_revoked_certificate_by_serial_number(serial) is not None
 
 
 @memo(max_bytes=1 << 18)
 def list_issued(by: bytes, der: bytes) -> bool:
     """Whether the key of a certificate (DER) signed the list, with SHA-2."""
-    issuer, found = load(by), revocation_list(der)
-    assert issuer is not None and found is not None  # noqa: PT018  # they have been read
+    issuer, parsed = load(by), revocation_list(der)
+    assert issuer is not None and parsed is not None  # noqa: PT018  # they have been read
     try:
         key: Any = issuer.public_key()
-        hashed = found.crl.signature_hash_algorithm
-        return hashed is not None and hashed.name in SHA2 and found.crl.is_signature_valid(key)
+        hashed = parsed.crl.signature_hash_algorithm
+        return hashed is not None and hashed.name in SHA2 and parsed.crl.is_signature_valid(key)
     except UNREADABLE:
         return False
 

@@ -16,13 +16,13 @@ def unused(given: Endorsements, used: set[bytes], why: Callable[[bytes], str]) -
 
 
 def generally(der: bytes) -> str:
-    """Why an endorsement is not used, judged by its format alone."""
+    """Why an endorsement is not used, by its format alone."""
     if der.lstrip()[:1] == b"{":
         return "JSON that evidence of this kind does not need"
     if load(der) is not None:
         return "a certificate that the chain does not need"
-    found = read_list(der)
-    return "a revocation list that evidence of this kind does not need" if isinstance(found, List) else MALFORMED
+    parsed = read_list(der)
+    return "a revocation list that evidence of this kind does not need" if isinstance(parsed, List) else MALFORMED
 
 
 MALFORMED = "malformed: neither a certificate nor a revocation list"

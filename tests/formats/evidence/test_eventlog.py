@@ -136,7 +136,7 @@ def test_real_tables(evidence_dir: Path, name: str, size: int, start: int) -> No
 
 
 def reads_or_refuses(data: bytes) -> None:
-    """Either it is no log, or it is written back as it was."""
+    """Either the bytes are refused, or they are written back unchanged."""
     try:
         found = EventLog.from_bytes(data)
     except ParseError:

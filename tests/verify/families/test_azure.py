@@ -11,7 +11,7 @@ from enarx.formats.evidence.families.azure import Evidence
 from tests.forge import azure, tpm
 
 REPORT = azure.hcl(azure.runtime(), bytes(1184))
-"""Of no hardware that there is: the form does not look into it."""
+"""A report of zeros: the format does not parse it."""
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,7 @@ def test_one_word_for_all() -> None:
     assert said.tcb_status == "OutOfDateConfigurationNeeded"
     assert said.advisories == ("INTEL-SA-1", "INTEL-SA-2")
     assert said.tcb_date == datetime(2024, 1, 1, tzinfo=UTC).timestamp()
-    assert [f.reason for f in found.forecast if f.until is None] == ["1 levels behind the newest that the vendor knows"]
+    assert [f.reason for f in found.forecast if f.until is None] == ["1 levels behind the newest that Intel rates"]
 
 
 @pytest.mark.parametrize(
@@ -679,7 +679,7 @@ def test_an_authority_may_sign_certificates_and_lists(of: int, usage: Any) -> No
 
 @pytest.mark.parametrize("extension", [x509.DeltaCRLIndicator(1), forge.ODD])
 def test_a_list_of_a_part_is_none(extension: Any) -> None:
-    malformed(forge.collateral(machines=forge.revoked(forge.PLATFORM, more=(extension,))), "not a list of all")
+    malformed(forge.collateral(machines=forge.revoked(forge.PLATFORM, more=(extension,))), "a partial revocation list")
 
 
 def as_pem(*lists: x509.CertificateRevocationList) -> str:
@@ -690,9 +690,9 @@ def test_lists_as_pem() -> None:
     one = as_pem(forge.revoked(forge.PLATFORM))
     for lists in (one, one + one, f"one\n{one} and another\n{one}"):
         assert examined(forge.quote(), forge.collateral(change=lambda v: {**v, "pck_crl": lists})).status == "authentic"  # noqa: B023
-    for lists in (one[:60], one + one[:60], one[:60] + one, one.replace("M", "+")):
+    for lists in (one[:60], one + one[:60], one[:60] + one, one.replace("M", "+"), "no list"):
         given = forge.collateral(change=lambda v: {**v, "pck_crl": lists})  # noqa: B023
-        malformed(given, "pck_crl: a revocation list that cannot")
+        malformed(given, "pck_crl: a malformed revocation list")
 
 
 def test_an_enclave_or_a_module_can_not_be_configured() -> None:
@@ -703,7 +703,7 @@ def test_an_enclave_or_a_module_can_not_be_configured() -> None:
 @pytest.mark.parametrize("advisory", ["\x1b[2J", "A" * 65, "\ud800", "\u4e00"])
 def test_an_advisory_that_is_no_name(advisory: str) -> None:
     tcb = forge.info(tcbLevels=[forge.platform_level(advisories=(advisory,))])
-    malformed(forge.collateral(tcb=tcb), "advisories that are not known")
+    malformed(forge.collateral(tcb=tcb), "malformed advisories")
 
 
 def test_a_module_of_major_version_0_is_the_one_beside_the_levels() -> None:
@@ -845,7 +845,7 @@ UNUSED: dict[str, Callable[[], bytes]] = {
     "malformed": lambda: b"{",
     "a certificate that the chain does not need": forge.pck,
     "neither a certificate nor a revocation list": lambda: b"0",
-    "of nobody in the chain": lambda: forge.der(forge.revoked(forge.PROCESSOR)),
+    "an issuer outside the chain": lambda: forge.der(forge.revoked(forge.PROCESSOR)),
     "not signed by Intel SGX Root CA": lambda: forge.der(forge.revoked(forge.ROOT, signer="nobody")),
     "expired: the revocation list ended": lambda: forge.der(forge.revoked(forge.ROOT, end=NOW - 1)),
 }

@@ -49,14 +49,13 @@ def init(options: argparse.Namespace) -> int:
 
 
 def _with_measurement(text: str, given: list[str]) -> str:
+    from enarx.formats.text import hex_bytes
+
     for value in given:
         try:
-            size = len(bytes.fromhex(value))
-        except ValueError:
-            size = 0
-        if size not in SIZES:
-            message = f"--measurement {value[:40]!r}: wanted {', '.join(map(str, SIZES))} bytes in hexadecimal digits"
-            raise UsageError("measurement", message)
+            hex_bytes(value, *SIZES)
+        except ValueError as e:
+            raise UsageError("measurement", f"--measurement {value[:40]!r}: {e}") from None
     rule = f'"{given[0]}"' if len(given) == 1 else "{ any_of = [" + ", ".join(f'"{v}"' for v in given) + "] }"
     lines = text.splitlines(keepends=True)
     at = next(i for i, line in enumerate(lines) if line.startswith("measurement = "))

@@ -91,20 +91,20 @@ class Event:
 
     @property
     def name(self) -> str:
-        """Of its type."""
+        """The name of the event's type."""
         return NAMES.get(self.type, f"{self.type:#010x}")
 
     @property
     def extends(self) -> bool:
-        """Did its digest go into the register?"""
+        """Whether the digest extends the register."""
         return self.type != NO_ACTION
 
     def digest(self, bank: str) -> bytes:
-        """That of a bank which the log has."""
+        """The event's digest in a bank that the log has."""
         return next(digest for id, digest in self.digests if ALGORITHMS.get(id, ("",))[0] == bank)
 
     def to_bytes(self) -> bytes:
-        """As it was."""
+        """The bytes that the event was parsed from."""
         digests = b"".join(_u(id, 2) + digest for id, digest in self.digests)
         head = _u(self.register, 4) + _u(self.type, 4) + _u(len(self.digests), 4)
         return head + digests + _u(len(self.data), 4) + self.data
@@ -112,9 +112,11 @@ class Event:
 
 @record()
 class EventLog:
-    """A log: its header (TCG_EfiSpecIDEvent, PFP 10.4.5.1), its events, and the padding behind them: 0xFF or zeros alone.
+    """A log: its header (TCG_EfiSpecIDEvent, PFP 10.4.5.1), its events, and padding of only 0xFF or only zeros.
 
-    `register` is the one that the header names; `version` is (major, minor, errata); `algorithms` are (TPM_ALG_ID, size).
+    register    the register in the header
+    version     (major, minor, errata)
+    algorithms  (TPM_ALG_ID, digest size)
     """
 
     register: int
@@ -128,13 +130,13 @@ class EventLog:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but a crypto-agile log, each event with one digest of every algorithm of the header."""
+        """Parse a crypto-agile log, whose events have a digest for each algorithm of the header. ParseError."""
         if len(data) > MAX_SIZE:
             raise ParseError("eventlog-size", f"{len(data)} bytes, at most {MAX_SIZE}", what=WHAT)
         read = Reader(data, WHAT, code=CODE)
         register, type = read.number(4), read.number(4)
         if type != NO_ACTION or any(read.take(SHA1_SIZE)):
-            raise ParseError("eventlog-header", "does not begin with an event that measures nothing", what=WHAT)
+            raise ParseError("eventlog-header", "does not begin with EV_NO_ACTION", what=WHAT)
         header = Reader(read.sized(4), "event log header", code=CODE)
         if header.take(len(SIGNATURE)) != SIGNATURE:
             raise ParseError("eventlog-header", f"wanted {SIGNATURE!r}", what=WHAT)
@@ -156,7 +158,7 @@ class EventLog:
         )
 
     def to_bytes(self) -> bytes:
-        """The bytes that it was parsed from."""
+        """The bytes that the log was parsed from."""
         major, minor, errata = self.version
         header = SIGNATURE + _u(self.platform_class, 4) + bytes((minor, major, errata, self.uintn_size))
         header += _u(len(self.algorithms), 4) + b"".join(_u(id, 2) + _u(size, 2) for id, size in self.algorithms)
@@ -166,7 +168,7 @@ class EventLog:
 
     @property
     def banks(self) -> tuple[str, ...]:
-        """Those that can be replayed."""
+        """The hashes of the log that can be replayed."""
         return tuple(ALGORITHMS[id][0] for id, _ in self.algorithms if id in ALGORITHMS)
 
 
@@ -174,23 +176,25 @@ def _algorithms(header: Reader) -> tuple[tuple[int, int], ...]:
     count = header.number(4)
     if not 1 <= count <= MAX_ALGORITHMS:
         raise ParseError("eventlog-algorithms", f"{count} algorithms, wanted 1 to {MAX_ALGORITHMS}", what=WHAT)
-    found: dict[int, int] = {}
+    algorithms: dict[int, int] = {}
     for _ in range(count):
         id, size = header.number(2), header.number(2)
-        if id in found or not 1 <= size <= MAX_DIGEST or ALGORITHMS.get(id, ("", size))[1] != size:
-            raise ParseError("eventlog-algorithms", f"algorithm {id:#06x} twice, or of {size} bytes", what=WHAT)
-        found[id] = size
-    return tuple(found.items())
+        if id in algorithms or not 1 <= size <= MAX_DIGEST or ALGORITHMS.get(id, ("", size))[1] != size:
+            raise ParseError(
+                "eventlog-algorithms", f"algorithm {id:#06x}: duplicate, or a digest of {size} bytes", what=WHAT
+            )
+        algorithms[id] = size
+    return tuple(algorithms.items())
 
 
 def _events(read: Reader, sizes: dict[int, int], end: int) -> tuple[tuple[Event, ...], bytes]:
-    """Up to this offset, behind which nothing but padding follows."""
-    found: list[Event] = []
+    """The events up to an offset, and the padding after it."""
+    events: list[Event] = []
     while read.at < end:
-        if len(found) == MAX_EVENTS:
+        if len(events) == MAX_EVENTS:
             raise ParseError("eventlog-size", f"over {MAX_EVENTS} events", what=WHAT, offset=read.at)
-        found.append(_event(read, sizes))
-    return tuple(found), read.rest()
+        events.append(_event(read, sizes))
+    return tuple(events), read.rest()
 
 
 def _event(read: Reader, sizes: dict[int, int]) -> Event:
@@ -201,14 +205,16 @@ def _event(read: Reader, sizes: dict[int, int]) -> Event:
     for _ in range(count):
         id = read.number(2)
         if id in digests or id not in sizes:
-            raise ParseError("eventlog-digests", f"{id:#06x} twice, or not in the header", what=WHAT, offset=read.at)
+            raise ParseError(
+                "eventlog-digests", f"algorithm {id:#06x}: duplicate, or not in the header", what=WHAT, offset=read.at
+            )
         digests[id] = read.take(sizes[id])
     return Event(register=register, type=type, digests=tuple(digests.items()), data=read.take(read.number(4)))
 
 
 @record()
 class Variable:
-    """A UEFI_VARIABLE_DATA (PFP 10.2.6): what an event about a variable holds."""
+    """A UEFI_VARIABLE_DATA (PFP 10.2.6): the data of an event about a variable."""
 
     guid: bytes
     name: str
@@ -216,7 +222,7 @@ class Variable:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but such a variable, with nothing behind it."""
+        """Parse a variable. ParseError for anything else, and for trailing bytes."""
         read = Reader(data, "UEFI variable", code=CODE)
         guid, length, size = read.take(16), read.number(8), read.number(8)
         name = read.take(length * 2).decode("utf-16-le", "replace")
@@ -239,7 +245,7 @@ CC_TYPES = {1: "sev", 2: "tdx"}
 
 @record()
 class Table:
-    """The ACPI table that says where a confidential VM's log lies (*ACPI* 5.2.34): `start` and `size` of it in memory."""
+    """The ACPI table that locates a confidential VM's log in memory (*ACPI* 5.2.34): its `start` and `size`."""
 
     revision: int
     cc_type: int
@@ -250,17 +256,17 @@ class Table:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """ParseError for anything but such a table whose checksum holds."""
+        """Parse a table. ParseError for anything else, and for a wrong checksum."""
         if len(data) != TABLE_SIZE or data[:8] != b"CCEL" + _u(TABLE_SIZE, 4):
             raise ParseError("ccel-header", f"wanted CCEL and {TABLE_SIZE} bytes", what=TABLE)
         if sum(data) & 0xFF:
-            raise ParseError("ccel-checksum", "the bytes do not add up to 0", what=TABLE, offset=9)
+            raise ParseError("ccel-checksum", "wrong checksum", what=TABLE, offset=9)
         read = Reader(data[36:], TABLE, code=CODE)
         kind, subtype, _, size, start = (read.number(width) for width in (1, 1, 2, 8, 8))
         return cls(revision=data[8], cc_type=kind, cc_subtype=subtype, size=size, start=start, raw=data)
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the table was parsed from."""
         return self.raw
 
 

@@ -89,18 +89,24 @@ def certificate(der: bytes) -> Certificate | None:
     """Parse a certificate, of AMD's or not; None if it is malformed or has an unknown critical extension."""
     if len(der) > MAX_DER:
         return None
-    found = load(der)
-    if found is None:
+    x509_certificate = load(der)
+    if x509_certificate is None:
         return None
     try:
-        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = x509_certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         with quietly():
-            serial, extensions = found.serial_number, {e.oid.dotted_string: e.value for e in found.extensions}
-        dates = int(found.not_valid_before_utc.timestamp()), int(found.not_valid_after_utc.timestamp())
-        subject, issuer = found.subject.public_bytes(), found.issuer.public_bytes()
+            serial, extensions = (
+                x509_certificate.serial_number,
+                {e.oid.dotted_string: e.value for e in x509_certificate.extensions},
+            )
+        dates = (
+            int(x509_certificate.not_valid_before_utc.timestamp()),
+            int(x509_certificate.not_valid_after_utc.timestamp()),
+        )
+        subject, issuer = x509_certificate.subject.public_bytes(), x509_certificate.issuer.public_bytes()
     except UNREADABLE:
         return None
-    if any(e.critical for e in found.extensions) and link(der) is None:
+    if any(e.critical for e in x509_certificate.extensions) and link(der) is None:
         return None  # unknown critical extension
     role, product = _role(str(names[0].value) if len(names) == 1 else "")
     own = {
@@ -205,21 +211,21 @@ def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation
     """Evaluate lists for the certificates below a root: any current list that the root signed revokes."""
     if not lists:
         return Revocation(revoked=None, end=None, reason="no revocation list was given")
-    found = standing(lists, root, now)
-    if found.newest is None:
+    state = standing(lists, root, now)
+    if state.newest is None:
         message = (
-            "the revocation list is not signed by the root" if found.refused else "no revocation list of this root"
+            "the revocation list is not signed by the root" if state.refused else "no revocation list of this root"
         )
         return Revocation(revoked=None, end=None, reason=message)
-    if not found.holds:
-        period = Period(found.newest.start, found.newest.end, "the revocation list")
+    if not state.holds:
+        period = Period(state.newest.start, state.newest.end, "the revocation list")
         return Revocation(revoked=None, end=None, reason=reason(period, now))
-    message = "on the list" if found.revoked else "not on the list"
-    return Revocation(revoked=found.revoked, end=found.newest.end, reason=message)
+    message = "on the list" if state.revoked else "not on the list"
+    return Revocation(revoked=state.revoked, end=state.newest.end, reason=message)
 
 
 @memo(max_bytes=1 << 18)
 def list_signed(ark: bytes, crl: bytes) -> bool:
     """Whether the root signed the list. Both in DER."""
-    found = revocation_list(crl)
-    return found is not None and _pss(ark, found.crl.signature, found.crl.tbs_certlist_bytes)
+    parsed = revocation_list(crl)
+    return parsed is not None and _pss(ark, parsed.crl.signature, parsed.crl.tbs_certlist_bytes)

@@ -19,10 +19,10 @@ CHECKS = ("runtime-data", "pcr-selection", "pcr-digest", "quote-signature")
 """The ids of the checks of the virtual TPM, in order."""
 
 
-def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: str) -> None:
+def examine_guest(ledger: Ledger, evidence: Evidence, inner: Examination, prefix: str) -> None:
     """Record the checks of the hardware's report, with `prefix` before each id, and make those of the virtual TPM."""
     ledger.include(inner, prefix=prefix)
-    bound = hashlib.sha256(found.hcl.runtime).digest().ljust(64, b"\0")
+    bound = hashlib.sha256(evidence.hcl.runtime).digest().ljust(64, b"\0")
     ledger.check(
         "runtime-data",
         lambda: inner.unverified_claims.report_data == bound,
@@ -32,22 +32,22 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
     )
     ledger.check(
         "pcr-selection",
-        lambda: found.quote.bank == "sha256" and found.quote.selection == tuple(range(MAX_PCRS)),
+        lambda: evidence.quote.bank == "sha256" and evidence.quote.selection == tuple(range(MAX_PCRS)),
         wanted="all registers of sha256",
-        got=f"{len(found.quote.selection)} registers of {found.quote.bank}",
+        got=f"{len(evidence.quote.selection)} registers of {evidence.quote.bank}",
     )
-    digest = hashlib.sha256(b"".join(found.pcrs)).digest()
+    digest = hashlib.sha256(b"".join(evidence.pcrs)).digest()
     ledger.check(
         "pcr-digest",
-        lambda: digest == found.quote.digest,
-        wanted=found.quote.digest.hex(),
+        lambda: digest == evidence.quote.digest,
+        wanted=evidence.quote.digest.hex(),
         got=digest.hex(),
         needs="pcr-selection",
         hint="the values of the registers were altered",
     )
     ledger.check(
         "quote-signature",
-        lambda: _signed(found),
+        lambda: _signed(evidence),
         wanted="made by the virtual TPM's key",
         got="the quote",
         needs="runtime-data",
@@ -55,24 +55,24 @@ def examine_guest(ledger: Ledger, found: Evidence, inner: Examination, prefix: s
     )
 
 
-def _signed(found: Evidence) -> bool:
-    e, n = found.key
+def _signed(evidence: Evidence) -> bool:
+    e, n = evidence.key
     try:
         key = rsa.RSAPublicNumbers(e, n).public_key()
-        key.verify(found.signature, found.quote.signed, PKCS1v15(), SHA256())
+        key.verify(evidence.signature, evidence.quote.signed, PKCS1v15(), SHA256())
     except (InvalidSignature, ValueError):
         return False
     return True
 
 
-def guest_claims(found: Evidence) -> dict[str, Any]:
+def guest_claims(evidence: Evidence) -> dict[str, Any]:
     """The claims of the virtual TPM and the paravisor."""
     absent = Unknown(reason="the runtime data does not say")
     return {
-        "report_data": found.quote.extra,
-        "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(found.pcrs)),
-        "secure_boot": absent if found.secure_boot is None else found.secure_boot,
-        "vm_id": absent if found.vm_id is None else found.vm_id,
-        "reset_count": found.quote.reset_count,
-        "restart_count": found.quote.restart_count,
+        "report_data": evidence.quote.extra,
+        "pcrs": tuple(f"{i}:{value.hex()}" for i, value in enumerate(evidence.pcrs)),
+        "secure_boot": absent if evidence.secure_boot is None else evidence.secure_boot,
+        "vm_id": absent if evidence.vm_id is None else evidence.vm_id,
+        "reset_count": evidence.quote.reset_count,
+        "restart_count": evidence.quote.restart_count,
     }

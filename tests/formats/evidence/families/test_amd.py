@@ -31,7 +31,7 @@ def test_a_table() -> None:
         (entry(VCEK, 2**32 - 1, 2**32 - 1) + bytes(24), "outside"),
         (entry(b"\1" * 16, 24 * 40, 0) * 40, "over 32"),
         (b"", "no empty entry"),
-        (entry(VCEK, 72, 80) + entry(VCEK, 74, 78) + bytes(24) + bytes(80), "over another"),
+        (entry(VCEK, 72, 80) + entry(VCEK, 74, 78) + bytes(24) + bytes(80), "overlaps another"),
         (bytes((1 << 20) + 1), "at most"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Intel quotes: exact in every length, zeros behind them and nothing else."""
+"""Intel quotes: every length is exact, and only zeros follow."""
 
 from __future__ import annotations
 

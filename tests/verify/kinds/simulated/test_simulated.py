@@ -53,7 +53,7 @@ class Vector:
     error: type[EnarxError] = AppraisalError
 
     def judge(self, *, by: Callable[..., AttestationResult] = attestation_result, **changes: Any) -> AttestationResult:
-        """The verdict; the control is good evidence, judged by the same."""
+        """The verdict; the control is good evidence under the same function."""
         changes = {"kind": self.kind, "forge": self.forge, "endorsed": self.endorsed, **changes}
         return Control(partial(verifying, by), **ACCEPTED).but(**changes)
 
@@ -206,8 +206,8 @@ def test_a_root_that_is_no_point_believes_nobody() -> None:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (GOOD.but(root=key(9)).certificate(), "another chip"),
-        (GOOD.but(certified_chip_id=b"\7" * 32).certificate(), "another chip"),
+        (GOOD.but(root=key(9)).certificate(), "another certificate, of this chip or of another"),
+        (GOOD.but(certified_chip_id=b"\7" * 32).certificate(), "another certificate, of this chip or of another"),
         (b"\xff", "malformed: "),
     ],
     ids=["not signed", "of another chip", "malformed"],

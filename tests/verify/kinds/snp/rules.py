@@ -41,7 +41,7 @@ def snp(
     ends: Ends | None = None,
     **vcek: Any,
 ) -> Given:
-    """`revoked` are serial numbers on the list; None is no list."""
+    """`revoked` are serial numbers on the list; None for no list at all."""
     base = forge.encode(forge.blank(report_data=b"\3" * 64, reported_tcb=GENOA, chip_id=CHIP))
     signed = forge.sign(Report.from_bytes(over(base, report)))
     ark, ask = amd_issuers(product, "csp" in vcek)

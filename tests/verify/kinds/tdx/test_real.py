@@ -1,4 +1,4 @@
-"""Real quotes of TDX, and what is said of those that do not hold."""
+"""Real quotes of TDX, and the results for those that are refused."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_a_log_that_does_not_lead_to_the_registers_contradicts_them() -> None:
     }
     quoted = under("tpm", replace(exact("tpm"), **changes), pcrs=pcrs)
     assert len(pcrs) == len(tpm.PCRS)
-    beside = Control(appraise_event_log, found=quoted, log=log)
+    beside = Control(appraise_event_log, before=quoted, log=log)
     good_log, bad_log = beside.but(), beside.but(log=test_replay.without(0))
     assert (tier(good_log), vector(good_log)) == ("affirming", vector(quoted))
     assert (tier(bad_log), vector(bad_log)["executables"]) == ("contraindicated", 96)

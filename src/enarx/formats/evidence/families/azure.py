@@ -16,6 +16,7 @@ from typing import Self
 from enarx.errors import ParseError
 from enarx.formats.evidence.families.tpm import MAX_PCRS, Quote
 from enarx.formats.fields import Fields, json_object
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 
 WHAT = "Azure evidence"
@@ -96,8 +97,8 @@ class Evidence:
             key=_key(runtime),
             vm_id=vm_id,
             secure_boot=secure_boot,
-            quote=Quote.from_bytes(_octets(quote, "message", text=bytes.fromhex)),
-            signature=_octets(quote, "signature", text=bytes.fromhex),
+            quote=Quote.from_bytes(_octets(quote, "message", text=hex_bytes)),
+            signature=_octets(quote, "signature", text=hex_bytes),
             pcrs=_pcrs(quote),
             vcek=_vcek(value),
             td_quote=td_quote,
@@ -152,7 +153,7 @@ def _read_octets(value: object, fields: Fields, name: str, text: Callable[[str],
 
 def _pcrs(quote: Fields) -> tuple[bytes, ...]:
     """The values of all registers. Each has its size checked: the digest over them does not say where one ends."""
-    values = tuple([_read_octets(value, quote, "pcrs", bytes.fromhex) for value in quote.array("pcrs")])
+    values = tuple([_read_octets(value, quote, "pcrs", hex_bytes) for value in quote.array("pcrs")])
     if len(values) != MAX_PCRS or any(len(value) != PCR_SIZE for value in values):
         raise quote.error("pcrs", f"{MAX_PCRS} registers of {PCR_SIZE} bytes")
     return values

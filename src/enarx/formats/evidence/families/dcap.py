@@ -107,7 +107,7 @@ class Quote:
         )
 
     def to_bytes(self) -> bytes:
-        """As received."""
+        """The bytes that the quote was parsed from."""
         return self.raw
 
 
@@ -161,23 +161,23 @@ def _body_size(read: Reader, version: int, tee: int) -> int:
 
 def _chain(pem: bytes) -> tuple[bytes, ...]:
     """The certificates of a PEM text, which a NUL may end."""
-    found, at = [], 0
+    certificates, at = [], 0
     try:
         while match := _PEM.match(pem, at):
-            found.append(base64.b64decode(b"".join(match[1].split()), validate=True))
+            certificates.append(base64.b64decode(b"".join(match[1].split()), validate=True))
             at = match.end()
     except binascii.Error:
         raise ParseError("quote-chain", "PCK certificates that are not base64", what=WHAT) from None
-    if not found or pem[at:].strip(b"\0\r\n"):
+    if not certificates or pem[at:].strip(b"\0\r\n"):
         raise ParseError("quote-chain", "wanted PCK certificates as PEM and nothing else", what=WHAT)
-    return tuple(found)
+    return tuple(certificates)
 
 
 def _certification(read: Reader, kind: int) -> Reader:
     """The certification data of this type, which takes up the rest."""
-    found, data = read.number(2), read.sized(4)
-    if found != kind:
-        raise ParseError("quote-certification", f"certification data of type {found}, wanted {kind}", what=WHAT)
+    data_kind, data = read.number(2), read.sized(4)
+    if data_kind != kind:
+        raise ParseError("quote-certification", f"certification data of type {data_kind}, wanted {kind}", what=WHAT)
     read.end()
     return Reader(data, WHAT, code=CODE)
 

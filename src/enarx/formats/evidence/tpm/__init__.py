@@ -125,8 +125,8 @@ class Evidence:
             raise ParseError("attestation-key", f"{len(keys)} keys, wanted one", what=ATTESTATION)
         certificates = tuple(v for wanted in CERTIFICATES for n, v in fields if n == wanted and isinstance(v, bytes))
         if len(certificates) > MAX_CERTIFICATES:
-            said = f"{len(certificates)} certificates, at most {MAX_CERTIFICATES}"
-            raise ParseError("attestation-certificates", said, what=ATTESTATION)
+            message = f"{len(certificates)} certificates, at most {MAX_CERTIFICATES}"
+            raise ParseError("attestation-certificates", message, what=ATTESTATION)
         best = _best([value for number, value in fields if number == 2 and isinstance(value, bytes)])
         quote, signature, pcrs = best
         return cls(
@@ -151,15 +151,15 @@ class Evidence:
 
 def _best(quotes: list[bytes]) -> tuple[Quote, bytes, tuple[tuple[int, bytes], ...]]:
     """The quote of the strongest bank, its signature, and the values of its registers."""
-    found = []
+    parsed = []
     for data in quotes:
         parts = dict(_fields(data))
         message, signature, pcrs = (parts.get(number) for number in (1, 2, 3))
         if not isinstance(message, bytes) or not isinstance(signature, bytes) or not isinstance(pcrs, bytes):
             raise ParseError("attestation-quote", "incomplete quote", what=ATTESTATION)
         made = Quote.from_bytes(message)
-        found.append((made, signature, _pcrs(pcrs, SIZES[made.bank])))
-    strong = [entry for entry in found if entry[0].bank != "sha1"]
+        parsed.append((made, signature, _pcrs(pcrs, SIZES[made.bank])))
+    strong = [entry for entry in parsed if entry[0].bank != "sha1"]
     if not strong:
         raise ParseError("attestation-quote", "no quote of a SHA-2 bank", what=ATTESTATION)
     return max(strong, key=lambda entry: entry[0].bank)
@@ -167,40 +167,40 @@ def _best(quotes: list[bytes]) -> tuple[Quote, bytes, tuple[tuple[int, bytes], .
 
 def _pcrs(data: bytes, size: int) -> tuple[tuple[int, bytes], ...]:
     """Field 2 of the message: a map from index to value. Sizes are checked, as the digest does not say where a value ends."""
-    found: dict[int, bytes] = {}
+    registers: dict[int, bytes] = {}
     for number, value in _fields(data):
         if number == 2 and isinstance(value, bytes):
             entry = dict(_fields(value))
             index, digest = entry.get(1, 0), entry.get(2, b"")
-            if not isinstance(index, int) or not isinstance(digest, bytes) or index in found or index >= MAX_PCRS:
+            if not isinstance(index, int) or not isinstance(digest, bytes) or index in registers or index >= MAX_PCRS:
                 raise ParseError("attestation-pcrs", "an invalid or duplicate register", what=ATTESTATION)
             if len(digest) != size:
                 raise ParseError(
                     "attestation-pcrs", f"register {index} of {len(digest)} bytes, wanted {size}", what=ATTESTATION
                 )
-            found[index] = digest
-    return tuple(sorted(found.items()))
+            registers[index] = digest
+    return tuple(sorted(registers.items()))
 
 
 def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
     """The fields of a protobuf message, as number and value: varints, and bytes with a length."""
-    found: list[tuple[int, int | bytes]] = []
+    fields: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(data):
-        if len(found) == MAX_FIELDS:
+        if len(fields) == MAX_FIELDS:
             raise ParseError("protobuf", f"over {MAX_FIELDS} fields", what=ATTESTATION, offset=at)
         tag, at = _varint(data, at)
         value, at = _varint(data, at)
         if tag & 7 == 2:
             if value > len(data) - at:
                 raise ParseError("protobuf", "truncated field", what=ATTESTATION, offset=at)
-            found.append((tag >> 3, data[at : at + value]))
+            fields.append((tag >> 3, data[at : at + value]))
             at += value
         elif tag & 7 == 0:
-            found.append((tag >> 3, value))
+            fields.append((tag >> 3, value))
         else:
             raise ParseError("protobuf", "unsupported type of field", what=ATTESTATION, offset=at)
-    return found
+    return fields
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

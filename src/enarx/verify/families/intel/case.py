@@ -95,7 +95,7 @@ def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamR
 
 def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
     """All collateral that can be parsed, and what is wrong with the first that cannot."""
-    found, wrong = list[Collateral](), ""
+    collaterals, wrong = list[Collateral](), ""
     for data in endorsements:
         try:
             one = intel.collateral(data)
@@ -103,8 +103,8 @@ def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
             wrong = wrong or e.message
         else:
             if one is not None:
-                found.append(one)
-    return tuple(found), wrong
+                collaterals.append(one)
+    return tuple(collaterals), wrong
 
 
 def _authorities(chain: tuple[Certificate | None, ...], given: Collateral | None) -> tuple[Authority, ...]:
@@ -149,9 +149,9 @@ def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
         *(one.period for one in (*case.chain, *dict.fromkeys(signers)) if one),
         *periods(given),
         *(
-            Period(found.newest.start, found.newest.end, f"the revocation list of {authority.name}")
-            for found, authority in zip(case.standings, case.authorities, strict=True)
-            if found.newest
+            Period(state.newest.start, state.newest.end, f"the revocation list of {authority.name}")
+            for state, authority in zip(case.standings, case.authorities, strict=True)
+            if state.newest
         ),
     )
 
@@ -162,8 +162,8 @@ def forecast(case: Case) -> tuple[Forecast, ...]:
     if given is None:
         return ()
     ends = [Forecast("validity", period.end, f"{period.name} ends") for period in spans(case, given)]
-    found = case.launch.platform
-    behind = given.info.levels.index(found) if found else 0
+    level = case.launch.platform
+    behind = given.info.levels.index(level) if level else 0
     if behind:
         ends.append(Forecast("tcb-status", None, f"{behind} levels behind the newest that Intel rates"))
     return tuple(ends)
@@ -207,11 +207,11 @@ def _passed_over(case: Case, data: bytes, now: int) -> str:
 def vendor(case: Case, ledger: Ledger) -> dict[str, Any]:
     """The claims that depend on Intel's collateral; unknown unless the quote is authentic."""
     machine, given = case.machine, case.collateral
-    revoked: bool | Unknown = ABSENT if (found := ledger.passed("revocation")) is None else not found
+    revoked: bool | Unknown = ABSENT if (passed := ledger.passed("revocation")) is None else not passed
     names = VENDOR if case.domain is None else (*VENDOR, *OF_DOMAINS)
     if not ledger.all_passed or machine is None or given is None:
         return {**dict.fromkeys(names, ABSENT), "revoked": revoked}
-    said = {
+    claims = {
         "tcb_status": relaunched(case.launch.status, case.current.status),
         "tcb_date": case.launch.date,
         "advisories": case.launch.advisories,
@@ -224,7 +224,7 @@ def vendor(case: Case, ledger: Ledger) -> dict[str, Any]:
         "smt_enabled": _flag(machine.smt),
         "revoked": revoked,
     }
-    return said if case.domain is None else said | _of_domain(case)
+    return claims if case.domain is None else claims | _of_domain(case)
 
 
 def _of_domain(case: Case) -> dict[str, Any]:
@@ -240,8 +240,8 @@ def _of_domain(case: Case) -> dict[str, Any]:
     }
 
 
-def _flag(said: bool | None) -> bool | Unknown:
-    return Unknown(reason="the machine's certificate does not say") if said is None else said
+def _flag(flag: bool | None) -> bool | Unknown:
+    return Unknown(reason="the machine's certificate does not say") if flag is None else flag
 
 
 def host_data(value: bytes) -> bytes:

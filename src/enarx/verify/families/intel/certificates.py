@@ -38,12 +38,12 @@ class Certificate:
 @memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
     """Parse a certificate; None if it is malformed or has an unknown critical extension."""
-    found, known = load(der), link(der)
-    if found is None or known is None:
+    parsed, known = load(der), link(der)
+    if parsed is None or known is None:
         return None
     with quietly():
-        names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        serial = found.serial_number
+        names = parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        serial = parsed.serial_number
     name = str(names[0].value) if len(names) == 1 else ""
     return Certificate(
         der=der,
@@ -95,20 +95,20 @@ def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
 @memo(max_bytes=1 << 18)
 def issued(by: bytes, of: bytes) -> bool:
     """Whether a CA's certificate is the issuer of another certificate, by name and by signature."""
-    issuer, subject, found = certificate(by), certificate(of), load(of)
-    if not issuer or not subject or not found or not issuer.authority or issuer.subject != subject.issuer:
+    issuer, subject, parsed = certificate(by), certificate(of), load(of)
+    if not issuer or not subject or not parsed or not issuer.authority or issuer.subject != subject.issuer:
         return False
-    of_form = found.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
-    return of_form and signed(key(by), found.signature, found.tbs_certificate_bytes)
+    of_form = parsed.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), parsed.signature, parsed.tbs_certificate_bytes)
 
 
 @memo(max_bytes=1 << 18)
 def list_signed(by: bytes, of: bytes) -> bool:
     """Whether the certificate's key signed the list: ECDSA with SHA-256."""
-    found = revocation_list(of)
-    assert found is not None  # it has been read
-    of_form = found.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
-    return of_form and signed(key(by), found.crl.signature, found.crl.tbs_certlist_bytes)
+    parsed = revocation_list(of)
+    assert parsed is not None  # it has been read
+    of_form = parsed.crl.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+    return of_form and signed(key(by), parsed.crl.signature, parsed.crl.tbs_certlist_bytes)
 
 
 def authority(of: Certificate, serials: tuple[int, ...]) -> Authority:

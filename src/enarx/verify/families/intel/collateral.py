@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence.families.dcap import Quote
 from enarx.formats.fields import Fields, json_object
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 from enarx.verify.certificates import UNREADABLE, quietly
 from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
@@ -120,8 +121,8 @@ def collateral(data: bytes) -> Collateral | None:
 
 def signer_issued(root: bytes, signer: bytes) -> bool:
     """Whether the root issued this certificate for signing collateral."""
-    found = certificate(signer)
-    return found is not None and found.name == SIGNING and issued(root, signer)
+    parsed = certificate(signer)
+    return parsed is not None and parsed.name == SIGNING and issued(root, signer)
 
 
 def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
@@ -140,18 +141,11 @@ def parsed(data: bytes, name: str) -> Fields:
     return json_object(data, WHAT, code=CODE, path=name, unique=False, limit=MAX_SIZE)
 
 
-def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
-
-
 def _lists(texts: dict[str, str], name: str) -> list[List]:
-    found = list(map(read_list, _list_ders(texts[name])))
-    if wrong := [one for one in found if isinstance(one, str)]:
+    parsed = list(map(read_list, _list_ders(texts[name])))
+    if wrong := [one for one in parsed if isinstance(one, str)]:
         raise ParseError("collateral-list", f"{name}: {wrong[0]}", what=WHAT)
-    return [one for one in found if isinstance(one, List)]
+    return [one for one in parsed if isinstance(one, List)]
 
 
 _BEGIN = "-----BEGIN X509 CRL-----"
@@ -161,7 +155,10 @@ _PEM = re.compile(_BEGIN + r"[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
 def _list_ders(text: str) -> list[bytes]:
     """The DER of a list in hexadecimal, or of several in PEM, as some services return them; empty bytes for a malformed one."""
     if not (begun := text.count(_BEGIN)):
-        return [_hex(text)]
+        try:
+            return [hex_bytes(text)]
+        except ValueError:
+            return [b""]
     blocks = _PEM.findall(text)
     return [*map(_der, blocks), *[b""] * (begun - len(blocks))]
 
@@ -177,7 +174,7 @@ def _first(pem: str) -> bytes:
     """The first certificate of a PEM chain, in DER. ParseError."""
     try:
         with quietly():
-            found = x509.load_pem_x509_certificates(pem.encode())
-        return bytes(found[0].public_bytes(Encoding.DER))
+            certificates = x509.load_pem_x509_certificates(pem.encode())
+        return bytes(certificates[0].public_bytes(Encoding.DER))
     except (*UNREADABLE, UnicodeError) as e:
         raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT) from e

@@ -32,9 +32,9 @@ class Machine:
 @memo(max_bytes=1 << 19)
 def machine(der: bytes) -> Machine | None:
     """The machine of a PCK certificate; None if the extension is missing or malformed."""
-    found = load(der)
+    certificate = load(der)
     try:
-        extension = found.extensions.get_extension_for_oid(EXTENSION).value if found else None
+        extension = certificate.extensions.get_extension_for_oid(EXTENSION).value if certificate else None
         return _machine(extension.value) if isinstance(extension, x509.UnrecognizedExtension) else None
     except (*UNREADABLE, x509.ExtensionNotFound, KeyError, IndexError):
         return None
@@ -65,18 +65,18 @@ def _machine(der: bytes) -> Machine:
 
 def _fields(der: bytes, arcs: bytes) -> dict[int, bytes]:
     """The values (DER) of SEQUENCEs of an OID and a value, by the last arc of the OID. ValueError."""
-    found = {}
+    fields = {}
     for of, _, pair in _elements(der):
         (tag, _, oid), (_, value, _) = _elements(pair)
-        if (of, tag) != (0x30, 0x06) or oid[:-1] != ARC + arcs or oid[-1] >= 0x80 or oid[-1] in found:
+        if (of, tag) != (0x30, 0x06) or oid[:-1] != ARC + arcs or oid[-1] >= 0x80 or oid[-1] in fields:
             raise ValueError("wanted distinct OIDs of this extension")
-        found[oid[-1]] = value
-    return found
+        fields[oid[-1]] = value
+    return fields
 
 
 def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
     """The consecutive elements of DER: tag, whole element, content; at most 64 KiB each. Lengths are minimal (X.690, 10.1)."""
-    found, at = [], 0
+    elements, at = [], 0
     while at < len(der):
         tag, size, start = der[at], der[at + 1], at + 2
         if size >= 0x80:
@@ -87,9 +87,9 @@ def _elements(der: bytes) -> list[tuple[int, bytes, bytes]]:
                 raise ValueError("indefinite or overlong length")
         if start - at > 4 or start + size > len(der):
             raise ValueError("not DER")
-        found.append((tag, der[at : start + size], der[start : start + size]))
+        elements.append((tag, der[at : start + size], der[start : start + size]))
         at = start + size
-    return found
+    return elements
 
 
 def _inside(der: bytes, wanted: int, size: int | None = None) -> bytes:

@@ -163,12 +163,12 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
 
 
 def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
-    found = case.standings
+    states = case.standings
     ledger.check(
         "revocation-lists",
-        lambda: False if any(one.refused for one in found) else all(one.newest for one in found) or None,
+        lambda: False if any(one.refused for one in states) else all(one.newest for one in states) or None,
         wanted="a list of the root, and one of the machine's CA",
-        got=f"{sum(one.newest is not None for one in found)} that they signed",
+        got=f"{sum(one.newest is not None for one in states)} that they signed",
         needs=("pck-chain", "collateral"),
         hint="the collateral is for machines of the other CA (processor or platform)",
     )
@@ -182,7 +182,7 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     )
     ledger.check(
         "revocation",
-        lambda: not any(one.revoked for one in found),
+        lambda: not any(one.revoked for one in states),
         wanted="not revoked",
         got="certificates of machine, CA and signers",
         needs=("tcb-info", "qe-identity", "revocation-lists"),
@@ -242,9 +242,9 @@ def _current(ledger: Ledger, case: Case, given: Collateral, versions: bytes) -> 
     _platform(ledger, case, given, "current-tcb-level", case.current, versions, ("quote-signature", "model"))
 
 
-def _module_reached(found: Evaluation, versions: bytes) -> bool:
+def _module_reached(evaluation: Evaluation, versions: bytes) -> bool:
     """Whether a module reaches a level. The platform's levels cover a module of major version 0."""
-    return not versions[1] or found.module is not None
+    return not versions[1] or evaluation.module is not None
 
 
 def _platform(
@@ -252,18 +252,18 @@ def _platform(
     case: Case,
     given: Collateral,
     id: str,
-    found: Evaluation,
+    evaluation: Evaluation,
     versions: bytes,
     needs: str | tuple[str, ...],
 ) -> None:
     machine, wanted, got = case.machine, "a level that the TCB info knows", "there"
-    if machine is not None and found.platform is None:
+    if machine is not None and evaluation.platform is None:
         wanted += f": {given.info.nearest(machine.components, machine.pce_svn, versions)}"
         got = f"SGX {bytes(machine.components).hex()}, PCE {machine.pce_svn}"
         got += f", TDX {versions.hex()}" if versions else ""
     ledger.check(
         id,
-        lambda: found.platform is not None,
+        lambda: evaluation.platform is not None,
         wanted=wanted,
         got=got,
         needs=needs,

@@ -198,11 +198,11 @@ class TcbInfo:
 
     def module(self, report: SeamReport) -> Module | None:
         """The module that the report names, by major version, signer and attributes; None if Intel does not list it."""
-        found = dict(self.modules).get(report.tee_tcb_svn[1])
-        if found is None or report.mr_signer_seam != found.signer:
+        module = dict(self.modules).get(report.tee_tcb_svn[1])
+        if module is None or report.mr_signer_seam != module.signer:
             return None
-        same = not (int.from_bytes(report.seam_attributes, "little") ^ found.attributes) & found.mask
-        return found if same else None
+        same = not (int.from_bytes(report.seam_attributes, "little") ^ module.attributes) & module.mask
+        return module if same else None
 
 
 @record()
@@ -275,10 +275,10 @@ def relaunched(launch: str, current: str) -> str:
 
 def _identity(value: Fields) -> tuple[int, Module]:
     """A module and its major version, which its id ends in: TDX_03."""
-    found = _MODULE.fullmatch(value.text("id"))
-    if not found:
+    match = _MODULE.fullmatch(value.text("id"))
+    if not match:
         raise value.error("id", "TDX_ and two hexadecimal digits")
-    return int(found[1], 16), _module(value, value.each("tcbLevels", _own_level))
+    return int(match[1], 16), _module(value, value.each("tcbLevels", _own_level))
 
 
 def _level(value: Fields, tee: int) -> Level:
@@ -293,10 +293,10 @@ def _level(value: Fields, tee: int) -> Level:
 
 def _own_level(value: Fields) -> Level:
     """A level of an enclave or a module, neither of which can be configured."""
-    found = _leveled(value, svn=value.inner("tcb").number("isvsvn", 1 << 16))
-    if found.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
-        raise ParseError("collateral-level", f"an enclave or module with the status {found.status}", what=WHAT)
-    return found
+    level = _leveled(value, svn=value.inner("tcb").number("isvsvn", 1 << 16))
+    if level.status not in (UP_TO_DATE, OUT_OF_DATE, REVOKED):
+        raise ParseError("collateral-level", f"an enclave or module with the status {level.status}", what=WHAT)
+    return level
 
 
 def _leveled(value: Fields, **versions: Any) -> Level:
@@ -330,7 +330,7 @@ def _module(value: Fields, levels: tuple[Level, ...] = ()) -> Module:
 
 def date(value: Fields, name: str) -> int:
     """A date field, in unix seconds. ParseError."""
-    found = _DATE.fullmatch(value.text(name, longest=40))
-    if not found or found[1] == "0000":
+    match = _DATE.fullmatch(value.text(name, longest=40))
+    if not match or match[1] == "0000":
         raise value.error(name, "a date as RFC 3339 in UTC")
-    return timegm(tuple(map(int, found.groups())))
+    return timegm(tuple(map(int, match.groups())))

@@ -28,14 +28,14 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
 
     A VCEK in the evidence counts as an endorsement. ParseError if the format is wrong.
     """
-    found = read(evidence)
-    beside = (found.vcek,) if found.vcek else ()
-    inner = snp.examine(found.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
+    parsed = read(evidence)
+    beside = (parsed.vcek,) if parsed.vcek else ()
+    inner = snp.examine(parsed.hcl.report, endorsements=endorsements + beside, roots=roots, now=now)
     ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
-    azure.examine_guest(ledger, found, inner, PREFIX)
-    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-snp-vtpm"}
+    azure.examine_guest(ledger, parsed, inner, PREFIX)
+    claims: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(parsed) | {"kind": "az-snp-vtpm"}
     return ledger.examination(
-        AzSnpClaims(**said),
+        AzSnpClaims(**claims),
         forecast=inner.forecast,
         unused=tuple([one for one in inner.unused if one.place < len(endorsements)]),
     )

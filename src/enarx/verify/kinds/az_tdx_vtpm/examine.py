@@ -25,9 +25,9 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
 
     ParseError if the format is wrong.
     """
-    found = read(evidence)
-    inner = tdx.examine(found.td_quote, endorsements=endorsements, roots=roots, now=now)
+    parsed = read(evidence)
+    inner = tdx.examine(parsed.td_quote, endorsements=endorsements, roots=roots, now=now)
     ledger = Ledger(CHECKS, anchor=inner.anchor, where=WHERE, now=now)
-    azure.examine_guest(ledger, found, inner, PREFIX)
-    said: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(found) | {"kind": "az-tdx-vtpm"}
-    return ledger.examination(AzTdxClaims(**said), forecast=inner.forecast, unused=inner.unused)
+    azure.examine_guest(ledger, parsed, inner, PREFIX)
+    claims: dict[str, Any] = as_dict(inner.unverified_claims) | azure.guest_claims(parsed) | {"kind": "az-tdx-vtpm"}
+    return ledger.examination(AzTdxClaims(**claims), forecast=inner.forecast, unused=inner.unused)

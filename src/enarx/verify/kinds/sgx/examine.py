@@ -22,8 +22,8 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     quote = Evidence.from_bytes(evidence)
     case = case_of(quote.quote, endorsements, now)
     ledger = examined(case, roots=roots, where=WHERE, now=now)
-    said = _claims(quote, vendor(case, ledger))
-    return ledger.examination(said, forecast=forecast(case), unused=unused(case, endorsements, now))
+    claims = _claims(quote, vendor(case, ledger))
+    return ledger.examination(claims, forecast=forecast(case), unused=unused(case, endorsements, now))
 
 
 def _claims(evidence: Evidence, vendor: dict[str, Any]) -> SgxClaims:

@@ -70,8 +70,8 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     report_bytes, beside = split(evidence)
     report = Report.from_bytes(report_bytes)
     given = amd.sort(endorsements + beside)
-    found = _chain(report, given.certificates, roots)
-    signer, issuer, root = found
+    chain = _chain(report, given.certificates, roots)
+    signer, issuer, root = chain
     authority = amd.authority(root, (issuer, signer)) if signer and issuer and root else None
     revoked = amd.revocation(given.lists, authority, now) if authority else NOTHING_TO_REVOKE
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.pins(AMD) else "none"
@@ -82,23 +82,23 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     else:
         _agreement(ledger, report, signer)
         _signature(ledger, report, signer)
-        _issuers(ledger, found, roots)
-        _certificates(ledger, found, revoked, now)
-    said = _claims(report, signer, revoked)
+        _issuers(ledger, chain, roots)
+        _certificates(ledger, chain, revoked, now)
+    claims = _claims(report, signer, revoked)
     return ledger.examination(
-        said,
-        forecast=_forecast(found, revoked, _behind(report.committed_tcb, said.product)),
-        unused=unused(endorsements, {c.der for c in found if c}, lambda der: _unused(der, authority, now)),
+        claims,
+        forecast=_forecast(chain, revoked, _behind(report.committed_tcb, claims.product)),
+        unused=unused(endorsements, {c.der for c in chain if c}, lambda der: _unused(der, authority, now)),
     )
 
 
 def _unused(der: bytes, authority: Authority | None, now: int) -> str:
     if (of := amd.certificate(der)) is not None:
         return f"a certificate that the chain does not need: {of.name if of.role else 'not of the vendor'}"
-    found = revocation_list(der)
-    if found is None:
+    parsed = revocation_list(der)
+    if parsed is None:
         return generally(der)
-    return unused_list(found, (authority,) if authority else (), now)
+    return unused_list(parsed, (authority,) if authority else (), now)
 
 
 Chain = tuple[Certificate | None, Certificate | None, Certificate | None]
@@ -201,8 +201,8 @@ def _named(signer: Certificate, report: Report) -> bool | None:
     return _is_for(signer, report)
 
 
-def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
-    _, issuer, root = found
+def _issuers(ledger: Ledger, chain: Chain, roots: Roots) -> None:
+    _, issuer, root = chain
     ledger.check(
         "issuers",
         lambda: True if root else None,
@@ -221,11 +221,11 @@ def _issuers(ledger: Ledger, found: Chain, roots: Roots) -> None:
     )
 
 
-def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -> None:
-    chain = [c for c in reversed(found) if c]
+def _certificates(ledger: Ledger, links: Chain, revoked: Revocation, now: int) -> None:
+    chain = [c for c in reversed(links) if c]
     ledger.check(
         "chain",
-        lambda: _holds(found),
+        lambda: _holds(links),
         wanted="each signed by the one before, of one product",
         got=", ".join([c.name for c in chain]),
         needs="root",
@@ -251,8 +251,8 @@ def _certificates(ledger: Ledger, found: Chain, revoked: Revocation, now: int) -
     )
 
 
-def _holds(found: Chain) -> bool:
-    signer, issuer, root = found
+def _holds(chain: Chain) -> bool:
+    signer, issuer, root = chain
     assert signer is not None and issuer is not None and root is not None  # noqa: PT018  # the root is pinned
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
 
@@ -282,9 +282,9 @@ def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
     )
 
 
-def _forecast(found: Chain, revoked: Revocation, behind: str) -> tuple[Forecast, ...]:
+def _forecast(chain: Chain, revoked: Revocation, behind: str) -> tuple[Forecast, ...]:
     """When each certificate and list expires, and whether the machine lacks known updates."""
-    ends = [c.ends for c in found if c]
+    ends = [c.ends for c in chain if c]
     if revoked.end is not None:
         ends.append(Forecast(id="revocation", until=revoked.end, reason="the revocation list ends"))
     if behind:

@@ -47,35 +47,35 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     Certificates come with the evidence or among the endorsements, lists among the endorsements. ParseError if the format is
     wrong.
     """
-    found = Evidence.from_bytes(evidence)
-    key = _key(found.key)
+    parsed = Evidence.from_bytes(evidence)
+    key = _key(parsed.key)
     public = _der(key) if key is not None else b""
     known = bool(public) and TrustAnchor(public) in roots.keys(ATTESTATION_KEYS)
-    certified = () if known else _certified(public, (*found.certificates, *endorsements), roots)
+    certified = () if known else _certified(public, (*parsed.certificates, *endorsements), roots)
     anchor = "a key of the caller's" if known else f"TPM root {pin(certified[-1]).hex()[:16]}" if certified else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     ledger.check(
         "key",
-        lambda: key is not None and found.key.restricted and found.key.signs,
+        lambda: key is not None and parsed.key.restricted and parsed.key.signs,
         wanted="a restricted key that signs",
-        got=f"restricted {found.key.restricted}, signs {found.key.signs}",
+        got=f"restricted {parsed.key.restricted}, signs {parsed.key.signs}",
         hint="an unrestricted key also signs quotes that the TPM did not make",
     )
     forecast = _provenance(ledger, certified, roots, now, known=known)
     authorities = _authorities(certified)
     forecast += _revocation(ledger, endorsements, authorities, now, known=known)
-    _registers(ledger, found)
+    _registers(ledger, parsed)
     ledger.check(
         "quote-signature",
-        lambda: key is not None and _signed(key, found),
+        lambda: key is not None and _signed(key, parsed),
         wanted="made by the key",
         got="the quote",
         needs="key",
         hint="the quote was altered, or another TPM made it",
     )
-    said = _claims(found, public, certified=known or bool(certified), asked=bool(roots.keys(ATTESTATION_KEYS)))
+    claims = _claims(parsed, public, certified=known or bool(certified), asked=bool(roots.keys(ATTESTATION_KEYS)))
     left = unused(endorsements, set(certified), lambda der: _unused(der, authorities, now))
-    return ledger.examination(said, forecast=forecast, unused=left)
+    return ledger.examination(claims, forecast=forecast, unused=left)
 
 
 def _authorities(certified: tuple[bytes, ...]) -> tuple[Authority, ...]:
@@ -94,22 +94,22 @@ def _revocation(
     ledger: Ledger, endorsements: Endorsements, authorities: tuple[Authority, ...], now: int, *, known: bool
 ) -> tuple[Forecast, ...]:
     lists = tuple([one for one in map(revocation_list, endorsements) if one is not None])
-    found = [one for one in (standing(lists, authority, now) for authority in authorities) if one.holds]
+    states = [one for one in (standing(lists, authority, now) for authority in authorities) if one.holds]
     ledger.check(
         "revocation",
-        lambda: not any(one.revoked for one in found) if found else known or None,
+        lambda: not any(one.revoked for one in states) if states else known or None,
         wanted="not revoked",
-        got="a trusted key" if known else f"{len(found)} of {len(authorities)} issuers have a current list",
+        got="a trusted key" if known else f"{len(states)} of {len(authorities)} issuers have a current list",
         hint="a maker has revoked the key's certificate, or one above it"
-        if found
+        if states
         else "makers' lists are not fetched: add them with --endorsements",
     )
-    return tuple([Forecast("revocation", one.newest.end, "the revocation list ends") for one in found if one.newest])
+    return tuple([Forecast("revocation", one.newest.end, "the revocation list ends") for one in states if one.newest])
 
 
 def _unused(der: bytes, authorities: tuple[Authority, ...], now: int) -> str:
-    found = revocation_list(der)
-    return generally(der) if found is None else unused_list(found, authorities, now)
+    parsed = revocation_list(der)
+    return generally(der) if parsed is None else unused_list(parsed, authorities, now)
 
 
 def _provenance(
@@ -152,26 +152,26 @@ def _certified(public: bytes, given: tuple[bytes, ...], roots: Roots) -> tuple[b
         der
         for der in dict.fromkeys(given)
         if key_of(der) == public
-        and (found := link(der))
-        and found.depth < 0
-        and any(use.startswith(TPM_USES) for use in found.uses)
+        and (parsed := link(der))
+        and parsed.depth < 0
+        and any(use.startswith(TPM_USES) for use in parsed.uses)
     ]
     return path(tuple(leaves), given, roots.pins(MAKERS))
 
 
-def _registers(ledger: Ledger, found: Evidence) -> None:
+def _registers(ledger: Ledger, evidence: Evidence) -> None:
     ledger.check(
         "pcr-selection",
-        lambda: found.quote.selection == tuple(index for index, _ in found.pcrs),
-        wanted=str(found.quote.selection),
-        got=str(tuple(index for index, _ in found.pcrs)),
+        lambda: evidence.quote.selection == tuple(index for index, _ in evidence.pcrs),
+        wanted=str(evidence.quote.selection),
+        got=str(tuple(index for index, _ in evidence.pcrs)),
         hint="values of other registers than those quoted",
     )
-    digest = hashlib.new(found.signature.hash, b"".join(value for _, value in found.pcrs)).digest()
+    digest = hashlib.new(evidence.signature.hash, b"".join(value for _, value in evidence.pcrs)).digest()
     ledger.check(
         "pcr-digest",
-        lambda: digest == found.quote.digest,
-        wanted=found.quote.digest.hex(),
+        lambda: digest == evidence.quote.digest,
+        wanted=evidence.quote.digest.hex(),
         got=digest.hex(),
         needs="pcr-selection",
         hint="the values of the registers were altered",
@@ -194,22 +194,22 @@ def _der(key: Key) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _signed(key: Key, found: Evidence) -> bool:
-    signature, algorithm = found.signature, HASHES[found.signature.hash]
+def _signed(key: Key, evidence: Evidence) -> bool:
+    signature, algorithm = evidence.signature, HASHES[evidence.signature.hash]
     if isinstance(key, rsa.RSAPublicKey) is not (signature.scheme == RSASSA):
         return False
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature.value, found.signed, PKCS1v15(), algorithm)
+            key.verify(signature.value, evidence.signed, PKCS1v15(), algorithm)
         else:
-            key.verify(encode_dss_signature(signature.r, signature.s), found.signed, ec.ECDSA(algorithm))
+            key.verify(encode_dss_signature(signature.r, signature.s), evidence.signed, ec.ECDSA(algorithm))
     except (InvalidSignature, ValueError):
         return False
     return True
 
 
-def _claims(found: Evidence, public: bytes, *, certified: bool, asked: bool) -> TpmClaims:
-    quote = found.quote
+def _claims(evidence: Evidence, public: bytes, *, certified: bool, asked: bool) -> TpmClaims:
+    quote = evidence.quote
     return TpmClaims(
         kind="tpm",
         measurement=quote.digest,
@@ -220,7 +220,7 @@ def _claims(found: Evidence, public: bytes, *, certified: bool, asked: bool) -> 
         chip_id=hashlib.sha256(public).digest(),
         ak_certified=certified if certified or asked else Unknown(reason="nobody says whose key it is"),
         pcr_bank=quote.bank,
-        pcrs=tuple(f"{index}:{value.hex()}" for index, value in found.pcrs),
+        pcrs=tuple(f"{index}:{value.hex()}" for index, value in evidence.pcrs),
         firmware=quote.firmware_version,
         reset_count=quote.reset_count,
         restart_count=quote.restart_count,
