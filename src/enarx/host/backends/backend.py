@@ -33,7 +33,7 @@ class Request:
 
     `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or its
     backend writes that process's number. `skip_layers` are the layers of the sandbox that the operator has given up by
-    name. `until` is a descriptor, or -1: when it is at its end nobody wants the Keep any more, and the launch gives up.
+    name. `until` is a descriptor, or -1: when it is closed, nobody wants the Keep any longer, and the launch gives up.
     """
 
     def __init__(
@@ -89,23 +89,18 @@ class Backend(Protocol):
 
     def probe(self) -> dict[str, str | bool]:
         """Whether this machine can launch such Keeps: `available`, `detail` and, if it cannot, a `remedy`."""
-        ...
 
     def require(self) -> None:
         """Return if this machine can launch such Keeps. BackendError `no-hardware`, with the remedy, if not."""
-        ...
 
     def trust_anchor(self, site: Site) -> str:
         """The path of the root that tenants need to verify evidence; empty where a vendor's root is pinned."""
-        ...
 
     def prepare(self, site: Site) -> None:
         """Start what makes the first launch quick. Returns at once; may do nothing."""
-        ...
 
     def launch(self, request: Request) -> RunningKeep:
-        """Launch a Keep. BackendError with the reason, or OSError; then nothing of the Keep is left.
+        """Launch a Keep. BackendError with the reason, or OSError; then no part of the Keep is left.
 
         Called in a process with one thread that reaps all of its children between launches.
         """
-        ...
