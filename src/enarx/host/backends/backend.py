@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from enarx.host.processes import Handle
-else:
-    Protocol = object  # loading typing would cost `enarx run` milliseconds
 
 
 class Site:
@@ -75,32 +73,37 @@ class RunningKeep:
         self.layers, self.facts, self.scratch = layers, facts or {}, scratch
 
 
-class Backend(Protocol):
-    """One kind of Keep. It holds no Keeps: whatever it launches is its supervisor's from then on."""
+if TYPE_CHECKING:  # loading typing would cost `enarx run` milliseconds
 
-    kind: str
-    """Its name, as in the registry."""
+    class Backend(Protocol):
+        """One kind of Keep. It holds no Keeps: whatever it launches is its supervisor's from then on."""
 
-    warning: str
-    """What an operator and a user must be told, loudly, because no hardware protects these Keeps from this host.
+        kind: str
+        """Its name, as in the registry."""
 
-    Empty for a kind that hardware protects. A backend with a warning gives simulated evidence.
-    """
+        warning: str
+        """What an operator and a user must be told, loudly, because no hardware protects these Keeps from this host.
 
-    def probe(self) -> dict[str, str | bool]:
-        """Whether this machine can launch such Keeps: `available`, `detail` and, if it cannot, a `remedy`."""
-
-    def require(self) -> None:
-        """Return if this machine can launch such Keeps. BackendError `no-hardware`, with the remedy, if not."""
-
-    def trust_anchor(self, site: Site) -> str:
-        """The path of the root that tenants need to verify evidence; empty where a vendor's root is pinned."""
-
-    def prepare(self, site: Site) -> None:
-        """Start what makes the first launch quick. Returns at once; may do nothing."""
-
-    def launch(self, request: Request) -> RunningKeep:
-        """Launch a Keep. BackendError with the reason, or OSError; then no part of the Keep is left.
-
-        Called in a process with one thread that reaps all of its children between launches.
+        Empty for a kind that hardware protects. A backend with a warning gives simulated evidence.
         """
+
+        def probe(self) -> dict[str, str | bool]:
+            """Whether this machine can launch such Keeps: `available`, `detail` and, if it cannot, a `remedy`."""
+            ...
+
+        def require(self) -> None:
+            """Return if this machine can launch such Keeps. BackendError `no-hardware`, with the remedy, if not."""
+
+        def trust_anchor(self, site: Site) -> str:
+            """The path of the root that tenants need to verify evidence; empty where a vendor's root is pinned."""
+            ...
+
+        def prepare(self, site: Site) -> None:
+            """Start what makes the first launch quick. Returns at once; may do nothing."""
+
+        def launch(self, request: Request) -> RunningKeep:
+            """Launch a Keep. BackendError with the reason, or OSError; then no part of the Keep is left.
+
+            Called in a process with one thread that reaps all of its children between launches.
+            """
+            ...
