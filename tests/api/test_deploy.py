@@ -16,6 +16,7 @@ import pytest
 import enarx
 from enarx.formats.wire import HEADER, FrameType, frame_header
 from enarx.tenant.http import HttpLink
+from tests.controls import Control
 from tests.e2e.harness import Daemon, until
 from tests.verifier import measured
 
@@ -66,11 +67,15 @@ chip_id = {{ unchecked = "a test" }}
 """
 
 
-@pytest.mark.no_verdict(reason="the same deployment with the right root and measurement is in test_what_is_accepted")
 @pytest.mark.parametrize("wrong", [{"simulated_root": bytes(32)}, {"measurements": ["ab" * 48]}], ids=["root", "image"])
 def test_what_is_not_accepted(daemon: Daemon, wasm: Wasm, wrong: dict[str, Any]) -> None:
+    def verdict(**accepted: Any) -> object:
+        with deploy(daemon, wasm("hello"), **accepted) as job:
+            return job.attestation
+
+    control = Control(verdict, simulated_root=daemon.root, measurements=[measured()])
     with pytest.raises((enarx.AppraisalError, enarx.VerificationError)):
-        deploy(daemon, wasm("hello"), **wrong)
+        control.but(**wrong)
     assert (daemon.keeps(), sessions(daemon)) == ({}, [])
 
 

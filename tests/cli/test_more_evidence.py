@@ -1,4 +1,4 @@
-"""More real evidence through the command line: what each vector is to come to, and what is said of it."""
+"""More real evidence through the command line: the verdict on each vector, and the messages."""
 
 from __future__ import annotations
 

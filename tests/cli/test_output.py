@@ -22,7 +22,7 @@ HOSTILE = f"{CLEAR}\r\n\x07\x9b\u202e\ud800\x00"
 SHOWN = r"\x1b[2J\x1b[1;1Hattestation: trusted\r\n\x07\x9b\u202e\ud800\x00"
 
 
-def azure(vm: str) -> bytes:
+def vm_evidence(vm: str) -> bytes:
     return azure.evidence(
         report=azure.hcl(azure.runtime(**{"vm-configuration": {"secure-boot": True, "vmUniqueId": vm}}))
     )
@@ -86,7 +86,7 @@ def test_json_escapes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.no_verdict(reason="how a name is shown, whatever the verdict")
 def test_evidence_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = (narrow(monkeypatch, name, "cp1252") for name in ("stdout", "stderr"))
-    (tmp_path / "evidence.json").write_bytes(azure("漢字"))
+    (tmp_path / "evidence.json").write_bytes(vm_evidence("漢字"))
     for more in ([], ["--json"]):
         assert main(["evidence", "show", str(tmp_path / "evidence.json"), *more]) == 0
     main(["evidence", "verify", str(tmp_path / "evidence.json"), "--authenticity-only", "--json"])
@@ -95,7 +95,7 @@ def test_evidence_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_evidence_that_would_drive_a_terminal_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "evidence.json").write_bytes(azure(HOSTILE))
+    (tmp_path / "evidence.json").write_bytes(vm_evidence(HOSTILE))
     assert main(["evidence", "show", str(tmp_path / "evidence.json")]) == 126
     said = capsys.readouterr()
     assert said.out == ""

@@ -10,8 +10,9 @@ from enarx.errors import UsageError
 from enarx.record import names
 from enarx.verify import Roots
 from enarx.verify.kinds import HARDWARE, find
-from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, NoneOf, SimulatedPolicy, Unchecked
+from enarx.verify.policy import AnyOf, AtLeast, Bits, Exactly, Matcher, NoneOf, SimulatedPolicy, Unchecked
 from enarx.verify.policy_file import policy_type, read_policy, template
+from enarx.verify.policy_template import rule_as_toml
 from enarx.verify.roots import PIN
 from tests.verify.kinds import VECTORS
 
@@ -151,3 +152,20 @@ def test_a_pin_is_of_32_bytes() -> None:
     name = next(roots.name for kind in HARDWARE for roots in find(kind).roots if roots.form == PIN)
     with pytest.raises(UsageError, match="32 bytes"):
         Roots(**{name: (b"short",)})
+
+
+@pytest.mark.parametrize(
+    ("matcher", "line"),
+    [
+        (Exactly(True), "x = true"),
+        (Exactly(b"\xab"), 'x = "ab"'),
+        (Exactly(("a", "b")), 'x = ["a", "b"]'),
+        (AtLeast(("4:00",)), 'x = { at_least = ["4:00"] }'),
+        (AtLeast(7), "x = { at_least = 7 }"),
+        (NoneOf((Bits(6),)), "x = { none_of = [0x6] }"),
+        (AnyOf(("a" * 50, "b" * 50)), f'x = {{ any_of = [\n  "{"a" * 50}",\n  "{"b" * 50}",\n] }}'),
+        (Unchecked(reason='"'), 'x = { unchecked = "\\"" }'),
+    ],
+)
+def test_rules_are_written_as_toml(matcher: Matcher, line: str) -> None:
+    assert rule_as_toml("x", matcher) == line

@@ -1,4 +1,4 @@
-"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "The flow").
+"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "A run, from end to end").
 
 One thread sends, one reads, and the caller's thread waits for both with a deadline. A host that swallows frames or stops
 answering can end a delivery; it cannot make it wait forever.

@@ -1,4 +1,4 @@
-"""Attaching: stdio to and from a session, and the result of a run (docs/architecture.md, "The flow").
+"""Attaching: stdio to and from a session, and the result of a run (docs/architecture.md, "A run, from end to end").
 
 `Run` serves one attached tenant. Two threads share it: the caller's reads frames until the final record, and one of its
 own attaches and feeds stdin. Each half survives broken connections by itself. Output goes on from the next frame, because

@@ -74,11 +74,10 @@ class Memo(Generic[*_Ts, _T]):
             return
         self._kept[key] = value, size
         excess = self.kept_bytes - self.max_bytes
-        for oldest, (_, dropped) in list(self._kept.items()):
-            if excess <= 0:
-                break
-            self._kept.pop(oldest, None)
-            excess -= dropped
+        for oldest, (_, counts) in list(self._kept.items()) if excess > 0 else ():
+            if excess > 0:
+                self._kept.pop(oldest, None)
+                excess -= counts
 
 
 def memo(*, max_bytes: int) -> Callable[[Callable[[*_Ts], _T]], Memo[*_Ts, _T]]:
