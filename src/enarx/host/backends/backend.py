@@ -29,9 +29,10 @@ class Site:
 class Request:
     """One launch. Sizes in bytes, `host_data` in hexadecimal.
 
-    `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or its
-    backend writes that process's number. `skip_layers` are the layers of the sandbox that the operator has given up by
-    name. `until` is a descriptor, or -1: when it is closed, nobody wants the Keep any longer, and the launch gives up.
+    `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or
+    its backend writes that process's number. Either happens before `launch` returns: from then on an empty cgroup may
+    be removed. `skip_layers` are the layers of the sandbox that the operator has given up by name. `until` is a
+    descriptor, or -1: when it is closed, nobody wants the Keep any longer, and the launch gives up.
     """
 
     def __init__(
