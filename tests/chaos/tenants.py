@@ -96,7 +96,7 @@ class Tenants:
                 outcome = (
                     f"{type(e).__name__}: {e.code}" if e.code == "not-found" else self._wrong(f"{job.guest}: {e!r}")
                 )
-            except Exception as e:  # what is none of ours is what this looks for
+            except Exception as e:  # an exception outside EnarxError is a finding
                 outcome = self._wrong(f"{job.guest}: {type(e).__name__}: {e}")
             with self._lock:
                 self.ledger.outcomes[outcome] += 1

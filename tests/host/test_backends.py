@@ -95,6 +95,7 @@ def test_a_backend_in_one_file_is_launched_through_the_daemon_by_its_name(instal
     found = installation.enarx("deploy", *where, "--detach", installation.hello)
     keep = found.stdout.decode().strip()
     inspected = installation.enarx("keep", "inspect", keep, "--json", "--host", url)
+    assert inspected.returncode == 0, (keep, found.stderr, inspected.stderr)
     info = json.loads(inspected.stdout)
     assert (info["kind"], info["facts"]) == ("boxed", {"box": "relays frames"})
     found = installation.enarx("keep", "attach", keep, "--host", url)

@@ -65,7 +65,7 @@ def gone(connection: socket.socket) -> bool:
         return True
 
 
-# What is no request
+# Malformed requests
 
 
 @pytest.mark.parametrize(

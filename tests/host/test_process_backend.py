@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from .harness import DIES, Launcher, eventually, frame, processes
+from .harness import DIES, Daemon, Launcher, eventually, frame, processes
 
 
 def test_the_simulator_gets_its_link_and_nothing_else(root: Path) -> None:
@@ -72,3 +72,17 @@ def test_nobody_is_made_to_ignore_the_end_of_a_child(root: Path) -> None:
     for how in (IGNORED, CAUGHT):
         assert not has_sigchld(info["pid"], how)
     launcher.close()
+
+
+def test_nothing_is_inherited_from_the_daemon(root: Path) -> None:
+    stray = os.dup(2)
+    os.set_inheritable(stray, True)
+    d = Daemon(root)
+    os.close(stray)
+    try:
+        d.launch()
+        found = json.loads((root / "hardware" / "surroundings.json").read_text())
+        assert list(found["fds"]) == ["3"]
+        assert (found["environment"], found["cwd"]) == ({"LANG": "C.UTF-8"}, "/")
+    finally:
+        d.kill()

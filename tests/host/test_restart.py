@@ -237,20 +237,6 @@ def test_two_daemons_do_not_share_a_state_directory(daemon: Make) -> None:
     assert d.launch()
 
 
-def test_nothing_is_inherited_from_the_daemon(root: Path) -> None:
-    stray = os.dup(2)
-    os.set_inheritable(stray, True)
-    d = Daemon(root)
-    os.close(stray)
-    try:
-        d.launch()
-        found = json.loads((root / "hardware" / "surroundings.json").read_text())
-        assert list(found["fds"]) == ["3"]
-        assert (found["environment"], found["cwd"]) == ({"LANG": "C.UTF-8"}, "/")
-    finally:
-        d.kill()
-
-
 def test_state_is_private(daemon: Make, root: Path) -> None:
     d = daemon()
     keep = d.launch()

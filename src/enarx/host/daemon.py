@@ -11,13 +11,13 @@ import resource
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from enarx.errors import UsageError
 from enarx.host import backends, cgroups, events
-from enarx.host.backends.backend import Backend, Site
+from enarx.host.backends.backend import Site
 from enarx.host.http.access import read_tokens
 from enarx.host.http.api import Api
 from enarx.host.http.doors import Door
@@ -28,6 +28,9 @@ from enarx.host.keeps.bounds import Bounds
 from enarx.host.keeps.service import Keeps
 from enarx.host.launcher.client import Launcher
 from enarx.host.state.store import Store, open_state
+
+if TYPE_CHECKING:
+    from enarx.host.backends.backend import Backend
 
 GRACE = 2.0
 """Seconds for requests under way to end once the daemon is told to."""

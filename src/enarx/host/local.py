@@ -24,7 +24,7 @@ STORED_OUTPUT = 64 << 20
 
 
 def main() -> None:
-    """Prepare the backend before anything else is loaded; then serve one Keep, and leave nothing behind."""
+    """Prepare the backend before anything else is loaded; then serve one Keep, and clean up."""
     paths, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
     os.chdir("/")
     place = cgroups.find(

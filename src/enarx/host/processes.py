@@ -32,7 +32,7 @@ class Handle:
         send(self._pidfd)
 
     def is_over(self) -> bool:
-        """Has the process ended?"""
+        """Has the process ended by now?"""
         return is_over(self._pidfd)
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ def open_process(pid: int, start: int) -> int:
 
 
 def is_over(pidfd: int) -> bool:
-    """Has the process ended?"""
+    """Has the process ended by now?"""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))

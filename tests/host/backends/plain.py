@@ -44,13 +44,13 @@ class Plain:
         pid = os.fork()
         if pid == 0:
             try:
-                for group in request.groups:
-                    os.write(group, b"0")
                 close_others((theirs.fileno(),))
                 Keep(theirs).run()
             finally:
                 os._exit(0)
         theirs.close()
+        for group in request.groups:
+            os.write(group, str(pid).encode())
         return RunningKeep(control, Handle(pid, os.pidfd_open(pid)), layers=LAYERS)
 
 

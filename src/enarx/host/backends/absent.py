@@ -32,7 +32,7 @@ class Absent:
         return {"available": False, "detail": detail, "remedy": self._remedy}
 
     def require(self) -> NoReturn:
-        """BackendError `no-hardware`."""
+        """Raise BackendError `no-hardware`, with the remedy."""
         message = f"no Keep of kind {self.kind}: {self.probe()['detail']}"
         raise BackendError("no-hardware", message, hint=self._remedy)
 
@@ -41,10 +41,10 @@ class Absent:
         return ""
 
     def prepare(self, site: Site) -> None:
-        """Nothing to start."""
+        """Return; there is nothing to start."""
 
     def launch(self, request: Request) -> NoReturn:
-        """BackendError `no-hardware`."""
+        """Raise BackendError `no-hardware`, with the remedy."""
         self.require()
 
 

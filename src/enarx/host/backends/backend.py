@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from enarx.host.processes import Handle
-else:
-    Protocol = object  # loading typing would cost `enarx run` milliseconds
 
 
 class Site:
@@ -31,9 +29,10 @@ class Site:
 class Request:
     """One launch. Sizes in bytes, `host_data` in hexadecimal.
 
-    `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or its
-    backend writes that process's number. `skip_layers` are the layers of the sandbox that the operator has given up by
-    name. `until` is a descriptor, or -1: when it is at its end nobody wants the Keep any more, and the launch gives up.
+    `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or
+    its backend writes that process's number. Either happens before `launch` returns: from then on an empty cgroup may
+    be removed. `skip_layers` are the layers of the sandbox that the operator has given up by name. `until` is a
+    descriptor, or -1: when it is closed, nobody wants the Keep any longer, and the launch gives up.
     """
 
     def __init__(
@@ -75,35 +74,37 @@ class RunningKeep:
         self.layers, self.facts, self.scratch = layers, facts or {}, scratch
 
 
-class Backend(Protocol):
-    """One kind of Keep. It holds no Keeps: whatever it launches is its supervisor's from then on."""
+if TYPE_CHECKING:  # loading typing would cost `enarx run` milliseconds
 
-    kind: str
-    """Its name, as in the registry."""
+    class Backend(Protocol):
+        """One kind of Keep. It holds no Keeps: whatever it launches is its supervisor's from then on."""
 
-    warning: str
-    """What an operator and a user must be told, loudly, because no hardware protects these Keeps from this host.
+        kind: str
+        """Its name, as in the registry."""
 
-    Empty for a kind that hardware protects. A backend with a warning gives simulated evidence.
-    """
+        warning: str
+        """What an operator and a user must be told, loudly, because no hardware protects these Keeps from this host.
 
-    def probe(self) -> dict[str, str | bool]:
-        """Whether this machine can launch such Keeps: `available`, `detail` and, if it cannot, a `remedy`."""
-        ...  # noqa: PIE790  # the second type checker wants a body
-
-    def require(self) -> None:
-        """Return if this machine can launch such Keeps. BackendError `no-hardware`, with the remedy, if not."""
-
-    def trust_anchor(self, site: Site) -> str:
-        """The path of the root that tenants need to verify evidence; empty where a vendor's root is pinned."""
-        ...  # noqa: PIE790  # the second type checker wants a body
-
-    def prepare(self, site: Site) -> None:
-        """Start what makes the first launch quick. Returns at once; may do nothing."""
-
-    def launch(self, request: Request) -> RunningKeep:
-        """Launch a Keep. BackendError with the reason, or OSError; then nothing of the Keep is left.
-
-        Called in a process with one thread that reaps all of its children between launches.
+        Empty for a kind that hardware protects. A backend with a warning gives simulated evidence.
         """
-        ...  # noqa: PIE790  # the second type checker wants a body
+
+        def probe(self) -> dict[str, str | bool]:
+            """Whether this machine can launch such Keeps: `available`, `detail` and, if it cannot, a `remedy`."""
+            ...
+
+        def require(self) -> None:
+            """Return if this machine can launch such Keeps. BackendError `no-hardware`, with the remedy, if not."""
+
+        def trust_anchor(self, site: Site) -> str:
+            """The path of the root that tenants need to verify evidence; empty where a vendor's root is pinned."""
+            ...
+
+        def prepare(self, site: Site) -> None:
+            """Start what makes the first launch quick. Returns at once; may do nothing."""
+
+        def launch(self, request: Request) -> RunningKeep:
+            """Launch a Keep. BackendError with the reason, or OSError; then no part of the Keep is left.
+
+            Called in a process with one thread that reaps all of its children between launches.
+            """
+            ...

@@ -77,7 +77,7 @@ class Api:
         return guarded
 
     def refused(self, e: HostError) -> None:
-        """Count an error."""
+        """Count an error by its code."""
         self._metrics.refusals.labels(e.code).inc()
 
     def _refusal(self, e: HostError) -> Response:
@@ -93,7 +93,7 @@ class Api:
         return answer
 
     async def launch(self, request: Request) -> Response:
-        """Launch a Keep."""
+        """Launch a Keep; answer with its id."""
         key = request.headers.get("idempotency-key")
         if key is not None and not re.fullmatch(schemas.KEY, key):
             raise HostError("usage", "Idempotency-Key: wanted 16 to 64 letters, digits, - or _")
@@ -113,17 +113,17 @@ class Api:
         return _json(schemas.Page, page)
 
     async def inspect(self, request: Request) -> Response:
-        """Inspect a Keep."""
+        """Answer with everything known about a Keep."""
         return _json(schemas.Keep, await self._keeps.info(_id(request), tenant=_tenant(request)))
 
     async def remove(self, request: Request) -> Response:
-        """Erase a Keep."""
+        """Erase a Keep and its output."""
         query = _query(request, schemas.RemoveQuery)
         await self._keeps.remove(_id(request), tenant=_tenant(request), force=query.force)
         return Response(status_code=204)
 
     async def stop(self, request: Request) -> Response:
-        """Kill a Keep."""
+        """Kill a Keep; its output stays."""
         await self._keeps.stop(_id(request), tenant=_tenant(request))
         return Response(status_code=204)
 
@@ -134,7 +134,7 @@ class Api:
         return _json(schemas.Waited, {"ended": await unless_gone(request.scope["state"]["gone"], waiting)})
 
     async def input(self, request: Request) -> Response:
-        """Give a Keep frames."""
+        """Give a Keep the frames of the body."""
         pieces = self._counted(Timed(request.stream(), self.limits), self._metrics.bytes_in.inc)
         giving = self._keeps.input(_id(request), pieces, tenant=_tenant(request))
         frames = await unless_gone(request.scope["state"]["gone"], giving)
@@ -159,7 +159,7 @@ class Api:
         return _json(schemas.Removed, {"removed": await self._keeps.prune(tenant=_tenant(request))})
 
     async def openapi(self, _: Request) -> Response:
-        """Describe this interface."""
+        """Answer with the OpenAPI document."""
         return JSONResponse(DOCUMENT)
 
     async def health(self, _: Request) -> Response:
@@ -172,7 +172,7 @@ class Api:
 
 
 def _failure(where: str, e: Exception) -> HostError:
-    """What the client is told: the name of a system error, and nothing of a fault of this program."""
+    """What the client is told: the name of a system error, and no details of a fault of this program."""
     error = HostError.of_system(e) if isinstance(e, OSError) else None
     if error is None:
         events.log_bug(where, e)

@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self.entrance.unread(grown)
 
     def _drop(self) -> None:
-        """Discard what is unread."""
+        """Discard the bytes that are still unread."""
         self.rest.clear()
         self._count()
 

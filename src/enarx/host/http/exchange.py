@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def failed(self) -> bool:
-        """Was its body malformed?"""
+        """Did its body turn out malformed?"""
         return self._failure is not None
 
     @property

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 description of the host's interface.
 
 Bodies, answers and parameters are generated from the types in `schemas`; what is written by hand is which operation uses
-which. Tests hold the document against the routes and against a daemon's answers.
+which. Tests compare the document with the routes and with a daemon's answers.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ _PATHS: dict[str, dict[str, Schema]] = {
             "remove",
             "Erase an ended Keep",
             204,
-            _answer("nothing of the Keep is left"),
+            _answer("no part of the Keep is left"),
             (404, 409, 502, 507),
             parameters=(_ID, *_query(RemoveQuery)),
         ),

@@ -128,7 +128,7 @@ def _length(single: dict[bytes, bytes]) -> int:
 
 
 class Counted:
-    """A body of known length."""
+    """Reads a body of known length."""
 
     def __init__(self, length: int) -> None:
         self.left = length
@@ -146,7 +146,7 @@ class Counted:
 
 
 class Chunked:
-    """A chunked body."""
+    """Reads a body in chunked transfer coding."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

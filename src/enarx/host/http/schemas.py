@@ -103,7 +103,7 @@ class Page(Struct, frozen=True):
 
 
 class PageQuery(Struct, kw_only=True, frozen=True):
-    """Which Keeps to list."""
+    """Parameters of a list of Keeps."""
 
     after: Annotated[str, Meta(max_length=64, description="the `next` of the page before")] = ""
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="Keeps in the page")] = 100
@@ -111,7 +111,7 @@ class PageQuery(Struct, kw_only=True, frozen=True):
 
 
 class OutputQuery(Struct, kw_only=True, frozen=True, rename={"start": "from"}):
-    """Which output to read."""
+    """Parameters of reading a Keep's output."""
 
     start: Annotated[
         int,
@@ -125,13 +125,13 @@ class OutputQuery(Struct, kw_only=True, frozen=True, rename={"start": "from"}):
 
 
 class WaitQuery(Struct, kw_only=True, frozen=True):
-    """How long to wait."""
+    """Parameters of waiting for a Keep."""
 
     timeout: Annotated[float, Meta(ge=0, le=MAX_WAIT, description="seconds")] = 30
 
 
 class RemoveQuery(Struct, kw_only=True, frozen=True):
-    """What to remove."""
+    """Parameters of erasing a Keep."""
 
     force: Annotated[bool, Meta(description="kill it first")] = False
 
@@ -155,7 +155,7 @@ class Removed(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """The daemon answers."""
+    """The answer of a daemon that runs."""
 
     ok: Literal[True] = True
 

@@ -22,7 +22,7 @@ def share_of_memory() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much Keeps may take. Sizes in bytes; 0 is no bound, and no pool.
+    """How much Keeps may take. Sizes in bytes; 0 means unbounded, and for `pool` an empty pool.
 
     `keeps` run at once, with `memory` and `disk` of all together, and `stored_output` of each. `pool` Keeps of `pool_kind`
     (empty: the registry's default) are kept empty and ready. `tenant_keeps` and `tenant_memory` are each tenant's share.

@@ -91,5 +91,5 @@ class Contact:
             return await asyncio.get_running_loop().sock_recv(self._socket, PIECE)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the supervisor."""
         self._socket.close()

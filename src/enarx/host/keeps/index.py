@@ -124,7 +124,7 @@ class Index:
         keep.life = keep.watcher = keep.over = None
 
     def remove(self, keep: Keep) -> None:
-        """Forget it."""
+        """Remove a Keep from the index."""
         record = keep.record
         if self._all.pop(record.id, None) is None:
             return

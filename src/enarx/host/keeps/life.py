@@ -63,7 +63,7 @@ class Life:
 
     @property
     def is_over(self) -> bool:
-        """Are both gone?"""
+        """Are both processes proven gone?"""
         return self.keep.gone.is_set() and self.supervisor.gone.is_set()
 
     async def until_ended(self, patience: float) -> None:

@@ -148,7 +148,7 @@ class Lifecycle:
         self.index.remove(keep)
 
     async def _is_deserted(self, keep: Keep) -> bool:
-        """Does nothing of it run any more? If its files do not say, only its supervisor's socket can tell."""
+        """Have all of its processes ended? If its files do not say, only its supervisor's socket can tell."""
         report = self.store.report(keep.record.id)
         if report is None:
             return not await relay.is_there(self.store.socket(keep.record.id))
@@ -207,7 +207,7 @@ class Lifecycle:
         return keep.life
 
     def _conclude(self, keep: Keep) -> None:
-        """Record its end from its supervisor's last report, now that nothing of it runs."""
+        """Record its end from its supervisor's last report, now that its processes are gone."""
         try:
             report = self.store.report(keep.record.id)
         except OSError:

@@ -99,7 +99,7 @@ class Keeps:
         events.log("stopped", keep=name)
 
     async def remove(self, name: str, *, tenant: str, force: bool) -> None:
-        """Erase it, and return once nothing of it is left. HostError `not-ended` if it runs, unless `force`."""
+        """Erase it, and return once no part of it is left. HostError `not-ended` if it runs, unless `force`."""
         keep = await self._known(name, tenant)
         if not force and keep.state == "running":
             raise HostError("not-ended", "the Keep is running", hint="stop it first, or use force")

@@ -4,7 +4,7 @@
     2. The backend of its kind launches it into that cgroup.
     3. The caller supervises it (`Launched.supervisor`), or abandons it.
 
-Whatever fails, nothing of the Keep and no cgroup of it is left.
+Whatever fails, neither the Keep nor its cgroup is left.
 """
 
 from __future__ import annotations

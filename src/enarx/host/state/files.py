@@ -30,7 +30,7 @@ def write_json(directory: int, name: str, value: dict[str, Any]) -> None:
     """Write a file whole or not at all, whenever this process ends. OSError.
 
     It is padded to whole blocks, so that `rewrite_json` finds room in it on a full disk. It is not synchronized to the
-    disk: no Keep outlives the machine, and a record that the machine's end left half written is no Keep's.
+    disk: no Keep outlives the machine, and a record that the machine's end left half written is ignored.
     """
     write_atomically(name, _padded(value), dir_fd=directory, sync=False)
 

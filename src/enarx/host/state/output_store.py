@@ -91,7 +91,7 @@ class OutputStore:
         return next(reversed(self._sizes))
 
     def _roll(self) -> None:
-        """Begin another segment."""
+        """Begin another segment in its own file."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(segment_name(self.next), flags, 0o600, dir_fd=self._directory)
         if self._fd >= 0:
@@ -100,7 +100,7 @@ class OutputStore:
         self._sizes[self.next] = self._counts[self.next] = 0
 
     def drop(self) -> None:
-        """Drop the oldest segment."""
+        """Drop the oldest segment and its frames."""
         first = self.first
         self.stored -= self._sizes.pop(first)
         del self._counts[first]
@@ -194,7 +194,7 @@ class Cursor:
             offset += HEAD + int.from_bytes(head[NUMBER:], "big")
 
     def close(self) -> None:
-        """Close the segment's file."""
+        """Close the file of the segment."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1

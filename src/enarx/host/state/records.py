@@ -36,7 +36,7 @@ class Processes:
 
     @classmethod
     def of(cls, value: object) -> Processes:
-        """From JSON. BadFileError."""
+        """Check and convert the JSON value. BadFileError."""
         if not isinstance(value, dict) or set(value) != {"boot", "supervisor", "keep"}:
             raise BadFileError("processes")
         return cls(_text(value, "boot", BOOT), _process(value["supervisor"]), _process(value["keep"]))
@@ -107,7 +107,7 @@ class Report:
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> Report:
-        """From JSON. BadFileError."""
+        """Check and convert the JSON value. BadFileError."""
         numbers = ("frames", "first", "stored", "dropped", "pid", "keep_pid")
         shown: dict[str, Any] = {name: _number(value, name) for name in numbers}
         shown |= {"layers": _layers(value.get("layers")), "skipped": _names(value.get("skipped"))}

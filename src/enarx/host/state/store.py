@@ -114,7 +114,7 @@ class Store:
             raise
 
     def stored(self, keep: str) -> int:
-        """Bytes of its output."""
+        """Bytes of its stored output."""
         try:
             with self.opened(keep) as directory:
                 return stored.size(directory)

@@ -25,7 +25,7 @@ def segments(directory: int) -> list[int]:
 
 
 def size(directory: int) -> int:
-    """Bytes in all segments."""
+    """Bytes in all segments together."""
     return sum(_status(directory, first).st_size for first in segments(directory))
 
 

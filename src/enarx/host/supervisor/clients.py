@@ -88,7 +88,7 @@ class Client:
         return now - self._moved > (STALL if self.op else PATIENCE)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection and its file."""
         if self.cursor is not None:
             self.cursor.close()
         self.connection.close()

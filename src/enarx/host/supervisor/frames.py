@@ -86,7 +86,7 @@ class Frame:
         self.clear()
 
     def clear(self) -> None:
-        """Discard what has arrived."""
+        """Discard what has arrived so far."""
         self.have = self._sent = 0
         self._wanted = HEAD
         self._has_head = False

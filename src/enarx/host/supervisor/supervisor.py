@@ -48,7 +48,7 @@ class Supervisor:
     """Supervises one Keep. `info` is what is shown of its launch, and `directory` a descriptor of the Keep's directory.
 
     A Keep that gets no frame within `unused` seconds of its claim is ended; 0 lets it wait forever. With `until`, a
-    descriptor, the supervisor goes on until that is at its end, whatever becomes of the Keep.
+    descriptor, the supervisor goes on until that is closed, whatever becomes of the Keep.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Supervisor:
         self._report(write_json)
 
     def serve(self) -> None:
-        """Serve until the Keep has ended and nobody reads, until `until` is at its end, or until SIGTERM.
+        """Serve until the Keep has ended and nobody reads, until `until` is closed, or until SIGTERM.
 
         The Keep does not outlive this call.
         """

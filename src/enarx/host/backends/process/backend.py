@@ -34,14 +34,14 @@ class Process:
         return {"available": True, "detail": "sandboxed process, simulated evidence, for trying out only", "remedy": ""}
 
     def require(self) -> None:
-        """Always returns."""
+        """Return: every Linux can launch it."""
 
     def trust_anchor(self, site: Site) -> str:
-        """The simulator's public root."""
+        """The file with the simulator's public root."""
         return f"{site.state}/root.pub"
 
     def prepare(self, site: Site) -> None:
-        """Start the simulator."""
+        """Start the simulator, which takes longest."""
         self._simulator = Simulator(site.paths, state=site.state, cache=site.cache)
 
     def launch(self, request: Request) -> RunningKeep:
@@ -59,7 +59,7 @@ class Process:
             with theirs:
                 handle, answer = self._simulator.launch(theirs, request)
         except BaseException as e:
-            control.close()  # with which what there is of the Keep ends
+            control.close()  # a Keep that was started ends with it
             if isinstance(e, BackendError) and e.code == Simulator.DIED:
                 self._renew(request.site)  # it may only hang: closed, it ends after its Keeps
             raise

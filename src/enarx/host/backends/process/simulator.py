@@ -83,14 +83,14 @@ class Simulator:
         return Handle(answer["pid"], fds[0]), answer
 
     def _ends_first(self, until: int) -> bool:
-        """Wait for an answer; True if `until` is at its end before there is one."""
+        """Wait for an answer; True if `until` is closed before it arrives."""
         poll = select.poll()
         for fd in (self._fd, until):
             poll.register(fd, select.POLLIN)
         return until in dict(poll.poll(PATIENCE * 1000)) and not self.is_over()
 
     def fileno(self) -> int:
-        """The link's descriptor."""
+        """The descriptor of the link, for poll."""
         return self._fd
 
     def is_over(self) -> bool:

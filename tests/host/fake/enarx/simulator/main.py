@@ -74,13 +74,13 @@ def serve(link: socket.socket, order: dict, fds: list[int], keeps: list[int]) ->
     pid = os.fork()
     if pid == 0:
         link.close()
-        for group in fds[1:]:
-            os.write(group, b"0")  # the Keep enters its cgroups
         try:
             Keep(socket.socket(fileno=fds[0])).run()
         finally:
             os._exit(0)
     keeps.append(os.pidfd_open(pid))
+    for group in fds[1:]:
+        os.write(group, str(pid).encode())  # before the answer: from then on an empty cgroup may be removed
     socket.send_fds(link, [json.dumps({"ok": True, "pid": pid, "layers": LAYERS}).encode()], [keeps[-1]])
     close(fds)
 
