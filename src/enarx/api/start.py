@@ -1,6 +1,6 @@
 """How a job starts: on this machine, on a host, or by attaching to one that runs.
 
-A `Start` does nothing until `start`, which works in the caller's thread and either returns a Job or leaves nothing behind.
+A `Start` does nothing until `start`, which works in the caller's thread and either returns a Job or cleans up after itself.
 `abort` has it give up, from another thread. The synchronous API starts at once; `aio` starts in a thread.
 """
 

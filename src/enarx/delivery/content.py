@@ -84,7 +84,7 @@ class Receiver:
     def feed(self, data: memoryview) -> Iterator[Part]:
         """Yield the parts that `data` completes; DeliveryError or ParseError at the first fault.
 
-        The iterator is lazy: the bytes behind a part are not looked at before the next part is asked for. Exhaust it
+        The iterator is lazy: the bytes after a part are not read before the next part is asked for. Exhaust it
         before the next call.
         """
         while len(data) and not self.complete:

@@ -1,4 +1,4 @@
-"""The file that `enarx init` writes; a test holds it against the parser."""
+"""The file that `enarx init` writes; a test parses it with the real parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appraisal: hold verified evidence against a policy. Every check is made and reported, whatever the others came to.
+"""Appraisal: check verified evidence against a policy. Every check is made and reported, whatever the others came to.
 
 The functions here are the only ones that make an AttestationResult:
 
@@ -79,7 +79,7 @@ def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data
 
 
 def unappraised(evidence: VerifiedEvidence) -> AttestationResult:
-    """The result for evidence that is not held against a policy: authentic, and never trusted."""
+    """The result for evidence that is not appraised against a policy: authentic, and never trusted."""
     return result(
         AUTHENTIC,
         evidence.claims.kind,

@@ -1,4 +1,4 @@
-/* Names as programs write them: slashes at the end, dots, empty, too long, and through what is no directory. */
+/* Names as programs write them: slashes at the end, dots, empty, too long, and through a file as if it were a directory. */
 #include "check.h"
 
 #define FOLLOW __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW

@@ -1,4 +1,4 @@
-/* poll_oneoff: clocks beside one another, files and stdio that are ready, and descriptors that are none. */
+/* poll_oneoff: clocks beside one another, files and stdio that are ready, and invalid descriptors. */
 #define _DEFAULT_SOURCE
 #include <time.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-"""What the host grants a Keep, held against what a package asks for, before anything of the workload runs."""
+"""The limits that the host grants a Keep, checked against the package before anything of the workload runs."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 `KeepProtocol` says what a message proves, and moves the one state table; `Core` decides what is done about it:
 
 1. admit: take one Challenge, have evidence made, answer with the Attestation
-2. receive: take one Delivery, hold its manifest against the host's limits, then give the package's parts to storage as
+2. receive: take one Delivery, check its manifest against the host's limits, then give the package's parts to storage as
    they are opened and checked, and confirm now and then how far it is
 3. accept: once everything is stored, say so under seal and start the workload
 4. serve: attachments, stdin, output, fresh evidence (`Workload`), until the final record
