@@ -97,6 +97,17 @@ def test_stdin_that_waits_is_written_as_the_guest_reads(run: Run) -> None:
     assert sum(count for (count,) in run.core.of("stdin_written")) == len(data)
 
 
+def test_stdin_that_the_pipe_has_not_taken_can_be_dropped(run: Run) -> None:
+    data = os.urandom(1 << 20)
+    run.watch.write_stdin(data)
+    taken = sum(count for (count,) in run.core.of("stdin_written"))
+    run.watch.drop_stdin()
+    run.watch.write_stdin(b"sent again")
+    run.watch.close_stdin()
+    run.end()
+    assert run.core.written(1) == data[:taken] + b"sent again"
+
+
 def closes_stdin(orders: socket.socket) -> None:
     told(orders)
     os.close(0)

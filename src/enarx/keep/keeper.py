@@ -27,6 +27,7 @@ from enarx.keep.core.actions import (
     Compile,
     CreateTrees,
     Done,
+    DropStdin,
     Kill,
     Send,
     Start,
@@ -81,6 +82,7 @@ class Keeper:
             Compile: self._compile,
             CreateTrees: self._create_trees,
             Done: self._end,
+            DropStdin: self._drop_stdin,
             FilePiece: self._storage.piece,
             Kill: self._kill,
             Send: self._send,
@@ -219,6 +221,9 @@ class Keeper:
 
     def _write_stdin(self, action: WriteStdin) -> None:
         self._running().write_stdin(action.data)
+
+    def _drop_stdin(self, action: DropStdin) -> None:
+        self._running().drop_stdin()
 
     def _close_stdin(self, action: CloseStdin) -> None:
         self._running().close_stdin()

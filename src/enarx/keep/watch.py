@@ -87,6 +87,10 @@ class Watch:
             self._stdin.append(memoryview(data))
             self._feed()
 
+    def drop_stdin(self) -> None:
+        """Drop the bytes that the guest's pipe has not taken."""
+        self._stdin.clear()
+
     def close_stdin(self) -> None:
         """Close the guest's stdin, once everything has been written."""
         self._stdin_ends = True

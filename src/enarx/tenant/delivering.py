@@ -35,7 +35,7 @@ FIRST_PAUSE = 0.1
 LEAVE = 10.0
 """Seconds to wait for the host's answer to a request whose effect the Keep has confirmed already."""
 
-FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed", "stdin-behind")
+FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed")
 """Codes of UnavailableError that another connection cannot help against: the Keep, its host or our own link is gone, or the
 workload has first to read what the Keep holds for it."""
 

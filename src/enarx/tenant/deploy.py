@@ -113,7 +113,6 @@ class Run:
         self._attachment = Attachment(session, nonce=os.urandom(32), output=output)
         self._failed: Exception | None = None
         self._stopping = False
-        self._resumed = False
         self._reached = False
         self._done = False
 
@@ -209,16 +208,7 @@ class Run:
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
-        try:
-            record = self._attachment.receive(kind, payload)
-        except DeliveryError as e:
-            if e.code != "attachment-broken" or not self._resumed:
-                raise
-            raise UnavailableError(
-                "stdin-behind",
-                "stdin cannot go on yet: the Keep has more than it confirms",
-                hint="attach again once the workload has read it",
-            ) from e
+        record = self._attachment.receive(kind, payload)
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
@@ -261,9 +251,7 @@ class Run:
                 self._pump(offset)
                 if not self.confirm:
                     return
-                self._resumed = True
             except UnavailableError as e:
-                self._resumed = True
                 broken += 1
                 if self._done or not self._pause(e, broken):
                     raise self._given_up(e) from e

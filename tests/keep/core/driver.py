@@ -24,6 +24,7 @@ from enarx.keep.core.actions import (
     Compile,
     CreateTrees,
     Done,
+    DropStdin,
     Kill,
     Send,
     Start,
@@ -141,6 +142,9 @@ class MemoryKeep:
     def _WriteStdin(self, action: WriteStdin) -> None:  # noqa: N802
         self.core.output(1, action.data)
         self.core.stdin_written(len(action.data))
+
+    def _DropStdin(self, action: DropStdin) -> None:  # noqa: N802
+        return  # this workload takes everything at once
 
     def _CloseStdin(self, action: CloseStdin) -> None:  # noqa: N802
         self.core.ended(EXITED, VANISHED, self._clock())

@@ -12,7 +12,7 @@ from enarx.errors import DeliveryError, ParseError
 from enarx.formats import bounds
 from enarx.formats.config import Config
 from enarx.formats.wire import FrameType, encode, frame
-from enarx.keep.core.actions import CloseStdin, Done, Kill, WriteStdin
+from enarx.keep.core.actions import CloseStdin, Done, DropStdin, Kill, WriteStdin
 from enarx.keep.core.deadlines import GRACE
 from enarx.keep.core.workload import ACK_EVERY
 from enarx.record import replace
@@ -133,6 +133,33 @@ def test_stdin_at_another_offset_is_refused(offset: int) -> None:
     assert job.actions(WriteStdin) == [WriteStdin(b"one")]
     with pytest.raises(DeliveryError, check=lambda e: e.code == "attachment-broken"):
         job.pair.read(job.attachment)
+
+
+def reattached(job: Job) -> Attachment:
+    again = Attachment(job.pair.session, nonce=b"\7" * 32, output=job.attachment.output)
+    job.pair.keep.receive(again.attach())
+    job.pair.read(again)
+    return again
+
+
+def test_a_new_attachment_sends_again_what_was_not_taken() -> None:
+    job = Job()
+    job.send(STDIN, 0, b"taken, untaken")
+    job.actions()
+    job.core.stdin_written(7)
+    again = reattached(job)
+    assert (again.stdin, again.stdin_open) == (7, True)
+    job.pair.keep.receive(again.send(STDIN, 7, b"untaken"))
+    wanted = [WriteStdin(b"taken, untaken"), DropStdin(), WriteStdin(b"untaken")]
+    assert job.actions(WriteStdin, DropStdin) == wanted
+
+
+def test_stdin_that_has_ended_is_kept_for_the_workload() -> None:
+    job = Job()
+    job.send(STDIN_END, 0, b"all of it")
+    again = reattached(job)
+    assert (again.stdin, again.stdin_open) == (0, False)
+    assert job.actions(DropStdin) == []
 
 
 def test_stdin_after_its_end_is_refused() -> None:

@@ -71,6 +71,11 @@ class WriteStdin:
 
 
 @record()
+class DropStdin:
+    """Drop the bytes for stdin that the workload has not taken; the tenant will send them again."""
+
+
+@record()
 class CloseStdin:
     """Close the workload's stdin, once all that was given has been written."""
 
@@ -96,6 +101,7 @@ Action = (
     | FilePiece
     | Start
     | WriteStdin
+    | DropStdin
     | CloseStdin
     | Kill
     | Done

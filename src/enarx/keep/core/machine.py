@@ -211,7 +211,7 @@ class Core:
             self._delivery(bytes(payload), now)
         elif kind is FrameType.ATTACH:
             self._send(self._protocol.attach(bytes(payload), entropy))
-            self._running().tell_state()
+            self._running().attached()
         elif kind is FrameType.ATTEST:
             self._attest(bytes(payload))
         else:

@@ -26,7 +26,7 @@ from enarx.delivery.session import (
 from enarx.errors import DeliveryError, EnarxError
 from enarx.formats.config import Config
 from enarx.formats.wire import decode
-from enarx.keep.core.actions import Action, CloseStdin, Kill, Send, WriteStdin
+from enarx.keep.core.actions import Action, CloseStdin, DropStdin, Kill, Send, WriteStdin
 from enarx.keep.core.deadlines import GRACE, Now
 from enarx.record import as_dict, replace
 
@@ -91,6 +91,13 @@ class Workload:
         """There is no code to run, which the workload's side cannot explain."""
         if self._verdict is None:
             self._verdict = Status(cause="failed", message=message)
+
+    def attached(self) -> None:
+        """A new attachment begins: the tenant sends again whatever the workload has not taken, unless stdin has ended."""
+        if self._stdin_open and not self._stdin_ended and self._written < self._taken:
+            self._taken = self._written
+            self._actions.append(DropStdin())
+        self.tell_state()
 
     def input(self, kind: int, offset: int, data: bytes) -> None:
         """Take a record of the tenant's; DeliveryError if it is not the next bytes of stdin, or of no known kind."""
