@@ -192,7 +192,7 @@ def test_a_backend_is_deleted_with_its_folder_and_its_line_and_the_rest_stands(t
     found = pytest_in(copy, *tests, "tests/house/test_zones.py", "tests/house/test_portable.py")
     assert found.returncode == 0, found.stdout[-4000:]
     found = pytest_in(copy, "tests/host/test_process_backend.py")  # the control: this is the copy, without the backend
-    assert found.returncode == 4
+    assert found.returncode in (4, 5)  # no such file, or no tests: workers differ in which they report
 
 
 def pytest_in(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:

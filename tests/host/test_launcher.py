@@ -25,13 +25,6 @@ def test_a_refusal_comes_back_whole(launcher: Launcher, root: Path) -> None:
     assert launcher.keep("other").ask("info")["ok"]
 
 
-def test_a_directory_that_is_gone_launches_nothing(launcher: Launcher, root: Path) -> None:
-    answer = launcher.order("k", directory=f"{root}/nowhere")
-    assert (answer["ok"], answer["code"]) == (False, "launch")
-    assert launcher.keep("other").ask("info")["ok"]
-    eventually(lambda: len(processes(f"--state {root}/hardware")) == 2)
-
-
 def test_a_directory_with_a_very_long_path(launcher: Launcher, root: Path) -> None:
     long = root / ("d" * 120) / ("e" * 120)
     long.mkdir(parents=True)
@@ -89,13 +82,3 @@ def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) 
     for keep in keeps:
         keep.ask("stop")
     eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
-
-
-def test_a_launch_that_finds_no_room_says_so(launcher: Launcher, root: Path) -> None:
-    """The supervisor's first report cannot be written: the Keep is ended, and the error is named."""
-    (root / "k").mkdir()
-    (root / "k" / "meta.json").mkdir()
-    answer = launcher.order("k")
-    assert (answer["ok"], answer["code"]) == (False, "launch")
-    eventually(lambda: len(processes(f"--state {root}/hardware")) == 1)
-    assert launcher.keep("other").ask("info")["ok"]

@@ -86,3 +86,20 @@ def test_nothing_is_inherited_from_the_daemon(root: Path) -> None:
         assert (found["environment"], found["cwd"]) == ({"LANG": "C.UTF-8"}, "/")
     finally:
         d.kill()
+
+
+def test_a_directory_that_is_gone_launches_nothing(launcher: Launcher, root: Path) -> None:
+    answer = launcher.order("k", directory=f"{root}/nowhere")
+    assert (answer["ok"], answer["code"]) == (False, "launch")
+    assert launcher.keep("other").ask("info")["ok"]
+    eventually(lambda: len(processes(f"--state {root}/hardware")) == 2)
+
+
+def test_a_launch_that_finds_no_room_says_so(launcher: Launcher, root: Path) -> None:
+    """The supervisor's first report cannot be written: the Keep is ended, and the error is named."""
+    (root / "k").mkdir()
+    (root / "k" / "meta.json").mkdir()
+    answer = launcher.order("k")
+    assert (answer["ok"], answer["code"]) == (False, "launch")
+    eventually(lambda: len(processes(f"--state {root}/hardware")) == 1)
+    assert launcher.keep("other").ask("info")["ok"]

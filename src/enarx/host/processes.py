@@ -104,6 +104,20 @@ def send(pidfd: int, number: int = SIGKILL) -> None:
         return
 
 
+class Undisturbed:
+    """A context in which SIGTERM waits: it arrives on entry, before anything is done, or after the end."""
+
+    def __enter__(self) -> None:
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def close_others(wanted: Iterable[int]) -> None:
     """Close every descriptor but the standard ones and those in `wanted`."""
     low = 3

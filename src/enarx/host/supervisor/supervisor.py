@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from enarx.host.processes import identities
+from enarx.host.processes import Undisturbed, identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, OutputStore
 from enarx.host.supervisor.clients import Client, widen
@@ -225,14 +225,15 @@ class Supervisor:
         self._handle.kill()
         if self._keep is None:
             return
-        self._keep.close()
-        self._keep = None
-        self._ended = time.monotonic()
-        self._info |= {"state": "ended", "ended": time.time()}
-        try:
-            self._report(rewrite_json)
-        except OSError:
-            pass  # a read-only disk: the daemon sees from the processes that the Keep has ended
+        with Undisturbed():  # a SIGTERM midway would leave the report unwritten, and the Keep `lost`
+            self._keep.close()
+            self._keep = None
+            self._ended = time.monotonic()
+            self._info |= {"state": "ended", "ended": time.time()}
+            try:
+                self._report(rewrite_json)
+            except OSError:
+                pass  # a read-only disk: the daemon sees from the processes that the Keep has ended
         erase_scratch(self._scratch)
         if self._until < 0:
             self._listener.close()
@@ -254,8 +255,8 @@ class Supervisor:
 
     def _report(self, write: Callable[[int, str, dict[str, Any]], None]) -> None:
         """Write the report that a daemon reads once this process is gone."""
-        more = {"scratch": self._scratch, "processes": self.processes}
-        write(self._directory, META, {**self._info, **self._output.numbers(), **more})
+        own = {"scratch": self._scratch, "processes": self.processes}
+        write(self._directory, META, self._info | self._output.numbers() | own)
 
     # Clients
 
