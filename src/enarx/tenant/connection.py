@@ -11,6 +11,7 @@ import http.client
 import io
 import ipaddress
 import os
+import selectors
 import socket
 import ssl
 import time
@@ -176,6 +177,14 @@ class Connection(http.client.HTTPConnection):
 
     response_class = Answer
     used = float("-inf")
+
+    def is_readable(self) -> bool:
+        """Whether bytes or an end wait to be read. The daemon only answers, so between requests this means closed."""
+        if self.sock is None:
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.sock, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def connect(self) -> None:
         """As HTTPConnection, with keep-alive: TCP notices a peer that vanished."""

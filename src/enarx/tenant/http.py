@@ -121,8 +121,8 @@ class HostClient:
         if connection is None:
             connection = self._local.connection = self.connect()
             self._kept.append(connection)
-        if time.monotonic() - connection.used > IDLE:
-            connection.close()  # the daemon may have closed it, and a request on it would be lost
+        if time.monotonic() - connection.used > IDLE or connection.is_readable():
+            connection.close()  # the daemon has closed it, or may have: a request on it would be lost
         return connection
 
     def close(self) -> None:

@@ -19,8 +19,9 @@ from enarx.formats.launch.sigstruct import SigStruct
 from enarx.image.launch import hashes, kernel, nitro, search, sgx, snp, tdx, tpm
 from enarx.image.launch.authenticode import authenticode
 from enarx.image.launch.registers import register
-from tests.forge import arm, aws, eventlog, intel, snp
+from tests.forge import arm, aws, eventlog, intel
 from tests.forge import launch as forge
+from tests.forge import snp as reports
 from tests.forge import tpm as tpms
 from tests.image.launch.test_sev import secret_vm
 
@@ -66,7 +67,9 @@ def report(firmware: str = "intended.fd", boot: tuple[str, str, bytes] | None = 
     read = Firmware.from_bytes(FIRMWARE[firmware])
     started = hashes.kernel_hashes(FILES[boot[0]], FILES.get(boot[1], b""), boot[2]) if boot else None
     processors = snp.Processors(**{"count": 1, "signature": 0x800F12} | changes)
-    return snp.sign(snp.blank(measurement=snp.measure(read.sev(), snp.firmware_digest(read), started, processors)))
+    return reports.sign(
+        reports.blank(measurement=snp.measure(read.sev(), snp.firmware_digest(read), started, processors))
+    )
 
 
 BOOT = ("vmlinuz", "initrd", b"quiet")
@@ -120,7 +123,7 @@ def test_snp(explained: Explained, evidence: bytes, expected: dict[str, tuple[st
 
 
 def test_a_launch_of_something_else(explained: Explained) -> None:
-    code, value = explained(snp.sign(snp.blank()), *GIVEN)
+    code, value = explained(reports.sign(reports.blank()), *GIVEN)
     one = value["registers"][0]
     assert (code, one["launched"], one["drift"], one["complete"]) == (126, None, [], True)
     assert one["tried"] > 10_000
@@ -354,7 +357,7 @@ def test_for_people(explained: Explained, tmp_path: Path, capsys: pytest.Capture
     out, err = capsys.readouterr()
     assert "vcpus: 1 was intended, 7 was launched" in out
     assert "not verified" in err
-    (tmp_path / "evidence").write_bytes(snp.sign(snp.blank()))
+    (tmp_path / "evidence").write_bytes(reports.sign(reports.blank()))
     assert main(["image", "explain-mismatch", "evidence", *GIVEN]) == 126
     assert "something else was launched" in capsys.readouterr().out
 
@@ -395,7 +398,7 @@ def test_a_firmware_that_takes_no_kernel_is_passed_over(explained: Explained, tm
     (tmp_path / "none.fd").write_bytes(forge.firmware(sev=forge.SEV[:-1]))
     code, value = explained(report(boot=BOOT, count=2), *GIVEN, "--firmware", "none.fd")
     assert (code, drift(value, "measurement")) == (0, {"vcpus": ("1", "2")})
-    code, value = explained(snp.sign(snp.blank()), *GIVEN, "--firmware", "none.fd")
+    code, value = explained(reports.sign(reports.blank()), *GIVEN, "--firmware", "none.fd")
     assert code == 126
     code, value = explained(report(boot=BOOT), "--firmware", "none.fd", *GIVEN)
     assert value["error"]["code"] == "kernel-unmeasured"
