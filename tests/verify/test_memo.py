@@ -8,6 +8,7 @@ import pkgutil
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_a_verdict_on_long_arguments_counts_for_its_key_alone(size: int, counts:
 
     assert even(bytes(size)) is even(bytes(size))
     assert (even.misses, even.kept_bytes) == (1, OVERHEAD + counts)
+
+
+def test_the_digest_of_an_argument_is_another_argument() -> None:
+    """A host that sends the digest of a long argument, before or after, must get and leave no other's value."""
+    read, calls = counting(1 << 20)
+    long = b"x" * (LONG + 1)
+    for data in (sha256(long).digest(), long, sha256(long).digest()):
+        assert read(data) == data.decode("latin-1")
+    assert len(calls) == 2
 
 
 def test_long_arguments_are_not_kept_alive() -> None:

@@ -31,6 +31,9 @@ OVERHEAD = 256
 LONG = 4 << 10
 """Arguments of more bytes are known by their digest; to hash shorter ones would take longer than everything else here."""
 
+DIGEST = "SHA-256"
+"""Marks a digest in a key. Arguments that hosts choose are bytes and tuples of bytes, never texts."""
+
 _SMALL = (bool, int, type(None))
 """Types of values that keep no part of the arguments."""
 
@@ -90,8 +93,9 @@ def memo(*, max_bytes: int) -> Callable[[Callable[[*_Ts], _T]], Memo[*_Ts, _T]]:
 
 
 def _key(arg: object) -> object:
+    """The form of an argument in keys. A digest is marked, for an argument of 32 bytes may be the digest of another."""
     if type(arg) is bytes:
-        return arg if len(arg) <= LONG else sha256(arg).digest()
+        return arg if len(arg) <= LONG else (DIGEST, sha256(arg).digest())
     return tuple([_key(item) for item in arg]) if type(arg) is tuple else arg
 
 
