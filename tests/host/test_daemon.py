@@ -158,6 +158,12 @@ GOOD = {"memory": MEMORY, "disk": DISK}
         json.dumps(GOOD).encode()[:-1] + b', "memory": 1}',
         json.dumps(GOOD).encode()[:-1] + b', "other": {"a": 1, "a": 2}}',
         json.dumps(GOOD).encode()[:-1] + b', "other": NaN}',
+        json.dumps(GOOD).encode()[:-1] + b', "other\\ud800": 1}',
+        json.dumps(GOOD).encode()[:-1] + b', "other": ["\\ud800"]}',
+        {**GOOD, "kind": "\ud800"},
+        {**GOOD, "package_digest": "\udfff" * 64},
+        json.dumps(GOOD).encode("utf-16"),
+        b"\xef\xbb\xbf" + json.dumps(GOOD).encode(),
     ],
     ids=lambda body: str(body)[:60],
 )

@@ -187,11 +187,15 @@ def error(e: HostError) -> Error:
 
 
 def decode_body(body: bytes, wanted: type[Type]) -> Type:
-    """The `wanted` type from the bytes of a JSON body. HostError `usage`, also for a key that is given twice."""
+    """The `wanted` type from the bytes of a JSON body in UTF-8. HostError `usage`, also for a key that is given twice.
+
+    A text with half a surrogate pair is refused too: neither msgspec nor the files of a Keep can hold it.
+    """
     try:
-        value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise HostError("usage", "the body is not a JSON object with unique keys") from None
+        raise HostError("usage", "the body is not a JSON object in UTF-8 with unique keys") from None
     return _convert(value, wanted)
 
 
