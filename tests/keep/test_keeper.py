@@ -17,12 +17,14 @@ from enarx.delivery.session import STDIN, STDIN_END, STOP
 from enarx.delivery.tenant import Attachment, refusal_code
 from enarx.errors import UnavailableError
 from enarx.formats import bounds
+from enarx.formats.config import Config
 from enarx.formats.wire import HEADER, FrameType, decode, encode, frame, frame_header
 from enarx.keep import keeper, sandbox
 from enarx.keep.attester.link import AttesterLink
 from enarx.keep.core.deadlines import Deadlines
 from enarx.keep.frames import Frames
 from enarx.keep.keeper import Keeper
+from enarx.record import replace
 from tests.exchange import ATTACH_NONCE, CONFIG, FILE, Content
 from tests.keep import processes
 from tests.keep.core.pair import Pair
@@ -43,6 +45,7 @@ class Host:
         compile: Callable[[socket.socket], None] = processes.compiles,
         answers: bool = True,
         limits: dict[str, int] = LIMITS,
+        config: Config = CONFIG,
         **deadlines: float,
     ) -> None:
         for name in ("data", "secrets"):
@@ -66,7 +69,7 @@ class Host:
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, args=(control, link), daemon=True)
         self.thread.start()
-        self.tenant = Pair()
+        self.tenant = Pair(config=config)
 
     def _serve(self, control: socket.socket, link: socket.socket) -> None:
         try:
@@ -258,6 +261,16 @@ def test_a_compiler_that_is_gone_refuses_the_package(launch: Launch) -> None:
     assert status is not None
     assert (status.cause, status.message.split(":")[0]) == ("refused", "compiler")
     host.end()
+
+
+def test_a_time_limit_of_years(launch: Launch) -> None:
+    """poll takes no more than 24 days."""
+    host = launch(config=CONFIG.replace(limits=replace(CONFIG.limits, time=1e9)))
+    attachment = host.deliver()
+    host.control.sendall(attachment.send(STDIN_END, 0))
+    assert results(host, attachment)[1].cause == "exit"
+    host.end()
+    assert host.error is None
 
 
 def floods(orders: socket.socket) -> None:

@@ -46,6 +46,9 @@ from enarx.keep.watch import Watch
 REST_FILES = 64
 """Descriptors of the keeper once the runner has its own."""
 
+LONGEST_WAIT = 3600.0
+"""Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
+
 
 def now() -> Now:
     """Return the time of an event."""
@@ -131,8 +134,9 @@ class Keeper:
             self._act()
 
     def _timeout(self) -> float | None:
+        """Milliseconds to wait at most. A limit may be years away, and poll takes no more than 24 days."""
         deadline = self._core.deadline
-        return None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000 + 1
+        return None if deadline is None else min(LONGEST_WAIT, max(0.0, deadline - time.monotonic())) * 1000 + 1
 
     def _read_frames(self) -> None:
         for _ in range(TURN):
