@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from enarx.delivery.messages import Attached, Attestation, Challenge, Delivery, sealed_keys
 from enarx.delivery.tenant import CHUNK_BUFFER
 from enarx.errors import DeliveryError, ParseError, UsageError
+from enarx.formats.config import Config
 from enarx.formats.package import Head
 from enarx.formats.wire import CHUNK, FrameType, encode
 from enarx.record import as_dict
@@ -259,6 +261,19 @@ def test_nothing_after_the_last_chunk() -> None:
 def test_content_is_what_the_manifest_commits_to(changes: dict[str, object], code: str) -> None:
     with pytest.raises((DeliveryError, ParseError), check=lambda e: e.code == code):
         Exchange().deliver(replace(Content(), **changes))
+
+
+@pytest.mark.parametrize("value", [b"a\xffb", b"a\0b"])
+def test_a_secret_that_is_a_variable_is_a_text(value: bytes) -> None:
+    """The Keep refuses what it could not give its workload, whatever program the tenant has."""
+    for config, refused in (('key = {env = "KEY"}', True), ("key = {}", False)):
+        content = Content(args=(), env=(), secrets=(("key", value),))
+        package = manifest(content=content, config=Config.from_toml(f"[secrets]\n{config}\n"))
+        head = Head(
+            salt=content.salt, args=(), env=(), secrets=content.secrets, wasm_size=1, index_sizes=(1,)
+        ).to_bytes()
+        with pytest.raises(ParseError, check=lambda e: e.code == "head-secrets") if refused else nullcontext():
+            assert Head.from_bytes(head, package).secrets == content.secrets
 
 
 def test_changed_index() -> None:

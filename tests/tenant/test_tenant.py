@@ -96,6 +96,14 @@ def test_directories_that_can_not_travel(home: Path, kind: str) -> None:
         build(home, config)
 
 
+@pytest.mark.parametrize("value", [b"a\xffb", b"a\0b", "\ud800".encode(errors="surrogatepass")])
+def test_a_secret_that_is_a_variable_is_a_text(home: Path, value: bytes) -> None:
+    config = Config.from_toml('[secrets]\nkey = {env = "KEY"}\nfile = {}\n')
+    build(home, config, key="\u00fc".encode(), file=value)
+    with pytest.raises(UsageError, check=lambda e: e.code == "secret-variable" and repr(value)[2:-1] not in str(e)):
+        build(home, config, key=value, file=value)
+
+
 def test_secrets_are_given_exactly(home: Path) -> None:
     config = Config.from_toml("[secrets]\nkey = {}")
     for given in ({}, {"other": b""}, {"key": b"", "other": b""}):

@@ -295,7 +295,17 @@ def _secrets(value: object, config: Config) -> tuple[tuple[str, bytes], ...]:
     names = {secret.name for secret in config.secrets}
     if not isinstance(value, dict) or set(value) != names or any(not isinstance(v, bytes) for v in value.values()):
         raise fail("head-secrets", "package head", "wanted exactly one value for each secret of the manifest")
+    if any(secret.env is not None and not is_variable(value[secret.name]) for secret in config.secrets):
+        raise fail("head-secrets", "package head", "a secret that is a variable: wanted UTF-8 without NUL")
     return tuple(value.items())
+
+
+def is_variable(secret: bytes) -> bool:
+    """Whether a secret can be an environment variable of a guest: UTF-8 without NUL. The file has no such bound."""
+    try:
+        return "\0" not in secret.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _sizes(value: object, limit: int) -> tuple[int, ...]:

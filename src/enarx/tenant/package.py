@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enarx.delivery.content import sealed_size
 from enarx.errors import UsageError
 from enarx.formats.bounds import compile_allowance
-from enarx.formats.config import Config, Dir
+from enarx.formats.config import SECRETS_AT, Config, Dir
 from enarx.formats.package import (
     MAX_ENTRIES,
     MAX_INDEX,
@@ -21,6 +21,7 @@ from enarx.formats.package import (
     commit_dir,
     commit_env,
     encode_index,
+    is_variable,
 )
 from enarx.formats.wire import CHUNK
 from enarx.record import record
@@ -162,6 +163,13 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
             f"a value for secret {unknown[0]}, which the configuration does not name",
             hint=f'add "{unknown[0]} = {{}}" under [secrets]',
         )
+    for secret in config.secrets:
+        if secret.env is not None and not is_variable(secrets[secret.name]):
+            raise UsageError(
+                "secret-variable",
+                f"secret {secret.name} cannot be the variable {secret.env}: wanted UTF-8 without NUL",
+                hint=f"encode it, or remove env: the workload can read it from {SECRETS_AT}/{secret.name}",
+            )
 
 
 def _tree(directory: Dir, base: str) -> Tree:

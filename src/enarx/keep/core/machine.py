@@ -304,8 +304,9 @@ class Core:
 
     def _accept(self, package: _Package, now: Now) -> None:
         """Everything is stored: open the session and start the workload."""
+        start = package.start()  # before the session opens: from then on, no fault can refuse the package
         self._send(self._protocol.acceptance())
-        self._actions.append(package.start())
+        self._actions.append(start)
         config, seconds = package.manifest.config, package.compile_seconds
         self._workload = Workload(self._protocol, config, self._actions, compile_seconds=seconds, now=now)
         self._package = self._wait = None
@@ -334,7 +335,7 @@ class _Package:
         config = self.manifest.config
         env = dict(self.head.env)
         secrets = dict(self.head.secrets)
-        env |= {s.env: secrets[s.name].decode(errors="surrogateescape") for s in config.secrets if s.env is not None}
+        env |= {s.env: secrets[s.name].decode() for s in config.secrets if s.env is not None}
         if config.files is not None:
             env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
         return Start(
