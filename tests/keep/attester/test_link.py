@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ import pytest
 
 from enarx.errors import UnavailableError
 from enarx.formats.wire import MAX_ENDORSED, MAX_EVIDENCE, decode, encode
+from enarx.keep.attester import link
 from enarx.keep.attester.link import MAX_ANSWER, AttesterLink
 from enarx.keep.attester.process import make_link
 from enarx.keep.children import Child, fork
@@ -82,6 +84,28 @@ def test_an_attester_that_ends_without_a_word_gives_none() -> None:
     ours, theirs = both_ends()
     theirs.close()
     unavailable(lambda: AttesterLink(ours))
+
+
+@pytest.mark.parametrize("why", ["it takes too long", "the host has closed the control socket"])
+def test_an_attester_that_never_says_a_word_is_not_waited_for(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ours, _), (control, host) = both_ends(), socket.socketpair()
+    if why == "it takes too long":
+        monkeypatch.setattr(link, "PATIENCE", 0.1)
+    else:
+        host.close()
+    child, start = sleeping(), time.monotonic()
+    with control, host:
+        unavailable(lambda: AttesterLink(ours, child, control=control.fileno()))
+    assert child.status == 9
+    assert time.monotonic() - start < 20
+
+
+def test_an_open_control_socket_with_frames_ends_no_attester() -> None:
+    (ours, theirs), (control, host) = both_ends(), socket.socketpair()
+    with control, host:
+        host.send(b"frames")
+        threading.Timer(0.2, lambda: theirs.send(encode(GREETING))).start()
+        assert AttesterLink(ours, control=control.fileno()).kind == "simulated"
 
 
 def test_a_request_and_its_answer() -> None:

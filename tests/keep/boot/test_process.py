@@ -93,6 +93,18 @@ def test_a_keep_whose_launch_nobody_confirms_ends(zygote: Zygote) -> None:
     control.close()
 
 
+def test_a_keep_whose_simulator_never_speaks_ends_with_its_host(zygote: Zygote) -> None:
+    """The report link stays open and silent, as that of a stopped simulator."""
+    control, theirs, report, keeps = pairs()
+    answer, (pidfd,) = zygote.order(ORDER, [theirs.fileno(), keeps.fileno()])
+    assert answer["ok"] is True
+    for each in (theirs, keeps, control):
+        each.close()
+    assert select.select([pidfd], [], [], PATIENCE)[0]
+    os.close(pidfd)
+    report.close()
+
+
 def test_an_unknown_layer_is_refused_and_the_next_launch_works(zygote: Zygote) -> None:
     control, theirs, report, keeps = pairs()
     with control, theirs, report, keeps:

@@ -13,6 +13,7 @@ on. A running job continues: it does not need evidence.
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import Any
 
@@ -23,6 +24,9 @@ from enarx.keep.children import Child
 MAX_ANSWER = MAX_EVIDENCE + MAX_ENDORSED + (4 << 10)
 """Bytes of the largest packet, from either end."""
 
+PATIENCE = 120.0
+"""Seconds for the attester's first message, as long as a tenant has for its first. Hardware that needs longer is broken."""
+
 MAX_KIND = 32
 HOST_DATA = 32
 
@@ -30,13 +34,15 @@ HOST_DATA = 32
 class AttesterLink:
     """The keeper's end of the link to its attester. `child` is the attester's process, if this process forked it.
 
-    The constructor waits for the attester's first message. All methods raise UnavailableError 'no-evidence' if the
-    attester fails.
+    The constructor waits for the attester's first message: PATIENCE seconds at most, and only while the other end of
+    `control`, the Keep's control socket, is open. All methods raise UnavailableError 'no-evidence' if the attester fails.
     """
 
-    def __init__(self, link: socket.socket, child: Child | None = None) -> None:
+    def __init__(self, link: socket.socket, child: Child | None = None, *, control: int = -1) -> None:
         self._link = link
         self._child = child
+        if not self._has_greeting(control):
+            raise self._broken()
         value = self._receive()
         kind, host_data = value.get("kind"), value.get("host_data")
         if type(kind) is not str or type(host_data) is not bytes or len(value) != 2:
@@ -70,6 +76,13 @@ class AttesterLink:
         if len(evidence) > MAX_EVIDENCE or sum(map(len, endorsements)) > MAX_ENDORSED:
             raise self._broken()
         return evidence, tuple(endorsements)
+
+    def _has_greeting(self, control: int) -> bool:
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        if control >= 0:
+            poll.register(control, 0)  # reports only that the host has closed its end
+        return self._link.fileno() in dict(poll.poll(PATIENCE * 1000))
 
     def _receive(self) -> dict[str, Any]:
         try:

@@ -155,8 +155,8 @@ def keep(
     answer.close()
     try:
         link, child = spawn(ATTESTER, report, ends, skip=skip)  # after the answer, while the tenant connects
-        frames = Frames(socket.socket(fileno=control))
-        Keeper(frames, AttesterLink(link, child), handle, isolation, limits, skip).serve()
+        attester_link = AttesterLink(link, child, control=control)
+        Keeper(Frames(socket.socket(fileno=control)), attester_link, handle, isolation, limits, skip).serve()
     except UnavailableError:
         return  # the host closed the control socket, or the simulator the report link: nobody is left to tell
 
