@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from enarx.errors import EnarxError, UnavailableError
+from enarx.formats.wire import FrameType, frame
 from enarx.tenant import connection
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.link import LocalLink
@@ -273,3 +274,16 @@ def test_the_host_side_of_this_machine(home: Path, line: bytes) -> None:
     thread.join()
     link.close()
     listener.close()
+
+
+def test_a_host_that_breaks_connections_for_ever_fills_no_memory(rogue: list[Rogue]) -> None:
+    """Each connection makes progress of a kind, so none of them is the last."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    entry = bytes(8) + frame(FrameType.RECEIVED, b"")
+    rogue.append(Rogue(lambda _: [head + b"%x\r\n%s\r\n" % (len(entry), entry), CLOSE]))
+    link = HostClient(Endpoint(url=rogue[0].url)).link("abc")
+    for _ in range(50):
+        with pytest.raises(UnavailableError):
+            assert [number for number, _, _ in link.receive(0)] == [0]
+    assert len(rogue[0].requests) == 50
+    assert not link._streams

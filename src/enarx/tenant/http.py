@@ -218,7 +218,7 @@ class HttpLink:
     def __init__(self, client: HostClient, keep: str) -> None:
         self._client = client
         self._path = f"/v1/keeps/{quote(keep, safe='')}"
-        self._streams: list[Answer] = []
+        self._streams: set[Answer] = set()
         self._closed = False
         self._output = Stream(self.entries)
 
@@ -250,10 +250,13 @@ class HttpLink:
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"
         try:
             with self._client.request(connection, "GET", path, None, {}) as answer:
-                self._streams.append(answer)
-                if self._closed:
-                    raise closed()
-                yield from read_entries(answer.frames(follow=follow))
+                self._streams.add(answer)
+                try:
+                    if self._closed:
+                        raise closed()
+                    yield from read_entries(answer.frames(follow=follow))
+                finally:
+                    self._streams.discard(answer)  # a host may break connections for ever, and each has buffers
         except _BROKEN as e:
             raise _failed(f"GET {path}", e) from e
         finally:
@@ -266,7 +269,7 @@ class HttpLink:
     def close(self) -> None:
         """As Link: reads in progress see the end."""
         self._closed = True
-        for answer in self._streams:
+        for answer in list(self._streams):
             answer.hang_up()
 
 
