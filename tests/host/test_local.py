@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -145,6 +146,25 @@ def test_a_refused_launch_is_what_every_request_gets(local: Callable[[], Local],
         assert answer["message"]
     one.leave()
     eventually(one.is_gone)
+
+
+def test_a_keep_that_cannot_be_supervised_is_ended_and_the_command_is_told_why(local: Callable[[], Local]) -> None:
+    """The Keep is there already when its directory turns out to be gone."""
+    one = local()
+    moved = one.root / "moved"
+    (one.root / "private").rename(moved)
+    one.order()
+    answer = Side(f"{moved}/sock").ask("info")
+    assert (answer["ok"], answer["code"]) == (False, "launch")
+    eventually(lambda: not groups(one.pid))
+    one.leave()
+    eventually(one.is_gone)
+    assert not groups(one.pid)
+
+
+def groups(pid: int) -> list[str]:
+    """The cgroups of Keeps of the local run in process `pid`."""
+    return glob.glob(f"/sys/fs/cgroup/**/enarx-run-{pid}-*", recursive=True)
 
 
 def test_a_refused_launch_that_nobody_asks_about(local: Callable[[], Local]) -> None:

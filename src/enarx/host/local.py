@@ -75,6 +75,13 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
     name = f"{os.getpid()}-{os.urandom(4).hex()}"
     try:
         launched = launch(order, name=name, place=place, site=site, until=ORDER)
+        try:
+            supervisor = launched.supervisor(
+                listener=listener, directory=open_directory(directory), stored_output=STORED_OUTPUT, until=ORDER
+            )
+        except BaseException:
+            launched.abandon()
+            raise
     except OSError as e:
         _refuse(listener, refusal(e))
     except EnarxError as e:
@@ -82,9 +89,7 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
         _refuse(listener, {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks})
     else:
         try:
-            launched.supervisor(
-                listener=listener, directory=open_directory(directory), stored_output=STORED_OUTPUT, until=ORDER
-            ).serve()
+            supervisor.serve()
         finally:
             launched.group.remove()
 
