@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from enarx.api.workloads import Workload
+from enarx.delivery.content import Module
+from enarx.formats.config import Secret
+from enarx.formats.package import Head
+from enarx.keep.guest.wasi import Order
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import Daemon, until
+from tests.exchange import CONFIG
+from tests.keep.core.pair import Manual, Pair
 from tests.programs import module
 
 CANARIES = (b"canary-in-arg", b"canary-in-env", b"canary-in-secret", b"canary-in-file", b"canary-in-stdin")
@@ -96,3 +103,27 @@ def test_memory_of_the_host_side(busy: tuple[Daemon, str], home: Path) -> None:
             assert not [canary for canary in CANARIES if canary in piece], line
             seen_marker += marker in piece
     assert seen_marker, "the search itself works: the Keep's id is there"
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    """A record may end up in a log, in a program of the tenant's as well."""
+    config = CONFIG.replace(secrets=(Secret(name="key", env="KEY"),))
+    pair = Pair(config=config, keep=Manual)
+    attachment = pair.deliver()
+    pair.keep.core.output(1, b"canary-out")
+    pair.keep.act()
+    outputs = pair.read(attachment)
+    assert pair.keep.start is not None
+    assert dict(pair.keep.start.env)["KEY"] == "canary-secret"
+    assert outputs[-1].data == b"canary-out"
+    content = pair.content
+    head = Head(
+        salt=b"canary", args=content.args, env=content.env, secrets=content.secrets, wasm_size=1, index_sizes=()
+    )
+    order = Order(args=content.args, env=content.env, dirs=(), memory=1, fuel=None, milliseconds=None)
+    shown = [
+        *map(repr, [*pair.keep.actions, *outputs, head, order, config, Module(b"canary")]),
+        repr(Workload(module=b"canary", config=config, secrets=content.secrets)),
+    ]
+    assert len({text.partition("(")[0] for text in shown}) > 10
+    assert not [text for text in shown if "canary" in text]

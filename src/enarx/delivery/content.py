@@ -23,14 +23,14 @@ from enarx.formats.package import MAX_ENTRIES, MAX_HEAD, Head, Manifest, Node, c
 from enarx.record import record
 
 
-@record(kw_only=False)
+@record(kw_only=False, hidden=("data",))
 class Module:
     """The Wasm module, whole, with the digest that the manifest names."""
 
     data: bytes
 
 
-@record(kw_only=False)
+@record(kw_only=False, hidden=("trees",))
 class Trees:
     """The entries of every directory, in the order of the manifest. Yielded once, also if there are no directories."""
 

@@ -106,7 +106,7 @@ def _directories(value: object) -> tuple[tuple[str, bytes], ...]:
     return tuple(value.items())  # type: ignore[attr-defined]  # checked above to be a map
 
 
-@record(kw_only=False)
+@record(kw_only=False, hidden=("data",))
 class Output:
     """One output record that opened: bytes of a stream at an offset, the acceptance, a checkpoint, or the final record.
 

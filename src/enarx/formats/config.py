@@ -88,9 +88,12 @@ class Secret:
     env: str | None = None
 
 
-@record()
+@record(hidden=("args", "env"))
 class Config:
-    """A complete, checked configuration. If `files` is None, the workload inherits stdio."""
+    """A complete, checked configuration. If `files` is None, the workload inherits stdio.
+
+    Arguments and variables are not shown: no host may see them, and a program may log a configuration.
+    """
 
     steward: str | None = None
     args: tuple[str, ...] = ()

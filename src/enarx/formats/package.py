@@ -231,7 +231,7 @@ def _path(path: str) -> str:
 HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
 
 
-@record()
+@record(hidden=("salt", "args", "env", "secrets"))
 class Head:
     """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest."""
 

@@ -37,7 +37,7 @@ class Compile:
     memory: int
 
 
-@record(kw_only=False)
+@record(kw_only=False, hidden=("trees",))
 class CreateTrees:
     """Make room for `size` bytes, then create every directory, link and empty file. `FilePiece` actions fill the files."""
 
@@ -45,7 +45,7 @@ class CreateTrees:
     size: int
 
 
-@record()
+@record(hidden=("args", "env"))
 class Start:
     """Start the workload, once it is compiled; answered by `loaded` when its code is there, and by `ended`.
 

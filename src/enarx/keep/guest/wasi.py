@@ -46,7 +46,7 @@ def compile_module(module: bytes, *, fuel: bool) -> bytes:
     return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
 
 
-@record()
+@record(hidden=("args", "env"))
 class Order:
     """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable); `memory` is in bytes."""
 
