@@ -18,6 +18,7 @@ from enarx.delivery.tenant import Attachment, refusal_code
 from enarx.errors import UnavailableError
 from enarx.formats import bounds
 from enarx.formats.config import Config
+from enarx.formats.package import Node, encode_index
 from enarx.formats.wire import HEADER, FrameType, decode, encode, frame, frame_header
 from enarx.keep import keeper, sandbox
 from enarx.keep.attester.link import AttesterLink
@@ -46,6 +47,7 @@ class Host:
         answers: bool = True,
         limits: dict[str, int] = LIMITS,
         config: Config = CONFIG,
+        content: Content | None = None,
         **deadlines: float,
     ) -> None:
         for name in ("data", "secrets"):
@@ -69,7 +71,7 @@ class Host:
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, args=(control, link), daemon=True)
         self.thread.start()
-        self.tenant = Pair(config=config)
+        self.tenant = Pair(config=config, content=content)
 
     def _serve(self, control: socket.socket, link: socket.socket) -> None:
         try:
@@ -260,6 +262,22 @@ def test_a_compiler_that_is_gone_refuses_the_package(launch: Launch) -> None:
     status = host.tenant.session.opener().open(host.wait(FrameType.OUTPUT)).status
     assert status is not None
     assert (status.cause, status.message.split(":")[0]) == ("refused", "compiler")
+    host.end()
+
+
+def test_a_package_that_cannot_be_stored_is_refused_with_the_reason(launch: Launch) -> None:
+    """A path may be as long as the kernel takes, and the Keep puts its own in front of it."""
+    paths = ["/".join(["n" * 255] * depth) for depth in range(1, 16)] + ["/".join(["n" * 255] * 15 + ["m" * 250])]
+    index = encode_index([Node(path, "d") for path in paths])
+    host = launch(content=Content(index=index, file=b""))
+    for chunk in host.begin():
+        host.control.sendall(chunk)
+    status = host.tenant.session.opener().open(host.wait(FrameType.OUTPUT)).status
+    assert status is not None
+    assert (status.cause, status.message) == (
+        "refused",
+        "storage: this Keep cannot store the package: File name too long",
+    )
     host.end()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from enarx.delivery.content import FilePiece
 from enarx.delivery.keep import ENTROPY_SIZE
-from enarx.errors import EnarxError, ParseError, UnavailableError
+from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
 from enarx.keep import sandbox
 from enarx.keep.attester.link import AttesterLink
@@ -173,6 +173,9 @@ class Keeper:
                 self._core.failed(e, now())
             except MemoryError:
                 self._core.out_of_memory(now())
+            except OSError as e:
+                message = f"this Keep cannot store the package: {e.strerror}"  # without the path, which only the owner may see
+                self._core.failed(DeliveryError("storage", message, state=self._core.state), now())
 
     def _send(self, action: Send) -> None:
         self._frames.write(action.data)
