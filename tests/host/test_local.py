@@ -199,6 +199,18 @@ def test_sigterm_takes_everything_down(local: Callable[[], Local]) -> None:
     eventually(one.is_gone)
 
 
+def test_sigterm_undoes_a_launch(local: Callable[[], Local]) -> None:
+    one = local()
+    one.order(memory=HANGS)
+    eventually(lambda: (one.root / "hardware" / "surroundings.json").exists())
+    os.kill(one.pid, signal.SIGTERM)
+    eventually(lambda: not (one.root / "private").exists())
+    eventually(lambda: one.pid not in processes(str(one.root)))
+    assert not groups(one.pid)
+    for pid in processes(str(one.root)):  # the tests' own: nothing in earnest sleeps for ten minutes
+        os.kill(pid, signal.SIGKILL)
+
+
 def test_kill_leaves_no_process(local: Callable[[], Local]) -> None:
     """Only then is its directory left: ciphertext, in memory."""
     one = local()
