@@ -219,6 +219,18 @@ def test_v1_clears_what_is_left_and_nothing_that_is_used(place: cgroups.Place) -
         os.close(fd)
 
 
+def test_v1_a_local_run_leaves_the_trial_of_another(place: cgroups.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else that one would take version 1 for unusable, and its Keep would have no bound of its own."""
+    other, bound = cgroups.find(cgroups.LOCAL), cgroups._bound_v1
+
+    def meanwhile(*paths: str, memory: int, processes: int) -> None:
+        other.clear(cgroups.is_running)
+        bound(*paths, memory=memory, processes=processes)
+
+    monkeypatch.setattr(cgroups, "_bound_v1", meanwhile)
+    assert cgroups.find(cgroups.LOCAL).by == cgroups.V1
+
+
 def paths(group: cgroups.Group) -> tuple[str, ...]:
     return group._directories
 

@@ -101,7 +101,7 @@ def find(scope: str, family: Collection[int] = (), *, root: str = "") -> Place:
         try:
             bases = bases_of(family, root)
             place = Place(by, bases, scope, detail=f"{files} below {bases[0].removeprefix(root)}")
-            place.make(f"trial-{os.getpid()}", memory=1 << 30, processes=64).remove()
+            place.make(f"{os.getpid()}-trial", memory=1 << 30, processes=64).remove()
         except OSError as e:
             refused.append(f"{by}: {(e.strerror or '').lower()}")
         else:
