@@ -35,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             super().handle()
         finally:
-            self.server.client.close()  # this thread's
+            if (connection := getattr(self.server.client._local, "connection", None)) is not None:
+                connection.close()  # this thread's; others are in use
 
     def do_GET(self) -> None:
         where = urlsplit(self.path)

@@ -62,10 +62,16 @@ def processes(mark: str) -> list[int]:
 
 
 def end_all(mark: str) -> None:
-    """Kill what a failing test has left behind."""
-    for pid in processes(mark):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill every process that a test has left behind, until none is left: a killed launcher may just have forked."""
+
+    def ended() -> bool:
+        left = processes(mark)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    eventually(ended)
 
 
 class Connection:
