@@ -149,7 +149,7 @@ def test_a_refused_launch_is_what_every_request_gets(local: Callable[[], Local],
 
 
 def test_a_keep_that_cannot_be_supervised_is_ended_and_the_command_is_told_why(local: Callable[[], Local]) -> None:
-    """The Keep is there already when its directory turns out to be gone."""
+    """The Keep runs by the time its directory turns out to be gone."""
     one = local()
     moved = one.root / "moved"
     (one.root / "private").rename(moved)
