@@ -1,4 +1,4 @@
-"""A real Keep, launched by the real simulated hardware, with the test in the place of its host: it holds the Keep's control
+"""A real Keep, launched by the real simulated hardware, with the test in place of its host: it holds the Keep's control
 socket itself, so nothing stands between an attack and the Keep.
 """
 
@@ -40,7 +40,7 @@ MEMORY, DISK = 1 << 30, 256 << 20
 
 
 def with_deadlines(path: Path, **seconds: float) -> Path:
-    """A copy of the code whose Keeps wait for so many seconds."""
+    """A copy of the code whose Keeps wait for this many seconds."""
     shutil.copytree(SOURCE, path / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
     file = path / "enarx" / "keep" / "core" / "deadlines.py"
     text = file.read_text()

@@ -46,7 +46,7 @@ def test_t17_more_memory_than_the_limit_at_the_start(home: Path) -> None:
     path.write_bytes(bytes(wasmtime.wat2wasm('(module (memory 65536) (func (export "_start")))')))
     found = run(home, path)
     assert found.returncode == 126
-    assert b"it wants 4096 MiB of memory at least, limits.memory is 1024 MiB" in found.stderr
+    assert b"it needs 4096 MiB of memory at least, limits.memory is 1024 MiB" in found.stderr
 
 
 def test_t18_a_sleeper_is_woken(home: Path) -> None:

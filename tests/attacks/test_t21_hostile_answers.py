@@ -146,8 +146,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDLESS: dict[str, Iterable[bytes]] = {
     "an answer drop by drop": [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b" "] * 1000],
-    "continue for ever": [b"HTTP/1.1 100 Continue\r\n\r\n"] * 1000,
-    "empty trailers for ever": [HEAD, b"0\r\n", *[b"x: y\r\n"] * 1000],
+    "continue forever": [b"HTTP/1.1 100 Continue\r\n\r\n"] * 1000,
+    "empty trailers forever": [HEAD, b"0\r\n", *[b"x: y\r\n"] * 1000],
 }
 
 

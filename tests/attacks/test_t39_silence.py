@@ -1,4 +1,4 @@
-"""T39: the network or the host keeps a Keep waiting for ever, for its challenge, its delivery, or the next chunk."""
+"""T39: the network or the host keeps a Keep waiting forever, for its challenge, its delivery, or the next chunk."""
 
 from __future__ import annotations
 

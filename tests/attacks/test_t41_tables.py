@@ -41,8 +41,8 @@ def test_t41_the_most_tables_at_their_limit(home: Path) -> None:
     [
         (bombs.large_tables(5, 1), b"at 5: a module has at most 4 tables"),
         (bombs.large_tables(1, 262_145), b"262145 elements exceeds table limits: a table has at most 262144 elements"),
-        (bombs.large_memory(40_000), b"it wants 2500 MiB of memory at least, limits.memory is 1 MiB"),
-        (bombs.large_memory(65_536), b"it wants 4096 MiB of memory at least, limits.memory is 1 MiB"),
+        (bombs.large_memory(40_000), b"it needs 2500 MiB of memory at least, limits.memory is 1 MiB"),
+        (bombs.large_memory(65_536), b"it needs 4096 MiB of memory at least, limits.memory is 1 MiB"),
     ],
 )
 def test_t41_minima_beyond_the_limit_are_named(home: Path, wasm: bytes, said: bytes) -> None:

@@ -111,7 +111,7 @@ def evidence(machine: Machine) -> bytes:
 
 
 def as_evidence(attack: str) -> str:
-    """An attack that tells what it found in the place of evidence."""
+    """An attack that tells what it found in place of evidence."""
     return f"{attack}\nreturn encode(found), ()"
 
 

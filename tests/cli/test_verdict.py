@@ -43,7 +43,7 @@ def test_trusted(realm: list[str], capsys: Captured) -> None:
     assert main(realm) == 0
     out, err = capsys.readouterr()
     assert "attestation: trusted (cca)" in err
-    assert "expires: nothing that this rests on has an end" in err
+    assert "expires: no input of this verdict expires" in err
     assert "TRUST ANCHOR: 1 public keys from your files are trusted" in err
     assert "passed" in out
     assert "docs/attestation/cca.md, 1" in out

@@ -110,7 +110,7 @@ def plays_amd(vendor: Vendor) -> None:
 
 
 def plays_intel(vendor: Vendor, tee: str = "tdx", **info: Any) -> None:
-    """All that one model needs, as a PCCS has it."""
+    """Serve everything that a model of machine needs, like a PCCS."""
     kind = intel.TDX if tee == "tdx" else intel.SGX
     text, said = json.dumps(intel.info(kind, **info)), json.dumps(intel.identity(kind))
     chain = quote(intel.pem(intel.signing(), intel.root()))

@@ -305,7 +305,7 @@ def identity(tee: int = TDX, **changes: Any) -> Json:
 
 
 def date(when: int) -> str:
-    """As collateral has it."""
+    """A time in the form that collateral uses."""
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

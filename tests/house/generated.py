@@ -78,7 +78,7 @@ def split(table: Table) -> tuple[str, str, str]:
 
 
 def between(table: Table) -> str:
-    """The table as the page has it between its comments."""
+    """The table in the form that stands between the comments of the page."""
     return "\n\n" + "\n".join(table.lines()) + "\n\n"
 
 

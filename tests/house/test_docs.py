@@ -104,6 +104,40 @@ def test_references_lead_somewhere(path: Path) -> None:
 DECISIONS = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
 
 
+def absent(text: str) -> list[str]:
+    """The names in "Follow a byte" that the file before them does not define or mention."""
+    wrong = []
+    for row in re.findall(r"^\|.*\| (.*) \|$", text, re.MULTILINE):
+        for name, inside in re.findall(r"`([\w/]+\.py)`(?: \(([^)]*)\))?", row):
+            source = (SRC / name.replace("KIND", "snp")).read_text()
+            names = [part for each in re.findall(r"`([\w.]+)`", inside) for part in each.split(".")]
+            wrong += [f"{name}: {each}" for each in names if not defines(source, each)]
+    return wrong
+
+
+def defines(source: str, name: str) -> bool:
+    return (
+        re.search(rf"^\s*(async def|def|class) {name}\b|^{name}\b.*=|\b{name}(, \w+)* = ", source, re.MULTILINE)
+        is not None
+    )
+
+
+def followed(text: str) -> str:
+    return text.partition("## Follow a byte\n")[2].partition("\n## ")[0]
+
+
+def test_following_a_byte_leads_through_existing_functions() -> None:
+    text = followed((ROOT / "docs" / "architecture.md").read_text())
+    assert text.count("| what happens | where |") == 3
+    assert not absent(text)
+
+
+def test_a_step_that_is_gone_is_noticed() -> None:
+    assert absent("| a | `verify/appraise.py` (`appraise`), `keep/files.py` (`Storage.gone`) |") == [
+        "keep/files.py: gone"
+    ]
+
+
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda p: p.stem)
 def test_decisions_have_their_parts_and_fit_a_page(path: Path) -> None:
     text = path.read_text()

@@ -20,7 +20,7 @@ PHRASES = {
     r"(that|what|than|which) there (is|are)( not)?(?= [^a-z]|[.,;:)\"]|$)": "existing, present; or leave it out",
     r"(what|that|which|it|they) (is|are|was|were) none\b": "is not a ...",
     r"(?<!there )(?<!which )(is|are) no (?!longer\b|more\b|less\b|way\b|better\b|worse\b|\w+er than\b)[a-z]": "is not a ...",
-    r"to be had\b|(?:is|are) had\b": "available, obtained",
+    r"be had\b|(?:is|are) had\b": "available, obtained",
     r"of (ours|theirs)\b": "our, their",
     r"(is|are|was|were) said\b(?! to\b)": "name who says it, or describe it",
     r"(?<=[.;:] )Who (has|holds|knows|can|owns|plays|reads|wants|gives)\b[^?.]*\.": "The holder ..., Anyone who ...",
@@ -47,8 +47,19 @@ PHRASES = {
     r"one that is (none|no|there)\b": "name it",
     r"what (\w+ ){0,3}(is|are) of\b": "name the thing that it describes",
     r"judg(e|es|ed|ing|ement)\b": "verify, appraise, examine (docs/glossary.md)",
+    r"the one encoding\b": "the canonical encoding",
+    r"for ever\b": "forever",
+    r"so many (bytes|seconds|items|frames|records)\b(?! that\b)": "this many, or name the number",
+    r"what(ever)? (\w+ ){1,3}came to\b": "the result, the outcome, even if",
+    r"in the place of\b": "in place of",
+    r"of no known\b": "of unknown",
+    r"passe[sd] over\b(?! all\b)": "skipped",
+    r"(as|what|which) (\w+ ){1,3}(has|have) it\b": "as in, in the form of",
 }
 """Patterns of phrases that are not idiomatic or hide the subject, with replacements."""
+
+RIDDLES = ("The same", "As ", "Likewise", "Those ")
+"""How a docstring must not begin, because its reader may not see what it refers to."""
 
 NAMES = {"found", "said", "told"}
 """Identifiers that describe how a value came about, not what it is."""
@@ -161,6 +172,8 @@ def in_programs(text: str) -> Iterator[tuple[int, str]]:
             docstring = ast.get_docstring(node)
             if docstring is not None and len(docstring.split()) < WORDS:
                 yield getattr(node, "lineno", 1), f"{docstring!r}: fewer than {WORDS} words"
+            if docstring is not None and docstring.startswith(RIDDLES):
+                yield getattr(node, "lineno", 1), f"{docstring[:30]!r}: name the thing, or begin with `Like`"
 
 
 def too_wide(text: str) -> Iterator[int]:
@@ -207,6 +220,13 @@ def test_what_is_to_be_rewritten_still_has_faults(zone: str) -> None:
         "each is held against its vector",
         "7 bytes behind the end",
         "he signs what he likes",
+        "ParseError on anything but the one encoding.",
+        "no such Keep can be had",
+        "The socket took so many bytes.",
+        "a frame of no known type was passed over",
+        "every check is made, whatever the others came to",
+        "a Keep waits for ever",
+        "the check as JSON has it",
     ],
 )
 def test_unidiomatic_phrases_are_noticed(text: str) -> None:
@@ -224,6 +244,7 @@ def test_unidiomatic_phrases_are_noticed(text: str) -> None:
         "The number of processes that there are room for",
         "one of the keys, the one of the two that is newer",
         "the trust anchor behind it, which defends against replay",
+        "It has so many bytes that it does not fit, and a pass over all of it takes long.",
     ],
 )
 def test_good_english_is_not(text: str) -> None:

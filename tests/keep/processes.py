@@ -1,4 +1,4 @@
-"""Processes in the place of a Keep's runner and compiler: Python that speaks their protocols, without a sandbox."""
+"""Processes in place of a Keep's runner and compiler: Python that speaks their protocols, without a sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames on a control socket: whole frames, frames that are passed over, and a host that does not read."""
+"""Frames on a control socket: whole frames, skipped frames, and a host that does not read."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ BOUND = 64 << 20
 
 
 class Events:
-    """In the place of the core: `log` are the events, in order, without the time."""
+    """In place of the core: `log` are the events, in order, without the time."""
 
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []

@@ -1,4 +1,4 @@
-"""In the place of the zygote in tests of the hardware: does what the order's skip_layers say, and forks nothing but puppets."""
+"""In place of the zygote in tests of the hardware: does what the order's skip_layers say, and forks nothing but puppets."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def package() -> dict[str, Any]:
 
 
 def chains(session: bytes) -> list[dict[str, Any]]:
-    """Running hashes of stdout and stderr: so many bytes, each its offset modulo 251."""
+    """Running hashes of stdout and stderr: this many bytes, each its offset modulo 251."""
     found = []
     for stream in (STDOUT, STDERR):
         for size in CHAINS:

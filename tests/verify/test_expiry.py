@@ -1,4 +1,4 @@
-"""A result carries the earliest end of everything that it rests on, says what ends then, and cannot be had from then on."""
+"""A result carries the earliest end of everything that it rests on, says what ends then, and is not available from then on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enarx.cli.evidence_files import believed, endorsements, trust_anchors
+from enarx.cli.evidence_files import endorsements, trust_anchors, user_roots
 from enarx.record import as_dict
 from enarx.verify import AppraisalPolicy, AttestationResult, Roots, attestation_result, examine, unappraised
 from enarx.verify.appraise import MIN_FRESH, unverified
@@ -127,7 +127,7 @@ def real(directory: Path, vector: str, given: list[str], at: str) -> tuple[str, 
         now = own_time(data)
     else:
         now = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp())
-    return kind, Given(data, found.items, Roots(**believed(kind, trusted))), now
+    return kind, Given(data, found.items, Roots(**user_roots(kind, trusted))), now
 
 
 @pytest.mark.parametrize(("vector", "given", "at"), [v[:3] for v in REAL], ids=lambda v: str(v)[:40])

@@ -5,11 +5,11 @@ first used.
 
     sync         run, deploy and attach, started at once; aio: the same for asyncio
     describe     their arguments
-    start        what all starts have in common; local and remote: how a job starts, and what is undone if it fails
-    jobs         Job, the workload while it runs; Result, what it came to
-    streams      its output, until someone reads it
+    start        the base of all starts; local and remote: how a job starts, and what is undone if it fails
+    jobs         Job, a running workload; Result, its outcome
+    streams      the output of a job, until it is read
     keeps        Keeps by their ids, and the sessions with them
-    workloads    from a module and what goes with it to a package
+    workloads    from a module, configuration and secrets to a package
     acceptance   which evidence is accepted
     hosts        where a host daemon is
     local_host   the host side on this machine

@@ -28,12 +28,12 @@ ROOT_SIZE, MEASUREMENT_SIZE = 32, 48
 class Acceptance:
     """What makes evidence acceptable.
 
-    A `policy` decides over `endorsements` (certificates, revocation lists, collateral, as received) and those that come
-    with the evidence; `simulated_root` is then the root for a policy of simulated evidence.
+    With a `policy`, evidence is verified with `endorsements` (certificates, revocation lists, collateral, as received) and with
+    those that accompany it, and appraised by the policy; `simulated_root` is then the root for a policy of simulated evidence.
 
     Without a policy, simulated evidence under `simulated_root` is accepted, from a Keep that measures one of `measurements`
-    (48 bytes each; none means: what this installation's own Keep measures). The root is an Ed25519 public key, 32 bytes, or
-    the path of a file that has it when the evidence arrives.
+    (48 bytes each; by default the measurement of this installation's Keep). The root is an Ed25519 public key of 32 bytes, or
+    the path of its file, which is read when the evidence arrives.
     """
 
     simulated_root: bytes | str | None = None
@@ -107,7 +107,7 @@ class EvidenceVerifier:
 
 
 def local() -> Acceptance:
-    """Accepts the simulated hardware of this machine, whose root is the user's own."""
+    """Accepts evidence of this machine's simulated hardware, whose root belongs to the user."""
     return Acceptance(simulated_root=os.path.join(state_dir(), "simulated", "root.pub"))
 
 
@@ -117,7 +117,7 @@ def accepting(
     policy: AppraisalPolicy | str | os.PathLike[str] | None = None,
     endorsements: Sequence[bytes] = (),
 ) -> Acceptance:
-    """What these arguments of `deploy` accept. UsageError for some that exclude each other."""
+    """The Acceptance for these arguments of `deploy`. UsageError if they exclude each other."""
     if policy is not None and measurements:
         raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
     if policy is None and endorsements:
@@ -127,7 +127,7 @@ def accepting(
     if simulated_root is not None and not isinstance(simulated_root, bytes):
         simulated_root = os.fspath(
             simulated_root
-        )  # read when the evidence is there: a new host makes it at its first launch
+        )  # read when evidence arrives: a new host creates the file at its first launch
     return Acceptance(
         simulated_root=simulated_root,
         measurements=tuple(map(measurement, measurements)),

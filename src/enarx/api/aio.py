@@ -1,14 +1,14 @@
-"""The same API for asyncio, over the same core.
+"""The Python API for asyncio: the functions of `enarx` as asynchronous context managers, over the same core.
 
     async with enarx.aio.run("hello.wasm", simulate=True) as job:
         async for line in job.stdout:
             print(line)
         result = await job.wait()
 
-Each job has threads of its own that talk to its Keep; coroutines only wait for what those report, so waiting and reading
-take no thread and are cancelled at once. Starting, stopping, detaching and closing block, and run in a thread. A task that
-is cancelled there waits until the thread has finished, and a start is made to give up: when CancelledError comes out of
-`async with`, no Keep is left behind. A host that does not answer delays it by its time limit, 30 s.
+Each job has its own threads that talk to its Keep. Coroutines only wait for their events, so waiting and reading take no thread
+and can be cancelled at once. Starting, stopping, detaching and closing block, and run in a thread. A task that is cancelled
+there aborts a start, and waits until the thread has finished: when `async with` raises CancelledError, no Keep is left behind.
+A host that does not answer delays that by at most 30 s.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PIECE = 64 << 10
 
 
 class Job:
-    """A workload in a Keep, for asyncio: as `enarx.Job`, whose attributes it has, with coroutines for methods."""
+    """A workload in a Keep, for asyncio: the attributes of `enarx.Job`, and its methods as coroutines."""
 
     def __init__(self, job: jobs.Job) -> None:
         self._job = job
@@ -56,32 +56,35 @@ class Job:
 
     @property
     def result(self) -> Result | None:
-        """As `enarx.Job`: None until the end."""
+        """Like `enarx.Job`: None until the end."""
         return self._whole or self._job.result
 
     async def wait(self) -> Result:
-        """As `enarx.Job`. Use `asyncio.timeout` for a time limit: the job goes on."""
+        """Like `enarx.Job`. Use `asyncio.timeout` for a time limit: the job goes on."""
         await _until(self._job, lambda: self._job.output.ended)
         result = self._job.wait()
         if self._whole is None:
-            stdout, stderr = await self.stdout.read(), await self.stderr.read()  # what was read ahead for a line
+            stdout, stderr = (
+                await self.stdout.read(),
+                await self.stderr.read(),
+            )  # includes bytes that were read ahead for a line
             self._whole = replace(result, stdout=stdout + result.stdout, stderr=stderr + result.stderr)
         return self._whole
 
     async def stop(self) -> Result:
-        """As `enarx.Job.stop`: returns the proven end."""
+        """Like `enarx.Job.stop`: returns the proven end."""
         return await _to_end(self._job.stop, lambda: None)
 
     async def detach(self, *, close_stdin: bool = True) -> str:
-        """As `enarx.Job.detach`: returns the Keep's id."""
+        """Like `enarx.Job.detach`: returns the Keep's id."""
         return await _to_end(lambda: self._job.detach(close_stdin=close_stdin), lambda: None)
 
     async def remove(self) -> None:
-        """As `enarx.Job.remove`: ends and removes it."""
+        """Like `enarx.Job.remove`: ends and removes it."""
         await _to_end(self._job.remove, lambda: None)
 
     async def close(self) -> None:
-        """As `enarx.Job.close`; leaving the block calls it."""
+        """Like `enarx.Job.close`; leaving the block calls it."""
         await _to_end(self._job.close, lambda: None)
 
 
@@ -103,7 +106,7 @@ class Stream:
         return line
 
     async def readline(self) -> bytes:
-        """The next line with its newline; what is left at the end, then nothing."""
+        """The next line with its newline; the last line may lack it. Empty at the end."""
         start = 0
         while (at := self._ahead.find(b"\n", start)) < 0:
             start = len(self._ahead)
@@ -117,7 +120,7 @@ class Stream:
         return line
 
     async def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, as soon as there are some; all there are until the end by default; nothing at the end."""
+        """Up to `size` bytes, as soon as some are available; by default all until the end. Empty at the end."""
         while size < 0 or not self._ahead:
             more = await self._more()
             if not more:
@@ -137,8 +140,8 @@ class Stream:
 class Starting:
     """A job to be started by `async with`; leaving the block closes it."""
 
-    def __init__(self, described: Start) -> None:
-        self._start = described
+    def __init__(self, start: Start) -> None:
+        self._start = start
         self._job: jobs.Job | None = None
 
     async def __aenter__(self) -> Job:
@@ -153,7 +156,7 @@ class Starting:
 
 
 async def logs(keep: str, *, host: str | Endpoint = "", token_file: Path = "") -> Logs:
-    """As `enarx.logs`: the output so far."""
+    """Like `enarx.logs`: the output so far."""
     return await asyncio.to_thread(keeps.logs, keep, host=host, token_file=token_file)
 
 
@@ -176,9 +179,9 @@ async def _until(job: jobs.Job, condition: Callable[[], bool]) -> None:
 
 
 async def _to_end(function: Callable[[], T], give_up: Callable[[], None], undo: Callable[[T], None] | None = None) -> T:
-    """What a blocking function returns, from a thread. CancelledError comes only when the thread has ended.
+    """Run a blocking function in a thread, and return its result. CancelledError is raised only after the thread has ended.
 
-    A cancelled wait calls `give_up`, to have the thread end soon; what the thread returns all the same goes to `undo`.
+    On cancellation, `give_up` makes the thread end soon. If the function returns nevertheless, `undo` gets its result.
     """
     thread = asyncio.ensure_future(asyncio.to_thread(function))
     cancelled: asyncio.CancelledError | None = None

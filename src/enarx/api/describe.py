@@ -21,7 +21,7 @@ from enarx.verify import AppraisalPolicy
 
 
 class Options(TypedDict, total=False):
-    """What `run` and `deploy` both take.
+    """The arguments that `run` and `deploy` share.
 
     config   a Config, or the path of an Enarx.toml; None: the one beside the module, if any
     args     arguments after the workload's own name, in place of the configuration's
@@ -31,9 +31,9 @@ class Options(TypedDict, total=False):
     owners   key files, PEM: one private, the others public; none: the user's own key
     salt     32 bytes, kept to get the same package digest again
     stdin    bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
-    stdout   a binary file or descriptor that takes the output as it comes; None: read Job.stdout
-    stderr   the same
-    hooks    what to be told meanwhile
+    stdout   a binary file or descriptor for the output as it arrives; None: read Job.stdout
+    stderr   a binary file or descriptor for the output as it arrives; None: read Job.stderr
+    hooks    callbacks while the job starts and runs
     """
 
     config: Config | Path | None
@@ -67,11 +67,11 @@ def run(
     Also: config, args, env, dirs, secrets, owners, salt, stdin, stdout, stderr, hooks (enarx.api.describe.Options).
 
     UsageError, BackendError; AppraisalError or VerificationError if the Keep is not acceptable; DeliveryError;
-    UnavailableError. Nothing is left behind then.
+    UnavailableError. After an error no Keep is left behind.
     """
     return LocalStart(
         _workload(module, options),
-        *_around(options),
+        *_hooks_and_streams(options),
         backend=backend,
         simulate=simulate,
         skip_layers=skip_layers,
@@ -101,14 +101,14 @@ def deploy(
     policy          accept what this appraisal policy accepts: the policy, or the path of its file
     endorsements    with it: certificates, revocation lists and collateral, as bytes
     backend         the kind of Keep; "auto" leaves it to the host
-    pool            take a Keep that is ready, launched for no package yet
+    pool            take a ready Keep from the host's pool, launched for no package yet
     detach          leave the job once the Keep has accepted it and its stdin; see `attach`
 
-    All else is as for `run`. The session is saved where `enarx keep` finds it, until the job is removed.
+    The other arguments are those of `run`. The session is saved where `enarx keep` finds it, until the job is removed.
     """
     return RemoteStart(
         _workload(module, options),
-        *_around(options),
+        *_hooks_and_streams(options),
         host=find(host, os.fspath(token_file)),
         backend=backend,
         accepted=accepting(simulated_root, measurements, policy, endorsements),
@@ -129,9 +129,10 @@ def attach(
 ) -> Start:
     """Attach to a job by its Keep's id, or a prefix of it that is unique. Returns a Job, with all output from the start.
 
-    host        the daemon, if several have such a Keep; else the saved session knows
+    host        the daemon, if several have such a Keep; otherwise the saved session names it
     token_file  file with the bearer token for `host`
-    stdin       continues after what the Keep has taken, and its end closes the workload's; None: stdin is left alone
+    stdin       continues after the bytes that the workload has taken, and its end closes the workload's stdin;
+                None: stdin stays as it is
     stdout, stderr, hooks: as for `run`
 
     UsageError if there is no such Keep, or no session with it.
@@ -160,8 +161,8 @@ def _workload(module: Path | bytes, options: Options) -> Workload:
     )
 
 
-def _around(options: Options) -> tuple[Hooks, Stdin, Sink, Sink]:
-    """What is around a workload: hooks, stdin, stdout, stderr. UsageError for an option that does not exist."""
+def _hooks_and_streams(options: Options) -> tuple[Hooks, Stdin, Sink, Sink]:
+    """Hooks, stdin, stdout and stderr. UsageError for an option that does not exist."""
     if unknown := options.keys() - Options.__annotations__.keys():
         raise UsageError("option", f"no option is called {', '.join(sorted(unknown))}")
     return (

@@ -1,4 +1,4 @@
-"""A workload while it runs, and what it came to."""
+"""A running workload (`Job`), and its outcome (`Result`)."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ END = 10.0
 class Result:
     """How a job ended. `status` is proven: the Keep signed it.
 
-    `stdout` and `stderr` are the output that the program had not read, and that went nowhere else. `attestation` is the
-    verdict on the Keep before it was given anything; None for a job that was attached to. `lost` is True if the host
+    `stdout` and `stderr` are the output that the program had not read, and that was not passed on to a file. `attestation`
+    is the verdict on the Keep before the delivery; None for a job that was attached to. `lost` is True if the host
     dropped output, and `unproven` then counts the bytes of stdout and stderr that no signature covers.
     """
 
@@ -74,7 +74,7 @@ class Result:
 
 
 class Place(Protocol):
-    """The Keep of a job, and all that is held for it."""
+    """The Keep of a job, with the connection to it and the saved session."""
 
     @property
     def keep(self) -> str:
@@ -95,10 +95,10 @@ class Place(Protocol):
         """UsageError if the Keep cannot outlive this process."""
 
     def remove(self) -> None:
-        """End the Keep, whatever it does, and forget its session. EnarxError if the host does not do it."""
+        """Kill the Keep, and forget its session. EnarxError if the host fails to do it."""
 
     def leave(self) -> None:
-        """Close what this process holds; the Keep goes on."""
+        """Close the connections of this process; the Keep goes on."""
 
 
 class Job:
@@ -166,20 +166,20 @@ class Job:
 
     @property
     def stdout(self) -> BinaryIO:
-        """What the workload writes to stdout, verified; empty if it goes elsewhere."""
+        """The workload's stdout, verified; empty if it is passed on to a file."""
         return self.output.stdout
 
     @property
     def stderr(self) -> BinaryIO:
-        """What the workload writes to stderr, likewise."""
+        """The workload's stderr, verified; empty if it is passed on to a file."""
         return self.output.stderr
 
     def wait(self, timeout: float | None = None) -> Result:
-        """Wait for the end, and return how it came about.
+        """Wait for the end of the job, and return its result.
 
         TimeoutError after `timeout` seconds; the job goes on. UnavailableError if the Keep or its host is lost, or if the
-        host dropped output (code `output-lost`; `result` then has what is proven). DeliveryError if what came does not
-        verify. OSError from where the output goes.
+        host dropped output (code `output-lost`; `result` then has what is proven). DeliveryError if a record does not
+        verify. OSError if the output cannot be written.
         """
         if not self.output.wait(timeout):
             raise TimeoutError(f"the job did not end within {timeout:g} s")
@@ -193,7 +193,7 @@ class Job:
         return self.result
 
     def stop(self) -> Result:
-        """Have the Keep kill the workload, and return how it ended, proven. UnavailableError if it does not answer."""
+        """Have the Keep kill the workload, and return the proven result. UnavailableError if the Keep does not answer."""
         self._run.attached.wait(STOP)
         self._run.stop()
         try:
@@ -206,10 +206,10 @@ class Job:
     def detach(self, *, close_stdin: bool = True) -> str:
         """Leave the job running, to be attached to later; returns its Keep's id.
 
-        All of stdin is delivered first, and the Keep has confirmed its end. Output is not read any more: who attaches gets
-        all of it from the start. UnavailableError if it does not within 30 s; the
-        job is left all the same. With `close_stdin` False the job is left at once, its stdin open. UsageError for a job
-        that `enarx.run` started: its host side ends with this program.
+        First all of stdin is delivered, and the Keep confirms its end. UnavailableError if it does not within 30 s; the job is
+        left all the same. With `close_stdin` False the job is left at once, with its stdin open. Output is no longer read: a
+        later attachment gets all of it from the start. UsageError for a job that `enarx.run` started, because its host side
+        ends with this program.
         """
         self._place.require_lasting()
         self.output.discard()  # a later attachment gets all of it again
@@ -226,13 +226,13 @@ class Job:
         return self.keep
 
     def remove(self) -> None:
-        """End the job, whatever it does, and remove its Keep and its session. EnarxError if the host does not do it."""
+        """End the job, and remove its Keep and its session. EnarxError if the host fails to do it."""
         self._close(remove=True)
 
     def close(self) -> None:
-        """End a job that was started here, and remove its Keep; leave one that was attached to. May be called again.
+        """End a job that was started here, and remove its Keep; leave a job that was attached to. May be called again.
 
-        A host that fails to remove the Keep costs no more than a note in the log.
+        If the host fails to remove the Keep, that is only noted in the log.
         """
         try:
             self._close(remove=self._owned)

@@ -24,7 +24,7 @@ class LocalPlace:
         self.link = LocalLink(host.path)
 
     def require_lasting(self) -> None:
-        """As jobs.Place: this Keep cannot outlive the process."""
+        """Implement jobs.Place: this Keep cannot outlive the process."""
         raise UsageError(
             "detach-local",
             "a job on this machine's own host side ends with this program, and cannot be left",
@@ -32,11 +32,11 @@ class LocalPlace:
         )
 
     def remove(self) -> None:
-        """As jobs.Place: closing the order pipe ends the host side, which takes its Keep down."""
+        """Implement jobs.Place: closing the order pipe ends the host side, which takes its Keep down."""
         self.leave()
 
     def leave(self) -> None:
-        """As jobs.Place: the host side ends too."""
+        """Implement jobs.Place: the host side ends too."""
         self.link.close()
         self._host.close()
 
@@ -51,11 +51,11 @@ def _require_files(open_files: int) -> None:
 
 
 class LocalStart(Start):
-    """On this machine, behind a host side of its own."""
+    """Starts a job on this machine, behind a host side of its own."""
 
     def __init__(
         self,
-        what: Workload,
+        workload: Workload,
         hooks: Hooks,
         stdin: Stdin,
         stdout: Sink,
@@ -66,18 +66,18 @@ class LocalStart(Start):
         skip_layers: Sequence[str],
     ) -> None:
         super().__init__(hooks, stdin, stdout, stderr)
-        self._what = what
+        self._workload = workload
         self._backend = backend
         self._simulate = simulate
         self._skip_layers = list(skip_layers)
 
     def start(self) -> Job:
-        """As Start. BackendError if this machine has no such backend."""
+        """Implement Start: BackendError if this machine has no such backend."""
         kind = local_host.choose(self._backend, simulate=self._simulate)
-        package, owners = self._what.build()
+        package, owners = self._workload.build()
         limits = package.manifest.config.limits
         _require_files(limits.open_files)
-        self._require_wanted()
+        self._require_not_aborted()
         host = local_host.take(kind)
         place = LocalPlace(host)
         self._close = place.link.close

@@ -1,7 +1,7 @@
-"""The host side of `enarx run`: a child process that serves one Keep, reached over a socket as any host is.
+"""The host side of `enarx run`: a child process that serves one Keep over a socket, as any host does.
 
-It takes longest, so it is started before the rest of the command is even loaded; what to launch follows over a pipe. When
-this process ends, however it ends, its end of that pipe closes, and the child removes everything.
+It takes longest to start, so it is started before the rest of the command is loaded; the launch order follows over a pipe. When
+this process ends, in any way, its end of that pipe closes, and the child removes everything.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LocalHost:
         return [":".join(code_paths()), *(part for option in options.items() for part in option)]
 
     def launch(self, *, package: bytes, memory: int, compile: int, disk: int, skip_layers: list[str]) -> None:
-        """Have the Keep launched. Whether that worked is answered on the socket. Sizes in bytes."""
+        """Send the order to launch the Keep; sizes in bytes. Whether the launch succeeded is reported on the socket."""
         import json
 
         order = {"host_data": package.hex(), "memory": memory, "compile": compile, "disk": disk}
@@ -63,7 +63,7 @@ class LocalHost:
             try:
                 os.waitpid(self._pid, 0)
             except ChildProcessError:
-                return  # our parent had us ignore SIGCHLD: the kernel has reaped the child, and waited all the same
+                return  # SIGCHLD is ignored, as inherited: waitpid has waited, and the kernel has reaped the child
 
 
 def code_paths() -> list[str]:
@@ -82,7 +82,7 @@ def _private_directory() -> str:
             os.mkdir(path, 0o700)
         except FileExistsError:
             continue
-        os.chmod(path, 0o700)  # the umask may have removed some of it
+        os.chmod(path, 0o700)  # the umask may have removed permissions
         return path
 
 
@@ -95,13 +95,13 @@ def start_early(arguments: list[str]) -> None:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if sys.platform != "linux" or {"-h", "--help"} & set(own):
         return
-    named = _named(own)
+    named = _guess_kind(own)
     if named or "--simulate" in own:
         _early = LocalHost(named)
 
 
-def _named(arguments: list[str]) -> str:
-    """The kind that --backend names; empty for none and for `auto`. The parser proper comes later, and has the last word."""
+def _guess_kind(arguments: list[str]) -> str:
+    """The kind that --backend names; empty without one, and for `auto`. A guess: the real parser runs later and decides."""
     kind = ""
     for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if option == "--backend":
@@ -114,7 +114,7 @@ def _named(arguments: list[str]) -> str:
 def choose(backend: str, *, simulate: bool) -> str:
     """The kind to launch here: empty, for the simulated backend, or the kind `backend`, which this machine can launch.
 
-    `auto` takes only what hardware protects. BackendError, UsageError.
+    `auto` chooses only kinds that hardware protects. BackendError, UsageError.
     """
     if simulate:
         return ""

@@ -33,7 +33,7 @@ class RemotePlace:
 
     @property
     def session_file(self) -> str:
-        """As jobs.Place: empty before `save`."""
+        """Implement jobs.Place: empty before `save`."""
         return "" if self.saved is None else self.saved.path
 
     def save(self, opened: Session) -> None:
@@ -52,26 +52,26 @@ class RemotePlace:
         self.saved.save()
 
     def require_lasting(self) -> None:
-        """As jobs.Place: this Keep outlives the process."""
+        """Implement jobs.Place: this Keep outlives the process."""
 
     def remove(self) -> None:
-        """As jobs.Place: the daemon kills a running Keep."""
+        """Implement jobs.Place: the daemon kills a running Keep."""
         self._client.call("DELETE", f"/v1/keeps/{self.keep}?force=true")
         if self.saved is not None:
             forget(self.saved)
 
     def leave(self) -> None:
-        """As jobs.Place: closes connections; the Keep goes on."""
+        """Implement jobs.Place: closes connections; the Keep goes on."""
         self.link.close()
         self._client.close()
 
 
 class RemoteStart(Start):
-    """On a host, through its daemon."""
+    """Starts a job on a host, through its daemon."""
 
     def __init__(
         self,
-        what: Workload,
+        workload: Workload,
         hooks: Hooks,
         stdin: Stdin,
         stdout: Sink,
@@ -84,7 +84,7 @@ class RemoteStart(Start):
         detach: bool,
     ) -> None:
         super().__init__(hooks, stdin, stdout, stderr)
-        self._what = what
+        self._workload = workload
         self._host = host
         self._kind = "" if backend == "auto" else backend
         self._accepted = accepted
@@ -92,11 +92,11 @@ class RemoteStart(Start):
         self._detach = detach
 
     def start(self) -> Job:
-        """As Start; with `detach` the job is left as soon as the Keep has accepted it."""
-        package, owners = self._what.build()
+        """Implement Start: with `detach` the job is left as soon as the Keep has accepted it."""
+        package, owners = self._workload.build()
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
         client = self._host.client()
-        self._require_wanted()
+        self._require_not_aborted()
         keep = client.launch(
             kind=self._kind,
             package=None if self._pool else package.manifest.digest,
@@ -107,7 +107,7 @@ class RemoteStart(Start):
         place = RemotePlace(client, keep, self._host.token_file)
         self._close = place.link.close
         with self._undoing(place):
-            self._require_wanted()
+            self._require_not_aborted()
             progress = self._hooks.progress
             delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
             job = self._job(place, delivered, verifier.result)
@@ -117,7 +117,7 @@ class RemoteStart(Start):
 
     @contextlib.contextmanager
     def _undoing(self, place: RemotePlace) -> Iterator[None]:
-        """Remove the Keep if anything fails; but of a job that is to be left and may run already the session is kept."""
+        """Remove the Keep if anything fails. If a job to be detached may already run, its Keep and session are kept instead."""
         try:
             yield
         except BaseException as e:
@@ -137,7 +137,7 @@ class RemoteStart(Start):
 
 
 class AttachStart(Start):
-    """To a job that runs, or has run, by its saved session."""
+    """Attaches to a running or ended job, by its saved session."""
 
     def __init__(
         self,
@@ -156,14 +156,14 @@ class AttachStart(Start):
         self._token_file = token_file
 
     def start(self) -> Job:
-        """As Start. UsageError if there is no such Keep, or no session with it."""
+        """Implement Start: UsageError if there is no such Keep, or no session with it."""
         known = keeps.resolve(self._keep, host=self._host, token_file=self._token_file, note=self._hooks.note)
-        self._require_wanted()
+        self._require_not_aborted()
         return attached(known, self._hooks, *self._streams)
 
 
 def attached(known: Known, hooks: Hooks, stdin: Stdin = None, stdout: Sink = None, stderr: Sink = None) -> Job:
-    """The job of a Keep that we have a session with; UsageError if we have none. Without `stdin` that is left alone."""
+    """The job of a Keep, by its saved session; UsageError if none is saved. Without `stdin`, the job's stdin stays as it is."""
     saved = known.require_session()
     return Job(
         RemotePlace(known.client(), known.keep, known.host.token_file, saved),

@@ -18,7 +18,7 @@ from enarx.verify import AttestationResult
 from enarx.verify.kinds import SIMULATED
 
 WARNING = "SIMULATED: no hardware protects this workload from the owner of the machine it runs on"
-"""What is noted whenever evidence turns out to be simulated."""
+"""The warning for every simulated piece of evidence."""
 
 
 def _log(text: str) -> None:
@@ -34,11 +34,11 @@ def _warn_simulated(result: AttestationResult, _: bytes) -> None:
 
 @record()
 class Hooks:
-    """What a program wants to be told while a job starts and runs; called in any thread.
+    """Callbacks of a program while a job starts and runs; called in any thread.
 
-    `progress` gets bytes sealed so far, and in all. `attested` gets each verdict, trusted or not, before it is acted on, and
-    the digest of the package that the Keep is for.
-    `note` gets a line for people: by default the logger `enarx` warns.
+    `progress` gets the number of bytes sealed so far, and the total. `attested` gets each verdict, trusted or not, before it
+    takes effect, and the digest of the package that the Keep is for. `note` gets a line for people; by default the logger
+    `enarx` logs it as a warning.
     """
 
     progress: Progress | None = None
@@ -47,7 +47,7 @@ class Hooks:
 
 
 class Start:
-    """How a job starts. Used once."""
+    """The start of one job. Its subclasses know where; see the module."""
 
     def __init__(self, hooks: Hooks, stdin: Stdin, stdout: Sink, stderr: Sink) -> None:
         self._hooks = hooks
@@ -56,15 +56,15 @@ class Start:
         self._close: Callable[[], None] = lambda: None
 
     def start(self) -> Job:
-        """Start the job. EnarxError of any kind, and then nothing is left behind."""
+        """Start the job. If it raises, no Keep is left behind. EnarxError of any kind."""
         raise UsageError("start", "nothing to start")
 
     def abort(self) -> None:
-        """Have `start` give up soon: it removes what it has made and raises UnavailableError."""
+        """Have `start` give up soon: it removes the Keep and raises UnavailableError."""
         self._aborted = True
         self._close()
 
-    def _require_wanted(self) -> None:
+    def _require_not_aborted(self) -> None:
         if self._aborted:
             raise UnavailableError("aborted", "the start was aborted")
 
@@ -78,7 +78,7 @@ class Start:
         attestation: AttestationResult | None,
     ) -> Job:
         """The job of a package that the Keep has accepted, or has refused under seal."""
-        self._require_wanted()
+        self._require_not_aborted()
         stdin, stdout, stderr = self._streams
         return Job(
             place,

@@ -1,8 +1,8 @@
-"""Output of a running workload: kept until the program reads it, or passed on to where it should go.
+"""Output of a running workload: buffered until the program reads it, or passed on to a file or descriptor.
 
-A thread writes verified bytes as they come. What nobody has read waits in memory; once AHEAD bytes wait, the writer waits
-too, and the host holds the rest. It does not wait while the program waits for either stream or for the end, so a program
-may read one stream to its end and then the other.
+A thread writes verified bytes as they arrive. Unread bytes are buffered; once AHEAD bytes are, the writer waits, and the host
+stores the rest. The writer never waits while the program waits for a stream or for the end, so a program may read one stream to
+its end and then the other.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import BinaryIO
 from enarx.delivery.session import STDERR, STDOUT
 
 AHEAD = 4 << 20
-"""Bytes of output that may wait unread."""
+"""The maximum number of buffered bytes of output."""
 
 Sink = BinaryIO | int | None
-"""Where a stream goes: a binary file, a descriptor, or nowhere yet."""
+"""The destination of a stream: a binary file, a descriptor, or None to buffer it."""
 
 
 class Output:
     """The two output streams of one job, for one writer and any number of readers.
 
-    `error` is why the output ends early; a reader that comes to the end gets it, so nothing cut short passes for whole.
+    `error` is the reason if the output ended early. A reader gets it at the end, so truncated output never passes for complete.
     """
 
     def __init__(self, stdout: Sink = None, stderr: Sink = None) -> None:
@@ -52,7 +52,7 @@ class Output:
             sink(data)
 
     def discard(self) -> None:
-        """Drop what waits and all that comes, so that it never holds up the writer."""
+        """Drop all buffered and future output, so that the writer never waits."""
         with self._changed:
             self._sinks = dict.fromkeys(self._sinks, lambda data: None)
             for waiting in self._waiting.values():
@@ -60,7 +60,7 @@ class Output:
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """There is no more output; `error` says why, unless the workload has ended by itself."""
+        """Note the end of the output; `error` is the reason unless the workload ended by itself."""
         with self._changed:
             if not self._ended:
                 self._ended, self.error = True, error
@@ -76,7 +76,7 @@ class Output:
         return self._ended or bool(self._waiting[kind])
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end, `timeout` seconds at most; True if it has come. Meanwhile no output holds up the writer."""
+        """Wait at most `timeout` seconds for the end; returns whether it was reached. Meanwhile the writer never waits."""
         return self._wait(lambda: self._ended, timeout)
 
     def read_into(self, kind: int, out: memoryview) -> int:
@@ -94,7 +94,7 @@ class Output:
 
     @contextlib.contextmanager
     def listener(self, listener: Callable[[], object]) -> Iterator[None]:
-        """Count as a reader that waits; `listener` is called, in the writer's thread, whenever there is something new."""
+        """Count as a waiting reader; `listener` is called in the writer's thread whenever there is new output."""
         with self._changed:
             self._readers += 1
             self._listeners.append(listener)
@@ -137,12 +137,12 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, out: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer of bytes
-        """As RawIOBase; waits for at least one byte."""
+        """Like RawIOBase; waits for at least one byte."""
         return self._output.read_into(self._kind, memoryview(out))
 
 
 def writer(sink: Sink) -> Callable[[bytes], object] | None:
-    """What writes all of some bytes to a sink; None if there is none."""
+    """A function that writes all of its argument to the sink; None without a sink."""
     if sink is None:
         return None
     if not isinstance(sink, int):

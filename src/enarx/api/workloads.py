@@ -24,13 +24,13 @@ MAX_CONFIG = 1 << 20
 
 @record(hidden=("module", "args", "env", "secrets", "salt"))
 class Workload:
-    """What runs, and with what. Nothing is read before `build`.
+    """A module to run, with its configuration, data and secrets. No file is read before `build`.
 
     `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes. `config` is a Config or the path
     of an Enarx.toml; None is the Enarx.toml beside the module, if there is one. Its relative directories start from the
     file's directory and stay below it; those of a Config start from the working directory.
 
-    Over the configuration: `args` replaces its arguments, `env` adds to its variables, and `dirs` to its directories.
+    `args` replaces the configuration's arguments; `env` and `dirs` are added to its variables and directories.
     `dirs` maps guest paths to directories of this machine, read-only in the Keep, or holds `Dir`s.
 
     `secrets` has a value for each name under [secrets]; None builds a package with empty values, which has the same digest.
@@ -48,7 +48,7 @@ class Workload:
     salt: bytes | None = None
 
     def build(self) -> tuple[Package, Owners]:
-        """The package, and its owners with the key that signs its delivery. UsageError."""
+        """The package, and its owners with the key that signs the delivery. UsageError."""
         config, base = self._config()
         signers = load(self.owners)
         values = {secret.name: b"" for secret in config.secrets} if self.secrets is None else dict(self.secrets)
@@ -61,7 +61,7 @@ class Workload:
 
     def _config(self) -> tuple[Config, str]:
         """The effective configuration, and the directory that its relative paths start from."""
-        config, base = self._written()
+        config, base = self._config_in_file()
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
             "dirs": (*config.dirs, *map(_from_here, self.dirs)),
@@ -70,8 +70,8 @@ class Workload:
             changes["args"] = self.args
         return config.replace(**changes), base
 
-    def _written(self) -> tuple[Config, str]:
-        """The configuration before anything is added to it, and its directory."""
+    def _config_in_file(self) -> tuple[Config, str]:
+        """The configuration without the additions of this workload, and its directory."""
         if isinstance(self.config, Config):
             return self.config, "."
         path = "" if self.config is None else os.fspath(self.config)
@@ -92,7 +92,7 @@ def workload(
     owners: Sequence[Path] = (),
     salt: bytes | None = None,
 ) -> Workload:
-    """A Workload from what a program has at hand; without `secrets` there are none."""
+    """The Workload for these arguments of `run` and `deploy`; without `secrets` the workload has none."""
     return Workload(
         module=module,
         config=config,
@@ -121,7 +121,7 @@ def read_config(path: str) -> Config:
 
 
 def _require_below(directory: Dir, path: str) -> None:
-    """The file may be anyone's: only the caller names directories outside the one that it is in."""
+    """UsageError if the file names a directory outside its own: its author may be anyone, so only the caller may do that."""
     host = directory.host or "."
     if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
         hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
@@ -129,7 +129,7 @@ def _require_below(directory: Dir, path: str) -> None:
 
 
 def _from_here(directory: Dir) -> Dir:
-    """Paths of the caller start from the working directory, not from the file's."""
+    """The directory with an absolute path: paths of the caller start from the working directory, not from the file's."""
     if directory.host is None:
         return directory
     return Dir(guest=directory.guest, host=os.path.abspath(directory.host), mode=directory.mode)

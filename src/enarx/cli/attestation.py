@@ -1,4 +1,4 @@
-"""Which evidence the options accept, and the verdict put before people: one line, or with --explain every check."""
+"""Which evidence the options accept, and how a verdict is shown: one line, or with --explain every check."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Verdict:
 
 
 class FileVerdict(Verdict):
-    """The same, over endorsements from the user's files: says which of them the verdict does not rest on."""
+    """A `Verdict` that also lists the endorsements from the user's files that the verdict does not use."""
 
     def __init__(self, paths: list[str], *, explain: bool) -> None:
         from enarx.cli.evidence_files import endorsements  # most commands take none
@@ -58,10 +58,10 @@ class FileVerdict(Verdict):
 def verifier(
     options: argparse.Namespace, package: bytes, *, now: int | None = None
 ) -> tuple[EvidenceVerifier, Verdict]:
-    """The verifier that --policy or --simulated-root asks for, and what shows its result. UsageError without either.
+    """The verifier for --policy or --simulated-root, and the `Verdict` that shows its result. UsageError without either.
 
-    `package` is the digest that the evidence must be for; `now` is the time to appraise at, unix seconds, by default the
-    present.
+    `package` is the digest that the evidence must be for; `now` is the time of appraisal in unix seconds, by default the
+    current time.
     """
     if not options.simulated_root and not options.policy:
         raise UsageError(
@@ -79,7 +79,7 @@ def verifier(
 
 
 def simulated(options: argparse.Namespace) -> Acceptance:
-    """What --simulated-root and --measurement accept. UsageError."""
+    """Accepts the evidence that --simulated-root and --measurement describe. UsageError."""
     return Acceptance(
         simulated_root=options.simulated_root,
         measurements=tuple(map(acceptance.measurement, options.measurement)),

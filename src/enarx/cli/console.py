@@ -1,7 +1,7 @@
-"""Output for people and machines: errors, warnings, progress, tables, JSON. Results go to stdout, all else to stderr.
+"""Output for people and machines: errors, warnings, progress, tables, JSON. Results go to stdout, everything else to stderr.
 
-Text may come from a host or from an attacker's evidence, so everything for a terminal goes through `printable`. JSON escapes
-by itself.
+Text may come from a host or from an attacker's evidence, so everything for a terminal goes through `printable`. The JSON
+encoder escapes control characters itself.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def printable(text: str, stream: TextIO) -> str:
 
 
 def say(line: str, *, colour: str = "") -> None:
-    """Print one line on stderr, after a newline if it starts with one."""
+    """Print one line on stderr. A newline at its start is kept; other control characters are escaped."""
     start = "\n" if line.startswith("\n") else ""
     line = start + printable(line[len(start) :], sys.stderr)
     text = f"\033[{colour}m{line}\033[0m" if colour and coloured() else line
@@ -144,4 +144,4 @@ def utc(seconds: int) -> str:
 
 def expiry(expires: int | None, what: str | None) -> str:
     """When a result expires and what ends then, for people."""
-    return "nothing that this rests on has an end" if expires is None else f"{utc(expires)}: {what}"
+    return "no input of this verdict expires" if expires is None else f"{utc(expires)}: {what}"

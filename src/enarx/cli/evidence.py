@@ -9,14 +9,14 @@ from typing import Any
 
 from enarx.cli import console
 from enarx.cli.evidence_files import (
-    believed,
-    certificates,
+    anchor_certificates,
     endorsements,
     load,
     show_unused,
     trust_anchors,
     unix_time,
-    unused,
+    unused_content,
+    user_roots,
 )
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence import eventlog
@@ -37,7 +37,7 @@ ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "
 EAR_TYPE = "eat+jwt"
 """The media type without `application/` (RFC 9782), so that no other JWT passes for a result (RFC 8725, 3.11)."""
 
-LOUD = "NOT APPRAISED: authentic evidence shows who signed it, not that it is acceptable"
+ONLY_AUTHENTIC = "NOT APPRAISED: authentic evidence shows who signed it, not that it is acceptable"
 
 
 def show(options: argparse.Namespace) -> int:
@@ -80,24 +80,25 @@ def verify(options: argparse.Namespace) -> int:
         require_registers(kind)
         log = load(options.event_log, MAX_EVIDENCE)
     now = _time(options.at, kind, data)
-    given, named = endorsements(options.endorsements), trust_anchors(options.trust_anchor)
-    roots = Roots(**believed(kind, named))
-    endorsed = (*given.items, *certificates(kind, named))
+    files, anchors = endorsements(options.endorsements), trust_anchors(options.trust_anchor)
+    roots = Roots(**user_roots(kind, anchors))
+    given = (*files.items, *anchor_certificates(kind, anchors))
     try:
         if options.authenticity_only:
-            result = _authenticity(kind, data, endorsed, roots, now)
+            result = _authenticity(kind, data, given, roots, now)
         else:
-            result = _verdict(options, kind, data, endorsed, roots, now)
+            result = _verdict(options, kind, data, given, roots, now)
     except ParseError as e:
-        return _unreadable(options, kind, e, unused(kind, given, named, None), now)
+        return _unreadable(options, kind, e, unused_content(kind, files, anchors, None), now)
     if options.event_log:
         from enarx.verify.replay import appraise_event_log
 
         result = appraise_event_log(result, log)
-    return _finish(options, result, unused(kind, given, named, result))
+    return _finish(options, result, unused_content(kind, files, anchors, result))
 
 
 def _kind(options: argparse.Namespace, data: bytes) -> str:
+    """The kind of evidence, or the format of a log: as --kind says, or else detected from the first bytes."""
     if options.kind and options.kind not in (*KINDS, *LOGS):
         raise UsageError(
             "kind", f"{options.kind[:40]!r} is not a kind of evidence", hint=f"one of {', '.join((*KINDS, *LOGS))}"
@@ -125,7 +126,8 @@ def _own_time(kind: str, data: bytes) -> int:
 
 
 def _authenticity(kind: str, data: bytes, given: tuple[bytes, ...], roots: Roots, now: int) -> AttestationResult:
-    console.warn(LOUD)
+    """The result of the authenticity checks alone, for --authenticity-only."""
+    console.warn(ONLY_AUTHENTIC)
     examination = examine(kind, data, given, roots=roots, now=now)
     if examination.status == AUTHENTIC:
         return unappraised(examination.verified())
@@ -137,7 +139,7 @@ def _verdict(
 ) -> AttestationResult:
     policy = read_policy(load(options.policy, MAX_POLICY).decode(errors="replace"), options.policy)
     if not options.report_data:
-        hint = "--report-data HEX: what you asked the Keep to put in, a hash or a nonce"
+        hint = "--report-data HEX: the hash or nonce that you asked the Keep to put in"
         raise UsageError("report-data", "a verdict needs the fresh data that the evidence must carry", hint=hint)
     fresh = _hex(options.report_data)
     if len(fresh) >= MIN_FRESH:
@@ -152,11 +154,12 @@ def _hex(text: str) -> bytes:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 
 
-def _finish(options: argparse.Namespace, result: AttestationResult, left: list[dict[str, str]]) -> int:
+def _finish(options: argparse.Namespace, result: AttestationResult, unused: list[dict[str, str]]) -> int:
+    """Print the result as the options ask, and return the exit code for its status."""
     code = EXITS.get(result.status, console.EXIT_REFUSED)
     value = result.to_value()
     value["advisories"] = (value["claims"] or {}).get("advisories", [])
-    value["unused"] = left
+    value["unused"] = unused
     if options.ear:
         print(_ear(options.ear, result))
     elif options.json:
@@ -173,7 +176,7 @@ def _finish(options: argparse.Namespace, result: AttestationResult, left: list[d
             console.say(f"  {check.outcome}: {check.id}{code_of}: got {check.got[:300]}, wanted {check.wanted[:300]}")
             if check.hint:
                 console.say(f"    hint: {check.hint}")
-    show_unused(left)
+    show_unused(unused)
     return code
 
 
@@ -185,7 +188,7 @@ def _table(result: AttestationResult) -> None:
         console.show(f"forecast: {entry.id} holds until {until}: {entry.reason}")
 
 
-def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: list[dict[str, str]], now: int) -> int:
+def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, unused: list[dict[str, str]], now: int) -> int:
     """Report evidence of the wrong format as not authentic; with --json, as a result of the usual form."""
     if options.json:
         check = {
@@ -205,7 +208,7 @@ def _unreadable(options: argparse.Namespace, kind: str, e: ParseError, left: lis
             "claims": None,
             "checks": [check | {"hint": e.hint}],
         }
-        value |= {"advisories": [], "expires": None, "ends_first": None, "forecast": [], "unused": left}
+        value |= {"advisories": [], "expires": None, "ends_first": None, "forecast": [], "unused": unused}
         console.show_json(value)
     return console.report(e)
 
@@ -218,9 +221,9 @@ def _ear(path: str, result: AttestationResult) -> str:
     from enarx.verify.ear import ear
 
     claims = ear(result, build=f"enarx {VERSION}")
-    for made in (jwk.ECKey, jwk.OKPKey):
+    for key_type in (jwk.ECKey, jwk.OKPKey):
         try:
-            key = made.import_key(load(path))
+            key = key_type.import_key(load(path))
             name = ALGORITHMS[key.curve_name]
             return jwt.encode({"alg": name, "typ": EAR_TYPE}, claims, key, algorithms=[name])
         except (ValueError, TypeError, KeyError, JoseError):

@@ -14,12 +14,11 @@ from enarx.record import record
 from enarx.verify import TrustAnchor
 from enarx.verify.kinds import find
 from enarx.verify.result import AttestationResult
-from enarx.verify.roots import KEY as KEYS
-from enarx.verify.roots import PIN
+from enarx.verify.roots import KEY, PIN
 
 MALFORMED = "malformed"
-KEY = "a public key: keys are trusted only with --trust-anchor"
-POINTLESS = "a trust anchor that evidence of this kind does not use"
+UNTRUSTED_KEY = "a public key: keys are trusted only with --trust-anchor"
+UNUSED_ANCHOR = "a trust anchor that evidence of this kind does not use"
 SHOWN_UNUSED = 20
 """Lines on stderr about unused endorsements; the JSON has all of them."""
 
@@ -48,11 +47,13 @@ def unix_time(text: str) -> int:
 
 
 @record()
-class Gathered:
+class EndorsementFiles:
     """Endorsements from files.
 
-    items    as the verifier takes them; `sources` has the file of each
-    unused   what is not an endorsement, by file and reason; keys among it, since no key in a file is trusted by itself
+    items    the endorsements as the verifier takes them, each once
+    sources  the file that each item is from
+    unused   (file, reason) of everything else in the files: malformed content, and public keys, which only
+             --trust-anchor makes trusted
     """
 
     items: tuple[bytes, ...] = ()
@@ -60,22 +61,22 @@ class Gathered:
     unused: tuple[tuple[str, str], ...] = ()
 
 
-def endorsements(paths: list[str]) -> Gathered:
+def endorsements(paths: list[str]) -> EndorsementFiles:
     """Parse files, and the files directly in directories. Malformed content is skipped, and reported in `unused`."""
     sources: dict[bytes, str] = {}
     unused: list[tuple[str, str]] = []
     for path in paths:
         for name in _below(path) if os.path.isdir(path) else (path,):
             try:
-                given = read(load(name))
+                content = read(load(name))
             except ParseError as e:
                 unused.append((name, f"{MALFORMED}: {e.message}"))
                 continue
-            for der in given.endorsements:
+            for der in content.endorsements:
                 sources.setdefault(der, name)
-            unused += [(name, KEY)] * len(given.keys)
-            unused += [(name, f"{MALFORMED}: {reason}") for reason in given.malformed]
-    return Gathered(items=tuple(sources), sources=tuple(sources.values()), unused=tuple(unused))
+            unused += [(name, UNTRUSTED_KEY)] * len(content.keys)
+            unused += [(name, f"{MALFORMED}: {reason}") for reason in content.malformed]
+    return EndorsementFiles(items=tuple(sources), sources=tuple(sources.values()), unused=tuple(unused))
 
 
 def _below(directory: str) -> Iterator[str]:
@@ -110,26 +111,29 @@ def trust_anchors(paths: list[str]) -> Anchors:
         if os.path.isdir(path):
             raise UsageError("trust-anchor", f"{path}: a directory: name each file by itself")
         try:
-            given = read_anchors(load(path))
+            content = read_anchors(load(path))
         except ParseError as e:
             raise UsageError("trust-anchor", f"{path}: {e.message}") from e
-        if given.malformed or not all(map(certificate, given.endorsements)):
+        if content.malformed or not all(map(certificate, content.endorsements)):
             raise UsageError("trust-anchor", f"{path}: wanted public keys and certificates, and nothing else")
-        keys += [(path, key) for key in given.keys]
-        certificates += [(path, der) for der in given.endorsements]
+        keys += [(path, key) for key in content.keys]
+        certificates += [(path, der) for der in content.endorsements]
     return Anchors(keys=tuple(keys), certificates=tuple(certificates))
 
 
-def believed(kind: str, named: Anchors) -> dict[str, Any]:
-    """The user's trust anchors as arguments of `Roots`, in the sets of the kind that users may add to. Announced on stderr."""
+def user_roots(kind: str, anchors: Anchors) -> dict[str, Any]:
+    """The user's trust anchors as arguments of `Roots`, and a warning on stderr that names them.
+
+    Only for the sets of roots of this kind that users may add to.
+    """
     roots_by_name: dict[str, Any] = {}
     shown: list[str] = []
     for roots in find(kind).roots:
-        if roots.user and roots.form == KEYS:
-            roots_by_name[roots.name] = tuple(TrustAnchor(key) for key in dict.fromkeys(key for _, key in named.keys))
-            shown += [f"{len(roots_by_name[roots.name])} public keys"] * bool(named.keys)
+        if roots.user and roots.form == KEY:
+            roots_by_name[roots.name] = tuple(TrustAnchor(key) for key in dict.fromkeys(key for _, key in anchors.keys))
+            shown += [f"{len(roots_by_name[roots.name])} public keys"] * bool(anchors.keys)
         elif roots.user:
-            pins = tuple(hashlib.sha256(der).digest() for _, der in named.certificates)
+            pins = tuple(hashlib.sha256(der).digest() for _, der in anchors.certificates)
             roots_by_name[roots.name] = (*roots.public, *pins)
             shown += [f"{len(pins)} root certificates"] * bool(pins)
     if shown:
@@ -142,27 +146,32 @@ def _takes(kind: str, form: str) -> bool:
     return any(roots.user and roots.form == form for roots in find(kind).roots)
 
 
-def certificates(kind: str, named: Anchors) -> tuple[bytes, ...]:
-    """The root certificates that the user names, if the kind uses any: they count as endorsements too."""
-    return tuple(der for _, der in named.certificates) if _takes(kind, PIN) else ()
+def anchor_certificates(kind: str, anchors: Anchors) -> tuple[bytes, ...]:
+    """The root certificates that the user trusts, for a kind that uses any: the chain needs them as endorsements too."""
+    return tuple(der for _, der in anchors.certificates) if _takes(kind, PIN) else ()
 
 
-def unused(kind: str, given: Gathered, named: Anchors, result: AttestationResult | None) -> list[dict[str, str]]:
-    """The unused content of these files, with file and reason, for JSON. Without a result the evidence could not be parsed."""
-    left = list(given.unused)
-    if not _takes(kind, KEYS):
-        left += [(path, POINTLESS) for path, _ in named.keys]
+def unused_content(
+    kind: str, files: EndorsementFiles, anchors: Anchors, result: AttestationResult | None
+) -> list[dict[str, str]]:
+    """The content of these files that the verdict does not use: file and reason, for JSON.
+
+    `result` is None if the evidence could not be parsed.
+    """
+    unused = list(files.unused)
+    if not _takes(kind, KEY):
+        unused += [(path, UNUSED_ANCHOR) for path, _ in anchors.keys]
     if not _takes(kind, PIN):
-        left += [(path, POINTLESS) for path, _ in named.certificates]
-    sources = (*given.sources, *(path for path, _ in named.certificates))
+        unused += [(path, UNUSED_ANCHOR) for path, _ in anchors.certificates]
+    sources = (*files.sources, *(path for path, _ in anchors.certificates))
     if result is not None:
-        left += [(sources[one.place], one.reason) for one in result.unused]
-    return [{"source": source, "reason": reason} for source, reason in left]
+        unused += [(sources[endorsement.place], endorsement.reason) for endorsement in result.unused]
+    return [{"source": source, "reason": reason} for source, reason in unused]
 
 
-def show_unused(left: list[dict[str, Any]]) -> None:
+def show_unused(unused: list[dict[str, Any]]) -> None:
     """Report unused endorsements on stderr, up to a limit."""
-    for one in left[:SHOWN_UNUSED]:
-        console.say(f"  unused: {one['source']}: {one['reason'][:200]}")
-    if len(left) > SHOWN_UNUSED:
-        console.say(f"  unused: {len(left) - SHOWN_UNUSED} more")
+    for entry in unused[:SHOWN_UNUSED]:
+        console.say(f"  unused: {entry['source']}: {entry['reason'][:200]}")
+    if len(unused) > SHOWN_UNUSED:
+        console.say(f"  unused: {len(unused) - SHOWN_UNUSED} more")

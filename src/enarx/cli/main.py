@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    gc.disable()  # loading makes no garbage
+    gc.disable()  # loading modules makes no garbage
     if arguments[:1] == ["run"]:
         from enarx.api import local_host
 
@@ -57,7 +57,7 @@ def _guarded(options: argparse.Namespace) -> int:
 
 
 def _silence_stdout() -> None:
-    """The reader of our output is gone: let nothing be written at exit either."""
+    """Redirect stdout to /dev/null, so that the flush at exit does not fail on the closed pipe again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -65,10 +65,10 @@ PR_SET_DUMPABLE = 4
 
 
 def _leave_no_dump() -> None:
-    """Forbid core dumps, and other processes of this user to read this one's memory: it will hold keys and secrets.
+    """Forbid core dumps, and reads of this process's memory by other processes of the user: it will hold keys and secrets.
 
-    The call goes through the module beneath ctypes, which loads in a quarter of its time. Programs that this process starts
-    are not affected.
+    The call goes through `_ctypes`, which loads in a quarter of the time of ctypes. Programs that this process starts are
+    not affected.
     """
     try:
         import resource
@@ -107,7 +107,7 @@ def _unexpected(e: Exception) -> int:
     if os.environ.get("ENARX_TRACEBACK"):
         raise e
     lines = [f"error: unexpected {type(e).__name__}; this is a fault of the program"]
-    lines += ["hint: ENARX_TRACEBACK=1 shows where; look it over before you pass it on"]
+    lines += ["hint: ENARX_TRACEBACK=1 shows where; check it for secrets before you share it"]
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         lines = [f"error: output cannot be written: {e.strerror}", "hint: its device is full or broken"]
     with contextlib.suppress(OSError):

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
-        """As argparse; notes the words for completion."""
+        """Like argparse's, and records the words for completion."""
         self._note(names, settings)
         return super().add_argument(*names, **settings)
 
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         return parser
 
     def error(self, message: str) -> NoReturn:
-        """As argparse, with our exit code and our form of errors."""
+        """Like argparse's, with our exit code and error format."""
         self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
 
     def _note(self, names: tuple[str, ...], settings: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Section:
         self._group = group
 
     def add_argument(self, *names: str, **settings: Any) -> None:
-        """As argparse; notes the words for completion."""
+        """Like argparse's, and records the words for completion."""
         self._parser._note(names, settings)
         self._group.add_argument(*names, **settings)
 

@@ -25,7 +25,7 @@ def hooks(verdict: attestation.Verdict) -> Hooks:
 
 
 def wait(job: Job, receipt: str) -> Result:
-    """Wait for the end, and write the receipt before anything of the job is given up.
+    """Wait for the end, and write the receipt while the job still exists.
 
     Dropped output does not raise here: `conclude` reports it.
     """
@@ -41,7 +41,7 @@ def wait(job: Job, receipt: str) -> Result:
 
 
 def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None) -> int:
-    """Say how the run ended unless that is plain, and return the exit code."""
+    """Report how the run ended, unless it just exited, and return the exit code."""
     status = result.status
     code = console.STATUS_EXITS.get(status.cause, status.code)
     if status.cause != "exit":
@@ -108,5 +108,5 @@ def _story(status: Status) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text that the guest chose, without anything that could drive a terminal."""
+    """Text that the guest chose, with every character replaced that could control a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

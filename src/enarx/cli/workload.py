@@ -16,10 +16,10 @@ MAX_SECRET = 1 << 20
 """Bytes of a secret's value."""
 
 
-def described(options: argparse.Namespace, *, secrets: bool) -> Workload:
-    """The workload of these options; without `secrets` their values are left empty: the digest does not cover them.
+def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
+    """The workload that these options describe. UsageError.
 
-    UsageError.
+    Without `secrets` the values of secrets are left empty; the package digest does not cover them.
     """
     return Workload(
         module=options.wasm,
@@ -34,7 +34,7 @@ def described(options: argparse.Namespace, *, secrets: bool) -> Workload:
 
 
 def _salt(path: str | None) -> bytes | None:
-    """The salt in a file, which is made if it is missing. UsageError."""
+    """The salt in a file; a missing file is created with a fresh salt. UsageError."""
     if path is None:
         return None
     if not os.path.exists(path):

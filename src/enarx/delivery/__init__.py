@@ -2,7 +2,7 @@
 
 Specified in docs/spec/delivery.md. Read in this order:
 
-    messages   the messages and their one encoding
+    messages   the messages and their canonical encoding
     suite      the cryptography
     stream     sealed bulk; `sealing` is the tenant's half
     content    the plaintext of a sealed package

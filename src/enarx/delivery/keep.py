@@ -1,8 +1,8 @@
 """The Keep's side of the messages: what each one proves, and the keys that answer it (docs/spec/delivery.md).
 
 `KeepProtocol` holds the Keep's keys. Each method takes or makes one message, in the order of the state table, and raises
-DeliveryError or ParseError at the first thing wrong with it. When to send a message, and what follows from an error, is
-decided by the Keep's core (`enarx.keep.core`). There is no I/O, clock or randomness here: the caller brings bytes, time
+DeliveryError or ParseError at the first fault. The Keep's core (`enarx.keep.core`) decides when to send a message, and what
+follows from an error. There is no I/O, clock or randomness here: the caller brings bytes, time
 and entropy.
 """
 
@@ -41,7 +41,7 @@ ENTROPY_SIZE = HPKE_SEED_SIZE + 32
 """Bytes of entropy for a Keep's HPKE and identity keys."""
 
 ANY_PACKAGE = bytes(32)
-"""The package digest of a Keep that was launched for no package: the first Challenge names it."""
+"""The package digest of a Keep that was launched for no particular package: its Challenge names the package."""
 
 
 class KeepProtocol:

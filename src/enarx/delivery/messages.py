@@ -1,7 +1,7 @@
 """The messages of admission and attachment (docs/spec/delivery.md, "Messages").
 
-Each message is a frozen record with exactly one encoding. `from_bytes` raises ParseError on any other bytes, so what was
-hashed or signed is what was read.
+Each message is a frozen record with exactly one encoding. `from_bytes` raises ParseError on any other bytes, so the
+bytes that were hashed or signed have exactly one reading.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_TIME = 1 << 40
 
 
 def lp(*parts: bytes) -> bytes:
-    """Return the parts, each behind its length as u32 big-endian: no two lists of parts give the same bytes."""
+    """Return the parts, each preceded by its length as u32 big-endian: no two lists of parts give the same bytes."""
     return b"".join(len(p).to_bytes(4, "big") + p for p in parts)
 
 
@@ -99,13 +99,13 @@ class Challenge(_Message):
     SIZES = {"nonce": 32, "verifier": 32, "package": 32}
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({"version": VERSION, "suite": SUITE, **fields})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         value = cls._fields(data, "suite")
         expect(value.pop("suite"), SUITE, "challenge", "suite")
         return cls(**value)
@@ -124,13 +124,13 @@ class Attestation(_Message):
     SIZES = {"evidence": range(1, MAX_EVIDENCE + 1), "hpke": HPKE_PUBLIC_SIZE, "identity": 32, "challenge": 32}
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         return cls(**_attested(cls._fields(data, "kind", "endorsements"), "attestation"))
 
 
@@ -165,7 +165,7 @@ class Delivery(_Message):
     """An owner's delivery of its package: the manifest in clear, the sealed keys of the stream, the owner's signature.
 
     `time` is the owner's clock in unix seconds. HPKE authenticates no sender, so the signature covers `commitment`, which
-    commits to the sealed keys: it proves *whose* keys they are.
+    commits to the sealed keys: it proves who chose them.
     """
 
     manifest: bytes
@@ -183,13 +183,13 @@ class Delivery(_Message):
     }
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "time": self.time})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         value = cls._fields(data, "time")
         number(value["time"], MAX_TIME, "delivery", "time")
         return cls(**value)
@@ -207,18 +207,18 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
 
 @record()
 class _Nonce(_Message):
-    """A message that only carries a nonce."""
+    """A message that carries only a nonce."""
 
     nonce: bytes
     SIZES = {"nonce": 32}
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         return encode({"version": VERSION, "nonce": self.nonce})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         return cls(**cls._fields(data))
 
 
@@ -238,13 +238,13 @@ class Attached(_Message):
     SIZES = {"nonce": 32, "keep_nonce": 32, "signature": 64}
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "number": self.number})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         value = cls._fields(data, "number")
         number(value["number"], 1 << 32, "attached", "number")
         return cls(**value)
@@ -283,13 +283,13 @@ class Evidence(_Message):
     }
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this message."""
+        """Return the canonical encoding of this message."""
         fields = {name: getattr(self, name) for name in self.SIZES}
         return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         return cls(**_attested(cls._fields(data, "kind", "endorsements"), "evidence"))
 
 

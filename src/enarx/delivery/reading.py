@@ -1,4 +1,4 @@
-"""The tenant's half of output records: opening them, and proving what they say (docs/spec/delivery.md, "Output").
+"""The tenant's half of output records: opening them, and verifying what they prove (docs/spec/delivery.md, "Output").
 
 A record that opens comes from a holder of the session's secret, who may be a thief of the session file. Only what the
 Keep's identity key signed is proven to come from the Keep.
@@ -58,7 +58,7 @@ class Final:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse a final record's data; ParseError on anything but the one encoding. Does not verify the signature."""
+        """Parse a final record's data; ParseError on anything but the canonical encoding. Does not verify the signature."""
         match decode(data, "final record"):
             case {"body": bytes(body), "signature": bytes(signature), **rest} if not rest:
                 return cls.from_parts(body, signature)
@@ -66,7 +66,7 @@ class Final:
 
     @classmethod
     def from_parts(cls, body: bytes, signature: bytes) -> Self:
-        """Parse a body; ParseError on anything but the one encoding. Does not verify the signature."""
+        """Parse a body; ParseError on anything but the canonical encoding. Does not verify the signature."""
         value: Any = decode(body, "final record")
         if not isinstance(value, dict) or set(value) != KEYS or len(signature) != SIGNATURE:
             raise ParseError("final-keys", "final record: wanted exactly its fields", what="final record")
@@ -126,7 +126,7 @@ class Output:
 
 
 class _Stream:
-    """What is proven of one stream.
+    """The verified state of one stream.
 
     `position` is the offset of the next byte, `since` that of the last checkpoint, and `proven` the number of bytes that
     checkpoints cover. `whole` is whether all bytes since the last checkpoint came. Only the last piece of a stream may be
@@ -200,7 +200,7 @@ class OutputOpener:
         """Open an OUTPUT frame's payload.
 
         DeliveryError or ParseError if it does not open, is not signed where it must be, or comes out of order: records
-        come in rising order, and none after the final record.
+        arrive in rising order, and none after the final record.
         """
         if len(payload) < HEADER.size:
             raise DeliveryError("record-size", "an output record is too short", state="session")
@@ -212,7 +212,7 @@ class OutputOpener:
         header, sealed = payload[: HEADER.size], payload[HEADER.size :]
         kind, offset, data = open_record(self._aead, number, bool(final), header, sealed, "session")
         if (kind == FINAL) != bool(final) or (kind == ACCEPTED) != (number == 0 and kind != FINAL):
-            raise _forged("record-kind", f"output record {number} is of a kind that may not stand there")
+            raise _forged("record-kind", f"output record {number} is of a kind that is not allowed at this place")
         lost = number - self.next
         self.lost += lost
         end = self._take(kind, offset, data, number)

@@ -1,7 +1,7 @@
 """A receipt proves to anyone how a workload ended and what it wrote (docs/spec/delivery.md, "Receipt").
 
-It holds no secret. This module does not decide about its evidence: before it believes the rest, the caller has the
-evidence verified and appraised with the report data that `Receipt.report_data` returns.
+It holds no secret. This module does not verify the evidence: before relying on the rest, the caller verifies and appraises
+it with the report data that `Receipt.report_data` returns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_RECEIPT = 2 << 20
 
 @record()
 class Terms:
-    """What a session rests on: the exact Challenge, Attestation and manifest, and the Delivery's commitment and time."""
+    """The messages that define a session: the exact Challenge, Attestation and manifest, and the Delivery's commitment and time."""
 
     challenge: bytes
     attestation: bytes
@@ -70,7 +70,7 @@ class Terms:
 
     @classmethod
     def _decoded(cls, data: bytes, what: str) -> Self:
-        """Parse, together with the messages inside; ParseError on anything but the one encoding."""
+        """Parse, together with the messages inside; ParseError on anything but the canonical encoding."""
         value: Any = decode(data, what)
         if not isinstance(value, dict):
             raise ParseError(f"{what}-keys", f"{what}: wanted a map", what=what)
@@ -100,12 +100,12 @@ class Receipt(Terms):
         return cls(**fields, body=final.body, signature=final.signature)
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this receipt."""
+        """Return the canonical encoding of this receipt."""
         return self._encoded()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding. Nothing is verified yet."""
+        """Parse; ParseError on anything but the canonical encoding. Nothing is verified yet."""
         if len(data) > MAX_RECEIPT:
             raise ParseError("receipt-size", f"receipt: {len(data)} bytes, at most {MAX_RECEIPT}", what="receipt")
         receipt = cls._decoded(data, "receipt")
@@ -132,7 +132,7 @@ class Receipt(Terms):
         if not same(attested.challenge, hashlib.sha256(self.challenge).digest()):
             raise _wrong("receipt-challenge", "the attestation answers another challenge")
         if not same(challenge.package, self.package):
-            raise _wrong("receipt-package", "the challenge is for another package than the manifest's")
+            raise _wrong("receipt-package", "the challenge is for a package other than the manifest's")
         if not any(same(challenge.verifier, verifier_id(owner)) for owner in manifest.owners):
             raise _wrong("receipt-owner", "none of the manifest's owners sent the challenge")
         final = Final.from_parts(self.body, self.signature)

@@ -42,7 +42,7 @@ MAX_DATA = CHUNK - 64
 
 
 def seal_record(aead: AESGCM, number: int, final: bool, header: bytes, body: bytes, data: bytes | memoryview) -> bytes:
-    """Seal body and data under the record's number as nonce; returns them behind the header, which stays in clear."""
+    """Seal body and data under the record's number as nonce; returns the header, which stays in clear, and the sealed bytes."""
     nonce = bytes(3) + number.to_bytes(8, "big") + bytes([final])
     return header + aead.encrypt(nonce, body + data, header)
 
@@ -91,12 +91,12 @@ class Status:
     CAUSES = ("exit", "trap", "time", "memory", "output", "stopped", "refused", "failed")
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this status."""
+        """Return the canonical encoding of this status."""
         return encode({name: getattr(self, name) for name in names(self)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         value: Any = decode(data, "status")
         if not isinstance(value, dict) or set(value) != set(names(cls)):
             raise ParseError("status-keys", "status: wanted exactly its fields", what="status")

@@ -69,14 +69,14 @@ class Conversation:
         return self._state
 
     def step(self, event: F | str) -> None:
-        """Make the table's move for a message; DeliveryError if the table has none, and the state stays as it is."""
+        """Make the table's move for a message. DeliveryError if the table has none; the state then stays as it is."""
         following = TABLE.get((self._state, event))
         if following is None:
             raise self.unexpected(event)
         self._state = following
 
     def unexpected(self, event: F | str) -> DeliveryError:
-        """Return the error for a message that has no place in this state."""
+        """Return the error for a message that is not allowed in this state."""
         name = event.name.lower() if isinstance(event, F) else event
         message = f"{name} is not expected in state {self._state}"
         return DeliveryError("unexpected-message", message, state=self._state)

@@ -49,12 +49,12 @@ class Session(Terms):
     secret: bytes
 
     def to_bytes(self) -> bytes:
-        """Return the one encoding of this session."""
+        """Return the canonical encoding of this session."""
         return self._encoded()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         session = cls._decoded(data, "session")
         byte_strings([session.secret], KEY_SIZE, "session")
         return session
@@ -199,7 +199,7 @@ class Attachment:
     """One attachment to a session: seals what goes to the Keep, and opens what comes back.
 
     `nonce` is 32 bytes, fresh for each attachment. An earlier attachment's `output` may be passed on, so that reading
-    continues where it stopped. `stdin` is the number of bytes of stdin that the Keep has taken; None until it says so.
+    continues where it stopped. `stdin` is the number of bytes of stdin that the Keep has taken; None before its first reply.
     """
 
     def __init__(self, session: Session, *, nonce: bytes, output: OutputOpener | None = None) -> None:
@@ -221,8 +221,8 @@ class Attachment:
     def receive(self, kind: F, payload: bytes) -> Output | None:
         """Take any frame from the Keep; returns the output record in it, if it carries one.
 
-        Frames of other attachments are passed over. ParseError or DeliveryError if a frame is not from the Keep, has no
-        place in a session, or says that the attachment is broken.
+        Frames of other attachments are skipped. ParseError or DeliveryError if a frame is not from the Keep, is not allowed in
+        a session, or says that the attachment is broken.
         """
         if kind is F.RECEIVED:
             return None  # left over from the delivery
@@ -296,8 +296,8 @@ class Freshness:
         answer = Evidence.from_bytes(payload)
         if not same(answer.request, hashlib.sha256(self._request).digest()):
             return None
-        mine = self._session
-        wanted = (mine.transcript, mine.identity, mine.package)
+        session = self._session
+        wanted = (session.transcript, session.identity, session.package)
         if (answer.session, answer.identity, answer.package) != wanted:
             raise DeliveryError(
                 "other-session", "the evidence is for another session, Keep or package", state="session"

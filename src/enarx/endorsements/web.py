@@ -21,7 +21,7 @@ from enarx.record import record
 MAX_BODY = 4 << 20
 ATTEMPTS = 5
 BUSY = 10.0
-"""Seconds to wait after a 429 without Retry-After. AMD answers for the same VCEK about once in so many seconds."""
+"""Seconds to wait after a 429 without Retry-After. AMD answers requests for the same VCEK about once in this time."""
 MAX_WAIT = 120.0
 SILENCE = 20.0
 WHOLE = 60.0
@@ -115,7 +115,7 @@ def _place(base: str) -> tuple[str, str]:
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns or raises; _CutError after so many seconds.
+    """Return or raise what `ask` does; _CutError if it takes longer than `seconds`.
 
     Nothing else limits a peer that keeps sending headers or trailers. The thread that reads from it is abandoned.
     """

@@ -77,14 +77,14 @@ class Fields:
         return self.each(key, lambda item: item.number(name, end), most=most)  # raises, with the place of the error
 
     def array(self, key: str | int, *, most: int = MAX_ITEMS) -> list[Any]:
-        """An array of at most so many items."""
+        """The array under `key`, of at most `most` items. ParseError."""
         value = self._table.get(key)
         if not isinstance(value, list) or len(value) > most:
             raise self.error(key, f"an array of at most {most}")
         return value
 
     def text(self, key: str | int, *, longest: int = MAX_TEXT) -> str:
-        """A text of printable characters, at most so many."""
+        """The text under `key`: at most `longest` printable characters. ParseError."""
         value = self._table.get(key)
         if not isinstance(value, str) or len(value) > longest or not value.isprintable():
             raise self.error(key, f"a printable text of at most {longest} characters")

@@ -114,7 +114,7 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         message, line, column = match.groups() if match else (str(e), None, None)
         place = f"{line}:{column}" if line else "{}:{}".format(*_place(text, len(text)))
         raise UsageError("config-toml", f"{source}:{place}: not TOML: {message[:1].lower()}{message[1:]}") from None
-    except ValueError:  # from int(), which refuses so many digits
+    except ValueError:  # from int(), which limits the number of digits
         number = _LONG.search(text)
         place = "{}:{}".format(*_place(text, number.start() if number else 0))
         raise UsageError("config-toml", f"{source}:{place}: not TOML: an integer of too many digits") from None

@@ -5,7 +5,7 @@ memory and pids. Otherwise only the Keep's own limits for each process (RLIMIT_D
 
 A Keep's cgroup is named `enarx-SCOPE-NAME` and removed by its supervisor. If the supervisor was killed, the empty cgroup
 stays until the scope is cleared: by the launcher at its start and before each launch, by the daemon at its end, by `enarx
-run` and by `enarx reset`. Nothing that a local run would have to wait for is loaded here.
+run` and by `enarx reset`. This module imports nothing slow, because a local run waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 V2, V1, RLIMITS = "cgroup v2", "cgroup v1", "rlimits"
 PREFIX = "enarx-"
 LOCAL = "run"
-"""The scope of the Keeps of `enarx run`, whose names begin with the process number of the run."""
+"""The scope of the Keeps of `enarx run`; their names begin with the pid of the run."""
 
 LEAF = "enarx-host"
 """In version 2, the cgroup of the host's own processes: a cgroup with processes cannot pass controllers to its children."""
@@ -42,11 +42,11 @@ class Group:
         self._directories = directories
 
     def open(self) -> list[int]:
-        """Open the files by which a process enters it: the process writes 0 to each."""
+        """Open the files through which a process enters the cgroup: it writes 0 to each."""
         return [os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for path in self._directories]
 
     def remove(self) -> None:
-        """Remove it once its last process is gone. If that takes too long, it stays until `Place.clear`."""
+        """Remove the cgroup once its last process is gone. If that takes too long, it stays until `Place.clear`."""
         end = time.monotonic() + PATIENCE
         for path in self._directories:
             while not _removed(path) and time.monotonic() < end:
@@ -111,7 +111,7 @@ def find(scope: str, family: Collection[int] = (), *, root: str = "") -> Place:
 
 
 def scope(state: str) -> str:
-    """What begins the names of the cgroups of one daemon's Keeps: a digest of its backends' state directory."""
+    """The scope of one daemon's Keeps, in the names of their cgroups: a digest of its backends' state directory."""
     import hashlib
 
     return hashlib.sha256(os.path.realpath(state).encode()).hexdigest()[:8]
@@ -124,7 +124,7 @@ def clear_leftovers(state: str) -> None:
 
 
 def is_running(name: str) -> bool:
-    """Does the local run still exist whose Keep's cgroup has this name? The name begins with its process number."""
+    """Whether the local run that made the cgroup of this name still exists. The name begins with the pid of the run."""
     return os.path.exists(f"/proc/{name.partition('-')[0]}")
 
 

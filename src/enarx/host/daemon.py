@@ -1,4 +1,4 @@
-"""The host daemon: its options and its life. `http/api.py` says what it serves, `keeps/service.py` what its Keeps are."""
+"""The host daemon: its options, its start and its end. `http/api.py` has what it serves, `keeps/service.py` its Keeps."""
 
 from __future__ import annotations
 
@@ -33,20 +33,24 @@ if TYPE_CHECKING:
     from enarx.host.backends.backend import Backend
 
 GRACE = 2.0
-"""Seconds for requests under way to end once the daemon is told to."""
+"""Seconds for requests in progress to end once the daemon is asked to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How to serve.
 
-    `state` is the daemon's directory, `hardware` the backends', `cache` may be lost; `paths` is where the installed code
-    is. `socket` is the path of a Unix socket and `address` a TCP address; one of them may be empty. `socket_group` names a
-    group whose members may use the socket too. `skip_layers` are the layers of the sandbox that no Keep will have.
+    state, backends_state, cache
+                 directories of the daemon, of the backends, and of files that may be deleted at any time
+    paths        where the installed code is
+    socket       the path of a Unix socket; empty for none
+    socket_group a group whose members may use the socket too
+    address      a TCP address; empty for none
+    skip_layers  layers of the sandbox that no Keep will have
     """
 
     state: str
-    hardware: str
+    backends_state: str
     cache: str
     paths: str
     socket: str
@@ -102,7 +106,7 @@ async def _run(options: Options, doors: list[Door]) -> None:
     loop.set_exception_handler(_log_fault)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    launcher = Launcher(options.paths, state=options.hardware, cache=options.cache)
+    launcher = Launcher(options.paths, state=options.backends_state, cache=options.cache)
     keeps = Keeps(Store(options.state), launcher, options.bounds, options.skip_layers)
     launcher.start()
     keeps.start()
@@ -120,7 +124,7 @@ async def _run(options: Options, doors: list[Door]) -> None:
     finally:
         await keeps.close()
         launcher.close()
-        cgroups.find(cgroups.scope(options.hardware)).clear()  # nobody launches now: an empty cgroup is left over
+        cgroups.find(cgroups.scope(options.backends_state)).clear()  # nobody launches now: an empty cgroup is left over
         events.log("ended")
 
 
@@ -131,7 +135,7 @@ def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 def _announce(options: Options, door: Door) -> None:
     """Log where the daemon listens, and warn if its tokens travel in clear."""
-    site = Site(paths=options.paths, state=options.hardware, cache=options.cache)
+    site = Site(paths=options.paths, state=options.backends_state, cache=options.cache)
     anchors = [backend.trust_anchor(site) for backend in _unprotected()]
     events.log("listening", url=door.url, state=options.state, simulated_root="".join(anchors[:1]))
     if door.tokens and door.context is None and not door.local:

@@ -61,7 +61,7 @@ class HostError(Exception):
 
     @classmethod
     def of_system(cls, e: OSError) -> HostError | None:
-        """What a client is told of an operating system's error; None if the error is a fault of this program."""
+        """The error for clients that stands for a failure of the operating system; None if the failure is a bug of this program."""
         fault = FAULTS.get(e.errno or 0)
         return cls(fault[0], fault[1], hint=fault[2]) if fault is not None else None
 

@@ -9,24 +9,24 @@ from enarx.errors import ParseError, UnavailableError
 from enarx.formats.wire import CHUNK, HEADER, LARGEST, FrameType, frame_header
 
 HIGH_WATER = 4 << 20
-"""Unsent bytes above which the keeper reads no more output of the guest's."""
+"""Unsent bytes above which the keeper stops reading the guest's output."""
 
 ANSWERS = 2 * HIGH_WATER
-"""Unsent bytes above which the keeper reads no more frames. The room between is for answers, so that a host that stops
+"""Unsent bytes above which the keeper stops reading frames. The room between is for answers, so that a host that stops
 reading cannot keep a tenant from stopping a workload."""
 
 TURN = 16
-"""Reads of bytes that are passed over before the caller has its turn, so that a host cannot keep a limit from being held."""
+"""Reads of skipped bytes before the caller has its turn, so that a host cannot keep a limit from being enforced."""
 
 LENGTH = 4
 Frame = tuple[FrameType | ParseError, memoryview]
-"""Type and payload of a frame. A frame that was passed over has the error in the place of its type."""
+"""Type and payload of a frame. A skipped frame has the error in place of its type."""
 
 
 class Frames:
     """Both directions of the control socket. UnavailableError once the host has closed its end.
 
-    A frame of unknown type, or larger than its type allows, is never held in memory: it is passed over by its length, and
+    A frame of unknown type, or larger than its type allows, is never held in memory: it is skipped by its length, and
     reported.
     """
 
@@ -35,7 +35,7 @@ class Frames:
         self._buffer = bytearray(HEADER.size + max(LARGEST.values()))
         self._view = memoryview(self._buffer)
         self._have = 0
-        self._passing = 0
+        self._to_skip = 0
         self._queue: deque[memoryview] = deque()
         self.queued = 0
 
@@ -45,7 +45,7 @@ class Frames:
 
     def read(self) -> Frame | None:
         """Return the next frame, or None if it is not complete yet. The payload is valid until the next call."""
-        if not self._pass_over() or not self._fill(HEADER.size):
+        if not self._skip() or not self._fill(HEADER.size):
             return None
         head = bytes(self._view[: HEADER.size])
         try:
@@ -60,22 +60,22 @@ class Frames:
         return kind, self._view[HEADER.size : total]
 
     def _refuse(self, head: bytes) -> None:
-        """Pass over the rest of a frame. A frame of length 0 has no type: the fifth byte is the next frame's first."""
+        """Arrange to skip the rest of a frame. A frame of length 0 has no type: the fifth byte is the next frame's first."""
         length = int.from_bytes(head[:LENGTH], "big")
-        self._passing = max(0, length - 1)
+        self._to_skip = max(0, length - 1)
         self._have = 0 if length else 1
         self._view[:1] = head[LENGTH:]
 
-    def _pass_over(self) -> bool:
-        """Drop bytes of a refused frame; returns whether all of them are gone."""
+    def _skip(self) -> bool:
+        """Drop bytes of a refused frame; returns whether all of them have been dropped."""
         for _ in range(TURN):
-            if not self._passing:
+            if not self._to_skip:
                 return True
-            count = self._receive(self._view[: min(self._passing, CHUNK)])
+            count = self._receive(self._view[: min(self._to_skip, CHUNK)])
             if not count:
                 return False
-            self._passing -= count
-        return not self._passing
+            self._to_skip -= count
+        return not self._to_skip
 
     def _fill(self, wanted: int) -> bool:
         while self._have < wanted:
@@ -86,7 +86,7 @@ class Frames:
         return True
 
     def _receive(self, into: memoryview) -> int:
-        """Return the number of bytes that were read, 0 if none are there yet."""
+        """Return the number of bytes read, 0 if none have arrived."""
         try:
             count = self._socket.recv_into(into, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -120,7 +120,7 @@ class Frames:
                 self._queue[0] = self._queue[0][sent:]
 
     def drain(self) -> None:
-        """Send everything, however long the host takes to read it."""
+        """Send everything that is queued, and wait as long as the host takes to read it."""
         while self._queue:
             try:
                 self._socket.sendall(self._queue[0], socket.MSG_NOSIGNAL)

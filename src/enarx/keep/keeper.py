@@ -1,9 +1,9 @@
 """The keeper: the Keep's first process. It drives the core (`enarx.keep.core`) with sockets, storage and child processes.
 
-One loop over poll turns what happens into events, and performs the actions that come of them. Nothing in it waits for
-anyone, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit from being held, or
-the end from being sealed. The process ends with status 0 whatever the workload did: how that ended is only said in the
-sealed final record.
+One loop over poll turns descriptors and deadlines into events for the core, and performs the actions that the core requests.
+The loop never blocks on a peer, so neither a host that stops reading nor a guest that sleeps in a host call can keep a limit
+from being enforced, or the final record from being sealed. The process exits with status 0 whatever the workload did: only the
+sealed final record says how the workload ended.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
 
 REST_FILES = 64
-"""Descriptors of the keeper once the runner has its own."""
+"""The keeper's limit on descriptors once the runner is forked."""
 
 LONGEST_WAIT = 3600.0
 """Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
@@ -95,7 +95,7 @@ class Keeper:
         }
 
     def serve(self) -> None:
-        """Run the core to its end; UnavailableError if the host closes the control socket before."""
+        """Run the core to its end; UnavailableError if the host closes the control socket before that."""
         with Hashing() as hashing:
             self._core = Core(
                 entropy=os.urandom(ENTROPY_SIZE),
@@ -113,7 +113,7 @@ class Keeper:
         self._frames.drain()
 
     def _turn(self) -> None:
-        """Wait for something to happen, or for the deadline, and deal with it."""
+        """Wait for a ready descriptor or the deadline, and handle it."""
         poll, queued = select.poll(), self._frames.queued
         poll.register(self._frames, (select.POLLIN if queued < ANSWERS else 0) | (select.POLLOUT if queued else 0))
         if self._asked:
@@ -163,12 +163,12 @@ class Keeper:
     # --- actions -------------------------------------------------------------------------------------------------
 
     def _act(self) -> None:
-        """Perform all actions of the core's."""
+        """Perform all actions that the core requests."""
         while (action := self._core.next_action(now())) is not None:
             try:
                 self._perform[type(action)](action)
             except UnavailableError:
-                raise  # the host is gone, and nobody is left to tell
+                raise  # the host is gone: no peer is left to report to
             except EnarxError as e:
                 self._core.failed(e, now())
             except MemoryError:
@@ -198,7 +198,7 @@ class Keeper:
         self._storage.trees(action.trees, action.size)
 
     def _confine(self) -> None:
-        """Give up the right to resize storage, once it is used; and before `Hashing` starts a thread."""
+        """Give up the right to resize storage after its one use, and before `Hashing` starts a thread."""
         sandbox.confine(
             sandbox.KEEPER,
             skip=self._skip,
@@ -223,7 +223,7 @@ class Keeper:
         self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)
 
     def _running(self) -> Watch:
-        assert self._watch is not None  # these actions come after Start
+        assert self._watch is not None  # the core requests these actions only after Start
         return self._watch
 
     def _write_stdin(self, action: WriteStdin) -> None:

@@ -1,7 +1,7 @@
-"""The workload's processes as the keeper sees them: stdio pipes, the runner's result, and how the processes end.
+"""The keeper's view of the workload's processes: stdio pipes, the runner's result, and how the processes end.
 
-`Watch` goes by processes and deadlines, never by descriptors: what the runner closes, or leaves open with others, changes
-nothing. It reports to the core, which seals, counts and decides.
+`Watch` relies on pidfds and deadlines, never on descriptors that the runner could close or pass to others. It reports events to
+the core, which counts, seals and decides.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from enarx.keep.guest import runner
 PIECE = 256 << 10
 MAX_RESULT = 64 << 10
 REST = 16
-"""Pieces read of each pipe once the runner is gone: more than any pipe holds."""
+"""Pieces to read from each pipe once the runner is gone: more than a pipe can hold."""
 
 PATIENCE = 0.25
-"""Seconds to wait for the compiler's end, where the runner has found that there is no code."""
+"""Seconds to wait for the compiler to exit, if the runner has reported that no code arrived."""
 
 NO_CODE = encode({"cause": "failed", "message": runner.NO_CODE})
-"""The runner's result where the compiler ended without a verdict. Only the keeper can see why it did."""
+"""The runner's result if the compiler ended without a verdict. Only the keeper can see the reason."""
 
 
 class Watch:
@@ -54,7 +54,7 @@ class Watch:
         try:
             runner.send(handle.orders, order)
         except OSError:
-            handle.child.kill()  # it has ended already, or does not listen
+            handle.child.kill()  # the runner has ended, or does not read
 
     def register(self, poll: select.poll, *, output: bool) -> None:
         """Register what to wait for; `output` is whether to read the guest's output."""
@@ -70,7 +70,7 @@ class Watch:
                 poll.register(child, select.POLLIN)
 
     def turn(self, ready: dict[int, int]) -> None:
-        """Deal with the descriptors that are ready, and with the runner's end."""
+        """Handle the descriptors that are ready, and the runner's end."""
         self._handle.compilation.child.reap()
         for fd in [fd for fd in self._outputs if fd in ready]:
             self._read_output(fd)
@@ -82,7 +82,7 @@ class Watch:
             self._finish()
 
     def write_stdin(self, data: bytes) -> None:
-        """Write to the guest's stdin, after what is still to be written."""
+        """Append to the bytes for the guest's stdin, and write what the pipe takes."""
         if self._stdin_fd >= 0:
             self._stdin.append(memoryview(data))
             self._feed()
@@ -139,7 +139,7 @@ class Watch:
             os.close(fd)
 
     def _read_result(self) -> bool:
-        """Read what the runner says, up to MAX_RESULT bytes in all; returns whether there may be more."""
+        """Read from the runner, up to MAX_RESULT bytes in all; returns whether more may follow."""
         try:
             data = self._handle.orders.recv(MAX_RESULT - len(self._result), socket.MSG_DONTWAIT)
         except OSError:
@@ -153,13 +153,13 @@ class Watch:
         return self._orders_open
 
     def _begin(self) -> None:
-        """The runner has the code and no guest in it yet: whatever is left of the compiler has no more to say."""
+        """Note that the runner has the whole code, before the guest runs. The compiler is no longer needed."""
         self._loaded = True
         self._handle.compilation.child.kill()
         self._core.loaded(self._now())
 
     def _finish(self) -> None:
-        """The runner is gone: read what is left in its pipes, even if other processes hold them, and report the end."""
+        """Report the end of the runner, after reading the rest of its pipes, even if other processes hold them open."""
         for fd in list(self._outputs) * REST:
             if fd in self._outputs:
                 self._read_output(fd)
@@ -173,7 +173,7 @@ class Watch:
 
 
 def _end_of(status: int, bound: int) -> Status:
-    """Return how a runner ended that gave no result that can be believed; `status` as os.wait4 gives it."""
+    """Return the status of a runner without a credible result, from its wait status (os.wait4)."""
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
         name = signal.Signals(os.WTERMSIG(status)).name
         return Status(cause="failed", message=f"the guest's process was ended by {name}")

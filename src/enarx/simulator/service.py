@@ -1,7 +1,7 @@
 """The simulator's loop: it launches Keeps through its zygote, and signs evidence about each of them.
 
 A Keep asks over its own report link, so evidence is always about the Keep that asks. One loop serves the host and all
-Keeps, so nothing in it waits for a single one of them.
+Keeps, so it never blocks on any of them.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Service:
         self._send(fd, {"evidence": evidence, "endorsements": [self._chip.certificate]})
 
     def _send(self, fd: int, value: Answer) -> None:
-        """Send to a Keep without waiting: a Keep that does not read must not hold up the others."""
+        """Send to a Keep without waiting: a Keep that does not read must not delay the others."""
         try:
             self._keeps[fd].link.send(encode(value), socket.MSG_DONTWAIT)
         except OSError:

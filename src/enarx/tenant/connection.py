@@ -123,7 +123,7 @@ class _Source(io.RawIOBase):
         return True
 
     def readinto(self, out: Any) -> int | None:
-        """As RawIOBase, within the bounds. TimeoutError, ValueError."""
+        """Like RawIOBase, within the bounds. TimeoutError, ValueError."""
         left = self.end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer takes too long")
@@ -135,7 +135,7 @@ class _Source(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """As RawIOBase; the socket stays open."""
+        """Like RawIOBase; the socket stays open."""
         self._raw.close()
         super().close()
 
@@ -187,7 +187,7 @@ class Connection(http.client.HTTPConnection):
             return bool(selector.select(0))
 
     def connect(self) -> None:
-        """As HTTPConnection, with keep-alive: TCP notices a peer that vanished."""
+        """Like HTTPConnection, with keep-alive: TCP notices a peer that vanished."""
         super().connect()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in ALIVE.items():
@@ -207,7 +207,7 @@ class _UnixConnection(Connection):
         self._path = path
 
     def connect(self) -> None:
-        """As HTTPConnection, over the socket's path. UsageError where the system has none."""
+        """Like HTTPConnection, over the socket's path. UsageError where the system has none."""
         if not hasattr(socket, "AF_UNIX"):
             raise UsageError("host-url", "this system has no Unix sockets", hint="use http:// or https://")
         self.sock = socket.socket(socket.AF_UNIX)

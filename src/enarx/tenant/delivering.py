@@ -1,7 +1,7 @@
-"""Delivering: from a package to a Keep that has accepted it under seal (docs/architecture.md, "A run, from end to end").
+"""Deliver a package to a Keep, until the Keep has accepted it under seal (docs/architecture.md, "A run, from end to end").
 
-One thread sends, one reads, and the caller's thread waits for both with a deadline. A host that swallows frames or stops
-answering can end a delivery; it cannot make it wait forever.
+`admit` is the entry point. One thread sends, another reads, and the caller's thread waits for both with a deadline. A host that
+drops frames or stops answering can end a delivery, but cannot make it wait forever.
 """
 
 from __future__ import annotations
@@ -23,27 +23,26 @@ from enarx.tenant.owners import Owners
 from enarx.tenant.package import Package
 
 PATIENCE = 60.0
-"""Seconds without an answer from the Keep itself after which a delivery ends."""
+"""Seconds without progress, proven by the Keep, after which a delivery ends."""
 
 TRIES = 8
-"""Connections in a row that may break without progress between them before a delivery, or a run, ends."""
+"""Broken connections in a row, without progress between them, after which a delivery or a run ends."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two tries at most. The first waits FIRST_PAUSE, and each waits twice as long as the one before."""
+"""The longest pause between two tries, in seconds. The first pause is FIRST_PAUSE, and each further pause is twice as long."""
 
 FIRST_PAUSE = 0.1
 LEAVE = 10.0
 """Seconds to wait for the host's answer to a request whose effect the Keep has confirmed already."""
 
 FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed")
-"""Codes of UnavailableError that another connection cannot help against: the Keep, its host or our own link is gone, or the
-workload has first to read what the Keep holds for it."""
+"""Codes of UnavailableError after which another connection is pointless: the Keep, its host or our own link is gone."""
 
 AHEAD = 64
-"""Frames that are read ahead of the caller at most."""
+"""The maximum number of frames that are read ahead of the caller."""
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes sealed so far, and in all."""
+"""Called with the number of bytes sealed so far, and the total."""
 
 
 @record()
@@ -78,14 +77,17 @@ class Delivered:
 
 @record(kw_only=False)
 class _Broken:
-    """A thread ended: the `sending` one or the reading one, with an error, or None if it is done or the Keep has ended."""
+    """The end of the sending thread (`sending`) or of the reading thread.
+
+    `error` is None if the thread has finished its work, or if the Keep has ended.
+    """
 
     sending: bool
     error: Exception | None
 
 
-class Mail:
-    """The frames of a Keep from number `start` on, read in a thread until a frame of type `last`."""
+class FrameReader:
+    """Reads the frames of a Keep in a thread, from number `start` on, until a frame of type `last`."""
 
     def __init__(self, link: Link, start: int, last: FrameType) -> None:
         self._link = link
@@ -96,7 +98,7 @@ class Mail:
         self.open()
 
     def open(self) -> None:
-        """Start reading, from the first frame that was not taken yet."""
+        """Start a reading thread, from the first frame that the caller has not taken yet."""
         threading.Thread(target=self._read, args=(self.next,), daemon=True, name="enarx-mail").start()
 
     def take(self, deadline: float) -> Frame | _Broken | None:
@@ -113,7 +115,7 @@ class Mail:
         return event
 
     def close(self) -> None:
-        """Stop taking events, and let a reading thread that waits for room end."""
+        """Stop taking events. A reading thread that waits for room in the queue ends."""
         self.over = True
         while not self.events.empty():
             self.events.get_nowait()
@@ -125,7 +127,7 @@ class Mail:
                 self.events.put(frame)
                 if self.over or frame[1] is self._last:
                     return
-        except Exception as e:  # noqa: BLE001  # the thread that takes the events raises it
+        except Exception as e:  # noqa: BLE001  # raised in the thread that takes the events
             error = e
         if not self.over:
             self.events.put(_Broken(False, error))
@@ -145,13 +147,13 @@ def admit(
 
     `opened` is called with the session before any part of the package is sent: from then on the Keep may run it.
     Raises what `verifier` raises, DeliveryError if the peer breaks the protocol or refuses, UnavailableError if the host
-    goes away, or if the Keep says nothing for `patience` seconds.
+    goes away, or if the Keep is silent for `patience` seconds.
     """
     admission = Admission(manifest=package.manifest, owner_seed=owners.seed, nonce=os.urandom(32))
     link.send([admission.challenge()])
-    mail = Mail(link, 0, FrameType.OUTPUT)
+    frames = FrameReader(link, 0, FrameType.OUTPUT)
     try:
-        attestation, report_data = _attested(admission, _first(mail, patience))
+        attestation, report_data = _attested(admission, _attestation_payload(frames, patience))
         verifier(
             ReceivedEvidence(
                 kind=attestation.kind,
@@ -163,21 +165,22 @@ def admit(
         delivery, session = admission.delivery(entropy=os.urandom(64), now=int(time.time()))
         if opened is not None:
             opened(session)
-        return _Delivery(link, admission, package, session, mail, progress, patience).run(delivery)
+        return _Delivery(link, admission, package, session, frames, progress, patience).run(delivery)
     finally:
-        mail.close()
+        frames.close()
 
 
 def _attested(admission: Admission, payload: bytes) -> tuple[Attestation, bytes]:
+    """The attestation and its report data, with a clear error if the Keep speaks another version of the protocol."""
     try:
         return admission.attestation(payload)
     except ParseError as e:
         raise (_other_version(e.code) if e.code == "attestation-version" else e) from e
 
 
-def _first(mail: Mail, patience: float) -> bytes:
+def _attestation_payload(frames: FrameReader, patience: float) -> bytes:
     """The payload of the Keep's first frame, its attestation. UnavailableError, DeliveryError."""
-    event = mail.take(time.monotonic() + patience)
+    event = frames.take(time.monotonic() + patience)
     if event is None:
         raise UnavailableError("keep-silent", f"the Keep did not attest within {patience:g} s", hint=SILENT)
     if isinstance(event, _Broken):
@@ -193,11 +196,11 @@ def _first(mail: Mail, patience: float) -> bytes:
     return payload
 
 
-SILENT = "the host may be swallowing messages: try again, or another host"
+SILENT = "the host may be dropping messages: try again, or use another host"
 
 
 class _Delivery:
-    """One delivery, over as many connections as it takes."""
+    """One delivery, over as many connections as necessary."""
 
     def __init__(
         self,
@@ -205,7 +208,7 @@ class _Delivery:
         admission: Admission,
         package: Package,
         session: Session,
-        mail: Mail,
+        frames: FrameReader,
         progress: Progress | None,
         patience: float,
     ) -> None:
@@ -213,7 +216,7 @@ class _Delivery:
         self._admission = admission
         self._package = package
         self._session = session
-        self._mail = mail
+        self._frames = frames
         self._progress = progress
         self._patience = patience
         self._lock = threading.Lock()  # the admission is used by two threads
@@ -226,7 +229,7 @@ class _Delivery:
         self._send(delivery)
         deadline = time.monotonic() + self._patience
         while True:
-            event = self._mail.take(deadline)
+            event = self._frames.take(deadline)
             if event is None:
                 raise UnavailableError("delivery-stalled", self._stalled(), hint=SILENT)
             if isinstance(event, _Broken):
@@ -255,14 +258,14 @@ class _Delivery:
         """Stop sending, and read the outcome from the first output record."""
         with self._lock:
             record = self._admission.outcome(opener, payload)
-        self._mail.over = True
+        self._frames.over = True
         self._sender.join(min(self._patience, LEAVE))
         if record.status is None:
             return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
         return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
 
     def _reconnect(self, event: _Broken) -> None:
-        """Open another connection for the half that broke. Raises its error if that cannot help."""
+        """Connect again for the direction that broke. Raises its error if another connection is pointless."""
         if event.error is None and event.sending:
             return
         if event.error is None:
@@ -280,7 +283,7 @@ class _Delivery:
                 delivery = self._admission.again()
             self._send(delivery)
         else:
-            self._mail.open()
+            self._frames.open()
 
     def _send(self, delivery: bytes) -> None:
         self._sender = threading.Thread(target=self._sending, args=(delivery,), daemon=True, name="enarx-delivery")
@@ -295,8 +298,8 @@ class _Delivery:
             self._link.send(self._sealed(delivery, start), size)
         except Exception as e:  # noqa: BLE001  # the thread that takes the events raises it
             error = e
-        if not self._mail.over:
-            self._mail.events.put(_Broken(True, error))
+        if not self._frames.over:
+            self._frames.events.put(_Broken(True, error))
 
     def _sealed(self, delivery: bytes, start: int) -> Iterator[bytes | memoryview]:
         """The Delivery, and the chunks from number `start` on; earlier chunks are read but not sent."""
@@ -307,7 +310,7 @@ class _Delivery:
             if number < start:
                 continue
             with self._lock:
-                if self._mail.over:
+                if self._frames.over:
                     return
                 frame = self._admission.chunk(chunk, buffer, final=final)
             yield frame
@@ -316,7 +319,7 @@ class _Delivery:
 
 
 def refused(payload: bytes) -> DeliveryError:
-    """The error for a refusal in clear, which the host may have made up."""
+    """The error for a refusal in clear, which the host may have forged."""
     code = refusal_code(payload)
     if code.endswith("-version"):
         return _other_version(code)

@@ -1,9 +1,9 @@
-"""Attaching: stdio to and from a session, and the result of a run (docs/architecture.md, "A run, from end to end").
+"""Attach to a session: stdin, stdout and stderr, and the result of a run (docs/architecture.md, "A run, from end to end").
 
-`Run` serves one attached tenant. Two threads share it: the caller's reads frames until the final record, and one of its
-own attaches and feeds stdin. Each half survives broken connections by itself. Output goes on from the next frame, because
-the host numbers frames. Stdin goes on, under a new attachment, from the offset that the Keep confirms: what is not
-confirmed is kept until it is, at most STDIN_WINDOW bytes.
+`Run` serves one attached tenant with two threads. The caller's thread reads frames until the final record; a thread of `Run`
+attaches and sends stdin. Each reconnects on its own when its connection breaks. Output continues at the next frame, because the
+host numbers frames. Stdin continues, under a new attachment, at the offset that the Keep confirms: unconfirmed bytes, at most
+STDIN_WINDOW, are kept for that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from enarx.tenant.delivering import (
     SILENT,
     TRIES,
     Delivered,
-    Mail,
+    FrameReader,
     Progress,
     ReceivedEvidence,
     Verifier,
@@ -51,7 +51,7 @@ from enarx.tenant.stdin import Stdin, Unconfirmed
 
 @record()
 class Result:
-    """What a run came to. `status` is proven: the Keep signed it.
+    """The outcome of a run. `status` is proven: the Keep signed it.
 
     `lost` is True if the host dropped output. `unproven` counts the bytes of stdout and stderr that no signature covers:
     those that were dropped, and those around them up to the next checkpoint. `receipt` proves the result to others.
@@ -74,12 +74,12 @@ class Result:
 
 
 class Run:
-    """A tenant attached to a session: feeds stdin, and gives out stdout and stderr as they come. Serve it once.
+    """A tenant attached to a session: sends stdin, and passes stdout and stderr on as they arrive. Call `serve` once.
 
     `start` is the number of the first frame to ask the host for; `output` has opened the records before it, if any.
-    `write` takes verified bytes with their stream, STDOUT or STDERR. `close_stdin` says whether the end of `stdin` ends
-    the workload's. With `confirm` it is not enough that the host took that end: the Keep has to confirm it. `interrupted`
-    is called with each error that breaks a connection before another is tried.
+    `write` takes verified bytes with their stream, STDOUT or STDERR. With `close_stdin`, the
+    workload's stdin ends where `stdin` ends. With `confirm`, the Keep itself must confirm that end; the host's word does not
+    count. `interrupted` is called with each error that broke a connection, before the next try.
 
     `attached` is set once the Keep has answered, `settled` once all of stdin is delivered (with `confirm`: confirmed), and
     both when the run is over.
@@ -117,10 +117,10 @@ class Run:
         self._done = False
 
     def serve(self) -> Result:
-        """Attach, and go on until the final record.
+        """Attach, and pass output on until the final record.
 
-        DeliveryError if anything does not verify; UnavailableError if the Keep is gone without a final record, or the
-        host stays away. Then there is no result, whatever has been written out.
+        DeliveryError if a record does not verify; UnavailableError if the Keep is gone without a final record, or the
+        host stays away. There is then no result, even if output was passed on.
         """
         self._start_feeding()
         try:
@@ -137,7 +137,7 @@ class Run:
         return Result.of(self.session, self._attachment.output, final)
 
     def _read_to_end(self) -> Final:
-        """The final record, over as many connections as it takes."""
+        """Read to the final record, over as many connections as necessary."""
         broken = 0
         while True:
             before = self._next
@@ -161,7 +161,7 @@ class Run:
     def settle(self, seconds: float) -> None:
         """Wait until the Keep has confirmed the end of stdin, or the run is over; `serve` has to be running.
 
-        UnavailableError if it does not within `seconds`; what the sending half raised.
+        UnavailableError if the Keep does not confirm within `seconds`. Raises the error of the sending thread, if any.
         """
         self.confirm = True
         deadline = time.monotonic() + seconds
@@ -170,7 +170,7 @@ class Run:
                 return
             if self._failed is not None:
                 raise self._failed
-            self.settled.clear()  # it had ended without asking for a confirmation
+            self.settled.clear()  # the sending thread ended without waiting for a confirmation
             self._start_feeding()
         raise UnavailableError(
             "stdin-open",
@@ -187,12 +187,14 @@ class Run:
         return self._done
 
     def stop(self) -> None:
-        """Ask the Keep to kill the workload, if it still runs; the final record will say that it did.
+        """Ask the Keep to kill the workload, if it still runs. The final record then has the cause `stopped`.
 
-        The host need not confirm that the request went through: `serve` sees the end, or its absence.
+        The host need not confirm the request: `serve` sees whether the run ends.
         """
         self._stopping = True
-        if not self._done and self._attachment.stdin is not None:  # else the next attachment asks first of all
+        if (
+            not self._done and self._attachment.stdin is not None
+        ):  # otherwise the next attachment sends the request first
             self._ask_to_stop()
 
     def _ask_to_stop(self) -> None:
@@ -202,7 +204,7 @@ class Run:
             if e.code not in ("ended", "host-lost"):
                 raise
         except DeliveryError:
-            if not self._attachment.output.finished:  # else the end has overtaken the request
+            if not self._attachment.output.finished:  # otherwise the run ended before the request arrived
                 raise
 
     def _take(self, kind: FrameType, payload: bytes) -> Final | None:
@@ -227,20 +229,20 @@ class Run:
             self._changed.notify_all()
 
     def _feed(self) -> None:
-        """The sending half, in a thread of its own."""
+        """Send stdin; runs in a thread of its own."""
         try:
             self._feed_to_end()
-        except Exception as e:  # noqa: BLE001  # `serve` raises it; reading stdin can raise anything
+        except Exception as e:  # noqa: BLE001  # reading stdin can raise anything; `serve` raises it again
             self._failed = e
             with self._changed:
                 over = self._changed.wait_for(lambda: self._done, LEAVE)  # the end may be about to be read
             if not over and getattr(e, "code", "") != "ended":
-                self.link.close()  # a workload that waits for stdin would wait for ever
+                self.link.close()  # a workload that waits for stdin would wait forever
         finally:
             self.settled.set()
 
     def _feed_to_end(self) -> None:
-        """Attach and send stdin, as often as connections break; with `confirm`, until the Keep says that it is closed."""
+        """Attach and send stdin, and again after each broken connection; with `confirm`, until the Keep confirms the end."""
         broken, best = 0, -1
         while not self._done:
             try:
@@ -257,8 +259,8 @@ class Run:
                     raise self._given_up(e) from e
 
     def _pause(self, e: UnavailableError, broken: int) -> bool:
-        """Wait before the next connection; False if there should be none."""
-        unreachable = e.code == "host-down" and not self._reached  # it was never there: say so at once
+        """Wait before the next connection; False if there should be no other."""
+        unreachable = e.code == "host-down" and not self._reached  # it never answered: report that at once
         if unreachable or e.code in FINAL_CODES or broken > TRIES:
             return False
         self.interrupted(e)
@@ -267,13 +269,13 @@ class Run:
         return True
 
     def _given_up(self, e: UnavailableError) -> UnavailableError:
-        """The error of a run that has lost its host: whether the Keep goes on is not known."""
+        """The error of a run that has lost its host. Whether the Keep still runs is unknown."""
         if e.code in FINAL_CODES or not self._reached:
             return e
         return UnavailableError(e.code, e.message, hint="the Keep may still be running: attach again")
 
     def _attach(self) -> int | None:
-        """A new attachment; the offset from which the Keep wants stdin, or None once the run is over."""
+        """Attach anew; returns the offset at which the Keep expects stdin, or None once the run is over."""
         with self._sending:
             self._attachment = Attachment(self.session, nonce=os.urandom(32), output=self._attachment.output)
             self.link.send([self._attachment.attach()])
@@ -283,7 +285,7 @@ class Run:
         return offset
 
     def _pump(self, offset: int) -> None:
-        """Send stdin from `offset` to its end, as far ahead as the Keep's window allows."""
+        """Send stdin from `offset` to its end, at most STDIN_WINDOW bytes ahead of the Keep's confirmation."""
         end = offset
         for at, data in self._stdin.rewind(offset):
             end = at + len(data)
@@ -309,23 +311,23 @@ class Run:
 
 
 def attest(link: Link, session: Session, verifier: Verifier, *, start: int, patience: float = PATIENCE) -> None:
-    """Have the Keep that runs this session prove itself again, by fresh evidence for a new nonce.
+    """Ask the Keep of this session for fresh evidence over a new nonce, and have `verifier` verify it.
 
     `start` is the number of a frame before the answer. Raises what `verifier` raises; UnavailableError if no answer comes
     within `patience` seconds.
     """
     freshness = Freshness(session, nonce=os.urandom(32))
-    mail = Mail(link, start, FrameType.EVIDENCE)
+    frames = FrameReader(link, start, FrameType.EVIDENCE)
     try:
         link.send([freshness.request()])
-        verifier(_evidence(mail, freshness, time.monotonic() + patience))
+        verifier(_evidence(frames, freshness, time.monotonic() + patience))
     finally:
-        mail.close()
+        frames.close()
 
 
-def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> ReceivedEvidence:
+def _evidence(frames: FrameReader, freshness: Freshness, deadline: float) -> ReceivedEvidence:
     """The answer to this request; other frames are skipped."""
-    while (event := mail.take(deadline)) is not None:
+    while (event := frames.take(deadline)) is not None:
         if not isinstance(event, tuple):
             raise event.error or UnavailableError("keep-lost", "the Keep has ended, and gives no evidence")
         answer = freshness.answer(event[2]) if event[1] is FrameType.EVIDENCE else None
@@ -338,7 +340,7 @@ def _evidence(mail: Mail, freshness: Freshness, deadline: float) -> ReceivedEvid
                 report_data=report_data,
             )
         if event[1] is FrameType.EVIDENCE:
-            mail.open()
+            frames.open()
     raise UnavailableError("keep-silent", "the Keep gave no evidence in time", hint=SILENT)
 
 

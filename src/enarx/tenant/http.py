@@ -122,7 +122,7 @@ class HostClient:
             connection = self._local.connection = self.connect()
             self._kept.append(connection)
         if time.monotonic() - connection.used > IDLE or connection.is_readable():
-            connection.close()  # the daemon has closed it, or may have: a request on it would be lost
+            connection.close()  # the daemon may have closed it, and a request on it would be lost
         return connection
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ def ids(answer: object, name: str) -> list[str]:
 
 
 def whole(answer: http.client.HTTPResponse, what: str) -> bytes:
-    """The whole body of an answer, at most MAX_ANSWER bytes. UnavailableError."""
+    """The body of an answer, at most MAX_ANSWER bytes. UnavailableError if it is larger or incomplete."""
     try:
         text = answer.read(MAX_ANSWER + 1)
     except _BROKEN as e:
@@ -194,7 +194,7 @@ def whole(answer: http.client.HTTPResponse, what: str) -> bytes:
 
 
 def unclear(message: str) -> UnavailableError:
-    """The host's answer makes no sense: whether it acted on the request is not known."""
+    """The error for an answer that makes no sense. Whether the host acted on the request is unknown."""
     return UnavailableError("host-answer", message, hint="is this the address of an Enarx host?")
 
 
@@ -223,7 +223,7 @@ class HttpLink:
         self._output = Stream(self.entries)
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
-        """As Link: one POST, streamed."""
+        """Implement Link: one POST, streamed."""
         if self._closed:
             raise closed()
         body: Any = frames[0] if isinstance(frames, list) and len(frames) == 1 else iter(frames)
@@ -241,11 +241,11 @@ class HttpLink:
                 connection.close()  # streams are sent from threads of their own, which end now
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """As Link: one GET whose answer lasts as long as the Keep."""
+        """Implement Link: one GET whose answer lasts as long as the Keep."""
         return self._output.read(start)
 
     def entries(self, start: int, *, follow: bool = True) -> Iterator[Frame]:
-        """As `receive`; without `follow`, only the frames so far."""
+        """Like `receive`; without `follow`, only the frames so far."""
         connection = self._client.connect()
         path = f"{self._path}/output?from={start}&follow={'true' if follow else 'false'}"
         try:
@@ -263,11 +263,11 @@ class HttpLink:
             connection.close()
 
     def stop(self) -> None:
-        """As Link: the host kills the Keep."""
+        """Implement Link: the host kills the Keep."""
         self._client.call("POST", f"{self._path}/stop")
 
     def close(self) -> None:
-        """As Link: reads in progress see the end."""
+        """Implement Link: reads in progress see the end."""
         self._closed = True
         for answer in list(self._streams):
             answer.hang_up()

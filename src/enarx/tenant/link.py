@@ -1,4 +1,4 @@
-"""How a tenant reaches a Keep through a host: frames in, numbered frames out. Nothing from a link is trusted.
+"""How a tenant reaches a Keep through a host: it sends frames and receives numbered frames. Nothing from a link is trusted.
 
 `LocalLink` connects to a supervisor's socket, `http.HttpLink` to a daemon. A broken connection loses nothing: output is
 requested by frame number, and input carries its offsets.
@@ -36,7 +36,7 @@ class Link(Protocol):
         ...
 
     def stop(self) -> None:
-        """Have the host kill the Keep."""
+        """Ask the host to kill the Keep."""
 
     def close(self) -> None:
         """Close every connection; a read in progress ends. Nothing can be sent or received any more."""
@@ -65,7 +65,7 @@ def read_entries(source: Source) -> Iterator[Frame]:
 
 
 class Stream:
-    """Output whose connection stays open between two reads, if the second continues where the first stopped."""
+    """Frames from a host. The connection stays open between two reads if the second continues where the first stopped."""
 
     def __init__(self, entries: Callable[[int], Iterator[Frame]]) -> None:
         self._open = entries
@@ -87,17 +87,17 @@ class Stream:
 
 
 def lost(message: str) -> UnavailableError:
-    """The connection to the host broke; whether the Keep still runs is not known."""
+    """The error for a broken connection to the host. Whether the Keep still runs is unknown."""
     return UnavailableError("host-lost", message, hint="the Keep may still be running: attach again")
 
 
 def closed() -> UnavailableError:
-    """This program closed the link, and uses it again."""
+    """The error for using a link that this program has closed."""
     return UnavailableError("link-closed", "the connection to the Keep was closed here")
 
 
 def host_error(error: Any) -> EnarxError:
-    """The error that a host reports. It is the host's claim, unproven."""
+    """The error that a host reports. It is an unproven claim of the host."""
     given = error if isinstance(error, dict) else {}
     code, message, hint = (
         text[:2000] if isinstance(text := given.get(k), str) else "" for k in ("code", "message", "hint")
@@ -131,7 +131,7 @@ class LocalLink:
         self._closed = False
 
     def send(self, frames: Iterable[bytes | memoryview], size: int | None = None) -> None:
-        """As Link. The connection stays open for the next call."""
+        """Implement Link: the connection stays open for the next call."""
         if self._input is None:
             self._input, _ = self._call({"op": "input"})
         for frame in frames:
@@ -143,7 +143,7 @@ class LocalLink:
                 raise lost("the Keep takes no more input") from e
 
     def receive(self, start: int) -> Iterator[Frame]:
-        """As Link; a broken connection is opened again."""
+        """Implement Link: a broken connection is opened again."""
         return self._output.read(start)
 
     def _entries(self, start: int) -> Iterator[Frame]:
@@ -159,13 +159,13 @@ class LocalLink:
                 raise lost("the host's output breaks off") from e
 
     def stop(self) -> None:
-        """As Link: the supervisor kills the Keep."""
+        """Implement Link: the supervisor kills the Keep."""
         connection, rest = self._call({"op": "stop"})
         rest.close()
         connection.close()
 
     def close(self) -> None:
-        """As Link: reads in progress see the end."""
+        """Implement Link: reads in progress see the end."""
         self._closed = True
         for connection, rest in self._open:
             with contextlib.suppress(OSError):

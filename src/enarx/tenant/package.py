@@ -83,13 +83,13 @@ class Package:
 
 
 class _Source:
-    """Bytes in memory, read as a file is."""
+    """Bytes in memory with the reading interface of a file."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = memoryview(data)
 
     def readinto(self, out: memoryview) -> int:
-        """As io.RawIOBase: fill `out`, return the count."""
+        """Like io.RawIOBase: fill `out`, return the count."""
         count = min(len(out), len(self._rest))
         out[:count], self._rest = self._rest[:count], self._rest[count:]
         return count

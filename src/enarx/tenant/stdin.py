@@ -25,7 +25,7 @@ class Unconfirmed:
     def rewind(self, offset: int) -> Iterator[tuple[int, bytes | memoryview]]:
         """Pieces of at most MAX_DATA bytes with their offsets, from `offset` to the end of stdin.
 
-        DeliveryError if `offset` is not between what is kept and what was read: the Keep never confirmed that.
+        DeliveryError if `offset` is before the first kept byte or after the last byte read.
         """
         if self._offset is None:
             self._offset = offset
@@ -45,13 +45,13 @@ class Unconfirmed:
             yield at, data
 
     def confirm(self, offset: int) -> None:
-        """The Keep has taken everything before `offset`: let go of it."""
+        """Drop the pieces before `offset`, which the Keep has confirmed."""
         while self._kept and self._kept[0][0] + len(self._kept[0][1]) <= offset:
             self._kept.popleft()
 
 
 def _reader(source: Stdin) -> Callable[[], bytes]:
-    """What reads the next bytes of a source, at most MAX_DATA; none at its end."""
+    """A function that reads the next bytes of a source, at most MAX_DATA, and returns no bytes at its end."""
     if source is None:
         return lambda: b""
     if isinstance(source, int):

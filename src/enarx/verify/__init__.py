@@ -1,6 +1,6 @@
 """The verifier: evidence, endorsements, roots, a policy and `now` in; a result with every check out. Pure: no I/O, no clock.
 
-    examine              make every check of authenticity; the Examination says how each came out
+    examine              make every check of authenticity; returns an Examination, with the outcome of each
     verify               examine, and raise unless the evidence is authentic
     appraise             compare the claims of verified evidence with a policy
     verify_and_appraise  all of these; returns a trusted result, or raises
@@ -70,7 +70,7 @@ def attestation_result(
 ) -> AttestationResult:
     """The result of `verify_and_appraise`, whatever its status: for callers that show why evidence is not trusted.
 
-    The caller still has to ask `require_trusted`. ParseError if the bytes are not the format.
+    The caller still has to call `require_trusted`. ParseError if the format is wrong.
     """
     require_usable(policy, report_data)
     if not policy.kind.accepts(kind):

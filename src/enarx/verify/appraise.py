@@ -1,4 +1,4 @@
-"""Appraisal: check verified evidence against a policy. Every check is made and reported, whatever the others came to.
+"""Appraisal: check verified evidence against a policy. Every check is made and reported, even if others fail.
 
 The functions here are the only ones that make an AttestationResult:
 
@@ -46,8 +46,8 @@ def check_ids(policy: AppraisalPolicy) -> tuple[str, ...]:
 
 
 def appraise(evidence: VerifiedEvidence, *, policy: AppraisalPolicy, report_data: bytes, now: int) -> AttestationResult:
-    """1. no input that the evidence was verified with has ended by `now` (unix seconds), and `now` is not before the time of the
-       verification, at which nothing is known to have been valid
+    """1. no input of the verification has expired at `now` (unix seconds), and `now` is not before the time of the verification:
+       it is not known whether the inputs were valid earlier
     2. the evidence is fresh: its report data is exactly `report_data`, which nobody could know before this exchange
     3. each field of the policy accepts the claim of its name
 
@@ -124,7 +124,7 @@ def require_usable(policy: AppraisalPolicy, report_data: bytes) -> None:
     if len(report_data) < MIN_FRESH:
         raise UsageError(
             "report-data",
-            f"report data of {len(report_data)} bytes, wanted at least {MIN_FRESH}: nothing is fresh without",
+            f"report data of {len(report_data)} bytes, wanted at least {MIN_FRESH}: shorter data do not prove freshness",
         )
 
 
@@ -138,7 +138,7 @@ def _check_current(evidence: VerifiedEvidence, now: int) -> Check:
     end = first_end(evidence.forecast)
     outside = None
     if end is not None and now >= end.until:
-        outside = Period(0, end.until - 1, "what ends first of the endorsements")
+        outside = Period(0, end.until - 1, "the endorsement that expires first")
     elif now < evidence.at:
         outside = Period(evidence.at, now, "the verification")
     return Check(
@@ -162,7 +162,7 @@ def _check_fresh(evidence: VerifiedEvidence, report_data: bytes) -> Check:
         carried,
         evidence.anchor,
         "enarx.verify.appraise, 2",
-        "" if fresh else "the evidence is old, or is about another exchange or other keys",
+        "" if fresh else "the evidence is old, or belongs to another exchange or other keys",
     )
 
 

@@ -166,7 +166,7 @@ def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes
     pinned roots, so no signature of an untrusted key is verified: with many certificates, each costs one verification for
     every CA on a path to a root.
     """
-    above = [der for der in dict.fromkeys(others) if (one := link(der)) and one.depth >= 0 and one.signs_certificates]
+    above = [der for der in dict.fromkeys(others) if (ca := link(der)) and ca.depth >= 0 and ca.signs_certificates]
     paths: list[tuple[bytes, ...]] = [(der,) for der in above if pin(der) in pins]
     placed = {der for (der,) in paths}
     for authorities in paths:  # grows, so the shortest paths come first
@@ -182,14 +182,14 @@ def path(leaves: tuple[bytes, ...], others: tuple[bytes, ...], pins: tuple[bytes
 def _reaches(authorities: tuple[bytes, ...]) -> bool:
     """Whether the depth of each CA allows those before it and one certificate that is not a CA's."""
     links = map(link, authorities)
-    return all(one is not None and one.depth >= below for below, one in enumerate(links))
+    return all(ca is not None and ca.depth >= below for below, ca in enumerate(links))
 
 
 @memo(max_bytes=1 << 19)
 def issued(by: bytes, of: bytes) -> bool:
     """Whether one certificate (DER) was signed by the other's key, with SHA-2, and names it as issuer."""
     issuer, certificate = load(by), load(of)
-    assert issuer is not None and certificate is not None  # noqa: PT018  # they have been read
+    assert issuer is not None and certificate is not None  # noqa: PT018  # the callers have parsed both
     try:
         if certificate.signature_hash_algorithm is None or certificate.signature_hash_algorithm.name not in SHA2:
             return False

@@ -13,8 +13,8 @@ writes, the table in the docs, the hint when a check fails, and the claim's part
             hint="another layer of the guest, such as a paravisor, asked for the report",
         )
 
-A subclass has the claims of its base, in the same order, and may declare them again in its own words; a hint that it leaves
-out is the base's. A claim that the evidence may leave open has the type `... | Unknown`.
+A subclass has the claims of its base class in the same order. It may declare them again with its own texts, and inherits each
+hint that it leaves out. A claim that the evidence may leave open has the type `... | Unknown`.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class Lowers(NamedTuple):
 class Claim(NamedTuple):
     """The declaration of one claim.
 
-    name                   of the field; the check has it with hyphens
-    value_type             of the values that a policy may name: the field's type without `Unknown`, `tuple` for a set
+    name                   the field's name; the id of the check is the same with hyphens
+    value_type             the type of values that a policy may name: the field's type without `Unknown`, `tuple` for a set
     meaning                one sentence for people
     suggest                the rule in the policy that `enarx policy init` writes; None if there is no such policy
-    advice                 what the author of a policy should know besides
+    advice                 what else the author of a policy should know
     hint                   the usual cause when the check fails
     trustworthiness_claim  the one that the policy's rule for this claim supports; empty for none
     decides                whether that rule decides it: if it leaves the value open, nothing is affirmed
@@ -143,7 +143,7 @@ def declared(claims: type[Claims]) -> Mapping[str, Claim]:
 
 @claims_of("")
 class Claims:
-    """The claims that every kind of TEE makes. Each kind says in its own words what they are."""
+    """The claims that every kind of TEE makes. Each kind declares them again with texts of its own."""
 
     kind: str = claim("The kind of TEE.", decides=HARDWARE)
     measurement: bytes = claim(

@@ -1,8 +1,8 @@
-"""Authenticity: the record of a kind's checks as they are made, and the types that they lead to.
+"""Authenticity: how a kind's checks are recorded, and the types of their outcome.
 
 A kind's `examine` function makes its checks in a fixed order through a `Ledger`. The ledger yields an `Examination`,
-whatever the checks came to. Its claims are unverified until `Examination.verified` returns them as `VerifiedEvidence`,
-which is the only input that appraisal takes:
+whether the checks passed or not. Its claims are unverified until `Examination.verified` returns them as
+`VerifiedEvidence`, which is the only input that appraisal takes:
 
     ledger = Ledger(CHECKS, anchor="AMD ARK-Genoa", where="docs/attestation/snp.md", now=now)
     ledger.check("signature", lambda: verifies(key, report), wanted="made by the VCEK", got="the report")
@@ -80,7 +80,7 @@ class Ledger:
         self._record(id, outcome, wanted, got, hint)
 
     def include(self, inner: Examination, *, prefix: str) -> None:
-        """Record the checks of evidence that is nested in this one, as they came out, under `prefix` and their own id."""
+        """Record the checks of nested evidence with their outcomes; each id is `prefix` and the check's own id."""
         for check in inner.checks:
             if check.outcome == PASSED:
                 self._passed.add(prefix + check.id)
@@ -99,7 +99,7 @@ class Ledger:
     def unreached(self) -> None:
         """Record all remaining checks as not reached."""
         for id in self._ids[len(self._checks) :]:
-            self._record(id, NOT_REACHED, "what it rests on", "nothing", "")
+            self._record(id, NOT_REACHED, "the checks that it depends on", "none passed", "")
 
     def examination(
         self, unverified_claims: Claims, *, forecast: tuple[Forecast, ...], unused: tuple[Unused, ...] = ()
@@ -130,7 +130,7 @@ class Ledger:
 def _status(checks: tuple[Check, ...]) -> str:
     """Not authentic if a check failed; undecided if a missing input kept another check from being made; else authentic.
 
-    An input that no other check rests on, such as a revocation list, may be missing: its claim is then unknown.
+    An input that no other check depends on, such as a revocation list, may be missing: its claim is then unknown.
     """
     outcomes = {check.outcome for check in checks}
     if FAILED in outcomes or not outcomes:
@@ -158,7 +158,7 @@ class Examination:
     unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
-        raise TypeError("Examination is made by verifiers alone")
+        raise TypeError("only a Ledger makes an Examination")
 
     def verified(self) -> VerifiedEvidence:
         """The evidence, if it is authentic; VerificationError or UnavailableError otherwise."""
@@ -187,4 +187,4 @@ class VerifiedEvidence:
     unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
-        raise TypeError("VerifiedEvidence is made by verifiers alone")
+        raise TypeError("only Examination.verified makes VerifiedEvidence")

@@ -19,7 +19,7 @@ from enarx.record import record
 from enarx.verify.values import Bits, show
 
 UNORDERED = (bool, bytes, str)
-"""Types whose order, where they have one, does not say which value is newer or safer."""
+"""Types without an order that means newer or safer."""
 
 
 @record(kw_only=False)

@@ -161,7 +161,7 @@ def _require_matcher(claim: Claim, matcher: object) -> None:
             f"policy: {claim.name} is not a matcher; nothing set is an error",
             hint="one of Exactly, AtLeast, AnyOf, NoneOf, Unchecked",
         )
-    assert isinstance(matcher, MATCHERS)  # as the line above has made sure of
+    assert isinstance(matcher, MATCHERS)  # checked above
     # AnyOf and NoneOf name the members of a set, Exactly and AtLeast name sets.
     wanted = str if claim.value_type is tuple and not isinstance(matcher, (Exactly, AtLeast)) else claim.value_type
     wrong = [type(value).__name__ for value in matcher.values if type(value) is not wanted]
@@ -182,7 +182,7 @@ def _rule(claim: Claim, matcher: Matcher) -> Rule:
 
 
 def _as_json(matcher: Matcher) -> dict[str, Any]:
-    """A rule as a policy file has it, with `exactly` written out."""
+    """A rule as in a policy file, with `exactly` written out."""
     match matcher:
         case Unchecked():
             return {"unchecked": matcher.reason}

@@ -54,7 +54,7 @@ def read_policy(text: str, source: str) -> AppraisalPolicy:
 
 
 class _Invalid(Exception):
-    """The value at `path` is not what a policy has there."""
+    """The value at `path` is not valid in a policy."""
 
     def __init__(self, path: Path, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -100,7 +100,7 @@ def _matcher(rule: object, value_type: type, path: Path) -> Matcher:
 
 
 def _value(value: object, value_type: type, path: Path) -> Any:
-    """A value of the claim's type. A type of its own reads itself, with `from_toml`."""
+    """A value of the claim's type. A type with a method `from_toml` parses its own values."""
     if value_type is bytes:
         return _bytes(value, path)
     if value_type is Bits:

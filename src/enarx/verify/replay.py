@@ -76,10 +76,10 @@ boot loader that measures, RTMR 2 stays zeros."""
 class Register:
     """A replayed register.
 
-    given       its verified value; None if the evidence does not have it
+    given       the register's value in the verified evidence; None if the evidence lacks it
     events      positions in the log of the events that extend it
-    separators  more than one leaves open where the firmware's part ends
-    false       positions of events whose type requires that the digest covers the data, and it does not
+    separators  the number of separators; with more than one it is open where the firmware's part ends
+    false       positions of events whose digest does not cover their data, although their type requires it
     """
 
     name: str
@@ -237,28 +237,30 @@ def registers(claims: Claims) -> Registers:
 
 def _check(before: AttestationResult, log: bytes) -> Check:
     if before.claims is None:
-        return _made(before, NOT_REACHED, "verified registers", "none", "")
+        return _log_check(before, NOT_REACHED, "verified registers", "none", "")
     layout, bank, given = registers(before.claims)
     try:
         replayed = replay(EventLog.from_bytes(log), layout, bank, given)
     except ParseError as e:
-        return _made(before, FAILED, f"a log with digests of {bank}", e.message, "not the log of this boot")
+        return _log_check(before, FAILED, f"a log with digests of {bank}", e.message, "not the log of this boot")
     compared = replayed.compared
     names = ", ".join(register.name for register in compared)
     if not compared:
-        return _made(before, NOT_CHECKED, "events in a verified register", "none", "the quote is of other registers")
+        return _log_check(
+            before, NOT_CHECKED, "events in a verified register", "none", "the quote is of other registers"
+        )
     wrong = [register.name for register in compared if not register.equal]
     false = [f"event {i}" for register in compared for i in register.false]
     if wrong or false:
         got = f"different: {', '.join((*wrong, *false))[:500]}"
         hint = "events are missing or altered, or the register was extended by something outside the log"
-        return _made(before, FAILED, f"{names} as verified", got, hint)
+        return _log_check(before, FAILED, f"{names} as verified", got, hint)
     silent = f", no events of {', '.join(replayed.silent)}" if replayed.silent else ""
     strays = f", and {len(replayed.strays)} events in nonexistent registers" if replayed.strays else ""
-    return _made(before, PASSED, f"{names} as verified", f"the same{silent}{strays}", "")
+    return _log_check(before, PASSED, f"{names} as verified", f"the same{silent}{strays}", "")
 
 
-def _made(before: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
+def _log_check(before: AttestationResult, outcome: str, wanted: str, got: str, hint: str) -> Check:
     anchor = before.checks[0].anchor
     return Check(
         id=CHECKS[0], outcome=outcome, wanted_value=wanted, got_value=got, anchor=anchor, where=f"{WHERE}, 1", hint=hint

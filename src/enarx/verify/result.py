@@ -55,7 +55,7 @@ class Check(NamedTuple):
     id            stable name, such as "certificate-tcb"
     outcome       PASSED, FAILED, SKIPPED, NOT_CHECKED or NOT_REACHED
     wanted_value  what the rule asks for: text, or a value that `wanted` renders as text
-    got_value     what the evidence has, likewise for `got`
+    got_value     what the evidence has: text, or a value that `got` renders as text
     anchor        the root of trust that the evidence was verified with, or "policy"
     where         where the rule is written down
     hint          the usual cause of a failure; empty unless it failed
@@ -87,7 +87,7 @@ class Check(NamedTuple):
         return show(self.got_value)
 
     def to_value(self) -> dict[str, str]:
-        """The check as JSON has it."""
+        """The check as a JSON object."""
         return {
             "id": self.id,
             "outcome": self.outcome,
@@ -148,7 +148,7 @@ class AttestationResult:
     unused: tuple[Unused, ...] = ()
 
     def __post_init__(self) -> None:
-        raise TypeError("AttestationResult is made by appraisal alone")
+        raise TypeError("only the appraisal functions make an AttestationResult")
 
     def __bool__(self) -> Never:
         raise TypeError("a result is neither true nor false: use require_trusted() or its status")
@@ -182,7 +182,7 @@ class AttestationResult:
             raise_for(self.status, self.checks, self)
 
     def to_value(self) -> dict[str, Any]:
-        """The result as JSON has it: bytes in hexadecimal, None for an unknown claim."""
+        """The result as a JSON object: bytes in hexadecimal, None for an unknown claim."""
         shown = ("status", "kind", "at", "claims", "checks", "forecast", "expires", "ends_first", "unused")
         policy = None if self.policy is None else self.policy.id
         return {name: plain(getattr(self, name)) for name in shown} | {"policy": policy}
@@ -214,9 +214,9 @@ def result(
 
 
 def construct(record_type: type[_T], /, **fields: object) -> _T:
-    """Make a record whose own constructor refuses: a verdict or verified evidence.
+    """Make a record whose constructor raises: a verdict, or verified evidence.
 
-    Its constructor refuses so that no code outside of the verifier makes one by accident, tests included.
+    The constructor raises so that no code outside of the verifier, tests included, makes such a record by accident.
     """
     instance = object.__new__(record_type)
     for name, value in fields.items():

@@ -1,6 +1,6 @@
 """The trustworthiness vector of a result (draft-ietf-rats-ar4si, 2.3.4): what the verifier tells other parties.
 
-A policy says what its owner accepts. The vector says what the machine is, to parties that do not know the policy:
+A policy says what its owner accepts. The vector describes the machine to parties that do not know the policy:
 
 * Each rule of a policy supports one trustworthiness claim, or none, as the declaration of its claim says.
 * A rule that decides a trustworthiness claim must name good values. If it leaves the value open, the result does not affirm:
@@ -25,8 +25,11 @@ from enarx.verify.values import Bits, Unknown
 
 
 class Values(NamedTuple):
-    """The values of a trustworthiness claim: after a rule that passed, after a deciding rule that leaves the value open, and
-    after a rule that failed.
+    """The three values that a trustworthiness claim can get from a rule.
+
+    passed     the rule passed
+    left_open  the rule decides the claim, but leaves the value open
+    failed     the rule failed
     """
 
     passed: int
@@ -47,7 +50,8 @@ VALUES = {
     HARDWARE: Values(2, LEFT_OPEN, 96),
     OPAQUE: Values(2, LEFT_OPEN, 96),
 }
-"""A policy that accepts any machine makes no claim about the instance, and may affirm the rest all the same."""
+"""The values by trustworthiness claim. A policy that accepts any machine makes no claim about the instance, but may affirm the
+others."""
 
 EVENT_LOG = EXECUTABLES
 """The trustworthiness claim that the replay of a boot event log supports (`enarx.verify.replay`)."""
@@ -76,7 +80,7 @@ def vector(result: AttestationResult) -> dict[str, int]:
 
 
 def _lowered(claims: Claims) -> Iterator[tuple[str, int]]:
-    """What the claims of the evidence lower, whatever the policy accepts."""
+    """The trustworthiness claims that claims of the evidence lower, whatever the policy accepts, with their values."""
     for name, declaration in declared(type(claims)).items():
         value = getattr(claims, name)
         for lowers in declaration.lowers:
@@ -85,7 +89,7 @@ def _lowered(claims: Claims) -> Iterator[tuple[str, int]]:
 
 
 def _supported(outcomes: dict[str, str], claims: Claims, policy: AppraisalPolicy) -> Iterator[tuple[str, int]]:
-    """What each check of appraisal says about the trustworthiness claim that it supports."""
+    """The trustworthiness claim that each check of appraisal supports, with the value that the check gives it."""
     declarations = {claim.check_id: claim for claim in declared(type(claims)).values()}
     for check_id, outcome in outcomes.items():
         claim = declarations.get(check_id)
@@ -126,7 +130,7 @@ def _leaves_open(name: str, claims: Claims, policy: AppraisalPolicy) -> bool:
             return False
         case AtLeast():
             return type(matcher.value) is tuple or matcher.accepts(_least(claim))
-        case _:  # NoneOf says which values are good of booleans and of masks alone, Unchecked of nothing
+        case _:  # NoneOf names good values only for booleans and masks, Unchecked never
             return any(type(value) is not bool and not (type(value) is Bits and value.mask) for value in matcher.values)
 
 

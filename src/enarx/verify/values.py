@@ -37,7 +37,7 @@ def show(value: object) -> str:
 
 
 def plain(value: object) -> Any:
-    """A value as JSON has it: bytes in hexadecimal, records and named tuples as objects, an unknown value as None.
+    """A value in the form for JSON: bytes in hexadecimal, records and named tuples as objects, an unknown value as None.
 
     A type with a `text` method is rendered as that text, a type with a `to_value` method as that value.
     """
@@ -58,5 +58,5 @@ def plain(value: object) -> Any:
 
 
 def as_dict_plain(value: object) -> dict[str, Any]:
-    """The fields of a record, each as JSON has it."""
+    """The fields of a record, each in the form for JSON."""
     return {name: plain(item) for name, item in as_dict(value).items()}

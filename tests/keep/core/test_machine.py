@@ -159,7 +159,7 @@ def test_a_keep_in_a_pool_waits_for_ever() -> None:
 
 
 def late(pair: Pair, seconds: float) -> str:
-    """The code of the refusal that comes so many seconds later, and not just before."""
+    """The code of the refusal that comes this many seconds later, and not just before."""
     pair.clock.seconds += seconds - 0.001
     pair.keep.tick()
     assert not pair.keep.core.over

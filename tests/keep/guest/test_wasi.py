@@ -85,7 +85,7 @@ def test_exiting_in_the_start_function_counts() -> None:
         ('(func (export "main"))', "the module exports no function _start"),
         ('(global (export "_start") i32 (i32.const 0))', "the module exports no function _start"),
         ('(import "env" "unknown" (func)) (func (export "_start"))', "the module cannot be started: .*unknown"),
-        ('(memory 512) (func (export "_start"))', "it wants 32 MiB of memory at least, limits.memory is 16 MiB"),
+        ('(memory 512) (func (export "_start"))', "it needs 32 MiB of memory at least, limits.memory is 16 MiB"),
         (
             f'(table {TABLE_ELEMENTS + 1} funcref) (func (export "_start"))',
             f"a table has at most {TABLE_ELEMENTS} elements",

@@ -51,7 +51,7 @@ def deploy(options: argparse.Namespace) -> int:
     _check(options)
     verdict = attestation.Verdict(explain=options.explain)
     starting = RemoteStart(
-        workload.described(options, secrets=True),
+        workload.from_options(options, secrets=True),
         session.hooks(verdict),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
         host=remote.host(options),
@@ -78,12 +78,12 @@ def _check(options: argparse.Namespace) -> None:
     if not options.simulated_root:
         raise BackendError(
             "no-hardware",
-            f"no Keep of kind {options.backend} can be had: this release has none that hardware protects from the host's owner",
+            f"no Keep of kind {options.backend} is available: this release has none that protects from the host's owner",
             hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
         )
     if options.detach and options.receipt:
         hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
-        raise UsageError("receipt", "--detach leaves before there is a result to give a receipt of", hint=hint)
+        raise UsageError("receipt", "--detach leaves before there is a result, and so no receipt", hint=hint)
     session.require_receipt(options)
 
 

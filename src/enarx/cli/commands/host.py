@@ -94,7 +94,7 @@ def serve(options: argparse.Namespace) -> int:
     daemon.serve(
         daemon.Options(
             state=state,
-            hardware=os.path.join(state, "hardware"),
+            backends_state=os.path.join(state, "hardware"),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
             socket=options.socket or ("" if address else _default_socket(listening.default_socket)),

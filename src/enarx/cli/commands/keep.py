@@ -80,7 +80,7 @@ def list(options: argparse.Namespace) -> int:
 
 
 def inspect(options: argparse.Namespace) -> int:
-    """Show everything that a host reports about one Keep: its own word, unproven. 0."""
+    """Show everything that the host reports about one Keep. None of it is proven. 0."""
     from enarx.cli import remote
 
     known = remote.keep(options)
@@ -91,7 +91,7 @@ def inspect(options: argparse.Namespace) -> int:
 def logs(options: argparse.Namespace) -> int:
     """Show the output so far, each record verified; nothing is sent to the Keep.
 
-    Returns the exit code of a job that has ended; 0 of one that runs, or 127 if the host dropped output of it.
+    Returns the exit code of a job that has ended; for a running job 0, or 127 if the host dropped output.
     """
     from enarx.api import keeps
     from enarx.cli import remote, session
@@ -148,7 +148,7 @@ def attach(options: argparse.Namespace) -> int:
 
 
 def stop(options: argparse.Namespace) -> int:
-    """Stop a workload: its owner asks the Keep under seal, which proves the end; anyone else has the host kill it. 0."""
+    """Stop a workload. Its owner asks the Keep, which proves that it stopped; for anyone else the host kills it. 0."""
     from enarx.cli import remote
 
     known = remote.keep(options)
@@ -161,7 +161,7 @@ def stop(options: argparse.Namespace) -> int:
 
 
 def _stopped(known: Known) -> str:
-    """Ask the Keep to stop; the proven cause of its end, or nothing if it does not answer in time."""
+    """Ask the Keep to stop; returns the proven cause of its end, empty if it does not answer in time."""
     from enarx.api.remote import attached
     from enarx.api.start import Hooks
 

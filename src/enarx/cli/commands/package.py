@@ -25,7 +25,7 @@ def digest(options: argparse.Namespace) -> int:
     """Print the package digest, which evidence binds; only the same --salt gives the same digest again. 0."""
     from enarx.cli import workload
 
-    built, _ = workload.described(options, secrets=False).build()
+    built, _ = workload.from_options(options, secrets=False).build()
     value = built.manifest.digest.hex()
     print(json.dumps({"digest": value}) if options.json else value)
     return 0
@@ -35,7 +35,7 @@ def show(options: argparse.Namespace) -> int:
     """Print the manifest: all that a host sees of the package. 0."""
     from enarx.cli import workload
 
-    built, _ = workload.described(options, secrets=False).build()
+    built, _ = workload.from_options(options, secrets=False).build()
     manifest = built.manifest
     console.show_json(
         {

@@ -40,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
     session.require_receipt(options)
     verdict = attestation.Verdict(explain=options.explain)
     starting = LocalStart(
-        workload.described(options, secrets=True),
+        workload.from_options(options, secrets=True),
         session.hooks(verdict),
         session.STDIN,
         session.STDOUT,

@@ -1,4 +1,4 @@
-"""The registry of backends: every kind of Keep that this host can be asked for, one line each.
+"""The registry of backends: every kind of Keep that a host may launch, one line each.
 
 A backend is one object (`backend.Backend`), named here by module and attribute and loaded when it is first needed:
 `enarx run` waits for every module that is loaded, so it loads only the backend that it launches. No other file of the host
@@ -49,9 +49,9 @@ def find(kind: str) -> Backend:
 
 
 def simulated() -> Backend:
-    """The first backend that can be launched here and gives simulated evidence: what `--simulate` stands for.
+    """The backend for `--simulate`: the first available one with simulated evidence.
 
-    UsageError if there is none.
+    UsageError if no such backend is available.
     """
     for kind in REGISTRY:
         backend = find(kind)

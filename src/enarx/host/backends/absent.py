@@ -1,6 +1,6 @@
-"""Kinds of Keep with real hardware that this release does not launch. Each says what it would need.
+"""Kinds of Keep with real hardware that this release cannot launch, each with what a launch would need.
 
-"No such hardware here" is an object that refuses with a remedy, so that no caller needs a special case for it.
+Each is a backend that refuses with a remedy, so that no caller needs a special case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Absent:
         """Never available; the detail says whether the hardware is present."""
         detail = f"no {self._device}"
         if os.path.exists(self._device):
-            detail = f"{self._device} is there, but this release does not start such Keeps"
+            detail = f"{self._device} exists, but this release does not start such Keeps"
         return {"available": False, "detail": detail, "remedy": self._remedy}
 
     def require(self) -> NoReturn:

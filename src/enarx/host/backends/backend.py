@@ -1,6 +1,6 @@
-"""What every backend is, what it is asked for, and what it returns.
+"""The protocol of backends, with the request that they get and the running Keep that they return.
 
-The host knows a running Keep by three things and nothing else: a stream socket that carries its frames, a process to
+The host knows only three things of a running Keep: a stream socket that carries its frames, a process to
 watch and kill, and facts to show. A micro-VM fits as well as a sandboxed process: its frames come over vsock or a serial
 port, and its process is the VMM.
 """
@@ -32,7 +32,7 @@ class Request:
     `groups` are open `cgroup.procs` files: the Keep's first process writes 0 to each before it does anything else, or
     its backend writes that process's number. Either happens before `launch` returns: from then on an empty cgroup may
     be removed. `skip_layers` are the layers of the sandbox that the operator has given up by name. `until` is a
-    descriptor, or -1: when it is closed, nobody wants the Keep any longer, and the launch gives up.
+    descriptor, or -1: once its other end is closed, the Keep is no longer wanted, and the launch gives up.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class RunningKeep:
 if TYPE_CHECKING:  # loading typing would cost `enarx run` milliseconds
 
     class Backend(Protocol):
-        """One kind of Keep. It holds no Keeps: whatever it launches is its supervisor's from then on."""
+        """One kind of Keep. It keeps no reference to a launched Keep, which then belongs to its supervisor."""
 
         kind: str
         """Its name, as in the registry."""
 
         warning: str
-        """What an operator and a user must be told, loudly, because no hardware protects these Keeps from this host.
+        """The warning that operators and users must see, because no hardware protects these Keeps from this host.
 
         Empty for a kind that hardware protects. A backend with a warning gives simulated evidence.
         """

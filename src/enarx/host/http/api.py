@@ -43,7 +43,7 @@ class Api:
         """The ASGI application, behind its access control."""
         routes = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes()]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._unknown})
-        app.router.redirect_slashes = False  # a path is exactly one of these
+        app.router.redirect_slashes = False  # only these exact paths exist
         return Access(app, self.limits, self.refused)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
@@ -163,7 +163,7 @@ class Api:
         return JSONResponse(DOCUMENT)
 
     async def health(self, _: Request) -> Response:
-        """Answer. Anyone may ask, and learns no more than that the daemon runs."""
+        """Answer anyone; the answer reveals only that the daemon runs."""
         return _json(schemas.Health, {"ok": True})
 
     async def metrics(self, _: Request) -> Response:
@@ -172,7 +172,7 @@ class Api:
 
 
 def _failure(where: str, e: Exception) -> HostError:
-    """What the client is told: the name of a system error, and no details of a fault of this program."""
+    """The error for the client: the name of a system error, but no details of a bug in this program."""
     error = HostError.of_system(e) if isinstance(e, OSError) else None
     if error is None:
         events.log_bug(where, e)
@@ -182,7 +182,7 @@ def _failure(where: str, e: Exception) -> HostError:
 
 
 def _json(kind: type[msgspec.Struct], value: dict[str, Any], status: int = 200) -> Response:
-    """An answer of the type `kind`. A value that does not fit it is a fault of this program, and is not sent."""
+    """An answer of the type `kind`. A value that does not fit it is a bug, and is not sent."""
     return Response(schemas.encode(msgspec.convert(value, kind)), status, media_type="application/json")
 
 

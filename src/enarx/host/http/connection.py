@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         """Note that the connection is established, after its TLS handshake if any."""
         self.transport = cast(asyncio.Transport, transport)  # the loop's own do not derive from it
         if self.gone.is_set():
-            self.transport.abort()  # it had to give way during its handshake
+            self.transport.abort()  # it was closed for another client during its handshake
         self.tenant = self.tenant or self.door.tenant(self.transport)
         self._since = self.entrance.now()
 
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
     # Reading
 
     def _count(self) -> None:
-        """Count what is unread with that of all other connections."""
+        """Add the change in unread bytes to the total of all connections."""
         grown, self._counted = len(self.rest) - self._counted, len(self.rest)
         self.entrance.unread(grown)
 
@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
         self._pace()
 
     def wrote(self) -> None:
-        """Count what the client has not read yet with that of all other connections."""
+        """Add the change in bytes that the client has not read to the total of all connections."""
         if self.transport is not None and not self.transport.is_closing():
             self._count_unsent(self.transport.get_write_buffer_size())
 
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
     # Ending
 
     def end(self) -> None:
-        """Read and write no more, but leave the client time to read what was written."""
+        """Stop reading and writing, but leave the client time to read the answer."""
         if self.transport is None or self.transport.is_closing() or self._lingers:
             return
         self._drop()
@@ -200,7 +200,7 @@ class Connection(asyncio.Protocol):
         self._pace()
 
     def abort(self) -> None:
-        """Close at once, without sending what is unsent."""
+        """Close at once, and discard unsent bytes."""
         self._drop()
         self._count_unsent(0)
         if self.transport is not None:
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
             self._accepted.close()  # a task that has not begun runs nothing, not even its finally
 
     def sweep(self, now: float) -> None:
-        """Check deadlines, once a second, and give up a client that has exceeded one."""
+        """Check the deadlines, once a second, and close a connection that has exceeded one."""
         limits, waited = self.entrance.limits, now - self._since
         if self._lingers:
             if waited > limits.linger_seconds:
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def gives_way(self) -> bool:
-        """May it be closed in favor of a new client: does nothing happen on it, or has its client long stopped reading?"""
+        """Whether it may be closed for a new client: it is idle, or its client stopped reading long ago."""
         if self.exchange is None:
             return True
         return self.stalled is not None and self.entrance.now() - self.stalled > self.entrance.limits.stall_seconds

@@ -34,7 +34,7 @@ CROWDED = HostError("crowded", "too many connections", hint="try again later")
 
 
 class Entrance:
-    """Accepts connections. Made within a running loop; `refused` is told of requests that never reach the application."""
+    """Accepts connections. Made within a running loop; `refused` is called for requests that never reach the application."""
 
     def __init__(self, application: ASGIApp, limits: Limits, refused: Callable[[HostError], None]) -> None:
         self.limits, self.refused, self.closing = limits, refused, False
@@ -117,7 +117,7 @@ class Entrance:
         return True
 
     def _turn_away(self, door: Door, accepted: socket.socket, e: HostError) -> None:
-        """Send the reason if that needs no waiting. Unread bytes must be read first, or closing would discard the answer."""
+        """Send the reason if that does not block. Then read what has arrived: closing with unread bytes discards the reason."""
         self.refused(e)
         with accepted, contextlib.suppress(OSError):
             if door.context is None:
@@ -147,7 +147,7 @@ class Entrance:
         self._track(exchange.run(self._application))
 
     def wait(self, connection: Connection) -> None:
-        """Note that nothing happens on this connection now."""
+        """Note that this connection is idle now."""
         if connection in self._connections:
             self._waiting[connection] = None
 
@@ -168,7 +168,7 @@ class Entrance:
             next(iter(holders)).abort()
 
     def unsent(self, grown: int) -> None:
-        """Count more bytes, or fewer, that clients have not read. Beyond the bound, large answers wait in `room`."""
+        """Add to the bytes that clients have not read; `grown` may be negative. Beyond the bound, large answers wait in `room`."""
         self._unsent += grown
         if self._unsent <= self.limits.unsent:
             self._room.set()
@@ -232,5 +232,5 @@ class Entrance:
 
 
 def _is_spent(fd: int) -> bool:
-    """Is this descriptor, which got the lowest free number, one of the reserve?"""
+    """Whether this descriptor, which has the lowest free number, belongs to the reserve."""
     return fd >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVE

@@ -71,7 +71,7 @@ USUAL = Limits()
 
 
 def fitted(limits: Limits) -> Limits:
-    """The same limits with no more connections than the free descriptors allow: most requests take two."""
+    """These limits, with the number of connections lowered to what the free descriptors allow: most requests take two."""
     connections = max(8, min(limits.connections, (descriptors_left() - LONG_RESERVE) // 2))
     peer = max(8, min(limits.peer, connections // 2))
     return Limits(

@@ -43,7 +43,7 @@ class Bounds:
     unused: float = 300.0
 
     def lack(self, live: Collection[Record], *, memory: int, compile: int, disk: int) -> str:
-        """What is lacking for one more Keep beside those that are `live`; empty if nothing is."""
+        """The bound that one more Keep in addition to the `live` ones would exceed, as text; empty if it fits."""
         if len(live) >= self.keeps:
             return f"{len(live)} Keeps are running, the most that this host takes"
         wanted = keep_memory(memory=memory, compile=compile, disk=disk)
@@ -52,14 +52,17 @@ class Bounds:
         )
 
     def lack_of_tenant(self, own: Collection[Record], *, memory: int, compile: int, disk: int) -> str:
-        """The same within the share of a tenant whose live Keeps are its `own`."""
+        """The bound of a tenant with the live Keeps `own` that one more would exceed, as text; empty if it fits."""
         if self.tenant_keeps and len(own) >= self.tenant_keeps:
             return f"{len(own)} Keeps of this tenant are running, the most that a tenant may have"
         wanted = keep_memory(memory=memory, compile=compile, disk=disk)
         return _lack("a tenant's memory", _memory(own), wanted, self.tenant_memory)
 
     def lack_of_store(self, *, live: int, finished: int, stored: int) -> str:
-        """The same for `finished` ended Keeps with `stored` bytes of output, while `live` Keeps may still write theirs."""
+        """The bound on kept output that one more Keep could exceed, as text; empty if it fits.
+
+        There are `finished` ended Keeps, `stored` bytes of output, and `live` Keeps that may still write theirs.
+        """
         if self.finished and finished >= self.finished:
             return f"{finished} ended Keeps are kept, the most that this host keeps"
         return _lack("stored output", stored + live * self.stored_output, self.stored_output, self.stored_total)

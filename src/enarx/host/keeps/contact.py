@@ -30,7 +30,7 @@ class Contact:
         self._rest = b""
 
     async def ask(self, op: str, *, patience: float | None = PATIENCE, **more: object) -> dict[str, Any]:
-        """Send one request; its answer. HostError `gone` if the supervisor is not there, `silent` if it answers too late."""
+        """Send one request; returns the answer. HostError `gone` if no supervisor listens, `silent` if it answers too late."""
         try:
             self._connect()
         except OSError:
@@ -47,7 +47,7 @@ class Contact:
             raise HostError("silent", "the Keep's supervisor accepts no connection", hint="try again later") from None
 
     async def answer(self, *, patience: float | None = None) -> dict[str, Any]:
-        """The next line of the supervisor. HostError: its refusal, or `gone`, or `silent`."""
+        """The next line from the supervisor. HostError: its refusal, or `gone`, or `silent`."""
         try:
             value = json.loads(await asyncio.wait_for(self._line(), patience))
         except TimeoutError:
@@ -77,7 +77,7 @@ class Contact:
             await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(data)[sent:])
 
     def finish(self) -> None:
-        """Tell the supervisor that no more follows."""
+        """Signal the end of the input to the supervisor."""
         self._socket.shutdown(socket.SHUT_WR)
 
     async def receive(self) -> bytes:

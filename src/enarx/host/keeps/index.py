@@ -60,7 +60,7 @@ class Keep:
         return self.record.created, self.record.id
 
     def item(self) -> dict[str, Any]:
-        """As `schemas.Listed`. It started for its tenant when it was launched or, from the pool, claimed."""
+        """Like `schemas.Listed`. It started for its tenant when it was launched or, from the pool, claimed."""
         record = self.record
         return {
             "id": record.id,

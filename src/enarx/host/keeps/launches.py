@@ -23,7 +23,7 @@ POOL = {"memory": 1 << 30, "compile": 1 << 30, "disk": 128 << 20}
 """Sizes of a Keep in the pool, in bytes."""
 
 REST = 0.2
-"""Seconds after a claim before the pool is refilled: until then the claimed Keep has the processors to itself."""
+"""Seconds from a claim to the refill of the pool: until then the claimed Keep has the processors to itself."""
 
 
 class Launches:
@@ -44,11 +44,11 @@ class Launches:
         self._filler = asyncio.create_task(self._fill_pool())
 
     async def close(self) -> None:
-        """Launch no more, and leave no launch half done."""
+        """Stop launching, and leave no launch half done."""
         await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
     async def launch(self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int]) -> Record:
-        """The Keep of that key if there is one, else a Keep from the pool if one fits, else a new one. HostError."""
+        """The Keep of this idempotency key if it exists, else a Keep from the pool if one fits, else a new Keep. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
             return await self._launch(tenant, kind, package, sizes)
@@ -68,7 +68,7 @@ class Launches:
     def _launched(self, digest: str, task: asyncio.Task[Record]) -> None:
         del self._by_key[digest]
         if not task.cancelled():
-            task.exception()  # retrieved, although every client that waited for it may be gone
+            task.exception()  # mark it as retrieved: every client that waited may be gone
 
     async def _launch(
         self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], digest: str = "", request: str = ""
@@ -230,7 +230,7 @@ def _require(kind: str) -> None:
 
 
 def _require_same(first: str, request: str) -> None:
-    """HostError `key-reused` if a key comes with another request than it first did. A record may have none."""
+    """HostError `key-reused` if the key was first sent with another request. An old record may lack its request."""
     if first and first != request:
         raise HostError(
             "key-reused", "this Idempotency-Key was first sent with another body", hint="use a new key for each launch"

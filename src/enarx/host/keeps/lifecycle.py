@@ -1,6 +1,6 @@
-"""The life of every Keep as the daemon sees it: found at the start, watched until it is gone, erased on request.
+"""The life of every Keep in the daemon: found at the start, watched until its processes are gone, erased on request.
 
-A Keep counts until its processes are proven to be gone, and is listed until its directory is.
+A Keep counts against the bounds until its processes have provably ended. It is listed until its directory is erased.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def fault(e: OSError) -> HostError:
 
 
 class Lifecycle:
-    """All Keeps, and the tasks that watch and remove them. `refill` is set whenever there may be room for more."""
+    """All Keeps, and the tasks that watch and remove them. `refill` is set whenever there may be room for another Keep."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -69,7 +69,7 @@ class Lifecycle:
         await self._loaded.wait()
 
     async def close(self) -> None:
-        """Stop watching. Keeps go on, except for the pool: nobody has claimed it, and now nobody will."""
+        """Stop watching. Keeps go on, except for those in the pool, which are erased: no tenant will claim them."""
         pooled = [keep for keep in self.index.live() if keep.record.pooled and self._loaded.is_set()]
         unwanted = [keep for keep in self.index if keep.removal is not None]
         for keep in unwanted:
@@ -86,7 +86,7 @@ class Lifecycle:
     async def load(self) -> None:
         """Find every Keep on disk, a few at a time."""
         for count, name in enumerate(await self._names()):
-            while not self._take_in(name):
+            while not self._register(name):
                 await asyncio.sleep(AGAIN)
             if count % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -101,11 +101,11 @@ class Lifecycle:
                 events.log("state-unreadable", level="error", message=str(e.strerror))
                 await asyncio.sleep(AGAIN)
 
-    def _take_in(self, name: str) -> bool:
-        """Take in the directory entry `name`; False if that has to wait for descriptors or memory."""
+    def _register(self, name: str) -> bool:
+        """Register the Keep in the directory `name`; False if that must wait for descriptors or memory."""
         try:
             if self.store.is_directory(name):
-                self._take_in_record(self.store.read(name))
+                self._register_record(self.store.read(name))
             else:
                 events.log("foreign", level="error", name=name[:64], message="not the directory of a Keep: left alone")
         except FileNotFoundError:
@@ -114,10 +114,10 @@ class Lifecycle:
             events.log("record-unreadable", level="error", keep=name, message=f"{type(e).__name__}: {str(e)[:80]}")
             if isinstance(e, OSError) and refusal(e)["code"] in ("descriptors", "host-memory"):
                 return False
-            self._take_in_unreadable(name)
+            self._register_unreadable(name)
         return True
 
-    def _take_in_record(self, record: Record) -> None:
+    def _register_record(self, record: Record) -> None:
         keep = Keep(record)
         assert record.processes is not None  # every file has them
         keep.life = Life(record.processes)
@@ -130,8 +130,8 @@ class Lifecycle:
         else:
             self._conclude(keep)
 
-    def _take_in_unreadable(self, name: str) -> None:
-        """Count it as long as something of it may run, then set its directory aside."""
+    def _register_unreadable(self, name: str) -> None:
+        """Count the Keep while any of its processes may run, then set its directory aside."""
         keep = Keep(nameless(name), hidden=True)
         self.index.add(keep)
         self.background(self._set_aside(keep))
@@ -148,7 +148,7 @@ class Lifecycle:
         self.index.remove(keep)
 
     async def _is_deserted(self, keep: Keep) -> bool:
-        """Have all of its processes ended? If its files do not say, only its supervisor's socket can tell."""
+        """Whether all of its processes have ended. Without a readable report, only the supervisor's socket can tell."""
         report = self.store.report(keep.record.id)
         if report is None:
             return not await relay.is_there(self.store.socket(keep.record.id))
@@ -157,7 +157,7 @@ class Lifecycle:
         return life.is_over
 
     def add_leftover(self, name: str) -> asyncio.Task[None]:
-        """Erase what a failed launch or removal has left, with whatever runs in it; until then it counts."""
+        """Erase the remains of a failed launch or removal, and kill their processes. The Keep counts until that is done."""
         keep = Keep(nameless(name), hidden=True)
         self.index.add(keep)
         return self._begin_removal(keep)
@@ -172,7 +172,7 @@ class Lifecycle:
         return keep
 
     async def _watch(self, keep: Keep) -> None:
-        """Wait until both of its processes are gone, and record how it ended."""
+        """Wait until both processes of the Keep are gone, and record how it ended."""
         life = await self._opened(keep)
         await life.until_ended(LAST_REPORT)
         if life.supervisor.gone.is_set():
@@ -197,7 +197,7 @@ class Lifecycle:
         return keep.life
 
     def life(self, keep: Keep) -> Life:
-        """Its two processes. HostError if no descriptors are left to open them."""
+        """The Keep's two processes. HostError if no descriptors are left for their pidfds."""
         if keep.life is None:
             assert keep.record.processes is not None  # a live Keep's record has them
             try:
@@ -207,7 +207,7 @@ class Lifecycle:
         return keep.life
 
     def _conclude(self, keep: Keep) -> None:
-        """Record its end from its supervisor's last report, now that its processes are gone."""
+        """Record the end of the Keep, from its supervisor's last report, once its processes are gone."""
         try:
             report = self.store.report(keep.record.id)
         except OSError:
@@ -223,19 +223,19 @@ class Lifecycle:
     # Ending
 
     async def kill(self, keep: Keep) -> None:
-        """Kill it, and return once it is gone. HostError `not-gone` if it does not go."""
+        """Kill the Keep, and return once it is gone. HostError `not-gone` if it survives."""
         if keep.state != "running":
             return
         life = self.life(keep)
         life.keep.send()
         if not await life.keep.wait(KILL):
-            raise _not_gone("it has been killed, and its processes are still there")
+            raise _not_gone("its processes have survived SIGKILL")
         if keep.over is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(keep.over.wait(), KILL)
 
     async def erase(self, keep: Keep) -> None:
-        """Erase everything of it. HostError if that fails: the Keep is then listed as before, and erased later."""
+        """Erase the Keep and its output. HostError if that fails: the Keep is then listed as before, and erased later."""
         await asyncio.shield(self._begin_removal(keep))
 
     def _begin_removal(self, keep: Keep) -> asyncio.Task[None]:
@@ -277,15 +277,15 @@ class Lifecycle:
 
 
 async def _end(life: Life) -> None:
-    """End both processes, whatever state they are in. HostError `not-gone` if they do not go."""
+    """End both processes, in any state. HostError `not-gone` if one survives."""
     life.keep.send()
     if not await life.keep.wait(KILL):
-        raise _not_gone("it has been killed, and its processes are still there")
+        raise _not_gone("its processes have survived SIGKILL")
     life.supervisor.send(signal.SIGTERM)
     if not await life.supervisor.wait(TERM):
         life.supervisor.send()
     if not await life.supervisor.wait(KILL):
-        raise _not_gone("its supervisor has been killed, and is still there")
+        raise _not_gone("its supervisor has survived SIGKILL")
 
 
 def _not_gone(message: str) -> HostError:
@@ -295,13 +295,13 @@ def _not_gone(message: str) -> HostError:
 def _not_removed(e: OSError) -> HostError:
     error = fault(e)
     if error.code == "launch":
-        hint = "its directory contains what the host did not put there"
+        hint = "its directory contains files that the host did not create"
         error = HostError("not-removed", f"the Keep cannot be erased: {e.strerror}", hint=hint)
     return error
 
 
 def nameless(name: str) -> Record:
-    """The record of a directory that has no readable one."""
+    """A record for a directory without a readable record."""
     return Record(
         id=name,
         kind="",

@@ -14,7 +14,7 @@ ANSWER = 5.0
 
 
 async def ask(path: str, op: str) -> dict[str, Any]:
-    """Ask the supervisor whose socket is at `path`; its answer. HostError."""
+    """The answer of the supervisor whose socket is at `path` to a request. HostError."""
     contact = Contact(path)
     try:
         return await contact.ask(op, patience=ANSWER)
@@ -23,7 +23,7 @@ async def ask(path: str, op: str) -> dict[str, Any]:
 
 
 async def is_there(path: str) -> bool:
-    """Does a supervisor listen at `path`, even if it does not answer? True also if that cannot be determined."""
+    """Whether a supervisor listens at `path`, even if it does not answer. True also if that cannot be determined."""
     try:
         await ask(path, "info")
     except HostError as e:
@@ -31,8 +31,8 @@ async def is_there(path: str) -> bool:
     return True
 
 
-async def give(path: str, body: AsyncIterator[bytes]) -> int:
-    """Give frames to the supervisor whose socket is at `path`; how many it took. HostError, perhaps before all were sent."""
+async def send_input(path: str, body: AsyncIterator[bytes]) -> int:
+    """Send frames to the supervisor whose socket is at `path`; returns how many it took. HostError, perhaps before the last."""
     contact = Contact(path)
     tasks: list[asyncio.Task[Any]] = []
     try:
@@ -49,8 +49,8 @@ async def give(path: str, body: AsyncIterator[bytes]) -> int:
         contact.close()
 
 
-async def take(path: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
-    """The number of the first frame that the supervisor has, and the entries from frame `start` on. HostError."""
+async def open_output(path: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
+    """The number of the supervisor's first stored frame, and an iterator over the entries from frame `start` on. HostError."""
     contact = Contact(path)
     try:
         answer = await contact.ask("output", **{"from": start, "follow": follow})

@@ -71,7 +71,7 @@ class Keeps:
         return {**({} if report is None else report.shown), **_shown(keep)}
 
     async def wait(self, name: str, seconds: float, *, tenant: str) -> bool:
-        """Has it ended, now or within `seconds`?"""
+        """Whether the Keep ends within `seconds`, or has already ended."""
         keep = await self._known(name, tenant)
         over = keep.over
         if over is None:
@@ -94,12 +94,12 @@ class Keeps:
         return await self._launches.launch(tenant=tenant, kind=kind, package=package, key=key, sizes=sizes)
 
     async def stop(self, name: str, *, tenant: str) -> None:
-        """Kill it, and return once it is gone; its output stays."""
+        """Kill the Keep, and return once it is gone; its output stays."""
         await self._lifecycle.kill(await self._known(name, tenant))
         events.log("stopped", keep=name)
 
     async def remove(self, name: str, *, tenant: str, force: bool) -> None:
-        """Erase it, and return once no part of it is left. HostError `not-ended` if it runs, unless `force`."""
+        """Erase the Keep, and return once no part of it is left. HostError `not-ended` if it runs, unless `force`."""
         keep = await self._known(name, tenant)
         if not force and keep.state == "running":
             raise HostError("not-ended", "the Keep is running", hint="stop it first, or use force")
@@ -121,11 +121,11 @@ class Keeps:
     # Frames
 
     async def input(self, name: str, body: AsyncIterator[bytes], *, tenant: str) -> int:
-        """Give a Keep frames; returns how many it got."""
+        """Send frames to a Keep; returns how many it got."""
         keep = await self._known(name, tenant)
         try:
             if keep.state == "running":
-                return await relay.give(self._store.socket(name), body)
+                return await relay.send_input(self._store.socket(name), body)
         except HostError as e:
             if e.code != "gone":
                 raise
@@ -139,7 +139,7 @@ class Keeps:
         keep = await self._known(name, tenant)
         if keep.state == "running" or self._is_unfinished(keep):
             try:
-                return await relay.take(self._store.socket(name), start, follow=follow)
+                return await relay.open_output(self._store.socket(name), start, follow=follow)
             except HostError as e:
                 if e.code != "gone":
                     raise
@@ -155,12 +155,12 @@ class Keeps:
         return first, _paced(keep, pieces)
 
     def _is_unfinished(self, keep: Keep) -> bool:
-        """Has its process ended while its supervisor still stores output?"""
+        """Whether the Keep's process has ended while its supervisor still stores output."""
         report = self._store.report(keep.record.id) if keep.life is not None else None
         return report is not None and report.state == "running"
 
     async def _settled(self, keep: Keep) -> None:
-        """Wait until its supervisor has stored everything, even if the supervisor still has readers."""
+        """Wait until the Keep's supervisor has stored all output; it may still have readers then."""
         over = keep.over
         if over is not None:
             with contextlib.suppress(TimeoutError):

@@ -1,7 +1,9 @@
 """The launcher: a small process beside the daemon that launches Keeps and forks their supervisors.
 
-It has one thread and loads little, so a hundred supervisors forked from it share nearly all of their memory. One order,
-one answer, JSON packets on descriptor 3. It ends with the daemon; supervisors and Keeps go on, as children of init.
+It has one thread and loads little, so a hundred supervisors forked from it share nearly all of their memory. On descriptor 3
+it gets an order and sends an answer for each launch, as JSON packets.
+
+It ends with the daemon; supervisors and Keeps go on, as children of init.
 """
 
 from __future__ import annotations
@@ -57,8 +59,8 @@ def main() -> None:
 def _watch_children() -> int:
     """A descriptor that is readable once a child has ended.
 
-    Children are reaped between launches only, so that no launch can find that a child's number is another process's.
-    The handler also keeps processes that are started from here from inheriting that SIGCHLD is ignored.
+    Children are reaped only between launches, so that no pid can be reused during a launch.
+    Because of the handler, processes that are started here do not inherit an ignored SIGCHLD.
     """
     ended, wake = os.pipe()
     for fd in (ended, wake):
@@ -78,7 +80,7 @@ def _reap() -> None:
 
 
 def _next_order(link: socket.socket, ended: int) -> bytes:
-    """The next order, empty once the daemon is gone; reaps children until it comes."""
+    """Wait for the next order, and reap children meanwhile; empty once the daemon is gone."""
     poll = select.poll()
     for fd in (link.fileno(), ended):
         poll.register(fd, select.POLLIN)
@@ -122,17 +124,17 @@ def _launch(order: dict[str, Any], place: cgroups.Place, site: Site) -> dict[str
 
 
 def _supervise(launched: Launched, order: dict[str, Any]) -> dict[str, Any]:
-    """Fork a supervisor and wait until it has taken over; its answer. Never returns in the child."""
+    """Fork a supervisor, wait until it has taken over, and return its answer. Never returns in the child."""
     directory = open_directory(order["directory"])
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")  # the real path may be too long for a socket
             listener.listen(BACKLOG)
             ready, tell = os.pipe()
-            with open(ready, "rb") as answers, open(tell, "wb") as telling:
+            with open(ready, "rb") as answers, open(tell, "wb") as answers_out:
                 if os.fork() == 0:
-                    _be_supervisor(launched, order, telling, listener, directory)
-                telling.close()
+                    _be_supervisor(launched, order, answers_out, listener, directory)
+                answers_out.close()
                 answer = answers.read()
     finally:
         os.close(directory)
@@ -140,40 +142,40 @@ def _supervise(launched: Launched, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _be_supervisor(
-    launched: Launched, order: dict[str, Any], telling: BinaryIO, listener: socket.socket, directory: int
+    launched: Launched, order: dict[str, Any], answers_out: BinaryIO, listener: socket.socket, directory: int
 ) -> NoReturn:
-    """Supervise one Keep to its end, then exit. The launcher is told whether it came to that."""
+    """Supervise one Keep to its end, then exit. The launcher learns whether the Keep started."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        close_others((*launched.descriptors(), telling.fileno(), listener.fileno(), directory))
+        close_others((*launched.descriptors(), answers_out.fileno(), listener.fileno(), directory))
         os.setsid()
         gc.disable()
         supervisor = launched.supervisor(
             listener=listener, directory=directory, stored_output=order["stored_output"], unused=order["unused"]
         )
-        if _tell(telling, {"ok": True, "processes": supervisor.processes}):
+        if _tell(answers_out, {"ok": True, "processes": supervisor.processes}):
             supervisor.serve()
     except OSError as e:
-        if telling.closed:
+        if answers_out.closed:
             events.log("supervisor-died", level="error", message=str(e))
         else:
-            _tell(telling, refusal(e))
+            _tell(answers_out, refusal(e))
     except Exception as e:  # noqa: BLE001  # any fault is logged once and ends this Keep alone
         events.log("supervisor-died", level="error", message=f"{type(e).__name__}: {e}")
     finally:
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # asked to end, while it does
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending already
             launched.group.remove()
         finally:
             os._exit(0)  # whatever happens, the child must not return into the launcher's loop
 
 
-def _tell(telling: BinaryIO, answer: dict[str, Any]) -> bool:
-    """Tell the launcher. False if it is gone: then nobody knows of this Keep, which ends with its supervisor."""
+def _tell(answers_out: BinaryIO, answer: dict[str, Any]) -> bool:
+    """Send the launcher the answer. False if it is gone: then no process knows this Keep, which ends with its supervisor."""
     try:
-        telling.write(json.dumps(answer).encode())
-        telling.close()
+        answers_out.write(json.dumps(answer).encode())
+        answers_out.close()
     except BrokenPipeError:
         return False
     return True

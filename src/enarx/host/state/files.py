@@ -36,7 +36,7 @@ def write_json(directory: int, name: str, value: dict[str, Any]) -> None:
 
 
 def rewrite_json(directory: int, name: str, value: dict[str, Any]) -> None:
-    """As `write_json`; on a full disk, over the existing file."""
+    """Like `write_json`; on a full disk, over the existing file."""
     try:
         write_json(directory, name, value)
     except OSError:

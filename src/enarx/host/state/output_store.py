@@ -1,7 +1,7 @@
-"""A Keep's output on the host's disk: frames as they came, numbered, in segments that can be dropped from the front.
+"""A Keep's output on the host's disk: frames as received, numbered, in segments. The oldest segment is dropped first.
 
-A segment holds entries `u64 number | frame`. They are sent to readers in the same form, so reading is copying. All of it is
-ciphertext. A number that is missing is a frame that the host dropped.
+A segment holds entries `u64 number | frame`. Readers get them in the same form, so reading is copying. All of it is ciphertext.
+A missing number is a frame that the host dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def segment_name(first: int) -> str:
 
 
 class OutputStore:
-    """Frames are appended at the end and read from any number on. `directory` is a descriptor, `limit` in bytes."""
+    """Stores frames: appended at the end, read from any number on. `directory` is a descriptor, `limit` is in bytes."""
 
     def __init__(self, directory: int, limit: int) -> None:
         self._directory = directory
@@ -46,12 +46,12 @@ class OutputStore:
 
     @property
     def dropped(self) -> int:
-        """How many frames were dropped, or never stored for want of room."""
+        """The number of frames that were dropped, or never stored because the disk was full."""
         return self.next - sum(self._counts.values())
 
     @property
     def full(self) -> bool:
-        """Must the oldest segment be dropped before more is added?"""
+        """Whether the oldest segment must be dropped before more is added."""
         return self.stored >= self._limit and len(self._sizes) > 1
 
     def numbers(self) -> dict[str, int]:
@@ -63,7 +63,7 @@ class OutputStore:
         return os.open(segment_name(first), READ, dir_fd=self._directory)
 
     def append(self, frame: memoryview) -> None:
-        """Add one whole frame. A frame that cannot be written, for want of room for example, is dropped with its number."""
+        """Add one whole frame. A frame that cannot be written, on a full disk for example, is dropped with its number."""
         try:
             self._write(frame)
         except OSError:
@@ -118,7 +118,7 @@ class OutputStore:
         return self._sizes.get(first, -1)
 
     def following(self, first: int) -> int | None:
-        """The segment after that one; None if there is none yet."""
+        """The first frame of the segment after `first`; None if there is no such segment yet."""
         return next((other for other in self._sizes if other > first), None)
 
 
@@ -134,12 +134,12 @@ class Cursor:
 
     @property
     def done(self) -> bool:
-        """Is there nothing to send now?"""
+        """Whether there is nothing to send now."""
         return not self._advance()
 
     @property
     def holds(self) -> bool:
-        """Does this reader still need some of the oldest segment?"""
+        """Whether this reader still needs a part of the oldest segment."""
         return self._advance() and self._segment == self._store.first
 
     def send(self, target: int) -> bool:

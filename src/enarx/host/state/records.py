@@ -65,7 +65,7 @@ class Record:
     processes: Processes | None
 
     def value(self) -> dict[str, Any]:
-        """As JSON. Whether it is in the pool is in the file's name."""
+        """The record as JSON, without `pooled`, which the name of the file shows."""
         return {name: value for name, value in asdict(self).items() if name != "pooled"}
 
     @classmethod

@@ -17,7 +17,7 @@ PATIENCE = 10.0
 """Seconds for a request to arrive."""
 
 STALL = 60.0
-"""Seconds after which a client that reads nothing, or has sent part of a frame, no longer holds up others."""
+"""Seconds after which a client that reads nothing, or has sent part of a frame, is closed if others wait."""
 
 BUFFER = 4 << 20
 SO_SNDBUFFORCE = 32
@@ -42,7 +42,7 @@ class Client:
 
     @property
     def telling(self) -> bool:
-        """Is an answer still to be sent?"""
+        """Whether an answer is still to be sent."""
         return bool(self._out)
 
     def read_request(self) -> tuple[int, bool]:
@@ -68,7 +68,7 @@ class Client:
             raise ValueError("not a request") from e
 
     def say(self, value: dict[str, Any], *, last: bool = False) -> None:
-        """Queue one line of answer, `last` if the connection ends with it. `tell` sends it."""
+        """Queue one line of the answer; `tell` sends it. With `last`, the connection ends after it."""
         self._out += json.dumps(value).encode() + b"\n"
         self.last = last
         self.touch()
@@ -84,7 +84,7 @@ class Client:
         self._moved = time.monotonic()
 
     def idle(self, now: float) -> bool:
-        """Has it had enough time? Asked only while the supervisor waits for it."""
+        """Whether the client has used up its time. Called only while the supervisor waits for it."""
         return now - self._moved > (STALL if self.op else PATIENCE)
 
     def close(self) -> None:

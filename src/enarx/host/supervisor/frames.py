@@ -39,21 +39,21 @@ class Frame:
 
     @property
     def begun(self) -> bool:
-        """Has any of it arrived?"""
+        """Whether a part of the frame has arrived."""
         return self.have > 0
 
     @property
     def whole(self) -> bool:
-        """Has all of it arrived?"""
+        """Whether the whole frame has arrived."""
         return self._has_head and self.have == self._wanted
 
     @property
     def data(self) -> memoryview:
-        """What has arrived so far."""
+        """The bytes of the frame that have arrived so far."""
         return self._room[: self.have]
 
     def read(self, source: socket.socket) -> bool:
-        """Read until it is whole. BlockingIOError if the rest has not arrived, EOFError at the end, FrameError."""
+        """Read until the frame is whole. BlockingIOError if the rest has not arrived, EOFError at the end, FrameError."""
         while not self.whole:
             count = source.recv_into(self._room[self.have : self._wanted])
             if not count:
@@ -80,13 +80,13 @@ class Frame:
         self._room = room
 
     def write(self, target: socket.socket) -> None:
-        """Send the rest of it, then clear it. BlockingIOError if not all of it was taken."""
+        """Send the rest of the frame, then clear it. BlockingIOError if the target does not take all of it."""
         while self._sent < self.have:
             self._sent += target.send(self._room[self._sent : self.have])
         self.clear()
 
     def clear(self) -> None:
-        """Discard what has arrived so far."""
+        """Discard the bytes that have arrived so far."""
         self.have = self._sent = 0
         self._wanted = HEAD
         self._has_head = False

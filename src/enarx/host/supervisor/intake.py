@@ -1,4 +1,4 @@
-"""The way into a Keep: one connection at a time gives input, and each frame is passed on once it is whole."""
+"""Input to a Keep: one connection at a time sends it, and each frame is passed on once it is complete."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SLOW = 60.0
 """Seconds for the next frame to arrive, in addition to the time that its size takes at RATE."""
 
 WANTED = 5.0
-"""The same while another connection asks to give input."""
+"""Seconds for the next frame while another connection waits to send input, also in addition to the time at RATE."""
 
 RATE = 16 << 10
 """Bytes per second: the slowest acceptable sender."""
 
 
 class Intake:
-    """The connection that gives input, and its current frame. If `patient`, it may pause between two frames."""
+    """The connection that sends input, and its current frame. If `patient`, the connection may pause between two frames."""
 
     def __init__(self, *, patient: bool) -> None:
         self._patient = patient
@@ -33,18 +33,18 @@ class Intake:
         self.taken = 0
 
     def take(self, client: Client) -> None:
-        """Let this connection give input."""
+        """Let this connection send input."""
         self.holder = client
         self._since = time.monotonic()
 
     def release(self) -> None:
-        """Let no connection give input; an incomplete frame is discarded."""
+        """End the holder's turn; an incomplete frame is discarded."""
         self.holder = None
         if not self.frame.whole:
             self.frame.clear()
 
     def is_slow(self, *, wanted: bool = False) -> bool:
-        """Is the holder's next frame late? Time that the Keep takes for the last frame does not count."""
+        """Whether the holder's next frame is late. Time that the Keep takes for the last frame does not count."""
         if self.holder is None or self.frame.whole or (self._patient and not self.frame.begun):
             return False
         allowed = (WANTED if wanted else SLOW) + self.frame.have / RATE

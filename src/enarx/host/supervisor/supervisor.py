@@ -1,7 +1,7 @@
 """A Keep's supervisor: a process that holds the Keep's control socket, stores its output, and serves a Unix socket.
 
-It outlives the daemon. It ends with its Keep, once its readers have the output; the output stays on disk. One thread, one
-loop, and no frame is looked into. The protocol is in docs/spec/host.md, "Supervisor".
+It outlives the daemon. It exits after its Keep has ended and its readers have the output; the output stays on disk. It has one
+thread and one loop, and reads only the length and type of a frame. The protocol is in docs/spec/host.md, "Supervisor".
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from enarx.host.backends.backend import RunningKeep
 
 MAX_STREAMS = 64
-"""Connections that read output or give input. Those of management are not limited by this."""
+"""The maximum number of connections that read output or send input. Management connections do not count."""
 
 MAX_SILENT = 32
-"""Connections that have not sent a request yet; a further connection replaces the oldest of them."""
+"""The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
 
 TURN = 16
-"""Frames that one end may bring before the others have their turn."""
+"""Frames to read from one peer before the others have their turn."""
 
 LOOK = 1.0
 """Seconds between two checks of deadlines."""
@@ -45,10 +45,10 @@ LINGER = 600.0
 
 
 class Supervisor:
-    """Supervises one Keep. `info` is what is shown of its launch, and `directory` a descriptor of the Keep's directory.
+    """Supervises one Keep. `info` describes its launch for clients, and `directory` is a descriptor of the Keep's directory.
 
     A Keep that gets no frame within `unused` seconds of its claim is ended; 0 lets it wait forever. With `until`, a
-    descriptor, the supervisor goes on until that is closed, whatever becomes of the Keep.
+    descriptor, the supervisor runs until the other end is closed, even after the Keep has ended.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Supervisor:
         self._end_slow_input(wanted=False)
 
     def _is_waited_for(self, client: Client) -> bool:
-        """Is it this client's turn, and does its silence cost anything?"""
+        """Whether the supervisor waits for this client, so that the client's silence has a cost."""
         if client is self._intake.holder:
             return False  # the intake has its own deadline
         if client.telling or not client.op or self._keep is None:
@@ -188,7 +188,7 @@ class Supervisor:
     # The Keep
 
     def _held(self) -> bool:
-        """Must the Keep wait, because the store is full and a reader still needs its oldest segment?"""
+        """Whether the Keep must pause: the store is full, and a reader still needs its oldest segment."""
         return self._output.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
 
     def _keep_ready(self) -> None:

@@ -10,7 +10,7 @@ fields). One launch goes through these processes:
                       and only then creates keys
 
 After `_outer` has isolated the process, nothing can be imported: the files are out of reach. So everything is imported
-here, also what a library would import on first use.
+here, including modules that a library would import on first use.
 """
 
 from __future__ import annotations
@@ -158,11 +158,11 @@ def keep(
         attester_link = AttesterLink(link, child, control=control)
         Keeper(Frames(socket.socket(fileno=control)), attester_link, handle, isolation, limits, skip).serve()
     except UnavailableError:
-        return  # the host closed the control socket, or the simulator the report link: nobody is left to tell
+        return  # the host closed the control socket, or the simulator the report link: no peer is left to report to
 
 
 def tell(answer: socket.socket, value: dict[str, Any], fd: int | None = None) -> None:
-    """Send the zygote a part of the answer. If the zygote is gone, no host knows of this Keep, so the process exits."""
+    """Send the zygote a part of the answer. If the zygote is gone, no host knows this Keep, so the process exits."""
     try:
         if fd is None:
             answer.send(encode(value))

@@ -1,4 +1,4 @@
-"""What the core asks its driver to do. A driver performs the actions in order, and decides nothing itself."""
+"""The actions that the core requests from its driver (`keep.keeper`), which performs them in order and decides nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Send:
 
 @record(kw_only=False)
 class AskEvidence:
-    """Have evidence made over 64 bytes of report data; answered by `evidence` or `no_evidence`."""
+    """Request evidence over 64 bytes of report data; the driver answers with the event `evidence` or `no_evidence`."""
 
     report_data: bytes
 
@@ -47,10 +47,10 @@ class CreateTrees:
 
 @record(hidden=("args", "env"))
 class Start:
-    """Start the workload, once it is compiled; answered by `loaded` when its code is there, and by `ended`.
+    """Start the workload once it is compiled; the driver answers with the events `loaded` and `ended`.
 
-    `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether it has any. `memory`
-    is in bytes of linear memory; `milliseconds` are of wall time. None means unlimited.
+    `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether there are any. `memory`
+    is the limit of linear memory in bytes, `milliseconds` the limit of wall-clock time. None means unlimited.
     """
 
     args: tuple[str, ...]
@@ -65,7 +65,7 @@ class Start:
 
 @record(kw_only=False, hidden=("data",))
 class WriteStdin:
-    """Write to the workload's stdin, after what is still to be written; answered by `stdin_written` or `stdin_closed`."""
+    """Append to the workload's stdin; the driver answers with the event `stdin_written` or `stdin_closed`."""
 
     data: bytes
 
@@ -77,12 +77,12 @@ class DropStdin:
 
 @record()
 class CloseStdin:
-    """Close the workload's stdin, once all that was given has been written."""
+    """Close the workload's stdin once everything for it has been written."""
 
 
 @record(kw_only=False)
 class Kill:
-    """Kill the workload; answered by `ended`. `cause` is the one in the final record."""
+    """Kill the workload; the driver answers with the event `ended`. `cause` will be in the final record."""
 
     cause: str
 

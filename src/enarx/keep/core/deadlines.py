@@ -15,10 +15,10 @@ class Now:
 
 @record()
 class Deadlines:
-    """Bounds on what a Keep that runs nothing yet may cost its host.
+    """How long a Keep that does not run a workload yet may occupy its host.
 
     challenge  from its launch for one package to the Challenge: a tenant asks as soon as the host has answered, so two
-               minutes are network trouble. A Keep in a pool waits for ever, at its host's cost and will.
+               minutes are network trouble. A Keep in a pool waits as long as its host lets it.
     delivery   from the Challenge to the Delivery: the tenant appraises the evidence meanwhile, and may have to fetch
                endorsements.
     idle       from one new chunk to the next: twice what a tenant waits for a confirmation, with time to reconnect. At
@@ -36,4 +36,4 @@ CONFIRM_EVERY = 16
 """Chunks between two confirmations: 8 MiB, which a broken connection may cost again."""
 
 GRACE = 0.25
-"""Seconds that a workload out of time gets to trap by itself, before it is killed."""
+"""Seconds for a workload to trap by itself after its time limit, before it is killed."""

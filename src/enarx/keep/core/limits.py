@@ -1,4 +1,4 @@
-"""The limits that the host grants a Keep, checked against the package before anything of the workload runs."""
+"""The limits that the host grants a Keep, checked against the package before any part of the workload runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enarx.record import record
 
 PAGE = 4096
 SLACK = 1 << 20
-"""Bytes for the file system's own pages, beside those of its entries."""
+"""Bytes for the file system's own pages, in addition to those of its entries."""
 
 
 @record()
@@ -23,7 +23,7 @@ class Limits:
     open_files: int
 
     def check(self, config: Config) -> None:
-        """Check everything that a manifest says; UsageError or DeliveryError if this Keep cannot run it."""
+        """Check a manifest's configuration; UsageError or DeliveryError if this Keep cannot run it."""
         sockets = config.sockets()
         if sockets:
             raise UsageError("sockets", f"this Keep has no sockets for a workload yet: {sockets[0].name}")

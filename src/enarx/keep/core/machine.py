@@ -1,15 +1,15 @@
 """The state machine: from the Challenge to the final record (docs/spec/delivery.md).
 
-`KeepProtocol` says what a message proves, and moves the one state table; `Core` decides what is done about it:
+`KeepProtocol` checks what a message proves and moves the state table. `Core` decides what the Keep does next:
 
-1. admit: take one Challenge, have evidence made, answer with the Attestation
-2. receive: take one Delivery, check its manifest against the host's limits, then give the package's parts to storage as
-   they are opened and checked, and confirm now and then how far it is
-3. accept: once everything is stored, say so under seal and start the workload
+1. admit: take one Challenge, request evidence, answer with the Attestation
+2. receive: take one Delivery, check its manifest against the host's limits, then store the package's parts as they are opened
+   and checked, and confirm received chunks at intervals
+3. accept: once everything is stored, send the sealed acceptance and start the workload
 4. serve: attachments, stdin, output, fresh evidence (`Workload`), until the final record
 
 A fault before there is a session refuses the tenant and ends the Keep: in clear, or under seal once the owner's keys are
-here. In a session it ends the newest attachment and never the workload, as anyone on the way can cause it.
+here. In a session it ends the newest attachment and never the workload, because anyone between tenant and Keep can cause a fault.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ NONCE_SIZE = 32
 """Fresh bytes that come with each frame, for the Keep's nonce of an attachment."""
 
 LATE = {FRESH: ("challenge-late", "challenge"), RECEIVING: ("delivery-idle", "chunk")}
-NO_MEMORY = "taking the package in needs more memory than the host gives: raise limits.compile or limits.disk"
+NO_MEMORY = "receiving the package needs more memory than the host gives: raise limits.compile or limits.disk"
 
 
 class Core:
-    """One Keep's life. The methods up to `next_action` are events; none of them raises for what a peer did.
+    """One Keep, from launch to end. The methods before `next_action` are events; none of them raises for a fault of a peer.
 
     `entropy` is ENTROPY_SIZE fresh bytes (`delivery.keep`) for the Keep's keys. `host_data` is the digest of the package
     that the hardware launched it for, or ANY_PACKAGE. Chunks are opened into `buffers` buffers in turn: a `sha256` that
@@ -82,15 +82,15 @@ class Core:
     # --- events --------------------------------------------------------------------------------------------------
 
     def frame(self, kind: FrameType, payload: memoryview, now: Now, entropy: bytes) -> None:
-        """The tenant sent a frame, or the host did. `entropy` is NONCE_SIZE fresh bytes."""
+        """A frame arrived, from the tenant or forged by the host. `entropy` is NONCE_SIZE fresh bytes."""
         self._guard(now, self._frame, kind, payload, now, entropy)
 
     def malformed(self, error: ParseError, now: Now) -> None:
-        """A frame of no known type or size came, and was passed over."""
+        """A frame of unknown type or invalid size arrived, and was skipped."""
         self._fault(error, now)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...], now: Now) -> None:
-        """The evidence that was asked for, with the endorsements that belong to it."""
+        """The requested evidence arrived, with its endorsements."""
         if self._asked:
             self._asked = False
             self._guard(now, self._evidence, kind, evidence, endorsements)
@@ -110,7 +110,7 @@ class Core:
         self._fault(DeliveryError("keeper-memory", NO_MEMORY, state=self.state), now)
 
     def tick(self, now: Now) -> None:
-        """Time has passed, perhaps up to the deadline."""
+        """Time has passed, and the deadline may have been reached."""
         if self._workload is not None:
             self._workload.tick(now)
         elif self._wait is not None and now.clock >= self._wait:
@@ -127,7 +127,7 @@ class Core:
             self._workload.output(descriptor, data)
 
     def stdin_written(self, count: int) -> None:
-        """The workload's stdin took so many bytes."""
+        """The workload's stdin took `count` bytes."""
         if self._workload is not None:
             self._workload.stdin_written(count)
 
@@ -142,17 +142,17 @@ class Core:
             self._workload.compile_failed(message)
 
     def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
-        """The workload has ended, and all of its output was given.
+        """The workload has ended, and all of its output has been passed to `output`.
 
-        `result` is what its own side said of that, CBOR of a status's fields; `otherwise` is what the driver saw, for a
-        side that said nothing that can be believed.
+        `result` is the runner's report, CBOR of a status's fields. `otherwise` is the status that the driver observed, in case
+        that report is missing or not credible.
         """
         if self._workload is not None:
             self._workload.ended(result, otherwise, now)
             self._end()
 
     def next_action(self, now: Now) -> Action | None:
-        """Return what to do next, None if nothing is left. Asking says that the action before has been performed."""
+        """Return the next action, None if none is left. The call confirms that the previous action has been performed."""
         while not self._actions and self._package is not None and self._package.parts is not None:
             self._guard(now, self._advance, self._package, now)
         return self._actions.popleft() if self._actions else None
@@ -223,7 +223,7 @@ class Core:
         self._ask(report_data)
 
     def _attest(self, payload: bytes) -> None:
-        """Fresh evidence is made for one request at a time. Others are passed over meanwhile."""
+        """Request fresh evidence, for one request at a time; others are skipped meanwhile."""
         if not (self._asked and self.state == SESSION):
             self._ask(self._protocol.attest(payload))
 
@@ -238,7 +238,7 @@ class Core:
         try:
             self._send(self._protocol.evidence(kind, evidence, endorsements))
         except ParseError:
-            return  # too large for a frame: no fault of the tenant's, who sees that no answer comes
+            return  # too large for a frame: not the tenant's fault, and the tenant sees that no answer arrives
 
     def _delivery(self, payload: bytes, now: Now) -> None:
         manifest = self._protocol.delivery(payload)
@@ -268,7 +268,7 @@ class Core:
             package.parts = package.receiver.feed(buffer[:size])
 
     def _advance(self, package: _Package, now: Now) -> None:
-        """Go on in the newest chunk, up to the next action or the chunk's end."""
+        """Parse the newest chunk up to its next part, which becomes an action, or to its end."""
         assert package.parts is not None
         part = next(package.parts, None)
         if part is None:
@@ -303,7 +303,7 @@ class Core:
             self._send(self._protocol.received())
 
     def _accept(self, package: _Package, now: Now) -> None:
-        """Everything is stored: open the session and start the workload."""
+        """Accept the package, now that everything is stored: open the session and start the workload."""
         start = package.start()  # before the session opens: from then on, no fault can refuse the package
         self._send(self._protocol.acceptance())
         self._actions.append(start)
@@ -313,7 +313,7 @@ class Core:
 
 
 class _Package:
-    """A package while it comes in."""
+    """A package while it is received."""
 
     def __init__(self, manifest: Manifest, sha256: Callable[[], Hash], buffers: int, now: Now) -> None:
         self.manifest = manifest
@@ -330,7 +330,7 @@ class _Package:
         return self._buffers[0]
 
     def start(self) -> Start:
-        """Return how to run it. A secret may be a variable as well; listed files are named by FD_COUNT and FD_NAMES."""
+        """Return the action that runs it. A secret may also be a variable; FD_COUNT and FD_NAMES list the files."""
         assert self.head is not None  # a complete package has a head
         config = self.manifest.config
         env = dict(self.head.env)

@@ -1,9 +1,9 @@
 """A running workload as the core sees it: its stdin, its output, its limits, and how it ends.
 
-Stdin is taken in order and once. The tenant may send STDIN_WINDOW bytes ahead of what the workload has read, and is told
-how far that is. Output is sealed as it comes, up to `limits.output`. How a workload ended is the first of: the cause for
-which the core ended it, what the workload's own side said, what the driver saw. The workload's side is not believed where
-it names a cause that only the core can know.
+Stdin is accepted in order and once. The tenant may send STDIN_WINDOW bytes ahead of what the workload has read, and learns that
+offset from replies. Output is sealed as it arrives, up to `limits.output`. The final status is the first of these that exists:
+the cause for which the core ended the workload, the runner's report, the status that the driver observed. A report that names a
+cause that only the core can know is ignored.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ ACK_EVERY = 256 << 10
 
 OUTPUTS = {"stdout": STDOUT, "stderr": STDERR}
 RESULT = ("cause", "code", "message", "backtrace", "memory")
-"""The fields of a status that the workload's own side may fill in."""
+"""The fields of a status that the runner may report."""
 
 CORES_OWN = ("output", "stopped", "refused")
 
 
 class Workload:
-    """One run. Appends to `actions` what is to be done; `deadline` is when `tick` has something to do, if ever."""
+    """One run. It appends its actions to `actions`. `deadline` is the clock's reading at which `tick` must be called, or None."""
 
     def __init__(
         self, protocol: KeepProtocol, config: Config, actions: deque[Action], *, compile_seconds: float, now: Now
@@ -62,7 +62,7 @@ class Workload:
             actions.append(CloseStdin())
 
     def loaded(self, now: Now) -> None:
-        """The code is there, and the run begins."""
+        """The code is loaded, and the run begins."""
         if self._loaded:
             return
         self._loaded = True
@@ -72,11 +72,11 @@ class Workload:
             self.deadline = None if limit is None else now.clock + limit / 1000 + GRACE
 
     def tick(self, now: Now) -> None:
-        """End a run whose deadline is over."""
+        """End the run if its deadline has passed."""
         if self.deadline is None or now.clock < self.deadline:
             return
         if self._loaded:
-            self.kill("time", "the time limit is over; the guest was in a call that only killing it ends")
+            self.kill("time", "the time limit has passed; the guest was in a host call and had to be killed")
         else:
             self.kill("failed", f"the compiler took more than {self._compile_seconds:.0f} s")
 
@@ -88,19 +88,19 @@ class Workload:
             self._actions.append(Kill(cause))
 
     def compile_failed(self, message: str) -> None:
-        """There is no code to run, which the workload's side cannot explain."""
+        """Note that the compiler produced no code, and why; the runner does not know the reason."""
         if self._verdict is None:
             self._verdict = Status(cause="failed", message=message)
 
     def attached(self) -> None:
-        """A new attachment begins: the tenant sends again whatever the workload has not taken, unless stdin has ended."""
+        """Begin a new attachment: the tenant sends again what the workload has not taken, unless stdin has ended."""
         if self._stdin_open and not self._stdin_ended and self._written < self._taken:
             self._taken = self._written
             self._actions.append(DropStdin())
         self.tell_state()
 
     def input(self, kind: int, offset: int, data: bytes) -> None:
-        """Take a record of the tenant's; DeliveryError if it is not the next bytes of stdin, or of no known kind."""
+        """Take a record from the tenant; DeliveryError if its kind is unknown, or it is not the next part of stdin."""
         if kind == STOP:
             self.kill("stopped", "stopped by the owner")
         elif kind in (STDIN, STDIN_END) and self._fits(offset, len(data)):
@@ -122,12 +122,12 @@ class Workload:
         return not self._stdin_ended and offset == self._taken and in_window
 
     def stdin_written(self, count: int) -> None:
-        """The workload's stdin took so many bytes."""
+        """The workload's stdin took `count` bytes."""
         self._written += count
         self._acknowledge()
 
     def stdin_closed(self) -> None:
-        """The workload reads no more: what is still to be written, and what comes, is dropped."""
+        """The workload has closed its stdin: pending and future bytes are dropped."""
         self._stdin_open = False
         self._written = self._taken
         self._acknowledge()
@@ -138,14 +138,14 @@ class Workload:
             self.tell_state()
 
     def tell_state(self) -> None:
-        """Tell the tenant how much of stdin was taken, whether it is open, and how many output records there are."""
+        """Report to the tenant how much of stdin was taken, whether it is open, and the number of output records."""
         assert self._protocol.output is not None  # nothing runs before a delivery
         self._acknowledged = self._written
         data = STATE_DATA.pack(self._protocol.output.next, self._stdin_open and not self._stdin_ended)
         self._send(self._protocol.reply(STATE, self._acknowledged, data))
 
     def output(self, descriptor: int, data: bytes) -> None:
-        """Seal what the workload wrote to its descriptor 1 or 2; over `limits.output` it is cut and ends the run."""
+        """Seal what the workload wrote to its descriptor 1 or 2; beyond `limits.output` it is truncated, and the run ends."""
         kind = self._outputs[descriptor - 1]
         if kind is None or (self._verdict is not None and self._verdict.cause == "output"):
             return
@@ -161,10 +161,10 @@ class Workload:
         return data[:room]
 
     def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
-        """Seal how the run ended. `result` is what the workload's side said, `otherwise` what the driver saw."""
+        """Seal the final status. `result` is the runner's report, `otherwise` the status that the driver observed."""
         assert self._protocol.output is not None
         self.tell_state()
-        status = self._verdict or _claimed(result) or otherwise
+        status = self._verdict or _reported(result) or otherwise
         totals = self._protocol.output.totals
         self.deadline = None
         self._send(
@@ -189,8 +189,8 @@ def milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else max(1, round(seconds * 1000))
 
 
-def _claimed(result: bytes) -> Status | None:
-    """Return the status that the workload's side gave; None if it is malformed, or names a cause of the core's own."""
+def _reported(result: bytes) -> Status | None:
+    """Return the status in the runner's report; None if it is malformed, or names a cause that only the core may give."""
     try:
         value: Any = decode(result, "result")
         picked = {name: value[name] for name in RESULT if name in value}
@@ -201,7 +201,7 @@ def _claimed(result: bytes) -> Status | None:
 
 
 def _descriptors(config: Config) -> tuple[int | None, int | None, int | None]:
-    """Return what the guest's descriptors 0, 1, 2 are; None reads as empty, or discards."""
+    """Return the stream kinds of the guest's descriptors 0, 1 and 2; None is an empty stdin, or discards output."""
     if config.files is None:
         return STDIN, STDOUT, STDERR
     kinds = [f.kind for f in config.files[:3]] + ["null"] * 3

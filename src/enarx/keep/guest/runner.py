@@ -1,4 +1,4 @@
-"""The runner: the process that runs the guest. It holds no key and nothing else that the guest may not have.
+"""The runner: the process that runs the guest. It holds no key, and nothing else that the guest must not have.
 
 Descriptors 0, 1 and 2 are pipes to the keeper and the guest's stdio. The runner reads machine code from the compiler and
 one order from the keeper, and sends one result:
@@ -137,7 +137,7 @@ def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozense
     trailing = os.read(code_in, 1)
     os.close(code_in)
     if len(header) < 1 + compiler.SIZE or len(code) < size or trailing:
-        return {"cause": "failed", "message": NO_CODE}  # the keeper sees why
+        return {"cause": "failed", "message": NO_CODE}  # the keeper finds the reason
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
     orders.sendall(LOADED)

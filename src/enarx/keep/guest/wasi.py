@@ -89,15 +89,15 @@ class Guest:
             timer.cancel()
 
     def _run(self, store: wasmtime.Store, limit: int) -> dict[str, Any]:
-        """Instantiate and run. The module's start function runs first: its end counts like that of `_start`."""
-        made: list[wasmtime.Instance] = []
+        """Instantiate and run. The module's start function runs first, and its end counts as that of `_start` does."""
+        instances: list[wasmtime.Instance] = []
         try:
-            result = _call(lambda: made.append(self._linker.instantiate(store, self._module)))
+            result = _call(lambda: instances.append(self._linker.instantiate(store, self._module)))
         except wasmtime.WasmtimeError as e:
             return {"cause": "failed", "message": f"the module cannot be started: {_named(_first_line(e), limit)}"}
-        if not made:
+        if not instances:
             return result
-        exports = made[0].exports(store)
+        exports = instances[0].exports(store)
         start = exports.get("_start")
         if not isinstance(start, wasmtime.Func):
             return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
@@ -146,7 +146,7 @@ def _named(line: str, limit: int) -> str:
     words = line.split()
     if "exceeds memory limits" in line:
         pages = next((int(word) for word in words if word.isdigit()), 0)
-        return f"it wants {-(-pages * PAGE // MIB)} MiB of memory at least, limits.memory is {limit / MIB:.4g} MiB"
+        return f"it needs {-(-pages * PAGE // MIB)} MiB of memory at least, limits.memory is {limit / MIB:.4g} MiB"
     if "exceeds table limits" in line:
         return f"{line}: a table has at most {TABLE_ELEMENTS} elements"
     return f"{line}: a module has at most {TABLE_COUNT} tables" if "table count too high" in line else line

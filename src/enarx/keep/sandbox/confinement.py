@@ -1,4 +1,4 @@
-"""Confines a process that is isolated already. Each process of a Keep does this before its work."""
+"""Confines a process that is already isolated. Each process of a Keep calls `confine` before its work."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _drop_capabilities(kept: int) -> str:
     bounded = _empty_bounding_set()
     kept &= kernel.permitted_capabilities()
     kernel.set_capabilities(kept)
-    return ("none kept" if not kept else "one kept, to resize /data") + ("" if bounded else "; bounding set as it was")
+    return ("none kept" if not kept else "one kept, to resize /data") + ("" if bounded else "; bounding set unchanged")
 
 
 def _empty_bounding_set() -> bool:

@@ -13,7 +13,7 @@ from enarx.errors import BackendError, UsageError
 from enarx.record import record
 
 STOPS = {
-    "unprivileged-uid": "the Keep's user id being root's outside, so that an escape would own the host",
+    "unprivileged-uid": "an escape as root: the Keep's user id outside is not root's",
     "user-namespace": "capabilities that count outside; gives an ordinary user the right to the other namespaces",
     "pid-namespace": "seeing, signalling or tracing any process of the host; nothing outlives the Keep's first process",
     "mount-namespace": "reaching any file of the host, and files of the Keep reaching a disk: its root is in memory",
@@ -113,7 +113,7 @@ def check_names(skip: frozenset[str]) -> None:
 
 
 def remedy(name: str, code: int) -> str:
-    """Return what would make a layer possible that failed with error number `code`."""
+    """Return the remedy for a layer that failed with error number `code`."""
     if not name.endswith("-namespace"):
         return _REFUSALS.get((name, code)) or NEEDS[name]
     for path, forbids, what in _SETTINGS:

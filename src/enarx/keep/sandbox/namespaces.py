@@ -49,8 +49,8 @@ class Isolation:
 def isolate(*, skip: frozenset[str], disk: int) -> Isolation:
     """Isolate this single-threaded process; its next child is process 1 of the Keep. `disk` limits /data, in bytes.
 
-    BackendError 'layers-missing' if the kernel refuses a layer that `skip` does not name. The process must exit then: it
-    is isolated in part.
+    BackendError 'layers-missing' if the kernel refuses a layer that `skip` does not name. The process must then exit,
+    because it is only partly isolated.
     """
     check_names(skip)
     layers = try_isolate(skip, disk)

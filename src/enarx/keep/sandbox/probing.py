@@ -15,7 +15,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 def probe() -> tuple[Layer, ...]:
-    """Return every layer, in the order of LAYERS, as a Keep would have it. This process stays as it is."""
+    """Return every layer, in the order of LAYERS, as it would be in a Keep. This process stays as it is."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

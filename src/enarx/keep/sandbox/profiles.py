@@ -2,9 +2,9 @@
 
 * An unlisted call returns ENOSYS, as on a kernel that lacks it. The C library and Rust's standard library then fall back
   to older calls, so the lists remain valid for later libraries.
-* A call by which a process would leave its sandbox kills it.
-* Filters add up, and the strictest verdict holds. The attester, the compiler and the runner are forked under KEEPER_BOOT,
-  so that profile allows whatever theirs do.
+* A call that could take a process out of its sandbox kills it.
+* Filters accumulate, and the strictest verdict applies. The attester, the compiler and the runner are forked under
+  KEEPER_BOOT, so that profile allows every call that theirs allow.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ PSS = padding.PSS(mgf=padding.MGF1(SHA384()), salt_length=48)
 
 @record()
 class Certificate:
-    """A certificate of AMD's.
+    """A parsed certificate, from AMD or another issuer.
 
     role     ark, ask, asvk, vcek or vlek; empty for any other certificate
     product  in lower case; genoa for its whole family
@@ -78,15 +78,16 @@ class Endorsed:
 
 @memo(max_bytes=4 << 20)
 def sort(endorsements: tuple[bytes, ...]) -> Endorsed:
-    """Sort endorsements; everything but certificates of AMD's and revocation lists is ignored."""
+    """Sort endorsements; everything but AMD's certificates and revocation lists is ignored."""
     certificates = list(filter(None, map(certificate, endorsements)))
-    lists = [one for der in endorsements if certificate(der) is None and (one := revocation_list(der)) is not None]
+    others = [der for der in endorsements if certificate(der) is None]
+    lists = [parsed for parsed in map(revocation_list, others) if parsed is not None]
     return Endorsed(certificates=tuple(c for c in certificates if c.role), lists=tuple(lists))
 
 
 @memo(max_bytes=1 << 19)
 def certificate(der: bytes) -> Certificate | None:
-    """Parse a certificate, of AMD's or not; None if it is malformed or has an unknown critical extension."""
+    """Parse a certificate, from AMD or another issuer; None if it is malformed or has an unknown critical extension."""
     if len(der) > MAX_DER:
         return None
     x509_certificate = load(der)
@@ -199,12 +200,12 @@ class Revocation:
 
 
 def authority(ark: Certificate, below: tuple[Certificate, ...]) -> Authority:
-    """The root as the signer of revocation lists, with the serial numbers to look for on them."""
+    """The root as the signer of revocation lists, with the serial numbers of `below` to look up in them."""
 
     def signed(der: bytes) -> bool:
         return list_signed(ark.der, der)
 
-    return Authority(ark.subject, "the root", signed, tuple([one.serial for one in below]))
+    return Authority(ark.subject, "the root", signed, tuple([each.serial for each in below]))
 
 
 def revocation(lists: tuple[List, ...], root: Authority, now: int) -> Revocation:

@@ -1,8 +1,8 @@
 """The registry of TEE kinds: one line for each. Everything else about a kind is in its two folders.
 
-`formats/evidence/<kind>/` turns its bytes into fields. `verify/kinds/<kind>/` has a `KIND`, which is all that the rest of the
-program asks: how its evidence is recognized, examined and appraised, what its measurement leaves out, which roots it ends in. A
-kind is loaded when it is first asked for, and its examination, claims and trust rules only when these are.
+`formats/evidence/<kind>/` turns bytes into fields. `verify/kinds/<kind>/` defines `KIND`, the only object that the rest of the
+program uses: how evidence is recognized, examined and appraised, what the measurement leaves out, and which roots chains end in.
+`find` loads a kind's package at its first use; its `examine` and `claims` modules are loaded only when they are needed.
 
 To add a kind, write its folders and add its line. To remove one, delete them, and the kinds that name it among their `parts`.
 """
@@ -67,7 +67,7 @@ class Registers(NamedTuple):
 class Kind:
     """What the rest of the program asks of a kind of TEE.
 
-    name            as policies and results have it
+    name            the kind's name in policies and results
     detect          whether bytes look like evidence of this kind: a guess, which verification confirms or refutes
     examiner        loads the checks of authenticity
     claims          loads the class that declares its claims, from which policies, templates and trustworthiness vectors derive
@@ -76,7 +76,7 @@ class Kind:
     unmeasured      names of the claims that say what runs, if the measurement does not cover it
     report_size     size in bytes to which shorter report data is padded with zeros; 0 for no padding
     time            the time that the evidence states (unix seconds); None if it states none
-    roots           the sets of roots that its chains may end in, beside those of its parts
+    roots           the sets of roots that its chains may end in, in addition to those of its parts
     request         what to ask the vendor for, to verify the given evidence; None if nothing is fetched
     unendorsed      why nothing is fetched
     """
@@ -105,9 +105,9 @@ def find(name: str) -> Kind:
 
 
 def detect(data: bytes) -> str:
-    """The kind that evidence most probably is of: a guess, to save people an option. UsageError if it looks like none."""
+    """The most probable kind of this evidence: a guess, so that users need not name it. UsageError if no kind matches."""
     for name in KINDS:
         if find(name).detect(data):
             return name
     hint = f"--kind {'|'.join(KINDS)}"
-    raise UsageError("kind", "the kind of this evidence is not known by its first bytes", hint=hint)
+    raise UsageError("kind", "the kind of this evidence cannot be detected from its first bytes", hint=hint)

@@ -297,7 +297,7 @@ def test_without_a_policy_the_most_is_authentic() -> None:
 @pytest.mark.parametrize("size", [0, 15])
 @pytest.mark.parametrize("kind", ["simulated", "snp"])
 def test_no_verdict_without_fresh_report_data(kind: str, size: int) -> None:
-    with pytest.raises(UsageError, match="nothing is fresh"):
+    with pytest.raises(UsageError, match="do not prove freshness"):
         attestation_result(
             kind,
             GOOD.evidence(),

@@ -61,7 +61,7 @@ class Evidence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         body, signature = _signed(data, EVIDENCE)
         return cls(**_fields(body, EVIDENCE, _EVIDENCE_FIELDS), signed=body, signature=signature)
 
@@ -83,7 +83,7 @@ class ChipCertificate:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the one encoding."""
+        """Parse; ParseError on anything but the canonical encoding."""
         body, signature = _signed(data, CHIP)
         return cls(**_fields(body, CHIP, _CHIP_FIELDS), signed=body, signature=signature)
 

@@ -59,9 +59,9 @@ class Process:
             with theirs:
                 handle, answer = self._simulator.launch(theirs, request)
         except BaseException as e:
-            control.close()  # a Keep that was started ends with it
+            control.close()  # if a Keep was started, this ends it
             if isinstance(e, BackendError) and e.code == Simulator.DIED:
-                self._renew(request.site)  # it may only hang: closed, it ends after its Keeps
+                self._renew(request.site)  # if it only hangs, it exits after its Keeps, once its link is closed
             raise
         return RunningKeep(control, handle, layers=answer["layers"], scratch=answer.get("scratch", ""))
 

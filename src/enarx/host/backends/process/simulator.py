@@ -1,6 +1,6 @@
 """The host's client for the simulator: starts it, and has it launch Keeps (docs/spec/host.md, "Simulator").
 
-Loads next to nothing: `enarx run` starts the simulator before anything else.
+It imports almost nothing, because `enarx run` starts the simulator before anything else.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Simulator:
         return self._fd
 
     def is_over(self) -> bool:
-        """Has the simulator ended? It only ever answers requests, so between launches readable means ended."""
+        """Whether the simulator has ended. It only answers requests, so between launches readable means ended."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return bool(poll.poll(0))

@@ -64,18 +64,19 @@ class Case:
 def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamReport | None = None) -> Case:
     """Combine a quote with the collateral among the endorsements that fits it best, and with all revocation lists."""
     machine, chain = machine_of(quote.chain[0]), tuple(map(certificates.certificate, quote.chain))
-    given, malformed = _given(endorsements)
+    collaterals, malformed = _parsed(endorsements)
 
-    def fit(one: Collateral) -> tuple[bool, bool, bool, int, int, int]:
-        """Rank collateral: it fits, is signed, is current, is the newest. Its older text counts first, as texts can be mixed."""
-        info, evaluation = one.info, min(one.info.evaluation, one.identity.evaluation)
+    def fit(collateral: Collateral) -> tuple[bool, bool, bool, int, int, int]:
+        """Rank collateral: it fits, is signed, is current, is the newest. The older of its two texts counts first."""
+        info, identity = collateral.info, collateral.identity
+        evaluation = min(info.evaluation, identity.evaluation)
         of_machine = machine is not None and (info.fmspc, info.pce_id) == (machine.fmspc, machine.pce_id)
-        held = intel.collateral_signed(one, quote.chain) and outside(periods(one), now) is None
-        return info.tee == one.identity.tee == quote.tee, of_machine, held, evaluation, info.evaluation, info.start
+        valid = intel.collateral_signed(collateral, quote.chain) and outside(periods(collateral), now) is None
+        return info.tee == identity.tee == quote.tee, of_machine, valid, evaluation, info.evaluation, info.start
 
-    best = max(given, key=fit) if len(given) > 1 else given[0] if given else None
+    best = max(collaterals, key=fit) if len(collaterals) > 1 else collaterals[0] if collaterals else None
     authorities = _authorities(chain, best)
-    lists = tuple([one for data in endorsements for one in intel.lists_in(data)])
+    lists = tuple([parsed for data in endorsements for parsed in intel.lists_in(data)])
     enclave = SgxReport.from_bytes(quote.qe_report)
     launch, current = _evaluated(best, machine, enclave, domain)
     return Case(
@@ -93,17 +94,17 @@ def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamR
     )
 
 
-def _given(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
+def _parsed(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
     """All collateral that can be parsed, and what is wrong with the first that cannot."""
     collaterals, wrong = list[Collateral](), ""
     for data in endorsements:
         try:
-            one = intel.collateral(data)
+            collateral = intel.collateral(data)
         except ParseError as e:
             wrong = wrong or e.message
         else:
-            if one is not None:
-                collaterals.append(one)
+            if collateral is not None:
+                collaterals.append(collateral)
     return tuple(collaterals), wrong
 
 
@@ -146,7 +147,7 @@ def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
     """The validity of everything that has to be current; of revocation lists, the newest of each authority."""
     signers = (certificates.certificate(given.info_signer), certificates.certificate(given.identity_signer))
     return (
-        *(one.period for one in (*case.chain, *dict.fromkeys(signers)) if one),
+        *(each.period for each in (*case.chain, *dict.fromkeys(signers)) if each),
         *periods(given),
         *(
             Period(state.newest.start, state.newest.end, f"the revocation list of {authority.name}")
@@ -176,31 +177,31 @@ def unused(case: Case, endorsements: Endorsements, now: int) -> tuple[Unused, ..
 
 def _unused(case: Case, data: bytes, now: int) -> str:
     lists = intel.lists_in(data)
-    flaws = [flaw for one in lists if (flaw := unused_list(one, case.authorities, now))]
+    flaws = [flaw for parsed in lists if (flaw := unused_list(parsed, case.authorities, now))]
     if data.lstrip()[:1] != b"{":
         return generally(data) if not lists else "".join(flaws)
-    reasons = [*filter(None, [_passed_over(case, data, now)]), *flaws]
+    reasons = [*filter(None, [_not_chosen(case, data, now)]), *flaws]
     if reasons and len(flaws) < len(lists):
         reasons.append("its other revocation lists count" if flaws else "its revocation lists count")
     return "; ".join(reasons)
 
 
-def _passed_over(case: Case, data: bytes, now: int) -> str:
-    """Why other collateral was used instead; empty if this is the one."""
+def _not_chosen(case: Case, data: bytes, now: int) -> str:
+    """Why other collateral was used instead; empty if this collateral was used."""
     try:
-        one = intel.collateral(data)
+        collateral = intel.collateral(data)
     except ParseError as e:
         return f"malformed: {e.message}"
     machine = case.machine
-    if one is None or one is case.collateral:
+    if collateral is None or collateral is case.collateral:
         return ""
-    if one.info.tee != case.quote.tee or one.identity.tee != case.quote.tee:
+    if collateral.info.tee != case.quote.tee or collateral.identity.tee != case.quote.tee:
         return "collateral for another TEE"
-    if machine is not None and (one.info.fmspc, one.info.pce_id) != (machine.fmspc, machine.pce_id):
+    if machine is not None and (collateral.info.fmspc, collateral.info.pce_id) != (machine.fmspc, machine.pce_id):
         return "collateral for another model of machine"
-    if not intel.collateral_signed(one, case.quote.chain):
+    if not intel.collateral_signed(collateral, case.quote.chain):
         return "collateral that Intel did not sign"
-    period = outside(periods(one), now)
+    period = outside(periods(collateral), now)
     return reason(period, now) if period else "another is as new, or newer"
 
 

@@ -81,14 +81,14 @@ def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: 
 
 
 def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """As `signed`, for a signature that is r | s, 32 big-endian bytes each."""
+    """Like `signed`, for a signature that is r | s, 32 big-endian bytes each."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
 
 
 @memo(max_bytes=1 << 18)
 def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
-    """As `signed_raw`, by a certificate's key. Remembered, since many quotes come with the same collateral."""
+    """Like `signed_raw`, by a certificate's key. Remembered, since many quotes come with the same collateral."""
     return signed_raw(key(by), signature, text)
 
 

@@ -181,15 +181,15 @@ class TcbInfo:
         return None
 
     def nearest(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes) -> str:
-        """For a machine that reaches no level: the level of which it lacks the fewest versions, and these versions."""
+        """The nearest level, as text, for a machine that reaches none: it lacks the fewest versions of this level."""
         lacks = [(level, level.lacked(components, pce_svn, tee_svn)) for level in self.levels]
         if not lacks:
-            return "there is none"
-        level, lacked = min(lacks, key=lambda one: len(one[1]))
+            return "no level is listed"
+        level, lacked = min(lacks, key=lambda pair: len(pair[1]))
         return f"the nearest, {level.status} of {day(level.date)[:10]}, wants {', '.join(lacked)}"
 
     def evaluated(self, components: tuple[int, ...], pce_svn: int, tee_svn: bytes, enclave: Level | None) -> Evaluation:
-        """The levels that a machine reaches whose TDX module has these versions (empty for SGX)."""
+        """The levels that a machine with this TDX module reaches. `tee_svn` are the module's versions, empty for SGX."""
         platform = self.level(components, pce_svn, tee_svn)
         if not tee_svn or not tee_svn[1]:
             return Evaluation(platform, enclave, platform)
@@ -242,7 +242,7 @@ class Identity:
         )
 
     def is_of(self, report: SgxReport) -> bool:
-        """Whether the report is that of this enclave."""
+        """Whether the report is from this enclave."""
         attributes = report.attributes | report.xfrm << 64
         return (
             report.mr_signer == self.signer
@@ -258,7 +258,7 @@ def reached(levels: tuple[Level, ...], svn: int) -> Level | None:
 
 
 def together(platform: str, others: tuple[str, ...]) -> str:
-    """The combined status of a platform and what runs on it. The latter only adds being out of date or revoked."""
+    """The combined status of a platform and the enclave or module on it, which can only add out of date or revoked."""
     if REVOKED in (platform, *others):
         return REVOKED
     if OUT_OF_DATE not in others:

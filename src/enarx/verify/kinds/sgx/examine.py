@@ -7,7 +7,7 @@ from typing import Any
 from enarx.formats.evidence.sgx import Evidence
 from enarx.verify.examination import Examination
 from enarx.verify.families.intel.case import case_of, forecast, host_data, unused, vendor
-from enarx.verify.families.intel.quote import ENCLAVE_CHECKS, examined
+from enarx.verify.families.intel.quote import ENCLAVE_CHECKS, examine_quote
 from enarx.verify.kinds.sgx.claims import SgxClaims
 from enarx.verify.policy import Bits
 from enarx.verify.result import Endorsements
@@ -21,7 +21,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     """Make the checks of docs/attestation/sgx.md on a quote of version 3. ParseError if the format is wrong."""
     quote = Evidence.from_bytes(evidence)
     case = case_of(quote.quote, endorsements, now)
-    ledger = examined(case, roots=roots, where=WHERE, now=now)
+    ledger = examine_quote(case, roots=roots, where=WHERE, now=now)
     claims = _claims(quote, vendor(case, ledger))
     return ledger.examination(claims, forecast=forecast(case), unused=unused(case, endorsements, now))
 

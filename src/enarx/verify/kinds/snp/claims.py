@@ -80,9 +80,9 @@ class Tcb:
         )
 
     def to_toml(self) -> dict[str, dict[str, int]]:
-        """The TCB as a policy file has it: a table of versions for each product."""
+        """The TCB as in a policy file: a table of versions for each product."""
         return {
-            product: {name: version for name, version in as_dict(parts).items() if name in parts_of(product)}
+            product: {name: version for name, version in as_dict(parts).items() if name in part_names(product)}
             for product, parts in as_dict(self).items()
             if parts is not None
         }
@@ -96,7 +96,7 @@ class Tcb:
         return cls(**{product: _parts(parts, product) for product, parts in table.items()})
 
 
-def parts_of(product: str) -> tuple[str, ...]:
+def part_names(product: str) -> tuple[str, ...]:
     """The names of the versions that a product's TCB has."""
     return tuple([name for name in names(Parts) if name != "fmc" or product == "turin"])
 
@@ -114,7 +114,7 @@ def _reaches(parts: Parts | None, floor: Parts | None) -> bool:
 
 
 def _parts(value: object, product: str) -> Parts:
-    wanted = parts_of(product)
+    wanted = part_names(product)
     table = _table(value, wanted, "versions")
     missing = [name for name in wanted if name not in table]
     if missing:

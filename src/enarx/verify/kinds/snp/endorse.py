@@ -5,7 +5,7 @@ from __future__ import annotations
 from enarx.errors import UsageError
 from enarx.formats.evidence.snp import Report, split
 from enarx.verify.families.amd import Request
-from enarx.verify.kinds.snp.examine import ROLES, parts_of, product_of
+from enarx.verify.kinds.snp.examine import ROLES, product_of, tcb_parts
 
 OLD_PRODUCTS = ("milan", "genoa")
 """Reports before version 3 do not name their product: it is one of these."""
@@ -22,5 +22,5 @@ def request(evidence: bytes) -> Request:
             "endorsements-chip", "the host masks the chip's id: without it, AMD cannot be asked for the certificate"
         )
     products = OLD_PRODUCTS if report.cpuid is None else (product_of(report.cpuid),)
-    tcbs = tuple([(product, parts_of(report.reported_tcb, product)) for product in products])
+    tcbs = tuple([(product, tcb_parts(report.reported_tcb, product)) for product in products])
     return Request(role=role, chip=report.chip_id, tcbs=tcbs)
