@@ -74,7 +74,9 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     signer, issuer, root = chain
     authority = amd.authority(root, (issuer, signer)) if signer and issuer and root else None
     revoked = amd.revocation(given.lists, authority, now) if authority else NOTHING_TO_REVOKE
-    anchor = f"AMD ARK-{root.product.capitalize()}" if root and pin(root.der) in roots.pins(AMD) else "none"
+    root_pin = pin(root.der) if root else None
+    pinned = root_pin in roots.pins(AMD)
+    anchor = f"AMD ARK-{root.product.capitalize()}" if root and pinned else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
     _signer(ledger, report, signer)
     if signer is None:
@@ -82,7 +84,7 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     else:
         _agreement(ledger, report, signer)
         _signature(ledger, report, signer)
-        _issuers(ledger, chain, roots)
+        _issuers(ledger, chain, root_pin, pinned=pinned)
         _certificates(ledger, chain, revoked, now)
     claims = _claims(report, signer, revoked)
     return ledger.examination(
@@ -201,7 +203,7 @@ def _named(signer: Certificate, report: Report) -> bool | None:
     return _is_for(signer, report)
 
 
-def _issuers(ledger: Ledger, chain: Chain, roots: Roots) -> None:
+def _issuers(ledger: Ledger, chain: Chain, root_pin: bytes | None, *, pinned: bool) -> None:
     _, issuer, root = chain
     ledger.check(
         "issuers",
@@ -213,9 +215,9 @@ def _issuers(ledger: Ledger, chain: Chain, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: root is not None and pin(root.der) in roots.pins(AMD),
+        lambda: pinned,
         wanted="a pinned root",
-        got=pin(root.der) if root else "none",
+        got=root_pin or "none",
         needs="issuers",
         hint="the chain does not end in AMD's root",
     )
