@@ -12,7 +12,7 @@ from enarx.verify.certificates import pin
 from enarx.verify.examination import Ledger
 from enarx.verify.families.intel import certificates
 from enarx.verify.families.intel import collateral as intel
-from enarx.verify.families.intel.case import Case, spans
+from enarx.verify.families.intel.case import Case
 from enarx.verify.families.intel.collateral import Collateral
 from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.families.intel.tcb import Evaluation, reached
@@ -45,15 +45,16 @@ INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
     """Make every check of the quote. `where` is the page of the docs that explains them."""
-    pinned = pin(case.quote.chain[-1]) in roots.pins(INTEL)
+    root = pin(case.quote.chain[-1])
+    pinned = root in roots.pins(INTEL)
     ids = ENCLAVE_CHECKS if case.domain is None else DOMAIN_CHECKS
     ledger = Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
-    _examine(ledger, case, roots, now)
+    _machine(ledger, case, root, pinned=pinned)
+    _examine(ledger, case, now)
     return ledger
 
 
-def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:
-    _machine(ledger, case, roots)
+def _examine(ledger: Ledger, case: Case, now: int) -> None:
     _quoted(ledger, case.quote)
     collateral = case.collateral
     ledger.check(
@@ -67,12 +68,13 @@ def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:
         ledger.unreached()
         return
     _texts(ledger, case, collateral)
-    _lists(ledger, case, collateral, now)
+    _lists(ledger, case, now)
     _levels(ledger, case, collateral)
 
 
-def _machine(ledger: Ledger, case: Case, roots: Roots) -> None:
-    quote, root = case.quote, case.quote.chain[-1]
+def _machine(ledger: Ledger, case: Case, root: bytes, *, pinned: bool) -> None:
+    """The checks of the machine's certificates; `root` is the pin of the last one."""
+    quote = case.quote
     ledger.check(
         "quoting-enclave",
         lambda: quote.qe_vendor_id == INTEL_QE,
@@ -82,9 +84,9 @@ def _machine(ledger: Ledger, case: Case, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: pin(root) in roots.pins(INTEL),
+        lambda: pinned,
         wanted="a pinned root",
-        got=pin(root).hex(),
+        got=root.hex(),
         hint="the chain does not end in Intel's root",
     )
     ledger.check(
@@ -139,12 +141,12 @@ def _quoted(ledger: Ledger, quote: Quote) -> None:
 def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     root, tee = case.quote.chain[-1], case.quote.tee
 
-    def by_intel(signer: bytes, signature: bytes, text: bytes) -> bool:
-        return intel.signer_issued(root, signer) and certificates.text_signed(signer, signature, text)
+    def by_intel(signer: bytes, signature: bytes, digest: bytes) -> bool:
+        return intel.signer_issued(root, signer) and certificates.digest_signed(signer, signature, digest)
 
     ledger.check(
         "tcb-info",
-        lambda: given.info.tee == tee and by_intel(given.info_signer, given.info_signature, given.info_text),
+        lambda: given.info.tee == tee and by_intel(given.info_signer, given.info_signature, given.info_digest),
         wanted=f"TCB info for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"TCB info for TEE {given.info.tee:#x}",
         needs=("root", "collateral"),
@@ -153,7 +155,8 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     ledger.check(
         "qe-identity",
         lambda: (
-            given.identity.tee == tee and by_intel(given.identity_signer, given.identity_signature, given.identity_text)
+            given.identity.tee == tee
+            and by_intel(given.identity_signer, given.identity_signature, given.identity_digest)
         ),
         wanted=f"the quoting enclave's identity for TEE {tee:#x}, signed by {certificates.SIGNING}",
         got=f"an identity for TEE {given.identity.tee:#x}",
@@ -162,7 +165,7 @@ def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     )
 
 
-def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
+def _lists(ledger: Ledger, case: Case, now: int) -> None:
     states = case.standings
     ledger.check(
         "revocation-lists",
@@ -175,7 +178,7 @@ def _lists(ledger: Ledger, case: Case, given: Collateral, now: int) -> None:
     check_times(
         ledger,
         "validity",
-        spans(case, given),
+        case.periods,
         now,
         needs=("tcb-info", "qe-identity", "revocation-lists"),
         hint="fetch current collateral: enarx endorsements fetch",
