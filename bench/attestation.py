@@ -105,7 +105,7 @@ def _dcap(runs: int, vector: str, collateral: str) -> list[Finding]:
         examine(kind, quote, (text,), roots=ROOTS, now=now).verified()
 
     def from_json() -> None:
-        intel.collateral.clear()
+        intel.opened.clear()
         ours()
 
     def bare() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import pkgutil
 import re
@@ -75,6 +76,19 @@ def test_arguments_of_several_types() -> None:
     assert among((bytes(10_000) + b"x",), "x") is False, "parts are not run together"
     assert calls == ["x", "y", "x"]
     assert among.kept_bytes == 3 * OVERHEAD + 33 + 33 + 32
+
+
+def test_a_digest_as_an_argument_is_not_taken_for_what_it_is_the_digest_of() -> None:
+    long = bytes(LONG + 1)
+    digest = hashlib.sha256(long).digest()
+
+    @memo(max_bytes=1 << 20)
+    def size(parts: bytes | tuple[bytes, ...]) -> int:
+        return len(parts)
+
+    assert [size(long), size(digest)] == [LONG + 1, 32]
+    assert [size((long, b"")), size((digest, b"")), size((digest,))] == [2, 2, 1]
+    assert size.misses == 5
 
 
 def test_an_exception_is_not_kept() -> None:

@@ -1,6 +1,7 @@
 """Files of endorsements: DER, PEM, AMD's certificate tables, JSON collateral, Azure's JSON, and bundles.
 
-Each file yields single endorsements. DER and JSON may be encoded in base64.
+Each file yields single endorsements. DER and JSON may be encoded in base64. Few files have keys, so `serialization`, which
+loads every cipher, is imported where keys are parsed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,6 @@ import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_private_key,
-    load_der_public_key,
-)
 
 from enarx.errors import ParseError
 from enarx.formats.bundle import FORM, items_of
@@ -144,6 +139,8 @@ def _given(endorsements: list[bytes], keys: list[bytes], flaws: list[str], code:
 
 
 def _public(der: bytes) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+
     if len(der) > MAX_PRIVATE:
         raise ParseError("endorsement-key", "private key: too long for an elliptic-curve key", what=WHAT)
     try:
@@ -154,6 +151,8 @@ def _public(der: bytes) -> bytes:
 
 
 def _key(der: bytes) -> bytes:
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
     try:
         load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
@@ -185,6 +184,8 @@ def _json(data: bytes) -> Given:
 
 def _jwk(value: dict[str, object]) -> bytes:
     """An elliptic-curve key of RFC 7518, 6.2.1."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     curve = _CURVES.get(str(value.get("crv")))
     try:
         if curve is None:

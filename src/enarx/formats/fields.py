@@ -72,7 +72,7 @@ class Fields:
         """The number called `name` of each map in an array: as `each` with `number`, without a `Fields` for each map."""
         items = self.array(key, most=most)
         numbers: tuple[Any, ...] = tuple([item.get(name) if type(item) is dict else None for item in items])
-        if all(type(number) is int and 0 <= number < end for number in numbers):
+        if not numbers or ({*map(type, numbers)} == {int} and 0 <= min(numbers) <= max(numbers) < end):
             return numbers
         return self.each(key, lambda item: item.number(name, end), most=most)  # raises, with the place of the error
 

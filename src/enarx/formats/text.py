@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-DIGITS = frozenset("0123456789abcdefABCDEF")
-
 
 def printable(text: str) -> str:
     """The text with each character that could drive a terminal as an escape: `\\x1b`, `\\u202e`."""
@@ -15,7 +13,11 @@ def hex_bytes(text: str, *sizes: int) -> bytes:
 
     Nothing but digits, in either case: `bytes.fromhex` alone also takes spaces. ValueError, whose text says what is wanted.
     """
-    if len(text) % 2 or not DIGITS.issuperset(text) or (sizes and len(text) // 2 not in sizes):
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    if len(text) != 2 * len(data) or (sizes and len(data) not in sizes):
         size = f"{' or '.join(map(str, sizes))} bytes in " if sizes else ""
         raise ValueError(f"wanted {size}hexadecimal digits")
-    return bytes.fromhex(text)
+    return data

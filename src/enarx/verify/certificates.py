@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enarx.record import record
 from enarx.verify.memo import memo
@@ -60,6 +59,8 @@ def pin(der: bytes) -> bytes:
 @memo(max_bytes=1 << 19)
 def key_of(der: bytes) -> bytes | None:
     """The key of a certificate, as DER SubjectPublicKeyInfo; None if it is malformed or of an unknown type."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # loads every cipher
+
     certificate = load(der)
     try:
         return (

@@ -12,6 +12,7 @@ whether the checks passed or not. Its claims are unverified until `Examination.v
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from enarx.record import record
 from enarx.verify.claims import Claims
@@ -27,6 +28,7 @@ from enarx.verify.result import (
     Forecast,
     Unused,
     construct,
+    new_check,
     raise_for,
 )
 
@@ -47,7 +49,7 @@ class Ledger:
         self._ids = ids
         self._anchor = anchor
         self._now = now
-        self._where = where
+        self._where = _numbered(where, len(ids))
         self._checks: dict[str, Check] = {}
         self._passed: set[str] = set()
 
@@ -68,7 +70,7 @@ class Ledger:
         needs   the check that must have passed before `holds` is called, or several of them
         hint    the usual cause of a failure
         """
-        if not self._passed.issuperset((needs,) if isinstance(needs, str) else needs):
+        if not (needs in self._passed if type(needs) is str else self._passed.issuperset(needs)):
             outcome, hint = NOT_REACHED, ""
         elif (verdict := holds()) is None:
             outcome = NOT_CHECKED
@@ -123,8 +125,13 @@ class Ledger:
         position = len(self._checks)
         if self._ids[position] != id:
             raise RuntimeError(f"check out of order: {id}")
-        where = f"{self._where}, {position + 1}"
-        self._checks[id] = Check(id, outcome, wanted, got, self._anchor, where, hint)
+        self._checks[id] = new_check((id, outcome, wanted, got, self._anchor, self._where[position], hint))
+
+
+@lru_cache(maxsize=64)
+def _numbered(where: str, count: int) -> tuple[str, ...]:
+    """The numbers of the list in a document."""
+    return tuple([f"{where}, {number}" for number in range(1, count + 1)])
 
 
 def _status(checks: tuple[Check, ...]) -> str:

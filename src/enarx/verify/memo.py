@@ -31,8 +31,8 @@ OVERHEAD = 256
 LONG = 4 << 10
 """Arguments of more bytes are known by their digest; to hash shorter ones would take longer than everything else here."""
 
-DIGEST = "SHA-256"
-"""Marks a digest in a key. Arguments that hosts choose are bytes and tuples of bytes, never texts."""
+_DIGEST = 256
+"""Marks a digest: no argument is a tuple that begins with a number."""
 
 _SMALL = (bool, int, type(None))
 """Types of values that keep no part of the arguments."""
@@ -52,7 +52,11 @@ class Memo(Generic[*_Ts, _T]):
 
     def __call__(self, *args: *_Ts) -> _T:
         """The value of the function; args are bytes, tuples of bytes, or small hashable values."""
-        key = tuple([arg if type(arg) is bytes and len(arg) <= LONG else _key(arg) for arg in args])
+        key: tuple[Any, ...] = args
+        for arg in args:
+            if type(arg) is tuple or (type(arg) is bytes and len(arg) > LONG):
+                key = tuple(map(_key, args))
+                break
         try:
             value, _ = self._kept[key]
             self._kept.move_to_end(key)
@@ -93,9 +97,9 @@ def memo(*, max_bytes: int) -> Callable[[Callable[[*_Ts], _T]], Memo[*_Ts, _T]]:
 
 
 def _key(arg: object) -> object:
-    """The form of an argument in keys. A digest is marked, for an argument of 32 bytes may be the digest of another."""
+    """The argument as it is known by. A digest is marked, as anyone may pass the bytes of a digest as an argument."""
     if type(arg) is bytes:
-        return arg if len(arg) <= LONG else (DIGEST, sha256(arg).digest())
+        return arg if len(arg) <= LONG else (_DIGEST, sha256(arg).digest())
     return tuple([_key(item) for item in arg]) if type(arg) is tuple else arg
 
 

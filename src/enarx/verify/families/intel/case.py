@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from enarx.errors import ParseError
 from enarx.formats.evidence.families.dcap import Quote, SgxReport
 from enarx.record import record
 from enarx.verify.examination import Ledger
 from enarx.verify.families.intel import certificates
 from enarx.verify.families.intel import collateral as intel
 from enarx.verify.families.intel.certificates import Certificate
-from enarx.verify.families.intel.collateral import Collateral
+from enarx.verify.families.intel.collateral import Collateral, Opened
 from enarx.verify.families.intel.machine import Machine
 from enarx.verify.families.intel.machine import machine as machine_of
 from enarx.verify.families.intel.tcb import Evaluation, SeamReport, reached, relaunched
@@ -19,7 +18,6 @@ from enarx.verify.result import Endorsements, Forecast, Unused
 from enarx.verify.revocation import Authority, Standing, standing, unused_list
 from enarx.verify.times import Period, outside, reason
 from enarx.verify.unused import generally
-from enarx.verify.unused import unused as unused_of
 from enarx.verify.values import Unknown
 
 FLAGS = ("dynamic_platform", "cached_keys", "smt_enabled")
@@ -41,9 +39,10 @@ class Case:
     """A quote, the collateral that fits it best, and all revocation lists.
 
     domain       the report of a trust domain; None for an enclave's quote
-    malformed    what is wrong with the first collateral that cannot be parsed
+    opened       the content of each endorsement
     authorities  the machine's CA and the root; empty without a chain of three certificates
     standings    what the lists say, for each of these
+    periods      the validity of everything that has to be current; empty without collateral
     launch, current
                  the levels reached at launch, and by what the machine has now
     """
@@ -53,30 +52,39 @@ class Case:
     machine: Machine | None
     enclave: SgxReport
     domain: SeamReport | None
+    opened: tuple[Opened, ...]
     collateral: Collateral | None
-    malformed: str
     authorities: tuple[Authority, ...]
     standings: tuple[Standing, ...]
+    periods: tuple[Period, ...]
     launch: Evaluation
     current: Evaluation
+
+    @property
+    def malformed(self) -> str:
+        """What is wrong with the first collateral that cannot be parsed; empty if all can."""
+        return next((one.malformed for one in self.opened if one.malformed), "")
 
 
 def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamReport | None = None) -> Case:
     """Combine a quote with the collateral among the endorsements that fits it best, and with all revocation lists."""
     machine, chain = machine_of(quote.chain[0]), tuple(map(certificates.certificate, quote.chain))
-    collaterals, malformed = _parsed(endorsements)
+    opened = tuple(map(intel.opened, endorsements))
+    given = [one.collateral for one in opened if one.collateral]
 
-    def fit(collateral: Collateral) -> tuple[bool, bool, bool, int, int, int]:
-        """Rank collateral: it fits, is signed, is current, is the newest. The older of its two texts counts first."""
-        info, identity = collateral.info, collateral.identity
-        evaluation = min(info.evaluation, identity.evaluation)
+    def fit(one: Collateral) -> tuple[bool, bool, bool, int, int, int]:
+        """Rank collateral: it fits, is signed, is current, is the newest. Its older text counts first, as texts can be mixed."""
+        info, evaluation = one.info, min(one.info.evaluation, one.identity.evaluation)
         of_machine = machine is not None and (info.fmspc, info.pce_id) == (machine.fmspc, machine.pce_id)
-        valid = intel.collateral_signed(collateral, quote.chain) and outside(periods(collateral), now) is None
-        return info.tee == identity.tee == quote.tee, of_machine, valid, evaluation, info.evaluation, info.start
+        held = intel.collateral_signed(one, quote.chain) and outside(_of_texts(one), now) is None
+        return info.tee == one.identity.tee == quote.tee, of_machine, held, evaluation, info.evaluation, info.start
 
-    best = max(collaterals, key=fit) if len(collaterals) > 1 else collaterals[0] if collaterals else None
-    authorities = _authorities(chain, best)
-    lists = tuple([parsed for data in endorsements for parsed in intel.lists_in(data)])
+    best = max(given, key=fit) if len(given) > 1 else given[0] if given else None
+    ders = dict.fromkeys((best.info_signer, best.identity_signer)) if best else ()  # nearly always the same
+    signers = tuple(map(certificates.certificate, ders))
+    authorities = _authorities(chain, signers)
+    lists = tuple([one for content in opened for one in content.lists])
+    standings = tuple([standing(lists, authority, now) for authority in authorities])
     enclave = SgxReport.from_bytes(quote.qe_report)
     launch, current = _evaluated(best, machine, enclave, domain)
     return Case(
@@ -85,36 +93,24 @@ def case_of(quote: Quote, endorsements: Endorsements, now: int, *, domain: SeamR
         machine=machine,
         enclave=enclave,
         domain=domain,
+        opened=opened,
         collateral=best,
-        malformed=malformed,
         authorities=authorities,
-        standings=tuple([standing(lists, authority, now) for authority in authorities]),
+        standings=standings,
+        periods=_periods((*chain, *signers), best, authorities, standings) if best else (),
         launch=launch,
         current=current,
     )
 
 
-def _parsed(endorsements: Endorsements) -> tuple[tuple[Collateral, ...], str]:
-    """All collateral that can be parsed, and what is wrong with the first that cannot."""
-    collaterals, wrong = list[Collateral](), ""
-    for data in endorsements:
-        try:
-            collateral = intel.collateral(data)
-        except ParseError as e:
-            wrong = wrong or e.message
-        else:
-            if collateral is not None:
-                collaterals.append(collateral)
-    return tuple(collaterals), wrong
-
-
-def _authorities(chain: tuple[Certificate | None, ...], given: Collateral | None) -> tuple[Authority, ...]:
+def _authorities(
+    chain: tuple[Certificate | None, ...], signers: tuple[Certificate | None, ...]
+) -> tuple[Authority, ...]:
     """The signers of revocation lists, with the serial numbers to look for: of the machine, its CA, the collateral's signers."""
     if len(chain) != 3 or None in chain:
         return ()
     leaf, authority, root = chain
     assert leaf and authority and root  # noqa: PT018  # none of them is None
-    signers = map(certificates.certificate, (given.info_signer, given.identity_signer) if given else ())
     serials = (authority.serial, *(signer.serial for signer in signers if signer))
     return certificates.authority(authority, (leaf.serial,)), certificates.authority(root, serials)
 
@@ -134,26 +130,26 @@ def _evaluated(
     return launch, given.info.evaluated(machine.components, machine.pce_svn, now, level)
 
 
-def periods(given: Collateral) -> tuple[Period, ...]:
-    """The validity of both texts."""
+def _periods(
+    chain: tuple[Certificate | None, ...],
+    given: Collateral,
+    authorities: tuple[Authority, ...],
+    standings: tuple[Standing, ...],
+) -> tuple[Period, ...]:
+    """The validity of certificates, of both texts, and of the newest list of each authority."""
+    lists = [
+        Period(state.newest.start, state.newest.end, f"the revocation list of {authority.name}")
+        for state, authority in zip(standings, authorities, strict=True)
+        if state.newest
+    ]
+    return (*[one.period for one in chain if one], *_of_texts(given), *lists)
+
+
+def _of_texts(given: Collateral) -> tuple[Period, ...]:
     info, identity = given.info, given.identity
     return (
         Period(info.start, info.end, "the TCB info"),
         Period(identity.start, identity.end, "the quoting enclave's identity"),
-    )
-
-
-def spans(case: Case, given: Collateral) -> tuple[Period, ...]:
-    """The validity of everything that has to be current; of revocation lists, the newest of each authority."""
-    signers = (certificates.certificate(given.info_signer), certificates.certificate(given.identity_signer))
-    return (
-        *(each.period for each in (*case.chain, *dict.fromkeys(signers)) if each),
-        *periods(given),
-        *(
-            Period(state.newest.start, state.newest.end, f"the revocation list of {authority.name}")
-            for state, authority in zip(case.standings, case.authorities, strict=True)
-            if state.newest
-        ),
     )
 
 
@@ -162,7 +158,7 @@ def forecast(case: Case) -> tuple[Forecast, ...]:
     given = case.collateral
     if given is None:
         return ()
-    ends = [Forecast("validity", period.end, f"{period.name} ends") for period in spans(case, given)]
+    ends = [Forecast("validity", period.end, f"{period.name} ends") for period in case.periods]
     level = case.launch.platform
     behind = given.info.levels.index(level) if level else 0
     if behind:
@@ -172,36 +168,34 @@ def forecast(case: Case) -> tuple[Forecast, ...]:
 
 def unused(case: Case, endorsements: Endorsements, now: int) -> tuple[Unused, ...]:
     """The endorsements that the verdict does not rest on, with reasons."""
-    return unused_of(endorsements, set(), lambda data: _unused(case, data, now))
+    reasons = [_unused(case, data, content, now) for data, content in zip(endorsements, case.opened, strict=True)]
+    return tuple([Unused(place, reason) for place, reason in enumerate(reasons) if reason])
 
 
-def _unused(case: Case, data: bytes, now: int) -> str:
-    lists = intel.lists_in(data)
-    flaws = [flaw for parsed in lists if (flaw := unused_list(parsed, case.authorities, now))]
-    if data.lstrip()[:1] != b"{":
-        return generally(data) if not lists else "".join(flaws)
-    reasons = [*filter(None, [_not_chosen(case, data, now)]), *flaws]
-    if reasons and len(flaws) < len(lists):
+def _unused(case: Case, data: bytes, content: Opened, now: int) -> str:
+    flaws = [flaw for one in content.lists if (flaw := unused_list(one, case.authorities, now))]
+    if not content.json:
+        return "".join(flaws) if content.lists else generally(data)
+    reasons = [*filter(None, [_passed_over(case, content, now)]), *flaws]
+    if reasons and len(flaws) < len(content.lists):
         reasons.append("its other revocation lists count" if flaws else "its revocation lists count")
     return "; ".join(reasons)
 
 
-def _not_chosen(case: Case, data: bytes, now: int) -> str:
-    """Why other collateral was used instead; empty if this collateral was used."""
-    try:
-        collateral = intel.collateral(data)
-    except ParseError as e:
-        return f"malformed: {e.message}"
-    machine = case.machine
-    if collateral is None or collateral is case.collateral:
+def _passed_over(case: Case, content: Opened, now: int) -> str:
+    """Why other collateral was used instead; empty if this is the one."""
+    one, machine = content.collateral, case.machine
+    if one is None:
+        return f"malformed: {content.malformed}"
+    if one is case.collateral:
         return ""
-    if collateral.info.tee != case.quote.tee or collateral.identity.tee != case.quote.tee:
+    if one.info.tee != case.quote.tee or one.identity.tee != case.quote.tee:
         return "collateral for another TEE"
-    if machine is not None and (collateral.info.fmspc, collateral.info.pce_id) != (machine.fmspc, machine.pce_id):
+    if machine is not None and (one.info.fmspc, one.info.pce_id) != (machine.fmspc, machine.pce_id):
         return "collateral for another model of machine"
-    if not intel.collateral_signed(collateral, case.quote.chain):
+    if not intel.collateral_signed(one, case.quote.chain):
         return "collateral that Intel did not sign"
-    period = outside(periods(collateral), now)
+    period = outside(_of_texts(one), now)
     return reason(period, now) if period else "another is as new, or newer"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
@@ -20,6 +20,7 @@ from enarx.verify.times import Period
 ROOT, SIGNING, PCK = "Intel SGX Root CA", "Intel SGX TCB Signing", "Intel SGX PCK Certificate"
 AUTHORITIES = ("Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA")
 ALGORITHM = ec.ECDSA(SHA256())
+OF_DIGEST = ec.ECDSA(Prehashed(SHA256()))
 
 
 @record()
@@ -69,27 +70,34 @@ def point(raw: bytes) -> ec.EllipticCurvePublicKey | None:
         return None
 
 
-def signed(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
+def signed(
+    public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes, algorithm: ec.ECDSA = ALGORITHM
+) -> bool:
     """Whether the key made the signature (DER) of the message, with SHA-256."""
     if public is None:
         return False
     try:
-        public.verify(signature, message, ALGORITHM)
+        public.verify(signature, message, algorithm)
     except InvalidSignature:
         return False
     return True
 
 
-def signed_raw(public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes) -> bool:
-    """Like `signed`, for a signature that is r | s, 32 big-endian bytes each."""
+def signed_raw(
+    public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes, algorithm: ec.ECDSA = ALGORITHM
+) -> bool:
+    """As `signed`, for a signature that is r | s, 32 big-endian bytes each."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message)
+    return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message, algorithm)
 
 
 @memo(max_bytes=1 << 18)
-def text_signed(by: bytes, signature: bytes, text: bytes) -> bool:
-    """Like `signed_raw`, by a certificate's key. Remembered, since many quotes come with the same collateral."""
-    return signed_raw(key(by), signature, text)
+def digest_signed(by: bytes, signature: bytes, digest: bytes) -> bool:
+    """As `signed_raw`, by a certificate's key, of the message with this SHA-256.
+
+    Remembered, since many quotes come with the same collateral.
+    """
+    return signed_raw(key(by), signature, digest, OF_DIGEST)
 
 
 @memo(max_bytes=1 << 18)

@@ -5,18 +5,18 @@ Its format is the JSON that dcap-qvl reads, assembled from the answers of Intel'
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from hashlib import sha256
 
 from enarx.errors import ParseError, UsageError
 from enarx.formats.evidence.families.dcap import Quote
 from enarx.formats.fields import Fields, json_object
 from enarx.formats.text import hex_bytes
 from enarx.record import record
-from enarx.verify.certificates import UNREADABLE, quietly
-from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, issued, text_signed
+from enarx.verify.certificates import load
+from enarx.verify.families.intel.certificates import AUTHORITIES, SIGNING, certificate, digest_signed, issued
 from enarx.verify.families.intel.machine import Machine, machine
 from enarx.verify.families.intel.tcb import WHAT, Identity, TcbInfo
 from enarx.verify.memo import memo
@@ -58,7 +58,7 @@ def request(quote: Quote) -> Request:
 class Collateral:
     """Collateral for a model of machine.
 
-    info_text, identity_text      as received, since that is what is signed
+    info_digest, identity_digest  SHA-256 of the texts as received, since that is what is signed
     info_signer, identity_signer  certificates in DER
     info_signature, identity_signature
                                   64 bytes
@@ -66,53 +66,71 @@ class Collateral:
     """
 
     info: TcbInfo
-    info_text: bytes
+    info_digest: bytes
     info_signature: bytes
     info_signer: bytes
     identity: Identity
-    identity_text: bytes
+    identity_digest: bytes
     identity_signature: bytes
     identity_signer: bytes
     lists: tuple[List, ...]
 
 
-@memo(max_bytes=2 << 20)
-def _opened(data: bytes) -> Fields | str:
-    """The object of JSON collateral, or why the bytes are not one."""
-    try:
-        return parsed(data, "the collateral")
-    except ParseError as e:
-        return e.message
+@record()
+class Opened:
+    """What an endorsement contains.
+
+    json        whether it is JSON, and so collateral, if anything
+    collateral  None if it is not collateral
+    malformed   what is wrong with JSON that is not collateral
+    lists       revocation lists: itself, or those in JSON, even if the collateral is malformed
+    """
+
+    json: bool
+    collateral: Collateral | None
+    malformed: str
+    lists: tuple[List, ...]
 
 
 @memo(max_bytes=4 << 20)
-def lists_in(data: bytes) -> tuple[List, ...]:
-    """The revocation lists in an endorsement: itself, or those in JSON collateral, even if the collateral is malformed."""
-    ders = [data]
-    if data.lstrip()[:1] == b"{":
-        value = _opened(data)
-        texts = [value.get(name) for name in LISTS] if isinstance(value, Fields) else []
+def opened(data: bytes) -> Opened:
+    """Parse an endorsement."""
+    if not _is_json(data):
+        return Opened(json=False, collateral=None, malformed="", lists=_readable([data]))
+    texts: list[object] = []
+    try:
+        value = parsed(data, "the collateral")
+        texts = [value.get(name) for name in LISTS]
+        given = _collateral(value)
+    except ParseError as e:
         ders = [der for text in texts if isinstance(text, str) for der in _list_ders(text)]
+        return Opened(json=True, collateral=None, malformed=e.message, lists=_readable(ders))
+    return Opened(json=True, collateral=given, malformed="", lists=given.lists)
+
+
+def collateral(data: bytes) -> Collateral | None:
+    """Parse collateral; None for bytes other than JSON. ParseError for JSON that is not collateral."""
+    return _collateral(parsed(data, "the collateral")) if _is_json(data) else None
+
+
+def _is_json(data: bytes) -> bool:
+    return data.lstrip()[:1] == b"{"
+
+
+def _readable(ders: list[bytes]) -> tuple[List, ...]:
     return tuple([one for one in map(revocation_list, ders) if one is not None])
 
 
-@memo(max_bytes=2 << 20)
-def collateral(data: bytes) -> Collateral | None:
-    """Parse collateral; None for bytes other than JSON. ParseError for JSON that is not collateral."""
-    if data.lstrip()[:1] != b"{":
-        return None
-    value = _opened(data)
-    if isinstance(value, str):
-        raise ParseError("collateral-json", value, what=WHAT)
+def _collateral(value: Fields) -> Collateral:
     texts = {name: value.lines(name) for name in FIELDS}
     info, identity = (texts[name].encode(errors="replace") for name in ("tcb_info", "qe_identity"))
     return Collateral(
         info=TcbInfo.from_value(parsed(info, "tcb_info")),
-        info_text=info,
+        info_digest=sha256(info).digest(),
         info_signature=value.hex("tcb_info_signature", 64),
         info_signer=_first(texts["tcb_info_issuer_chain"]),
         identity=Identity.from_value(parsed(identity, "qe_identity")),
-        identity_text=identity,
+        identity_digest=sha256(identity).digest(),
         identity_signature=value.hex("qe_identity_signature", 64),
         identity_signer=_first(texts["qe_identity_issuer_chain"]),
         lists=(*_lists(texts, "pck_crl"), *_lists(texts, "root_ca_crl")),
@@ -130,10 +148,10 @@ def collateral_signed(given: Collateral, chain: tuple[bytes, ...]) -> bool:
     if len(chain) != 3:
         return False
     texts = (
-        (given.info_signer, given.info_signature, given.info_text),
-        (given.identity_signer, given.identity_signature, given.identity_text),
+        (given.info_signer, given.info_signature, given.info_digest),
+        (given.identity_signer, given.identity_signature, given.identity_digest),
     )
-    return all(signer_issued(chain[2], signer) and text_signed(signer, *rest) for signer, *rest in texts)
+    return all(signer_issued(chain[2], signer) and digest_signed(signer, *rest) for signer, *rest in texts)
 
 
 def parsed(data: bytes, name: str) -> Fields:
@@ -148,33 +166,33 @@ def _lists(texts: dict[str, str], name: str) -> list[List]:
     return [one for one in parsed if isinstance(one, List)]
 
 
-_BEGIN = "-----BEGIN X509 CRL-----"
-_PEM = re.compile(_BEGIN + r"[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
-
-
 def _list_ders(text: str) -> list[bytes]:
     """The DER of a list in hexadecimal, or of several in PEM, as some services return them; empty bytes for a malformed one."""
-    if not (begun := text.count(_BEGIN)):
-        try:
-            return [hex_bytes(text)]
-        except ValueError:
-            return [b""]
-    blocks = _PEM.findall(text)
-    return [*map(_der, blocks), *[b""] * (begun - len(blocks))]
-
-
-def _der(pem: str) -> bytes:
+    if blocks := _blocks("X509 CRL", text):
+        return blocks
     try:
-        return x509.load_pem_x509_crl(pem.encode()).public_bytes(Encoding.DER)
-    except UNREADABLE:
-        return b""
+        return [hex_bytes(text)]
+    except ValueError:
+        return [b""]
 
 
 def _first(pem: str) -> bytes:
-    """The first certificate of a PEM chain, in DER. ParseError."""
+    """The first certificate of a PEM chain, in DER. ParseError if any is malformed."""
+    chain = _blocks("CERTIFICATE", pem)
+    if not chain or None in map(load, chain):
+        raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT)
+    return chain[0]
+
+
+def _blocks(label: str, text: str) -> list[bytes]:
+    """The content of each PEM block with this label; empty bytes for a malformed one."""
+    begin, end = f"-----BEGIN {label}-----", f"-----END {label}-----"
+    bodies = re.findall(f"{begin}([A-Za-z0-9+/=\\s]*){end}", text, re.ASCII)
+    return [*map(_decoded, bodies), *[b""] * (text.count(begin) - len(bodies))]
+
+
+def _decoded(body: str) -> bytes:
     try:
-        with quietly():
-            certificates = x509.load_pem_x509_certificates(pem.encode())
-        return bytes(certificates[0].public_bytes(Encoding.DER))
-    except (*UNREADABLE, UnicodeError) as e:
-        raise ParseError("collateral-chain", "wanted certificates as PEM", what=WHAT) from e
+        return base64.b64decode("".join(body.split()), validate=True)
+    except binascii.Error:
+        return b""

@@ -12,7 +12,7 @@ from enarx.verify.certificates import pin
 from enarx.verify.examination import Ledger
 from enarx.verify.families.intel import certificates
 from enarx.verify.families.intel import collateral as intel
-from enarx.verify.families.intel.case import Case, spans
+from enarx.verify.families.intel.case import Case
 from enarx.verify.families.intel.collateral import Collateral
 from enarx.verify.families.intel.roots import INTEL
 from enarx.verify.families.intel.tcb import Evaluation, reached
@@ -43,36 +43,38 @@ DOMAIN_CHECKS = (*ENCLAVE_CHECKS[:-1], "tdx-module", "tcb-level", "current-tdx-m
 INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 
-def examine_quote(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
-    """Make every check of the quote and return the ledger. `where` is the document with the rules."""
-    pinned = pin(case.quote.chain[-1]) in roots.pins(INTEL)
+def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
+    """Make every check of the quote. `where` is the page of the docs that explains them."""
+    root = pin(case.quote.chain[-1])
+    pinned = root in roots.pins(INTEL)
     ids = ENCLAVE_CHECKS if case.domain is None else DOMAIN_CHECKS
     ledger = Ledger(ids, anchor="Intel SGX Root CA" if pinned else "none", where=where, now=now)
-    _examine(ledger, case, roots, now)
+    _machine(ledger, case, root, pinned=pinned)
+    _examine(ledger, case, now)
     return ledger
 
 
-def _examine(ledger: Ledger, case: Case, roots: Roots, now: int) -> None:
-    _check_machine(ledger, case, roots)
-    _check_signatures(ledger, case.quote)
+def _examine(ledger: Ledger, case: Case, now: int) -> None:
+    _quoted(ledger, case.quote)
     collateral = case.collateral
     ledger.check(
         "collateral",
         lambda: True if collateral else None,
         wanted="collateral (JSON) for this machine",
-        got="available" if collateral else f"malformed: {case.malformed}" if case.malformed else "none",
+        got="there" if collateral else f"malformed: {case.malformed}" if case.malformed else "none",
         hint="enarx endorsements fetch gets it from Intel",
     )
     if collateral is None:
         ledger.unreached()
         return
-    _check_texts(ledger, case, collateral)
-    _check_lists(ledger, case, collateral, now)
-    _check_levels(ledger, case, collateral)
+    _texts(ledger, case, collateral)
+    _lists(ledger, case, now)
+    _levels(ledger, case, collateral)
 
 
-def _check_machine(ledger: Ledger, case: Case, roots: Roots) -> None:
-    quote, root = case.quote, case.quote.chain[-1]
+def _machine(ledger: Ledger, case: Case, root: bytes, *, pinned: bool) -> None:
+    """The checks of the machine's certificates; `root` is the pin of the last one."""
+    quote = case.quote
     ledger.check(
         "quoting-enclave",
         lambda: quote.qe_vendor_id == INTEL_QE,
@@ -82,9 +84,9 @@ def _check_machine(ledger: Ledger, case: Case, roots: Roots) -> None:
     )
     ledger.check(
         "root",
-        lambda: pin(root) in roots.pins(INTEL),
+        lambda: pinned,
         wanted="a pinned root",
-        got=pin(root).hex(),
+        got=root.hex(),
         hint="the chain does not end in Intel's root",
     )
     ledger.check(
@@ -108,7 +110,7 @@ def _chained(case: Case) -> bool:
     return named and certificates.issued(root.der, authority.der) and certificates.issued(authority.der, leaf.der)
 
 
-def _check_signatures(ledger: Ledger, quote: Quote) -> None:
+def _quoted(ledger: Ledger, quote: Quote) -> None:
     ledger.check(
         "qe-report",
         lambda: certificates.signed_raw(certificates.key(quote.chain[0]), quote.qe_signature, quote.qe_report),
@@ -136,57 +138,54 @@ def _check_signatures(ledger: Ledger, quote: Quote) -> None:
     )
 
 
-def _check_texts(ledger: Ledger, case: Case, collateral: Collateral) -> None:
+def _texts(ledger: Ledger, case: Case, given: Collateral) -> None:
     root, tee = case.quote.chain[-1], case.quote.tee
 
-    def by_intel(signer: bytes, signature: bytes, text: bytes) -> bool:
-        return intel.signer_issued(root, signer) and certificates.text_signed(signer, signature, text)
+    def by_intel(signer: bytes, signature: bytes, digest: bytes) -> bool:
+        return intel.signer_issued(root, signer) and certificates.digest_signed(signer, signature, digest)
 
     ledger.check(
         "tcb-info",
-        lambda: (
-            collateral.info.tee == tee
-            and by_intel(collateral.info_signer, collateral.info_signature, collateral.info_text)
-        ),
+        lambda: given.info.tee == tee and by_intel(given.info_signer, given.info_signature, given.info_digest),
         wanted=f"TCB info for TEE {tee:#x}, signed by {certificates.SIGNING}",
-        got=f"TCB info for TEE {collateral.info.tee:#x}",
+        got=f"TCB info for TEE {given.info.tee:#x}",
         needs=("root", "collateral"),
         hint="the collateral was altered, or is for another TEE",
     )
     ledger.check(
         "qe-identity",
         lambda: (
-            collateral.identity.tee == tee
-            and by_intel(collateral.identity_signer, collateral.identity_signature, collateral.identity_text)
+            given.identity.tee == tee
+            and by_intel(given.identity_signer, given.identity_signature, given.identity_digest)
         ),
         wanted=f"the quoting enclave's identity for TEE {tee:#x}, signed by {certificates.SIGNING}",
-        got=f"an identity for TEE {collateral.identity.tee:#x}",
+        got=f"an identity for TEE {given.identity.tee:#x}",
         needs=("root", "collateral"),
         hint="the collateral was altered, or is for another TEE",
     )
 
 
-def _check_lists(ledger: Ledger, case: Case, collateral: Collateral, now: int) -> None:
+def _lists(ledger: Ledger, case: Case, now: int) -> None:
     states = case.standings
     ledger.check(
         "revocation-lists",
-        lambda: False if any(state.refused for state in states) else all(state.newest for state in states) or None,
+        lambda: False if any(one.refused for one in states) else all(one.newest for one in states) or None,
         wanted="a list of the root, and one of the machine's CA",
-        got=f"{sum(state.newest is not None for state in states)} that they signed",
+        got=f"{sum(one.newest is not None for one in states)} that they signed",
         needs=("pck-chain", "collateral"),
         hint="the collateral is for machines of the other CA (processor or platform)",
     )
     check_times(
         ledger,
         "validity",
-        spans(case, collateral),
+        case.periods,
         now,
         needs=("tcb-info", "qe-identity", "revocation-lists"),
         hint="fetch current collateral: enarx endorsements fetch",
     )
     ledger.check(
         "revocation",
-        lambda: not any(state.revoked for state in states),
+        lambda: not any(one.revoked for one in states),
         wanted="not revoked",
         got="certificates of machine, CA and signers",
         needs=("tcb-info", "qe-identity", "revocation-lists"),
@@ -194,29 +193,27 @@ def _check_lists(ledger: Ledger, case: Case, collateral: Collateral, now: int) -
     )
 
 
-def _check_levels(ledger: Ledger, case: Case, collateral: Collateral) -> None:
+def _levels(ledger: Ledger, case: Case, given: Collateral) -> None:
     machine, domain = case.machine, case.domain
     ledger.check(
         "qe-measurement",
-        lambda: collateral.identity.is_of(case.enclave),
-        wanted=f"signed by {collateral.identity.signer.hex()}, product {collateral.identity.product}",
+        lambda: given.identity.is_of(case.enclave),
+        wanted=f"signed by {given.identity.signer.hex()}, product {given.identity.product}",
         got=f"signed by {case.enclave.mr_signer.hex()}, product {case.enclave.isv_prod_id}",
         needs=("qe-report", "qe-identity"),
         hint="another quoting enclave than Intel's made the quote",
     )
     ledger.check(
         "qe-level",
-        lambda: reached(collateral.identity.levels, case.enclave.isv_svn) is not None,
+        lambda: reached(given.identity.levels, case.enclave.isv_svn) is not None,
         wanted="a level of the quoting enclave's identity",
         got=f"version {case.enclave.isv_svn}",
         needs="qe-measurement",
     )
     ledger.check(
         "model",
-        lambda: (
-            machine is not None and (machine.fmspc, machine.pce_id) == (collateral.info.fmspc, collateral.info.pce_id)
-        ),
-        wanted=f"FMSPC {collateral.info.fmspc.hex()}, PCE {collateral.info.pce_id.hex()}",
+        lambda: machine is not None and (machine.fmspc, machine.pce_id) == (given.info.fmspc, given.info.pce_id),
+        wanted=f"FMSPC {given.info.fmspc.hex()}, PCE {given.info.pce_id.hex()}",
         got=f"FMSPC {machine.fmspc.hex()}, PCE {machine.pce_id.hex()}" if machine else "unknown",
         needs=("pck-chain", "tcb-info"),
         hint="the collateral is for another model of machine",
@@ -224,28 +221,28 @@ def _check_levels(ledger: Ledger, case: Case, collateral: Collateral) -> None:
     if domain is not None:
         ledger.check(
             "tdx-module",
-            lambda: collateral.info.module(domain) is not None and _module_reached(case.launch, domain.tee_tcb_svn),
-            wanted="a module that the TCB info lists: version, signer, attributes and level",
+            lambda: given.info.module(domain) is not None and _module_reached(case.launch, domain.tee_tcb_svn),
+            wanted="a module that the TCB info knows: version, signer, attributes and level",
             got=f"versions {domain.tee_tcb_svn.hex()}, signer {domain.mr_signer_seam.hex()}",
             needs=("quote-signature", "model"),
-            hint="the module is not Intel's, or older than every module that Intel rates",
+            hint="the module is not Intel's, or older than any that Intel rates",
         )
-    _check_platform(ledger, case, collateral, "tcb-level", case.launch, domain.tee_tcb_svn if domain else b"", "model")
+    _platform(ledger, case, given, "tcb-level", case.launch, domain.tee_tcb_svn if domain else b"", "model")
     if domain is not None:
-        _check_current_module(ledger, case, collateral, domain.tee_tcb_svn_2 or domain.tee_tcb_svn)
+        _current(ledger, case, given, domain.tee_tcb_svn_2 or domain.tee_tcb_svn)
 
 
-def _check_current_module(ledger: Ledger, case: Case, collateral: Collateral, versions: bytes) -> None:
-    """Check the TDX module that the machine has now, which may be newer than the module at launch."""
+def _current(ledger: Ledger, case: Case, given: Collateral, versions: bytes) -> None:
+    """The checks of the module that the machine has now."""
     ledger.check(
         "current-tdx-module",
         lambda: _module_reached(case.current, versions),
-        wanted="a module that the TCB info lists: version and level",
+        wanted="a module that the TCB info knows: version and level",
         got=f"versions {versions.hex()}",
         needs=("quote-signature", "model"),
-        hint="the machine went back to a module older than every module that Intel rates",
+        hint="the machine went back to a module older than any that Intel rates",
     )
-    _check_platform(ledger, case, collateral, "current-tcb-level", case.current, versions, ("quote-signature", "model"))
+    _platform(ledger, case, given, "current-tcb-level", case.current, versions, ("quote-signature", "model"))
 
 
 def _module_reached(evaluation: Evaluation, versions: bytes) -> bool:
@@ -253,18 +250,18 @@ def _module_reached(evaluation: Evaluation, versions: bytes) -> bool:
     return not versions[1] or evaluation.module is not None
 
 
-def _check_platform(
+def _platform(
     ledger: Ledger,
     case: Case,
-    collateral: Collateral,
+    given: Collateral,
     id: str,
     evaluation: Evaluation,
     versions: bytes,
     needs: str | tuple[str, ...],
 ) -> None:
-    machine, wanted, got = case.machine, "a level that the TCB info lists", "a listed level"
+    machine, wanted, got = case.machine, "a level that the TCB info knows", "there"
     if machine is not None and evaluation.platform is None:
-        wanted += f": {collateral.info.nearest(machine.components, machine.pce_svn, versions)}"
+        wanted += f": {given.info.nearest(machine.components, machine.pce_svn, versions)}"
         got = f"SGX {bytes(machine.components).hex()}, PCE {machine.pce_svn}"
         got += f", TDX {versions.hex()}" if versions else ""
     ledger.check(
@@ -273,5 +270,5 @@ def _check_platform(
         wanted=wanted,
         got=got,
         needs=needs,
-        hint="the machine's firmware is older than every version that Intel rates",
+        hint="the machine's firmware is older than any that Intel rates",
     )

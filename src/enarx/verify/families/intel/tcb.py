@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, Self
 
 from enarx.errors import ParseError
@@ -302,14 +303,17 @@ def _own_level(value: Fields) -> Level:
 def _leveled(value: Fields, **versions: Any) -> Level:
     status = value.text("tcbStatus")
     advisories = value.array("advisoryIDs") if "advisoryIDs" in value else []
-    if status not in STATUSES or not all(map(_is_name, advisories)):
+    if status not in STATUSES or not _are_names(advisories):
         raise ParseError("collateral-level", "a level with an unknown status or malformed advisories", what=WHAT)
     return Level(status=status, date=date(value, "tcbDate"), advisories=tuple(advisories), **versions)
 
 
-def _is_name(value: object) -> bool:
-    """Whether the value is a plausible name of an advisory."""
-    return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 64
+def _are_names(values: list[Any]) -> bool:
+    """Whether the values are plausible names of advisories."""
+    if not {*map(type, values)} <= {str}:
+        return False
+    text = "".join(values)
+    return text.isascii() and text.isprintable() and max(map(len, values), default=0) <= 64
 
 
 def _components(tcb: Fields, name: str) -> tuple[int, ...]:
@@ -330,7 +334,14 @@ def _module(value: Fields, levels: tuple[Level, ...] = ()) -> Module:
 
 def date(value: Fields, name: str) -> int:
     """A date field, in unix seconds. ParseError."""
-    match = _DATE.fullmatch(value.text(name, longest=40))
-    if not match or match[1] == "0000":
+    seconds = _seconds(value.text(name, longest=40))
+    if seconds is None:
         raise value.error(name, "a date as RFC 3339 in UTC")
-    return timegm(tuple(map(int, match.groups())))
+    return seconds
+
+
+@lru_cache(maxsize=256)
+def _seconds(text: str) -> int | None:
+    """A date in unix seconds; None if it is malformed. Remembered, since most levels share a few dates."""
+    match = _DATE.fullmatch(text)
+    return timegm(tuple(map(int, match.groups()))) if match and match[1] != "0000" else None
