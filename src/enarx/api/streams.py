@@ -142,16 +142,26 @@ class _Stream(io.RawIOBase):
 
 
 def writer(sink: Sink) -> Callable[[bytes], object] | None:
-    """What writes all of some bytes to a sink; None if there is none."""
+    """What writes all of some bytes to a sink at once, past any buffer of its own; None if there is none."""
     if sink is None:
         return None
-    if not isinstance(sink, int):
-        return sink.write
-    descriptor = sink
+    if isinstance(sink, int):
+        descriptor = sink
+        return lambda data: _write_all(lambda rest: os.write(descriptor, rest), data)
+    if isinstance(sink, io.RawIOBase):
+        raw = sink
+        return lambda data: _write_all(lambda rest: raw.write(rest) or 0, data)
+    buffered, flush = sink, getattr(sink, "flush", None)
 
     def write(data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        buffered.write(data)
+        if flush is not None:
+            flush()
 
     return write
+
+
+def _write_all(write: Callable[[memoryview], int], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[write(rest) :]
