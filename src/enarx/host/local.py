@@ -11,7 +11,7 @@ import os
 import sys
 
 from enarx.host import backends, cgroups
-from enarx.host.backends.backend import Site
+from enarx.host.backends.backend import Backend, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def main() -> None:
         cgroups.LOCAL, (os.getpid(), os.getppid())
     )  # first: processes started later could be in its way
     site = Site(paths=paths, state=options["--state"], cache=options["--cache"])
-    fault: Exception | None = None
+    backend: Backend | Exception
     try:
         backend = backends.find(options["--kind"]) if options["--kind"] else backends.simulated()
         backend.prepare(site)
     except Exception as e:  # noqa: BLE001  # it is the answer to the order, if the command sends one
-        fault = e
+        backend = e
     import json
     import signal
     import socket
@@ -46,9 +46,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     try:
         line = _read_order()
-        if line and fault is not None:
-            _refuse(socket.socket(fileno=LISTENER), _answer(fault))
-        elif line:
+        if line and isinstance(backend, Exception):
+            _refuse(socket.socket(fileno=LISTENER), _answer(backend))
+        elif line and not isinstance(backend, Exception):
             place.clear(cgroups.is_running)
             _serve({**json.loads(line), "kind": backend.kind}, place, site, options["--directory"])
             place.clear(cgroups.is_running)
