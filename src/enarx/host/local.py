@@ -11,12 +11,14 @@ import os
 import sys
 
 from enarx.host import backends, cgroups
-from enarx.host.backends.backend import Backend, Site
+from enarx.host.backends.backend import Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any
+
+    from enarx.host.backends.backend import Backend
 
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
