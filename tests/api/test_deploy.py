@@ -113,6 +113,15 @@ def test_left_and_attached_to_again(daemon: Daemon, wasm: Wasm) -> None:
         enarx.attach(job.keep, host=daemon.url)
 
 
+def test_leaving_is_not_told_as_a_broken_connection(daemon: Daemon, wasm: Wasm) -> None:
+    notes: list[str] = []
+    job = deploy(daemon, wasm("sleep"), detach=True, hooks=enarx.Hooks(note=notes.append))
+    with enarx.attach(job.keep, hooks=enarx.Hooks(note=notes.append)) as again:
+        again.stop()
+        again.remove()
+    assert notes == [], notes
+
+
 def test_left_with_stdin_open(daemon: Daemon, wasm: Wasm) -> None:
     """Two attachments feed one stdin, each from where the Keep has got to."""
     held = threading.Event()

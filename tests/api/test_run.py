@@ -10,10 +10,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import enarx
+from enarx.tenant.delivering import LEAVE
 from tests.programs import module
 
 Wasm = Callable[[str], Path]
@@ -53,7 +55,48 @@ def test_stdin_that_fails_ends_the_job_with_its_error(wasm: Wasm) -> None:
         raise LookupError("mine")
 
     with enarx.run(wasm("cat"), simulate=True, stdin=broken()) as job, pytest.raises(LookupError, match="mine"):
+        job.wait(LEAVE / 2)  # the host has nothing to do with it, and is not waited for
+
+
+def test_stdin_that_fails_is_not_missed_by_a_workload_without_need_of_it(wasm: Wasm) -> None:
+    with enarx.run(wasm("hello"), simulate=True, stdin=os.open("/", os.O_RDONLY)) as job:
+        assert job.wait(60).stdout == b"hello\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stdin": "text"},
+        {"stdin": io.StringIO("text")},
+        {"stdin": True},
+        {"stdin": object()},
+        {"stdout": "out.txt"},
+        {"stdout": io.StringIO()},
+        {"stderr": Path("err.txt")},
+        {"args": "one"},
+        {"args": [1]},
+        {"env": ["A=1"]},
+        {"dirs": {"data": "."}},
+        {"dirs": 1},
+        {"owners": "owner.pem"},
+        {"config": {"limits": {}}},
+        {"salt": "0" * 32},
+        {"secrets": {"key": "canary"}},
+        {"module": None},
+        {"unknown": 1},
+    ],
+)
+def test_arguments_that_are_wrong(wasm: Wasm, wrong: dict[str, Any]) -> None:
+    with pytest.raises(enarx.UsageError) as caught:
+        enarx.run(**({"module": wasm("hello"), "simulate": True} | wrong))
+    assert "canary" not in str(caught.value)
+
+
+def test_a_file_has_the_output_as_it_comes(wasm: Wasm, tmp_path: Path) -> None:
+    """A buffer of the program's own does not hold it back."""
+    with (tmp_path / "out").open("wb") as out, enarx.run(wasm("cat"), simulate=True, stdin=b"one", stdout=out) as job:
         job.wait(60)
+        assert (tmp_path / "out").read_bytes() == b"one"
 
 
 def test_what_is_read_is_not_in_the_result(wasm: Wasm) -> None:

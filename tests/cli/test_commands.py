@@ -35,8 +35,10 @@ def test_package_digest_is_the_same_with_its_salt(home: Path) -> None:
     assert (home / "salt").stat().st_mode & 0o777 == 0o600
     shown = json.loads(enarx(home, "package", "show", *salt, home / "g.wasm", check=True).stdout)
     assert shown["digest"] == first.decode().strip()
-    (home / "salt").write_text("no salt")
-    assert enarx(home, "package", "digest", *salt, home / "g.wasm").returncode == 125
+    for other in (b"no salt", b"\xff"):
+        (home / "salt").write_bytes(other)
+        refused = enarx(home, "package", "digest", *salt, home / "g.wasm")
+        assert (refused.returncode, b"wanted 32 bytes in hexadecimal digits" in refused.stderr) == (125, True)
 
 
 def test_package_show_tells_no_secrets(home: Path) -> None:
@@ -114,10 +116,21 @@ def test_a_port_that_is_none(home: Path, port: str) -> None:
     assert b"wanted a whole number from 0 to 65535" in found.stderr
 
 
-def test_a_host_that_is_not_there(home: Path) -> None:
-    found = enarx(home, "keep", "list", "--host", "http://127.0.0.1:1")
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "http://nowhere.invalid", "unix:///nowhere"])
+def test_a_host_that_is_not_there(home: Path, host: str) -> None:
+    found = enarx(home, "keep", "list", "--host", host)
     assert found.returncode == 127
-    assert b"error: " in found.stderr
+    assert b"the host cannot be reached" in found.stderr
+    assert b"the Keep may still be running" not in found.stderr
+
+
+def test_a_kind_that_does_not_exist_is_named_once(home: Path) -> None:
+    """The host side, which is started before options are parsed, leaves it to the command."""
+    (home / "g.wasm").write_bytes(module("cat"))
+    found = enarx(home, "run", "--backend", "nonsense", home / "g.wasm")
+    assert found.returncode == 125
+    assert found.stderr.startswith(b"error: no kind of Keep is called 'nonsense'\nhint: kinds: process,")
+    assert found.stderr.count(b"\n") == 2
 
 
 def test_a_deployment_without_a_root_is_told_what_deploy_takes(home: Path) -> None:

@@ -132,6 +132,7 @@ def test_usage_errors_are_125_with_a_hint(home: Path, wasm: Wasm, config: Config
         [home / "missing.wasm"],
         ["--env", "NOVALUE", wasm("hello")],
         ["--config", config("limits.memroy = 1"), wasm("hello")],
+        ["--unsafe-skip-layer", "nonsense", wasm("hello")],
     ):
         found = run(home, *arguments)
         assert found.returncode == 125, arguments

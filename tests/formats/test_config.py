@@ -102,7 +102,7 @@ def test_template_with_everything_on_is_valid() -> None:
         ("[[files]]\nkind = 'stdni'", "2:1", "kind is 'stdni'", "stdin"),
         ("args = 'x'", "1:1", "args is a text, wanted an array", ""),
         ("args = ['a',\n 3]", "2:2", "args.1 is an integer, wanted a text", ""),
-        ("limits.memory = '5QB'", "1:1", "is not a size", "64MiB"),
+        ("limits.memory = '5QiB'", "1:1", "'5QiB' is not a size", "64MiB"),
         ("limits.memory = 5", "1:1", "wanted 65536 to", ""),
         ("limits.time = true", "1:1", "a boolean", ""),
         ("limits.open_files = 1", "1:1", "wanted 8 to 65536", ""),

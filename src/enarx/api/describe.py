@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping, Sequence
-from typing import TypedDict, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict, Unpack, cast
 
 from enarx.api.acceptance import accepting
 from enarx.api.hosts import find
@@ -141,8 +142,8 @@ def attach(
         keep,
         hooks or Hooks(),
         _as_stdin(stdin),
-        stdout,
-        stderr,
+        _as_sink(stdout, "stdout"),
+        _as_sink(stderr, "stderr"),
         host=host,
         token_file=os.fspath(token_file),
     )
@@ -168,10 +169,32 @@ def _hooks_and_streams(options: Options) -> tuple[Hooks, Stdin, Sink, Sink]:
     return (
         options.get("hooks") or Hooks(),
         _as_stdin(options.get("stdin")),
-        options.get("stdout"),
-        options.get("stderr"),
+        _as_sink(options.get("stdout"), "stdout"),
+        _as_sink(options.get("stderr"), "stderr"),
     )
 
 
-def _as_stdin(stdin: bytes | Stdin) -> Stdin:
-    return (stdin,) if isinstance(stdin, bytes) else stdin
+def _as_stdin(stdin: object) -> Stdin:
+    """Where stdin comes from. UsageError, before anything runs, for what cannot be read as bytes."""
+    if isinstance(stdin, (bytes, bytearray, memoryview)):
+        return (bytes(stdin),)
+    texts = isinstance(stdin, (str, io.TextIOBase))
+    usable = stdin is None or isinstance(stdin, (int, Iterable)) or hasattr(stdin, "read")
+    if texts or isinstance(stdin, bool) or not usable:
+        message = f"stdin is {_kind(stdin)}, wanted bytes, a binary file, a descriptor or an iterable of bytes"
+        raise UsageError("stdin", message, hint="text.encode(), or open(path, 'rb')" if texts else "")
+    return cast("Stdin", stdin)
+
+
+def _as_sink(sink: object, name: str) -> Sink:
+    """Where output goes. UsageError, before anything runs, for what takes no bytes."""
+    texts = isinstance(sink, (str, os.PathLike, io.TextIOBase))
+    usable = sink is None or isinstance(sink, int) or hasattr(sink, "write")
+    if texts or isinstance(sink, bool) or not usable:
+        message = f"{name} is {_kind(sink)}, wanted a binary file or a descriptor"
+        raise UsageError(name, message, hint="open(path, 'wb')" if texts else "")
+    return cast("Sink", sink)
+
+
+def _kind(value: object) -> str:
+    return f"of type {type(value).__name__}"

@@ -59,9 +59,10 @@ def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note:
     daemon = find(host, token_file)
     matches = daemon.client().find(keep)
     if len(matches) != 1:
-        count = f"{len(matches)} Keeps" if matches else "no Keep"
         hint = "enarx keep list; more digits of the id if several begin alike"
-        raise UsageError("keep-unknown", f"{count} of {daemon.endpoint.url} begin with {keep!r}", hint=hint)
+        url = daemon.endpoint.url
+        subject = f"{len(matches)} Keeps of {url} begin" if matches else f"no Keep of {url} begins"
+        raise UsageError("keep-unknown", f"{subject} with {keep!r}", hint=hint)
     return Known(keep=matches[0], host=daemon, saved=None)
 
 

@@ -142,16 +142,26 @@ class _Stream(io.RawIOBase):
 
 
 def writer(sink: Sink) -> Callable[[bytes], object] | None:
-    """A function that writes all of its argument to the sink; None without a sink."""
+    """A function that writes all of its argument to the sink at once, past any buffer; None without a sink."""
     if sink is None:
         return None
-    if not isinstance(sink, int):
-        return sink.write
-    descriptor = sink
+    if isinstance(sink, int):
+        descriptor = sink
+        return lambda data: _write_all(lambda rest: os.write(descriptor, rest), data)
+    if isinstance(sink, io.RawIOBase):
+        raw = sink
+        return lambda data: _write_all(lambda rest: raw.write(rest) or 0, data)
+    buffered, flush = sink, getattr(sink, "flush", None)
 
     def write(data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        buffered.write(data)
+        if flush is not None:
+            flush()
 
     return write
+
+
+def _write_all(write: Callable[[memoryview], int], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[write(rest) :]

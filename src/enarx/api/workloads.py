@@ -92,7 +92,18 @@ def workload(
     owners: Sequence[Path] = (),
     salt: bytes | None = None,
 ) -> Workload:
-    """The Workload for these arguments of `run` and `deploy`; without `secrets` the workload has none."""
+    """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
+    _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
+    _require("config", config, (Config, str, os.PathLike, type(None)), "an enarx.Config or a path")
+    _require("args", args or (), (Sequence,), "a sequence of texts")
+    _require("env", env or {}, (Mapping,), "a mapping of names to texts")
+    _require("dirs", dirs, (Mapping, Iterable), "a mapping of guest paths to directories, or enarx.Dir objects")
+    _require("secrets", secrets or {}, (Mapping,), "a mapping of names to bytes")
+    _require("owners", owners, (Sequence,), "a sequence of paths")
+    for name, value in (secrets or {}).items():
+        _require(f"secret {name}", value, (bytes,), "bytes")
+    if salt is not None:
+        _require("salt", salt, (bytes,), "bytes")
     return Workload(
         module=module,
         config=config,
@@ -133,6 +144,12 @@ def _from_here(directory: Dir) -> Dir:
     if directory.host is None:
         return directory
     return Dir(guest=directory.guest, host=os.path.abspath(directory.host), mode=directory.mode)
+
+
+def _require(name: str, value: object, types: tuple[type, ...], wanted: str) -> None:
+    """UsageError, which never contains the value, unless it is of one of these types."""
+    if not isinstance(value, types) or (isinstance(value, str) and str not in types):  # a text is a sequence too
+        raise UsageError("argument", f"{name} is of type {type(value).__name__}, wanted {wanted}")
 
 
 def _dirs(dirs: Dirs) -> tuple[Dir, ...]:

@@ -43,8 +43,9 @@ def _salt(path: str | None) -> bytes | None:
         return salt
     try:
         return hex_bytes(read_file(path, 256, code="salt-file").decode("ascii").strip(), SALT_SIZE)
-    except ValueError as e:
-        raise UsageError("salt-file", f"{path}: not a salt: {e}") from None
+    except ValueError:
+        message = f"{path}: not a salt, wanted {SALT_SIZE} bytes in hexadecimal digits"
+        raise UsageError("salt-file", message, hint="a file that does not exist gets a new salt") from None
 
 
 def _secrets(texts: list[str]) -> dict[str, bytes]:

@@ -150,7 +150,7 @@ class Config:
         _positions(files)
         unique([f"{i}:" if f.kind == f.name == "null" else f.name for i, f in enumerate(files)], "files", "name")
         unique([s.name for s in self.secrets], "secrets", "name")
-        _guests([d.guest for d in self.dirs])
+        _guests([_guest(d.guest, ("dirs", i, "guest")) for i, d in enumerate(self.dirs)])
         _variables(self.env, self.secrets)
 
     def sockets(self) -> tuple[File, ...]:

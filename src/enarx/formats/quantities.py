@@ -17,14 +17,14 @@ def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[
     try:
         if not digits.replace(".", "", 1).isascii() or not digits.replace(".", "", 1).isdigit():
             raise ValueError(digits)
-        return float(digits), units[unit]
+        return float(digits), units[unit if unit in units else unit.upper()]
     except (ValueError, KeyError):
         raise UsageError(what, f"{text!r} is not a {what}", hint=f"as {example}") from None
 
 
 def parse_size(text: str) -> int:
     """The bytes that a size such as 64MiB, 1GiB, 500kB or 4096 stands for; UsageError."""
-    number, factor = _number(text.upper(), SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
+    number, factor = _number(text, SIZE_UNITS, "size", "64MiB, 1GiB, 500kB or 4096")
     if number * factor > MAX_BYTES:
         raise UsageError("size", f"{text!r} is more than {MAX_BYTES >> 40} TiB", hint="as 64MiB, 1GiB, 500kB or 4096")
     if number * factor % 1:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
+    from enarx.host.backends.backend import Backend
+
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
 STORED_OUTPUT = 64 << 20
@@ -31,10 +33,15 @@ def main() -> None:
         cgroups.LOCAL, (os.getpid(), os.getppid())
     )  # first: processes started later could be in its way
     site = Site(paths=paths, state=options["--state"], cache=options["--cache"])
-    backend = backends.find(options["--kind"]) if options["--kind"] else backends.simulated()
-    backend.prepare(site)
+    backend: Backend | Exception
+    try:
+        backend = backends.find(options["--kind"]) if options["--kind"] else backends.simulated()
+        backend.prepare(site)
+    except Exception as e:  # noqa: BLE001  # it is the answer to the order, if the command sends one
+        backend = e
     import json
     import signal
+    import socket
 
     from enarx.host.state.files import erase_path
 
@@ -42,7 +49,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # undoes a launch that is under way
     try:
         line = _read_order()
-        if line:
+        if line and isinstance(backend, Exception):
+            _refuse(socket.socket(fileno=LISTENER), _answer(backend))
+        elif line and not isinstance(backend, Exception):
             place.clear(cgroups.is_running)
             _serve({**json.loads(line), "kind": backend.kind}, place, site, options["--directory"])
             place.clear(cgroups.is_running)
@@ -65,9 +74,8 @@ def _read_order() -> bytes:
 def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: str) -> None:
     import socket
 
-    from enarx.errors import BackendError, EnarxError
+    from enarx.errors import EnarxError
     from enarx.formats.bounds import COMPILE
-    from enarx.host.faults import refusal
     from enarx.host.launcher.launch import launch
     from enarx.host.state.files import open_directory
 
@@ -83,16 +91,26 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
         except BaseException:
             launched.abandon()
             raise
-    except OSError as e:
-        _refuse(listener, refusal(e))
-    except EnarxError as e:
-        checks = e.checks if isinstance(e, BackendError) else ()
-        _refuse(listener, {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks})
+    except (OSError, EnarxError) as e:
+        _refuse(listener, _answer(e))
     else:
         try:
             supervisor.serve()
         finally:
             launched.group.remove()
+
+
+def _answer(fault: Exception) -> dict[str, Any]:
+    """The refusal that reports a fault. It raises any that is not for the command to see."""
+    from enarx.errors import BackendError, EnarxError
+    from enarx.host.faults import refusal
+
+    if isinstance(fault, OSError):
+        return refusal(fault)
+    if not isinstance(fault, EnarxError):
+        raise fault
+    checks = fault.checks if isinstance(fault, BackendError) else ()
+    return {"ok": False, "code": fault.code, "message": fault.message, "hint": fault.hint, "checks": checks}
 
 
 def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:

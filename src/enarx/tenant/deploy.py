@@ -26,7 +26,7 @@ from enarx.delivery.session import (
     Status,
 )
 from enarx.delivery.tenant import Attachment, Freshness, Session
-from enarx.errors import DeliveryError, UnavailableError
+from enarx.errors import DeliveryError, EnarxError, UnavailableError
 from enarx.formats.wire import FrameType
 from enarx.record import record
 from enarx.tenant.delivering import (
@@ -47,6 +47,9 @@ from enarx.tenant.delivering import (
 )
 from enarx.tenant.link import Frame, Link
 from enarx.tenant.stdin import Stdin, Unconfirmed
+
+STDIN_FAILED = 1.0
+"""Seconds for a workload to end by itself after its stdin could not be read: it may not need it."""
 
 
 @record()
@@ -235,7 +238,8 @@ class Run:
         except Exception as e:  # noqa: BLE001  # reading stdin can raise anything; `serve` raises it again
             self._failed = e
             with self._changed:
-                over = self._changed.wait_for(lambda: self._done, LEAVE)  # the end may be about to be read
+                patience = LEAVE if isinstance(e, EnarxError) else STDIN_FAILED
+                over = self._changed.wait_for(lambda: self._done, patience)  # the end may be about to be read
             if not over and getattr(e, "code", "") != "ended":
                 self.link.close()  # a workload that waits for stdin would wait forever
         finally:

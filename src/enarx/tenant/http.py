@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -202,7 +203,7 @@ def _failed(what: str, e: Exception) -> UnavailableError:
     """The error for what http.client raised."""
     if isinstance(e, TimeoutError):
         return UnavailableError("host-slow", f"{what}: the host does not answer in time", hint="try again")
-    if isinstance(e, (ConnectionRefusedError, FileNotFoundError)):
+    if isinstance(e, (ConnectionRefusedError, FileNotFoundError, socket.gaierror)):
         message = f"{what}: the host cannot be reached: {e.strerror}"
         return UnavailableError("host-down", message, hint="is it running, and is this its address?")
     if isinstance(e, (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)):
@@ -257,7 +258,11 @@ class HttpLink:
                     yield from read_entries(answer.frames(follow=follow))
                 finally:
                     self._streams.discard(answer)  # a host may break connections for ever, and each has buffers
-        except _BROKEN as e:
+        except (*_BROKEN, UnavailableError) as e:
+            if self._closed:  # by another thread, in the middle of a read
+                raise closed() from None
+            if isinstance(e, UnavailableError):
+                raise
             raise _failed(f"GET {path}", e) from e
         finally:
             connection.close()

@@ -105,7 +105,7 @@ def host_error(error: Any) -> EnarxError:
     message = f"the host says: {message or 'an error without a message'}"
     if code in ("layers-missing", "no-hardware"):
         return BackendError(code, message, hint=hint, checks=_checks(given.get("checks")))
-    if code in ("usage", "unauthorized", "not-found", "not-ended"):
+    if code in ("usage", "unauthorized", "not-found", "not-ended", "unknown-layer"):
         return UsageError(code, message, hint=hint)
     return UnavailableError(code or "host", message, hint=hint)
 
@@ -140,6 +140,8 @@ class LocalLink:
             except OSError as e:
                 self._input.close()
                 self._input = None  # the next call opens a new connection
+                if self._closed:  # by another thread
+                    raise closed() from None
                 raise lost("the Keep takes no more input") from e
 
     def receive(self, start: int) -> Iterator[Frame]:

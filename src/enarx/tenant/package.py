@@ -178,7 +178,7 @@ def _tree(directory: Dir, base: str) -> Tree:
         return Tree(start=base, below=(), nodes=(), identities=())
     path = os.path.join(base, directory.host)
     if not os.path.isdir(path):
-        raise UsageError("dir-missing", f"{path}: no such directory, wanted for {directory.guest}")
+        raise UsageError("dir-missing", f"{path}: not a directory, wanted for {directory.guest}")
     if os.path.isabs(directory.host):
         return tree.read(path)
     start, real = os.path.realpath(base), os.path.realpath(path)

@@ -78,7 +78,7 @@ def _check(options: argparse.Namespace) -> None:
     if not options.simulated_root:
         raise BackendError(
             "no-hardware",
-            f"no Keep of kind {options.backend} is available: this release has none that protects from the host's owner",
+            "no evidence would be trusted: this release has no Keep that hardware protects from the host's owner",
             hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
         )
     if options.detach and options.receipt:

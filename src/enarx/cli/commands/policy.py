@@ -67,5 +67,7 @@ def _write(path: str, text: str) -> None:
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
             file.write(text)
+    except FileExistsError:
+        raise UsageError("policy-file", f"{path}: exists", hint="an existing policy is never overwritten") from None
     except OSError as e:
-        raise UsageError("policy-file", f"{path}: {e.strerror}", hint="an existing policy is never overwritten") from e
+        raise UsageError("policy-file", f"{path}: {e.strerror}") from e

@@ -43,7 +43,7 @@ DOMAIN_CHECKS = (*ENCLAVE_CHECKS[:-1], "tdx-module", "tcb-level", "current-tdx-m
 INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 
 
-def examined(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
+def examine_quote(case: Case, *, roots: Roots, where: str, now: int) -> Ledger:
     """Make every check of the quote. `where` is the page of the docs that explains them."""
     root = pin(case.quote.chain[-1])
     pinned = root in roots.pins(INTEL)

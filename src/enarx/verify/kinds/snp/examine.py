@@ -78,18 +78,18 @@ def examine(evidence: bytes, *, endorsements: Endorsements, roots: Roots, now: i
     pinned = root_pin in roots.pins(AMD)
     anchor = f"AMD ARK-{root.product.capitalize()}" if root and pinned else "none"
     ledger = Ledger(CHECKS, anchor=anchor, where=WHERE, now=now)
-    _signer(ledger, report, signer)
+    _check_certificate(ledger, report, signer)
     if signer is None:
         ledger.unreached()
     else:
-        _agreement(ledger, report, signer)
-        _signature(ledger, report, signer)
-        _issuers(ledger, chain, root_pin, pinned=pinned)
-        _certificates(ledger, chain, revoked, now)
+        _check_agreement(ledger, report, signer)
+        _check_signature(ledger, report, signer)
+        _check_issuers(ledger, chain, root_pin, pinned=pinned)
+        _check_chain(ledger, chain, revoked, now)
     claims = _claims(report, signer, revoked)
     return ledger.examination(
         claims,
-        forecast=_forecast(chain, revoked, _behind(report.committed_tcb, claims.product)),
+        forecast=_forecast(chain, revoked, _lacking_updates(report.committed_tcb, claims.product)),
         unused=unused(endorsements, {c.der for c in chain if c}, lambda der: _unused(der, authority, now)),
     )
 
@@ -115,7 +115,7 @@ def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) 
     signers = [c for c in certificates if c.role == role]
     if not signers:
         return None, None, None
-    signer = max(signers, key=lambda c: _fit(c, report)) if len(signers) > 1 else signers[0]
+    signer = max(signers, key=lambda c: _fitness(c, report)) if len(signers) > 1 else signers[0]
     issuers = [c for c in certificates if c.role == ISSUERS[role] and c.subject == signer.issuer]
     fitting = ((i, a) for i in issuers for a in certificates if a.role == "ark" and a.subject == i.issuer)
     pairs = list(islice(fitting, MAX_PAIRS))
@@ -123,38 +123,38 @@ def _chain(report: Report, certificates: tuple[Certificate, ...], roots: Roots) 
         return signer, issuers[0] if issuers else None, None
     if len(pairs) == 1:
         return signer, *pairs[0]
-    return signer, *max(pairs, key=lambda p: _stands(p, signer, roots))
+    return signer, *max(pairs, key=lambda p: _chain_rank(p, signer, roots))
 
 
-def _stands(pair: tuple[Certificate, Certificate], signer: Certificate, roots: Roots) -> tuple[bool, bool]:
+def _chain_rank(pair: tuple[Certificate, Certificate], signer: Certificate, roots: Roots) -> tuple[bool, bool]:
     issuer, root = pair
     pinned = pin(root.der) in roots.pins(AMD)
     return pinned, pinned and amd.chain_holds(root.der, issuer.der, signer.der)
 
 
-def _fit(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
+def _fitness(certificate: Certificate, report: Report) -> tuple[bool, bool, bool]:
     of_product = report.cpuid is not None and product_of(report.cpuid) == certificate.product
-    of_tcb = parts_of(report.reported_tcb, certificate.product) == certificate.parts
+    of_tcb = tcb_parts(report.reported_tcb, certificate.product) == certificate.parts
     return of_product, _is_for(certificate, report), of_tcb
 
 
 def _is_for(certificate: Certificate, report: Report) -> bool:
     """Whether the certificate is for the report's chip. Turin's ids have 8 bytes, followed by zeros in the report."""
-    return _sized(certificate) and report.chip_id == certificate.hwid.ljust(64, b"\0")
+    return _has_expected_id_size(certificate) and report.chip_id == certificate.hwid.ljust(64, b"\0")
 
 
-def _sized(certificate: Certificate) -> bool:
+def _has_expected_id_size(certificate: Certificate) -> bool:
     return len(certificate.hwid) == amd.HWID_SIZES.get(certificate.product, 64)
 
 
-def parts_of(tcb: bytes, product: str) -> tuple[int, ...]:
+def tcb_parts(tcb: bytes, product: str) -> tuple[int, ...]:
     """The parts of a TCB in the order of `Parts`, by the product's layout; -1 for a part that it lacks."""
     if product == "turin":
         return tcb[0], tcb[1], tcb[2], tcb[3], tcb[7]
     return -1, tcb[0], tcb[1], tcb[6], tcb[7]
 
 
-def _signer(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
+def _check_certificate(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
     role = ROLES.get(report.signing_key)
     ledger.check(
         "signing-certificate",
@@ -165,7 +165,7 @@ def _signer(ledger: Ledger, report: Report, signer: Certificate | None) -> None:
     )
 
 
-def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
+def _check_agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
     product = product_of(report.cpuid) if report.cpuid else signer.product
     ledger.check(
         "product",
@@ -175,7 +175,7 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
         needs="signing-certificate",
         hint="the certificate is for a machine of another product",
     )
-    stated = parts_of(report.reported_tcb, signer.product)
+    stated = tcb_parts(report.reported_tcb, signer.product)
     ledger.check(
         "certificate-tcb",
         lambda: signer.parts == stated,
@@ -186,7 +186,7 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
     )
     ledger.check(
         "certificate-chip",
-        lambda: _named(signer, report),
+        lambda: _names_machine(signer, report),
         wanted="a provider" if signer.role == "vlek" else report.chip_id,
         got=signer.csp_id or signer.hwid,
         needs="signing-certificate",
@@ -194,16 +194,16 @@ def _agreement(ledger: Ledger, report: Report, signer: Certificate) -> None:
     )
 
 
-def _named(signer: Certificate, report: Report) -> bool | None:
+def _names_machine(signer: Certificate, report: Report) -> bool | None:
     """Whether the certificate is for the report's chip, or a provider's; None if the host masks the chip's id."""
     if signer.role == "vlek":
         return bool(signer.csp_id)
-    if _sized(signer) and not any(report.chip_id):
+    if _has_expected_id_size(signer) and not any(report.chip_id):
         return None
     return _is_for(signer, report)
 
 
-def _issuers(ledger: Ledger, chain: Chain, root_pin: bytes | None, *, pinned: bool) -> None:
+def _check_issuers(ledger: Ledger, chain: Chain, root_pin: bytes | None, *, pinned: bool) -> None:
     _, issuer, root = chain
     ledger.check(
         "issuers",
@@ -223,11 +223,11 @@ def _issuers(ledger: Ledger, chain: Chain, root_pin: bytes | None, *, pinned: bo
     )
 
 
-def _certificates(ledger: Ledger, links: Chain, revoked: Revocation, now: int) -> None:
+def _check_chain(ledger: Ledger, links: Chain, revoked: Revocation, now: int) -> None:
     chain = [c for c in reversed(links) if c]
     ledger.check(
         "chain",
-        lambda: _holds(links),
+        lambda: _is_valid_chain(links),
         wanted="each signed by the one before, of one product",
         got=", ".join([c.name for c in chain]),
         needs="root",
@@ -253,7 +253,7 @@ def _certificates(ledger: Ledger, links: Chain, revoked: Revocation, now: int) -
     )
 
 
-def _holds(chain: Chain) -> bool:
+def _is_valid_chain(chain: Chain) -> bool:
     signer, issuer, root = chain
     assert signer is not None and issuer is not None and root is not None  # noqa: PT018  # the root is pinned
     return signer.product == issuer.product == root.product and amd.chain_holds(root.der, issuer.der, signer.der)
@@ -264,7 +264,7 @@ def product_of(cpuid: tuple[int, int, int]) -> str:
     return CPUID.get((cpuid[0], cpuid[1] >> 4), f"family {cpuid[0]:#x} model {cpuid[1]:#x}")
 
 
-def _signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
+def _check_signature(ledger: Ledger, report: Report, signer: Certificate) -> None:
     formed = report.signature_algorithm == ECDSA_P384_SHA384 and 0 < report.r < LIMIT and 0 < report.s < LIMIT
     ledger.check(
         "signature-form",
@@ -294,19 +294,19 @@ def _forecast(chain: Chain, revoked: Revocation, behind: str) -> tuple[Forecast,
     return tuple(ends)
 
 
-def _behind(tcb: bytes, product: str) -> str:
+def _lacking_updates(tcb: bytes, product: str) -> str:
     """The parts of a TCB that are behind the newest known for the product; empty if none is, or the product is unknown."""
     if product not in NEWEST:
         return ""
     newest = as_dict(NEWEST[product])
-    has = dict(zip(newest, parts_of(tcb, product), strict=True))
+    has = dict(zip(newest, tcb_parts(tcb, product), strict=True))
     parts = [f"{name} {has[name]} ({newest[name]})" for name in newest if 0 <= has[name] < newest[name]]
     return f"behind the newest that is known here: {', '.join(parts)}" if parts else ""
 
 
 @memo(max_bytes=1 << 16)
 def _tcb(tcb: bytes, product: str) -> Tcb:
-    fmc, bootloader, tee, snp, microcode = parts_of(tcb, product)
+    fmc, bootloader, tee, snp, microcode = tcb_parts(tcb, product)
     parts = Parts(fmc=max(fmc, 0), bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)
     return Tcb(**{product: parts}) if product in PRODUCTS else Tcb()
 
