@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -107,5 +108,7 @@ def test_repeating_an_old_confirmation_is_no_progress(scene: Scene, times: int) 
             return [(FrameType.RECEIVED, old[0])] * times
         return [(kind, payload)]
 
+    begun = time.monotonic()
     with pytest.raises(UnavailableError, check=lambda e: e.code == "delivery-stalled"):
         scene.deliver(HostileLink(scene.keep(deadlines=EAGER), to_tenant=repeat), patience=1)
+    assert time.monotonic() - begun < 6, "every repetition was taken for progress"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 
-from enarx.delivery.output import ACCEPTED, CHECKPOINT, FINAL
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FINAL, OutputSealer
+from enarx.delivery.reading import OutputOpener
+from enarx.delivery.session import STDOUT, Status
+from enarx.delivery.suite import signing_key
 from enarx.errors import DeliveryError
 from enarx.formats.wire import FrameType
 from tests.attacks.real import Machine, finish
@@ -28,6 +34,26 @@ def test_of_another_run_of_the_same_package(machine: Machine, kind: int) -> None
     assert [k for k, _, _ in mine] == [k for k, _, _ in theirs]
     mixed = [b if b[0] == kind else a for a, b in zip(mine, theirs, strict=True)]
     assert mixed != mine
+    with pytest.raises(DeliveryError, check=lambda e: e.code == CODES[kind]):
+        read(thief, sealed(thief, mixed))
+
+
+@pytest.mark.parametrize("kind", CODES, ids=["acceptance", "checkpoint", "final record"])
+def test_of_another_session_under_the_same_key(kind: int) -> None:
+    """A Keep has one session, so its key alone would do; the signatures do not rely on that."""
+    key, package = signing_key(bytes(32)), bytes(32)
+    identity = key.public_key().public_bytes_raw()
+    sessions = []
+    for transcript in (b"1" * 32, b"2" * 32):
+        names = {"secret": b"s" * 32, "session": transcript, "package": package}
+        sealer = OutputSealer(**names, key=key)
+        payloads = [sealer.acceptance(1), *sealer.data(STDOUT, b"hello"), *sealer.final(Status(cause="exit", code=0))]
+        opener = partial(OutputOpener, **names, identity=identity)
+        thief = Thief(SimpleNamespace(secret=names["secret"], transcript=transcript, opener=opener))  # type: ignore[arg-type]
+        sessions.append((thief, [thief.open(payload) for payload in payloads]))
+    (thief, mine), (_, theirs) = sessions
+    assert read(thief, sealed(thief, mine)).finished
+    mixed = [b if b[0] == kind else a for a, b in zip(mine, theirs, strict=True)]
     with pytest.raises(DeliveryError, check=lambda e: e.code == CODES[kind]):
         read(thief, sealed(thief, mixed))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enarx.delivery.stream import NUMBER
+from enarx.delivery.tenant import Admission
 from enarx.errors import DeliveryError
 from enarx.formats.wire import FrameType
 from tests.attacks.hostile import EAGER, EXIT_CODE, HostileLink, Scene
@@ -44,8 +45,17 @@ def test_of_another_delivery(scene: Scene) -> None:
     scene.refused(link, DeliveryError, "confirmation-broken")
 
 
-def test_repeated_and_reordered_ones_take_nothing_back(scene: Scene) -> None:
+def test_repeated_and_reordered_ones_take_nothing_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
+    counts: list[int] = []
+    received = Admission.received
+
+    def noting(admission: Admission, payload: bytes) -> bool:
+        moved = received(admission, payload)
+        counts.append(admission.confirmed)
+        return moved
+
+    monkeypatch.setattr(Admission, "received", noting)
 
     def again(kind: FrameType, payload: bytes):  # type: ignore[no-untyped-def]
         if kind is not FrameType.RECEIVED:
@@ -54,3 +64,18 @@ def test_repeated_and_reordered_ones_take_nothing_back(scene: Scene) -> None:
         return [(kind, old) for old in reversed(seen)]
 
     assert scene.play(HostileLink(scene.keep(deadlines=EAGER), to_tenant=again)).status.code == EXIT_CODE
+    assert len(seen) > 1
+    assert counts == sorted(counts)
+
+
+def test_of_more_than_was_sent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a peer that has the key of confirmations. The tenant could not continue from a chunk that it has not sealed."""
+    received = Admission.received
+
+    def beyond(admission: Admission, payload: bytes) -> bool:
+        assert admission._confirmer is not None
+        assert admission._sealer is not None
+        return received(admission, admission._confirmer.confirm(admission._sealer.sealed + 1))
+
+    monkeypatch.setattr(Admission, "received", beyond)
+    scene.refused(HostileLink(scene.keep(deadlines=EAGER)), DeliveryError, "confirmation-broken")

@@ -21,7 +21,6 @@ from enarx.formats.evidence.eventlog import (
     VARIABLE_BOOT2,
     EventLog,
 )
-from enarx.formats.evidence.tpm import Evidence, _fields
 from enarx.record import replace
 from enarx.verify import AttestationResult, Roots, TrustAnchor, examine, unappraised
 from enarx.verify.appraise import unverified
@@ -61,7 +60,9 @@ LOG = pc()
 
 
 def quoted(pcrs: dict[int, bytes], digest: bytes | None = None) -> AttestationResult:
-    """Of a TPM whose registers hold this."""
+    """Of a TPM whose registers hold this. Skips the test if this tree has no such kind."""
+    if "tpm" not in KINDS:
+        pytest.skip("no kind tpm")
     pcrs = dict(sorted(pcrs.items()))
     message = tpm.quote(pcrs, **({} if digest is None else {"digest": digest}))
     made = examine(
@@ -352,14 +353,15 @@ def test_real_trust_domains(evidence_dir: Path, name: str, values: dict[int, str
 @pytest.mark.parametrize("name", ["gce-cos-85-nonce9009", "gce-cos-85-no-nonce"])
 def test_real_tpms(evidence_dir: Path, name: str) -> None:
     """The attestation carries the log of its boot."""
+    evidence = pytest.importorskip("enarx.formats.evidence.tpm")
     data = (evidence_dir / f"tpm/go-tpm-tools/{name}.pb").read_bytes()
-    log: Any = dict(_fields(data))[3]
+    log: Any = dict(evidence._fields(data))[3]
     assert EventLog.from_bytes(log).to_bytes() == log
     good = unappraised(examine("tpm", data, (), roots=Roots(), now=0).verified())
     beside = Control(appraise_event_log, before=good, log=log)
     found = beside.but()
     assert (outcome(found), found.status) == (PASSED, AUTHENTIC)
-    held = dict(Evidence.from_bytes(data).pcrs)
+    held = dict(evidence.Evidence.from_bytes(data).pcrs)
     by_name = {register.name: register for register in replay(EventLog.from_bytes(log), PCRS, "sha384", held).compared}
     assert set(by_name) == {f"pcr{i}" for i in range(10)}
     quit = log.replace(b"Exit Boot Services Invocation", b"Exit Boot Services invocation")

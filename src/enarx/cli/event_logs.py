@@ -7,6 +7,7 @@ from typing import Any
 from enarx.cli import console
 from enarx.errors import ParseError
 from enarx.formats.evidence.eventlog import CC_TYPES, VARIABLES, Event, EventLog, Table, Variable
+from enarx.formats.text import printable
 from enarx.verify.replay import PCRS, RTMRS, Layout, Replay, binding, replay
 
 BANKS = ("sha512", "sha384", "sha256", "sha1")
@@ -107,14 +108,10 @@ def text(event: Event) -> str:
     """An event's content in printable characters: a variable's name, a text, or the first bytes in hexadecimal."""
     if event.type in VARIABLES:
         try:
-            return _printable(Variable.from_bytes(event.data).name)
+            return printable(Variable.from_bytes(event.data).name)
         except ParseError:
             pass
     raw = event.data.rstrip(b"\0")
     if raw and not raw.count(b"\0") and all(byte >= 0x20 or byte in b"\t\n\r" for byte in raw):
-        return _printable(raw.decode(errors="replace"))
+        return printable(raw.decode(errors="replace"))
     return event.data[:48].hex()
-
-
-def _printable(raw: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in raw)

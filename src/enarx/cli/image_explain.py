@@ -18,7 +18,7 @@ from enarx.formats.evidence.eventlog import EventLog
 from enarx.image.launch import events, search, search_boot, search_images, tdx
 from enarx.image.launch.search import Explanation
 from enarx.verify import Roots, examine
-from enarx.verify.replay import PCRS, RTMRS
+from enarx.verify.replay import PCRS, RTMRS, pcr_values
 
 MAX_EVIDENCE = 16 << 20
 LAYOUTS = {"tdx": RTMRS, "tpm": PCRS}
@@ -87,7 +87,7 @@ def _tdx(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
 
 def _tpm(options: argparse.Namespace, claims: Any) -> Iterator[Explanation]:
     bank, files, images = claims.pcr_bank, launch_files.boot_files(options), launch_files.files(options.uki)
-    values = {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in claims.pcrs)}
+    values = pcr_values(claims.pcrs)
     candidates: dict[int, Iterator[search.Candidate]] = {}
     if files.kernels or images:
         candidates[4] = search_boot.pcr4_launches(files, images, bank)

@@ -49,9 +49,9 @@ def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[s
         if status.backtrace:
             console.say("wasm backtrace:")
             for line in status.backtrace.splitlines():
-                console.say(f"  {_printable(line)}")
+                console.say(f"  {line}")
     elif status.message:
-        console.note(f"the workload exited with {status.code}; {_printable(status.message)}")
+        console.note(f"the workload exited with {status.code}; {status.message}")
     if result.lost:
         stdout, stderr = result.unproven
         missing = f"the output shown is incomplete; {stdout} bytes of stdout and {stderr} of stderr are unproven"
@@ -94,7 +94,7 @@ def write_receipt(path: str, result: Result) -> None:
 
 
 def _story(status: Status) -> str:
-    message = _printable(status.message)
+    message = status.message
     texts = {
         "trap": f"the workload trapped: {message}",
         "time": f"the workload was ended by its time limit: {message}",
@@ -105,8 +105,3 @@ def _story(status: Status) -> str:
         "failed": f"the workload did not start: {message}",
     }
     return texts[status.cause]
-
-
-def _printable(text: str) -> str:
-    """Text that the guest chose, with every character replaced that could control a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

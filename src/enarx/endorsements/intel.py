@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from enarx.endorsements.cache import Cache
 from enarx.endorsements.web import Answer, Web
 from enarx.errors import ParseError, UnavailableError
+from enarx.formats.text import hex_bytes
 from enarx.verify.families.intel import collateral as intel
 from enarx.verify.families.intel.machine import Machine
 from enarx.verify.families.intel.tcb import date
@@ -74,7 +75,9 @@ class Pcs:
     def _list(self, path: str, web: Web) -> bytes:
         def make() -> tuple[bytes, int]:
             body = web.get(path).body
-            text = body if body[:1] == b"\x30" else bytes.fromhex(body.decode("ascii"))  # a PCCS returns hexadecimal
+            text = (
+                body if body[:1] == b"\x30" else hex_bytes(body.decode("ascii").strip())
+            )  # a PCCS returns hexadecimal
             parsed = revocation_list(text)
             if parsed is None:
                 raise _wrong(path, "a revocation list")

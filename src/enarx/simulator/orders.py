@@ -9,6 +9,7 @@ import struct
 from typing import Any
 
 from enarx.errors import EnarxError, ParseError
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 
 MAX_MESSAGE = 64 << 10
@@ -118,12 +119,9 @@ def _sizes(limits: dict[str, object]) -> bool:
 
 def _hex32(text: str) -> bytes:
     try:
-        value = bytes.fromhex(text)
+        return hex_bytes(text, 32)
     except ValueError:
-        value = b""
-    if len(value) != 32 or len(text) != 64:
-        raise _fail("host_data is not 64 hexadecimal digits")
-    return value
+        raise _fail("host_data is not 64 hexadecimal digits") from None
 
 
 def _fail(message: str) -> ParseError:

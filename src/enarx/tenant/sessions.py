@@ -16,6 +16,7 @@ from typing import Self
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, ParseError, UsageError
 from enarx.formats import plain_json
+from enarx.formats.text import hex_bytes
 from enarx.record import names, record
 from enarx.tenant.connection import Endpoint
 from enarx.tenant.paths import private_dir, read_file, state_dir, write_private
@@ -68,7 +69,7 @@ class Saved:
         """Read a saved session. UsageError, also if its name is not its binding."""
         try:
             fields = plain_json.decode(read_file(path, MAX_FILE), "session")
-            session = Session.from_bytes(bytes.fromhex(fields.pop("session")))
+            session = Session.from_bytes(hex_bytes(fields.pop("session")))
             if not all(isinstance(text, str) for text in fields.values()):
                 raise TypeError
             saved = cls(**fields, session=session)

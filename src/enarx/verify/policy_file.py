@@ -19,6 +19,7 @@ from typing import Any
 from enarx.errors import UsageError
 from enarx.formats import toml
 from enarx.formats.checks import Path, nearest
+from enarx.formats.text import hex_bytes
 from enarx.verify.kinds import KINDS, SIMULATED, find
 from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Matcher, NoneOf, Unchecked
 from enarx.verify.policy import AppraisalPolicy, SimulatedPolicy, policy_for
@@ -124,7 +125,7 @@ def _value(value: object, value_type: type, path: Path) -> Any:
 def _bytes(value: object, path: Path) -> bytes:
     try:
         if isinstance(value, str):
-            return bytes.fromhex(value)
+            return hex_bytes(value)
     except ValueError:
         pass  # reported below, like a value that is not text
     raise _Invalid(path, f"{path[0]} wants bytes as hexadecimal digits")

@@ -25,6 +25,7 @@ from enarx.formats.evidence.eventlog import (
     EventLog,
     Variable,
 )
+from enarx.formats.text import hex_bytes
 from enarx.record import record
 from enarx.verify.claims import Claims
 from enarx.verify.kinds import KINDS, Registers, find
@@ -269,4 +270,4 @@ def _log_check(before: AttestationResult, outcome: str, wanted: str, got: str, h
 
 def pcr_values(pcrs: tuple[str, ...]) -> dict[int, bytes]:
     """The values of a TPM's registers by index, from claims in the form index:value."""
-    return {int(index): bytes.fromhex(value) for index, value in (text.split(":") for text in pcrs)}
+    return {int(index): hex_bytes(value) for index, value in (text.split(":") for text in pcrs)}

@@ -96,10 +96,9 @@ def _pieces(path: str) -> Iterator[bytes]:
 
 
 def _digest(text: str) -> bytes:
+    from enarx.formats.text import hex_bytes
+
     try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise UsageError("hex", "--package: wanted 64 hexadecimal digits")
-    return value
+        return hex_bytes(text, 32)
+    except ValueError as e:
+        raise UsageError("hex", f"--package: {e}") from None
