@@ -23,9 +23,10 @@ def described(data: bytes, source: str) -> Item:
 
 
 def _collateral(data: bytes) -> tuple[str, int | None] | None:
-    collateral = intel.collateral(data)
+    content = intel.opened(data)
+    collateral = content.collateral
     if collateral is None:
-        return None
+        return (f"malformed: {content.malformed}", None) if content.malformed else None
     ends = (collateral.info.end, collateral.identity.end, *(one.end for one in collateral.lists))
     tee = "SGX" if collateral.info.tee == 0 else "TDX"
     return f"collateral {tee}, FMSPC {collateral.info.fmspc.hex()}, evaluation {collateral.info.evaluation}", min(ends)

@@ -117,13 +117,10 @@ def _header(path: str, answer: Answer, name: str) -> str:
 
 
 def _collateral(data: bytes) -> intel.Collateral:
-    try:
-        parsed = intel.collateral(data)
-    except ParseError:
-        parsed = None
-    if parsed is None:
+    collateral = intel.opened(data).collateral
+    if collateral is None:
         raise _wrong("collateral", "complete")
-    return parsed
+    return collateral
 
 
 def _wrong(path: str, wanted: str) -> UnavailableError:

@@ -339,6 +339,11 @@ def without(name: str) -> Callable[[Json], Json]:
     return lambda value: {k: v for k, v in value.items() if k != name}
 
 
+def chained(change: Callable[[str], str]) -> bytes:
+    """Collateral with another chain of the TCB info's signer."""
+    return forge.collateral(change=lambda v: v | {"tcb_info_issuer_chain": change(v["tcb_info_issuer_chain"])})
+
+
 BROKEN: dict[str, Callable[[], bytes]] = {
     "nothing": lambda: b"{}",
     "not JSON": lambda: b"{",
@@ -351,6 +356,11 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "a short signature": lambda: forge.collateral(change=lambda v: v | {"tcb_info_signature": "00"}),
     "no hexadecimal": lambda: forge.collateral(change=lambda v: v | {"tcb_info_signature": "x"}),
     "no chain": lambda: forge.collateral(change=lambda v: v | {"tcb_info_issuer_chain": ""}),
+    "a chain that is not base64": lambda: chained(lambda pem: pem.replace("-----END", "A-----END", 1)),
+    "a chain that is cut off": lambda: chained(lambda pem: pem[:-10]),
+    "a chain whose second certificate is malformed": lambda: chained(
+        lambda pem: pem + "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
+    ),
     "a chain with a surrogate": lambda: forge.collateral(change=lambda v: v | {"tcb_info_issuer_chain": "\ud800"}),
     "a text with a surrogate": lambda: forge.collateral(change=lambda v: v | {"tcb_info": "\ud800"}),
     **{

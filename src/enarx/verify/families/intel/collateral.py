@@ -94,8 +94,8 @@ class Opened:
 
 @memo(max_bytes=4 << 20)
 def opened(data: bytes) -> Opened:
-    """Parse an endorsement."""
-    if not _is_json(data):
+    """The content of an endorsement, parsed once for all checks."""
+    if data.lstrip()[:1] != b"{":
         return Opened(json=False, collateral=None, malformed="", lists=_readable([data]))
     texts: list[object] = []
     try:
@@ -106,15 +106,6 @@ def opened(data: bytes) -> Opened:
         ders = [der for text in texts if isinstance(text, str) for der in _list_ders(text)]
         return Opened(json=True, collateral=None, malformed=e.message, lists=_readable(ders))
     return Opened(json=True, collateral=given, malformed="", lists=given.lists)
-
-
-def collateral(data: bytes) -> Collateral | None:
-    """Parse collateral; None for bytes other than JSON. ParseError for JSON that is not collateral."""
-    return _collateral(parsed(data, "the collateral")) if _is_json(data) else None
-
-
-def _is_json(data: bytes) -> bool:
-    return data.lstrip()[:1] == b"{"
 
 
 def _readable(ders: list[bytes]) -> tuple[List, ...]:
