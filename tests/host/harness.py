@@ -298,7 +298,7 @@ class Daemon:
         bounds = {**self.BOUNDS, **{k: options.pop(k) for k in list(options) if k in self.BOUNDS}}
         self.options = {
             "state": str(state),
-            "hardware": str(state / "hardware"),
+            "backends_state": str(state / "hardware"),
             "cache": str(state),
             "paths": PATHS,
             "socket": "" if options.get("address") else str(state / "host.sock"),

@@ -52,7 +52,7 @@ def bearer(token: str = TOKEN) -> dict[str, str]:
 def options(root: Path, **more: object) -> Options:
     values = {
         "state": str(root),
-        "hardware": str(root),
+        "backends_state": str(root),
         "cache": str(root),
         "paths": "",
         "socket": "",

@@ -29,5 +29,5 @@ def test_real_ones(evidence_dir: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"x", b"{}", bytes(1184), b"\3\0\2\0\0\0\0\0"])
 def test_what_begins_like_nothing(data: bytes) -> None:
-    with pytest.raises(UsageError, match="not known"):
+    with pytest.raises(UsageError, match="cannot be detected"):
         detect(data)
