@@ -32,8 +32,10 @@ class Target:
         (line,) = [line for line in self.daemon.log.read_text().splitlines() if '"url": "http://' in line]
         return line.partition('"url": "')[2].partition('"')[0]
 
-    def raw(self, data: bytes = b"") -> socket.socket:
-        connection = socket.create_connection((self.address.hostname or "", self.address.port or 0), timeout=20)
+    def raw(self, data: bytes = b"", source: str = "") -> socket.socket:
+        """Return a connection, from the loopback address `source` if there is one, on which `data` was sent."""
+        to = (self.address.hostname or "", self.address.port or 0)
+        connection = socket.create_connection(to, timeout=20, source_address=(source, 0) if source else None)
         self.sockets.append(connection)
         with contextlib.suppress(OSError):  # the daemon may have ended it already
             connection.sendall(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from enarx.delivery.messages import Attestation, Challenge
+from enarx.delivery.output import final_transcript
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDOUT
+from enarx.delivery.suite import signing_key
 from enarx.errors import AppraisalError, EnarxError, VerificationError
 from enarx.formats.evidence.simulated import Evidence as SimulatedEvidence
 from enarx.record import names, replace
@@ -89,6 +92,34 @@ def test_a_challenge_of_somebody_who_is_no_owner(two) -> None:  # type: ignore[n
     challenge = replace(Challenge.from_bytes(one.challenge), verifier=bytes(32))
     with pytest.raises(AppraisalError):
         true.but(data=replace(one, challenge=challenge.to_bytes()).to_bytes())
+
+
+WRONG = {
+    "receipt-challenge": {"answered": bytes(32)},
+    "receipt-package": {"package": bytes(32)},
+    "receipt-owner": {"verifier": bytes(32)},
+}
+
+
+def self_signed(one: Receipt, answered: bytes = b"", **challenged: bytes) -> Receipt:
+    """A receipt whose every signature is right, by a Keep that does not check what it signs."""
+    key = signing_key(bytes(32))
+    challenge = replace(Challenge.from_bytes(one.challenge), **challenged).to_bytes()
+    attestation = replace(
+        Attestation.from_bytes(one.attestation),
+        challenge=answered or hashlib.sha256(challenge).digest(),
+        identity=key.public_key().public_bytes_raw(),
+    ).to_bytes()
+    made = replace(one, challenge=challenge, attestation=attestation)
+    return replace(made, signature=key.sign(final_transcript(made.transcript, made.package, made.body)))
+
+
+@pytest.mark.parametrize("code", WRONG)
+def test_parts_that_belong_to_different_exchanges(two, code: str) -> None:  # type: ignore[no-untyped-def]
+    _, _, (one, _, _), _ = two
+    assert self_signed(one).verify().status.cause == "exit"
+    with pytest.raises(VerificationError, check=lambda e: e.code == code):
+        self_signed(one, **WRONG[code]).verify()
 
 
 @pytest.mark.parametrize(

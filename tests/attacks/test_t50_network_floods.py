@@ -55,6 +55,17 @@ def test_a_flood_costs_little(daemon: Target, shape: str) -> None:
     assert daemon.enarx("keep", "list") == 0
 
 
+def test_many_addresses_share_one_bound(daemon: Target) -> None:
+    """Each connection and each address stays within its own bounds: only the bound on all of them together holds."""
+    before = daemon.memory()
+    for number in range(1000):
+        connection = daemon.raw(BEGUN + b"A: ", f"127.0.0.{2 + number % 8}")
+        send(connection, b"a" * (15 << 10), 1)
+    assert any(daemon.healthy() for _ in range(3)), "it answers once it has read the flood"
+    assert daemon.memory("VmHWM") - before < COST
+    assert daemon.enarx("keep", "list") == 0
+
+
 def test_connections_without_end_shut_nobody_out(daemon: Target) -> None:
     before = daemon.memory()
     for _ in range(3000):

@@ -37,6 +37,9 @@ SHARED_TESTS = (
 """Run without the kind: every test that goes through all registered kinds, but those that only repeat these rule by rule or
 vector by vector (test_trust.py, test_expiry.py). The tests of the other kinds are collected: none imports what was deleted."""
 
+COMPOSED = {kind: (kind, *(other for other in HARDWARE if kind in find(other).parts)) for kind in HARDWARE}
+"""Each kind, with the kinds that are composed of it."""
+
 COLLECTED = ("tests/verify", "tests/formats", "tests/fuzz", "tests/house", "tests/cli/test_event_logs.py")
 
 
@@ -85,6 +88,18 @@ def test_a_kind_is_deleted_by_its_folders_and_its_line(tmp_path: Path, name: str
     ran = run(tree, "-x", *SHARED_TESTS)
     assert ran.returncode == 0, ran.stdout[-4000:]
     assert re.search(r"^\d{3,} passed", ran.stdout, re.MULTILINE), ran.stdout[-200:]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", [kind for kind in HARDWARE if kind not in DELETED])
+def test_each_kind_can_be_deleted(tmp_path: Path, kind: str) -> None:
+    """As above, with few tests: what is left can be imported, detected and documented."""
+    tree = tmp_path / "tree"
+    without(tree, COMPOSED[kind])
+    collected = run(tree, "--collect-only", *COLLECTED)
+    assert collected.returncode == 0, collected.stdout[-2000:]
+    ran = run(tree, "-x", "tests/verify/test_detect.py", "tests/house/test_checks.py", "tests/house/test_results.py")
+    assert ran.returncode == 0, ran.stdout[-4000:]
 
 
 def test_a_kind_left_half_deleted_is_noticed(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 Tenant and Keep follow the same table, each with a `Conversation` of its own that every message sent or received goes
 through. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT and ATTEST; the Keep sends all other types. Three
 moves do not follow from the frame's type alone, so they have names of their own: the last CHUNK completes the package,
-and among the OUTPUT frames the acceptance opens the session and the final record ends it.
+and among the OUTPUT frames the acceptance opens the session and the final record ends it. One frame moves nothing: a
+confirmation that was still on its way when the session began, which an attachment passes over.
 """
 
 from __future__ import annotations

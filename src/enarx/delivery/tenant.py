@@ -281,11 +281,13 @@ class Freshness:
     """One request for fresh evidence of the Keep that runs a session. `nonce` is 32 fresh bytes."""
 
     def __init__(self, session: Session, *, nonce: bytes) -> None:
+        self.conversation = states.Conversation(states.SESSION)
         self._session = session
         self._request = Attest(nonce=nonce).to_bytes()
 
     def request(self) -> bytes:
         """Return the frame that asks for evidence."""
+        self.conversation.step(F.ATTEST)
         return frame(F.ATTEST, self._request)
 
     def answer(self, payload: bytes) -> tuple[Evidence, bytes] | None:
@@ -293,6 +295,7 @@ class Freshness:
 
         DeliveryError if it names another session, Keep or package.
         """
+        self.conversation.step(F.EVIDENCE)
         answer = Evidence.from_bytes(payload)
         if not same(answer.request, hashlib.sha256(self._request).digest()):
             return None

@@ -12,6 +12,7 @@ import errno
 import resource
 import socket
 from collections.abc import Callable
+from itertools import chain
 
 from starlette.types import ASGIApp
 
@@ -164,8 +165,7 @@ class Entrance:
         """Count more bytes of incomplete requests; beyond the bound, close the connections that have waited the longest."""
         self._unread += grown
         while self._unread > self.limits.heads and grown > 0:
-            holders = {c: None for c in (*self._waiting, *self._connections) if c.rest}
-            next(iter(holders)).abort()
+            next(c for c in chain(self._waiting, self._connections) if c.rest).abort()
 
     def unsent(self, grown: int) -> None:
         """Add to the bytes that clients have not read; `grown` may be negative. Beyond the bound, large answers wait in `room`."""
