@@ -4,7 +4,7 @@ Tenant and Keep follow the same table, each with a `Conversation` of its own tha
 through. The tenant sends CHALLENGE, DELIVERY, CHUNK, ATTACH, INPUT and ATTEST; the Keep sends all other types. Three
 moves do not follow from the frame's type alone, so they have names of their own: the last CHUNK completes the package,
 and among the OUTPUT frames the acceptance opens the session and the final record ends it. One frame moves nothing: a
-confirmation that was still on its way when the session began, which an attachment passes over.
+confirmation that was still on its way when the session began, which an attachment skips.
 """
 
 from __future__ import annotations

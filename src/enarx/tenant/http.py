@@ -257,7 +257,7 @@ class HttpLink:
                         raise closed()
                     yield from read_entries(answer.frames(follow=follow))
                 finally:
-                    self._streams.discard(answer)  # a host may break connections for ever, and each has buffers
+                    self._streams.discard(answer)  # a host may break connections forever, and each has buffers
         except (*_BROKEN, UnavailableError) as e:
             if self._closed:  # by another thread, in the middle of a read
                 raise closed() from None

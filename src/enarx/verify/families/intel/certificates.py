@@ -86,7 +86,7 @@ def signed(
 def signed_raw(
     public: ec.EllipticCurvePublicKey | None, signature: bytes, message: bytes, algorithm: ec.ECDSA = ALGORITHM
 ) -> bool:
-    """As `signed`, for a signature that is r | s, 32 big-endian bytes each."""
+    """Like `signed`, for a signature that is r | s, 32 big-endian bytes each."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     return len(signature) == 64 and signed(public, encode_dss_signature(r, s), message, algorithm)
 
