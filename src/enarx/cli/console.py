@@ -23,7 +23,6 @@ from enarx.errors import (
     UsageError,
     VerificationError,
 )
-from enarx.formats.text import printable as escaped
 
 EXIT_TIME, EXIT_USAGE, EXIT_REFUSED, EXIT_UNDECIDED = 124, 125, 126, 127
 EXIT_INTERRUPTED, EXIT_TRAP, EXIT_KILLED, EXIT_PIPE = 130, 134, 137, 141
@@ -61,6 +60,8 @@ def coloured() -> bool:
 
 def printable(text: str, stream: TextIO) -> str:
     """The text, with each character that could drive a terminal, or that the stream cannot encode, as an escape."""
+    from enarx.formats.text import printable as escaped  # here, as declaring commands loads no zone
+
     shown = escaped(text)
     encoding = stream.encoding or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)
