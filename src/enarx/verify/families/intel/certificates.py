@@ -93,7 +93,7 @@ def signed_raw(
 
 @memo(max_bytes=1 << 18)
 def digest_signed(by: bytes, signature: bytes, digest: bytes) -> bool:
-    """As `signed_raw`, by a certificate's key, of the message with this SHA-256.
+    """Check a signature like `signed_raw`, by a certificate's key, of the message with this SHA-256.
 
     Remembered, since many quotes come with the same collateral.
     """
