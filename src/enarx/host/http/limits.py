@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import time
+from collections import deque
 from dataclasses import dataclass
 
 from enarx.host.errors import HostError
@@ -89,20 +91,29 @@ def descriptors_left() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - fd
 
 
+OPENING = 1.0
+"""Seconds that a long request may take to open a descriptor of its own, beside that of its connection."""
+
+
 class Places:
     """Counts long requests, in all and of each tenant."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._taken: dict[str, int] = {}
+        self._recent: deque[float] = deque()
 
     def take(self, tenant: str) -> None:
         """Let a tenant begin a long request. HostError `crowded`, `descriptors`."""
         taken = self._taken.get(tenant, 0)
         if sum(self._taken.values()) >= self._limits.long or taken >= self._limits.tenant_long:
             raise HostError("crowded", "too many long requests at once", hint="end some, or try again later")
-        if descriptors_left() <= LONG_RESERVE:
+        now = time.monotonic()
+        while self._recent and now - self._recent[0] > OPENING:
+            self._recent.popleft()
+        if descriptors_left() - len(self._recent) <= LONG_RESERVE:  # those that began just now open theirs later
             raise HostError("descriptors", "the host has no descriptors left for this", hint="try again later")
+        self._recent.append(now)
         self._taken[tenant] = taken + 1
 
     def leave(self, tenant: str) -> None:
