@@ -23,6 +23,7 @@ DUMPED, KILLED = 3, 2
 
 
 def unlimited() -> None:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell has its background jobs ignore it
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
