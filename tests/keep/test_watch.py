@@ -153,7 +153,7 @@ def keeps_pipes_open(orders: socket.socket) -> None:
 
 
 @with_guest(keeps_pipes_open)
-def test_the_end_is_the_processs_whoever_holds_its_descriptors(run: Run) -> None:
+def test_the_process_ends_the_run_and_not_its_descriptors(run: Run) -> None:
     start = time.monotonic()
     _, otherwise = run.end()
     assert time.monotonic() - start < 4

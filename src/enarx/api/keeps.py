@@ -57,7 +57,8 @@ def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note:
     if saved is not None:
         return Known(keep=saved.keep, host=of_session(saved, host, token_file), saved=saved)
     daemon = find(host, token_file)
-    matches = daemon.client().find(keep)
+    with contextlib.closing(daemon.client()) as client:
+        matches = client.find(keep)
     if len(matches) != 1:
         hint = "enarx keep list; more digits of the id if several begin alike"
         url = daemon.endpoint.url

@@ -33,6 +33,11 @@ class LocalHost:
         order, self._order = os.pipe()
         try:
             self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order))
+        except OSError:
+            os.close(self._order)
+            os.unlink(self.path)
+            os.rmdir(self.directory)
+            raise
         finally:
             os.close(order)
             listener.close()
@@ -51,9 +56,14 @@ class LocalHost:
         """Send the order to launch the Keep; sizes in bytes. Whether the launch succeeded is reported on the socket."""
         import json
 
+        from enarx.errors import UnavailableError
+
         order = {"host_data": package.hex(), "memory": memory, "compile": compile, "disk": disk}
         order |= {"skip_layers": skip_layers}
-        os.write(self._order, json.dumps(order).encode() + b"\n")
+        try:
+            os.write(self._order, json.dumps(order).encode() + b"\n")
+        except BrokenPipeError as e:
+            raise UnavailableError("host-gone", "the host side on this machine ended", hint="try again") from e
 
     def close(self) -> None:
         """End the child, and wait until it and its Keep are gone."""

@@ -1,8 +1,10 @@
-"""What a failure of the operating system means to a client: which resource has run out, and the remedy."""
+"""Refusals: what a failure means to a client. One of the operating system says which resource has run out, and the remedy."""
 
 from __future__ import annotations
 
 import errno
+
+from enarx.errors import BackendError, EnarxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ FAULTS = {
 """Code, message and hint by errno."""
 
 
-def refusal(e: OSError) -> dict[str, Any]:
-    """The answer that reports it, in the form of supervisors and launchers."""
+def refusal(e: OSError | EnarxError) -> dict[str, Any]:
+    """The answer that reports a failure, in the form of supervisors and launchers. A backend's has its checks."""
+    if isinstance(e, EnarxError):
+        checks = e.checks if isinstance(e, BackendError) else ()
+        return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks}
     other = ("launch", f"the host failed: {e.strerror}", "its log may give the reason")
     code, message, hint = FAULTS.get(e.errno or 0, other)
     return {"ok": False, "code": code, "message": message, "hint": hint}

@@ -50,7 +50,7 @@ def main() -> None:
     try:
         line = _read_order()
         if line and isinstance(backend, Exception):
-            _refuse(socket.socket(fileno=LISTENER), _answer(backend))
+            _refuse(socket.socket(fileno=LISTENER), backend)
         elif line and not isinstance(backend, Exception):
             place.clear(cgroups.is_running)
             _serve({**json.loads(line), "kind": backend.kind}, place, site, options["--directory"])
@@ -92,7 +92,7 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
             launched.abandon()
             raise
     except (OSError, EnarxError) as e:
-        _refuse(listener, _answer(e))
+        _refuse(listener, e)
     else:
         try:
             supervisor.serve()
@@ -100,24 +100,18 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
             launched.group.remove()
 
 
-def _answer(fault: Exception) -> dict[str, Any]:
-    """The refusal that reports a fault. It raises any that is not for the command to see."""
-    from enarx.errors import BackendError, EnarxError
-    from enarx.host.faults import refusal
-
-    if isinstance(fault, OSError):
-        return refusal(fault)
-    if not isinstance(fault, EnarxError):
-        raise fault
-    checks = fault.checks if isinstance(fault, BackendError) else ()
-    return {"ok": False, "code": fault.code, "message": fault.message, "hint": fault.hint, "checks": checks}
-
-
-def _refuse(listener: socket.socket, answer: dict[str, Any]) -> None:
-    """Answer every client with the reason why there is no Keep, until the command is gone."""
+def _refuse(listener: socket.socket, fault: Exception) -> None:
+    """Answer every client with the reason why there is no Keep, until the command is gone. Raises a fault of our own."""
     import json
     import select
     import socket
+
+    from enarx.errors import EnarxError
+    from enarx.host.faults import refusal
+
+    if not isinstance(fault, (OSError, EnarxError)):
+        raise fault
+    answer = refusal(fault)
 
     clients: list[socket.socket] = []
     poll = select.poll()

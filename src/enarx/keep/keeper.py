@@ -17,6 +17,7 @@ from typing import Any
 
 from enarx.delivery.content import FilePiece
 from enarx.delivery.keep import ENTROPY_SIZE
+from enarx.delivery.states import SESSION
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
 from enarx.keep import sandbox
@@ -174,8 +175,11 @@ class Keeper:
             except MemoryError:
                 self._core.out_of_memory(now())
             except OSError as e:
-                message = f"this Keep cannot store the package: {e.strerror}"  # without the path, which only the owner may see
-                self._core.failed(DeliveryError("storage", message, state=self._core.state), now())
+                code, what = (
+                    ("run", "run the workload") if self._core.state == SESSION else ("storage", "store the package")
+                )
+                message = f"this Keep cannot {what}: {e.strerror}"  # without the path, which only the owner may see
+                self._core.failed(DeliveryError(code, message, state=self._core.state), now())
 
     def _send(self, action: Send) -> None:
         self._frames.write(action.data)

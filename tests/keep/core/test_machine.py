@@ -368,6 +368,22 @@ def test_storage_that_fails_ends_a_keep_at_once(at: type) -> None:
     assert [kind for kind, _ in pair.frames] == [FrameType.ATTESTATION, FrameType.OUTPUT]
 
 
+@pytest.mark.parametrize(
+    "error", [DeliveryError("run", "refused", state="session"), MemoryError()], ids=["error", "memory"]
+)
+def test_a_workload_that_cannot_be_started_ends_the_job(error: Exception) -> None:
+    """It was accepted, so the end is a failure of the job, proven as any other; it is not waited for."""
+    pair = Pair(keep=type("FailsToStart", (Failing,), {"at": Start, "error": error}))
+    pair.deliver()
+    assert pair.state == "ended"
+    assert type(pair.keep.actions[-1]) is Done
+    opener = pair.session.opener()
+    records = [opener.open(payload) for kind, payload in pair.frames if kind is FrameType.OUTPUT]
+    status = records[-1].status
+    assert status is not None
+    assert (status.cause, status.message.split(":")[0]) == ("failed", getattr(error, "code", "keeper-memory"))
+
+
 def test_storage_without_memory() -> None:
     pair = Pair(keep=type("Starved", (Failing,), {"error": MemoryError()}))
     assert refusal(pair) == "keeper-memory"

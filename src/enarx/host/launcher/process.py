@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 
-from enarx.errors import BackendError, EnarxError
+from enarx.errors import EnarxError
 from enarx.host import backends, cgroups, events
 from enarx.host.backends.backend import Site
 from enarx.host.faults import refusal
@@ -51,7 +51,6 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     while order := _next_order(link, ended):
-        place.clear()  # no launch is under way, so an empty cgroup was left by a Keep whose supervisor was killed
         _send(link, _launch(json.loads(order), place, site))
     place.clear()
 
@@ -106,6 +105,7 @@ def _send(link: socket.socket, answer: dict[str, Any]) -> None:
 def _launch(order: dict[str, Any], place: cgroups.Place, site: Site) -> dict[str, Any]:
     """Launch and supervise one Keep; the answer to the daemon."""
     try:
+        place.clear()  # no launch is under way, so an empty cgroup was left by a Keep whose supervisor was killed
         launched = launch(order, name=os.path.basename(order["directory"]), place=place, site=site)
         answer: dict[str, Any] = {"ok": False}
         try:
@@ -115,11 +115,8 @@ def _launch(order: dict[str, Any], place: cgroups.Place, site: Site) -> dict[str
                 launched.release()
             else:
                 launched.abandon()
-    except OSError as e:
+    except (OSError, EnarxError) as e:
         return refusal(e)
-    except EnarxError as e:
-        checks = e.checks if isinstance(e, BackendError) else ()
-        return {"ok": False, "code": e.code, "message": e.message, "hint": e.hint, "checks": checks}
     return answer
 
 

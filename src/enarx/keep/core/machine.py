@@ -102,12 +102,18 @@ class Core:
             self._end()
 
     def failed(self, error: EnarxError, now: Now) -> None:
-        """The driver could not perform an action."""
-        self._fault(error, now)
+        """The driver could not perform an action: the package is refused or, once it was accepted, the job ends."""
+        if self._workload is None:
+            self._fault(error, now)
+            return
+        sends = [action for action in self._actions if isinstance(action, Send)]
+        self._actions.clear()  # the others depend on the action that failed
+        self._actions.extend(sends)
+        self.ended(b"", Status(cause="failed", message=f"{error.code}: {error.message}"), now)
 
     def out_of_memory(self, now: Now) -> None:
-        """The driver was refused memory."""
-        self._fault(DeliveryError("keeper-memory", NO_MEMORY, state=self.state), now)
+        """The driver was refused memory. Ends the Keep like `failed`."""
+        self.failed(self._no_memory(), now)
 
     def tick(self, now: Now) -> None:
         """Time has passed, and the deadline may have been reached."""
@@ -165,7 +171,7 @@ class Core:
         try:
             step(*args)
         except MemoryError:
-            self.out_of_memory(now)
+            self._fault(self._no_memory(), now)
         except EnarxError as e:
             self._fault(e, now)
 
@@ -187,6 +193,9 @@ class Core:
         self.over = True
         self._wait = self._package = self._workload = None
         self._actions.append(Done())
+
+    def _no_memory(self) -> DeliveryError:
+        return DeliveryError("keeper-memory", NO_MEMORY, state=self.state)
 
     def _late(self) -> DeliveryError:
         code, wanted = LATE.get(self.state, ("delivery-late", "delivery"))
