@@ -120,7 +120,7 @@ def test_what_is_secret_is_not_shown() -> None:
     head = Head(
         salt=b"canary", args=content.args, env=content.env, secrets=content.secrets, wasm_size=1, index_sizes=()
     )
-    order = Order(args=content.args, env=content.env, dirs=(), memory=1, fuel=None, milliseconds=None)
+    order = Order(args=content.args, env=content.env, dirs=(), limits=config.limits)
     shown = [
         *map(repr, [*pair.keep.actions, *outputs, head, order, config, Module(b"canary")]),
         repr(Workload(module=b"canary", config=config, secrets=content.secrets)),

@@ -58,6 +58,19 @@ class Limits:
     disk: int = 64 << 20
     output: int | None = None
 
+    def public(self) -> dict[str, Any]:
+        """The limits as plain values for CBOR, with `time` in whole milliseconds, at least one."""
+        time = None if self.time is None else max(1, round(self.time * 1000))
+        return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
+
+    @classmethod
+    def from_public(cls, value: Any) -> Limits:
+        """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
+        given = {k: v for k, v in dict(value).items() if v is not None}
+        if "time" in given:
+            given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
+        return _limits(given)
+
 
 @record()
 class File:
@@ -159,12 +172,10 @@ class Config:
 
     def public(self) -> dict[str, Any]:
         """The part that a manifest carries in clear, as plain values for CBOR."""
-        limits = {name: getattr(self.limits, name) for name in names(Limits)}
-        limits["time"] = None if self.limits.time is None else max(1, round(self.limits.time * 1000))
         return {
             "steward": self.steward,
             "files": None if self.files is None else [_plain(f) for f in self.files],
-            "limits": limits,
+            "limits": self.limits.public(),
             "secrets": [_plain(s) for s in self.secrets],
             "dirs": [{"guest": d.guest, "mode": d.mode} for d in self.dirs],
         }
@@ -183,11 +194,7 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        limits = dict(value["limits"])
-        if limits["time"] is not None:
-            limits["time"] = whole(limits["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
         given: dict[str, Any] = {
-            "limits": {k: v for k, v in limits.items() if v is not None},
             "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
         }
         if value["steward"] is not None:
@@ -196,7 +203,8 @@ class Config:
             given["files"] = [{k: v for k, v in f.items() if v is not None} for f in value["files"]]
         config = cls._from_value(given)
         dirs = each_of(value, (), "dirs", _public_dir)
-        config = replace(config, dirs=dirs, secrets=tuple(sorted(config.secrets, key=lambda s: s.name)))
+        secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
+        config = replace(config, limits=Limits.from_public(value["limits"]), dirs=dirs, secrets=secrets)
         config.check()
         return config
 

@@ -217,12 +217,8 @@ class Keeper:
             "args": list(action.args),
             "env": dict(action.env),
             "dirs": self._storage.guest_dirs(action.dirs, secrets=action.secrets),
-            "memory": action.memory,
-            "fuel": action.fuel,
-            "milliseconds": action.milliseconds,
-            "open_files": action.open_files,
-            "data": bounds.process_memory(memory=action.memory, compile=self._limits["compile"]),
-            "bound": bound,
+            "limits": action.limits.public(),
+            "data": bounds.process_memory(memory=action.limits.memory, compile=self._limits["compile"]),
         }
         self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)
 

@@ -114,10 +114,7 @@ def test_a_whole_delivery() -> None:
             env=(("E", "canary-env"),),
             dirs=((0, "/data", False),),
             secrets=True,
-            memory=CONFIG.limits.memory,
-            fuel=None,
-            milliseconds=None,
-            open_files=CONFIG.limits.open_files,
+            limits=CONFIG.limits,
         )
     ]
     assert not any(canary in send.data for send in keep.of(Send) for canary in CANARIES)
@@ -132,7 +129,7 @@ def test_files_and_secrets_are_variables_too() -> None:
     pair.deliver()
     assert pair.keep.start is not None
     assert dict(pair.keep.start.env) == {"KEY": "canary-secret", "FD_COUNT": "2", "FD_NAMES": "null:stdout"}
-    assert pair.keep.start.milliseconds == 1
+    assert pair.keep.start.limits.time == 0.001
 
 
 def test_actions_come_one_by_one_with_the_checks_between() -> None:

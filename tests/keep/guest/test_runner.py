@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from enarx.formats.bounds import OWN_FILES
+from enarx.formats.config import Limits
 from enarx.formats.wire import decode
 from enarx.keep.children import fork
 from enarx.keep.guest import compiler, runner, wasi
@@ -25,10 +26,7 @@ ORDER: dict[str, Any] = {
     "args": [],
     "env": {},
     "dirs": [],
-    "memory": 16 << 20,
-    "fuel": None,
-    "milliseconds": None,
-    "open_files": 64,
+    "limits": Limits(memory=16 << 20, open_files=64).public(),
     "data": 4 << 30,
 }
 
@@ -68,8 +66,8 @@ def result(handle: runner.Handle) -> dict[str, Any]:
 
 
 def run(handle: runner.Handle, wasm: bytes, **changes: Any) -> dict[str, Any]:
-    order = ORDER | changes
-    handle.compilation.start(wasm, fuel=order["fuel"] is not None, memory=256 << 20)
+    order = ORDER | {"limits": ORDER["limits"] | changes}
+    handle.compilation.start(wasm, fuel="fuel" in changes, memory=256 << 20)
     runner.send(handle.orders, order)
     return result(handle)
 
@@ -97,7 +95,7 @@ def test_it_reads_what_the_keeper_writes(handle: runner.Handle) -> None:
 
 @pytest.mark.parametrize(
     ("name", "changes", "cause"),
-    [("spin", {"milliseconds": 200}, "time"), ("spin", {"fuel": 10_000}, "trap"), ("no-start", {}, "failed")],
+    [("spin", {"time": 200}, "time"), ("spin", {"fuel": 10_000}, "trap"), ("no-start", {}, "failed")],
 )
 def test_how_a_guest_ends(handle: runner.Handle, name: str, changes: dict[str, Any], cause: str) -> None:
     assert run(handle, module(name), **changes)["cause"] == cause
@@ -169,7 +167,7 @@ def test_an_order_comes_whole_in_pieces() -> None:
 
 def test_limits_are_those_of_the_order() -> None:
     def work() -> None:
-        runner._limit(ORDER)
+        runner._limit(64, 4 << 30)
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 + OWN_FILES,) * 2
         assert resource.getrlimit(resource.RLIMIT_DATA) == (4 << 30,) * 2
 
@@ -179,4 +177,4 @@ def test_limits_are_those_of_the_order() -> None:
 def test_an_order_in_the_guests_terms() -> None:
     order = runner._order(ORDER | {"args": ["a"], "env": {"A": "1"}, "dirs": [["/data/0", "/d", True]]})
     assert (order.args, order.env, order.dirs) == (("a",), (("A", "1"),), (("/data/0", "/d", True),))
-    assert (order.memory, order.fuel, order.milliseconds) == (16 << 20, None, None)
+    assert order.limits == Limits(memory=16 << 20, open_files=64)

@@ -11,18 +11,19 @@ import pytest
 import wasmtime
 
 from enarx.formats.bounds import TABLE_COUNT, TABLE_ELEMENTS
+from enarx.formats.config import Limits
 from enarx.keep.guest import wasi
 from enarx.record import replace
 from tests.wat import secret_reader
 
 EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
-ORDER = wasi.Order(args=(), env=(), dirs=(), memory=16 << 20, fuel=None, milliseconds=None)
+ORDER = wasi.Order(args=(), env=(), dirs=(), limits=Limits(memory=16 << 20))
 
 
-def run(text: str | bytes, **changes: Any) -> dict[str, Any]:
+def run(text: str | bytes, order: wasi.Order = ORDER, /, **changes: Any) -> dict[str, Any]:
     module = text if isinstance(text, bytes) else bytes(wasmtime.wat2wasm(f"(module {text})"))
-    order = replace(ORDER, **changes)
-    counts = order.fuel is not None
+    order = replace(order, limits=replace(order.limits, **changes))
+    counts = order.limits.fuel is not None
     stage = wasi.Stage(fuel=counts)
     return wasi.Guest(stage, wasi.compile_module(module, fuel=counts)).run(order)
 
@@ -54,13 +55,13 @@ def test_a_backtrace_is_bounded() -> None:
 
 def test_time() -> None:
     start = time.monotonic()
-    result = run('(func (export "_start") (loop $on (br $on)))', milliseconds=100)
+    result = run('(func (export "_start") (loop $on (br $on)))', time=0.1)
     assert result["cause"] == "time"
     assert 0.1 <= time.monotonic() - start < 20
 
 
 def test_time_counts_in_the_start_function_too() -> None:
-    result = run('(func $s (loop $on (br $on))) (start $s) (func (export "_start"))', milliseconds=100)
+    result = run('(func $s (loop $on (br $on))) (start $s) (func (export "_start"))', time=0.1)
     assert result["cause"] == "time"
 
 
@@ -148,7 +149,8 @@ def test_code_of_another_engine_is_refused() -> None:
 
 def test_arguments_environment_and_directories(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "key").write_text("a secret")
-    assert run(secret_reader(), dirs=((str(tmp_path), "/run/secrets", False),))["cause"] == "exit"
+    order = replace(ORDER, dirs=((str(tmp_path), "/run/secrets", False),))
+    assert run(secret_reader(), order)["cause"] == "exit"
     assert capfd.readouterr().out == "a secret"
     sizes = """
       (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
@@ -158,7 +160,8 @@ def test_arguments_environment_and_directories(tmp_path: Path, capfd: pytest.Cap
         (drop (call $args (i32.const 0) (i32.const 4)))
         (drop (call $env (i32.const 8) (i32.const 12)))
         (call $exit (i32.add (i32.mul (i32.const 10) (i32.load (i32.const 0))) (i32.load (i32.const 8)))))"""
-    assert run(EXIT + sizes, args=("a", "b"), env=(("A", "1"),))["code"] == 31
+    order = replace(ORDER, args=("a", "b"), env=(("A", "1"),))
+    assert run(EXIT + sizes, order)["code"] == 31
 
 
 def test_times_are_in_milliseconds() -> None:

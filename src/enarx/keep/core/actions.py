@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enarx.delivery.content import FilePiece
+from enarx.formats.config import Limits
 from enarx.formats.package import Node
 from enarx.record import record
 
@@ -49,18 +50,15 @@ class CreateTrees:
 class Start:
     """Start the workload once it is compiled; the driver answers with the events `loaded` and `ended`.
 
-    `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether there are any. `memory`
-    is the limit of linear memory in bytes, `milliseconds` the limit of wall-clock time. None means unlimited.
+    `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether there are any. `limits`
+    are the package's.
     """
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     dirs: tuple[tuple[int, str, bool], ...]
     secrets: bool
-    memory: int
-    fuel: int | None
-    milliseconds: int | None
-    open_files: int
+    limits: Limits
 
 
 @record(kw_only=False, hidden=("data",))

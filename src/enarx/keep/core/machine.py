@@ -29,7 +29,7 @@ from enarx.formats.wire import CHUNK, FrameType
 from enarx.keep.core.actions import Action, AskEvidence, Compile, CreateTrees, Done, Send, Start, StoreSecrets
 from enarx.keep.core.deadlines import CONFIRM_EVERY, Deadlines, Now
 from enarx.keep.core.limits import Limits
-from enarx.keep.core.workload import Workload, milliseconds
+from enarx.keep.core.workload import Workload
 
 NONCE_SIZE = 32
 """Fresh bytes that come with each frame, for the Keep's nonce of an attachment."""
@@ -352,8 +352,5 @@ class _Package:
             env=tuple(env.items()),
             dirs=tuple((i, d.guest, d.mode == "rw") for i, d in enumerate(config.dirs)),
             secrets=bool(config.secrets),
-            memory=config.limits.memory,
-            fuel=config.limits.fuel,
-            milliseconds=milliseconds(config.limits.time),
-            open_files=config.limits.open_files,
+            limits=config.limits,
         )

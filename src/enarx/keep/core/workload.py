@@ -68,8 +68,8 @@ class Workload:
         self._loaded = True
         self._start = now.clock
         if self._verdict is None:
-            limit = milliseconds(self._limits.time)
-            self.deadline = None if limit is None else now.clock + limit / 1000 + GRACE
+            limit = self._limits.time
+            self.deadline = None if limit is None else now.clock + limit + GRACE
 
     def tick(self, now: Now) -> None:
         """End the run if its deadline has passed."""
@@ -182,11 +182,6 @@ class Workload:
     def _send(self, frames: bytes) -> None:
         if frames:
             self._actions.append(Send(frames))
-
-
-def milliseconds(seconds: float | None) -> int | None:
-    """Return a time limit in milliseconds, at least one; None for no limit."""
-    return None if seconds is None else max(1, round(seconds * 1000))
 
 
 def _reported(result: bytes) -> Status | None:

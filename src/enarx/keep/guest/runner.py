@@ -20,6 +20,7 @@ from typing import Any
 
 from enarx.errors import EnarxError
 from enarx.formats import bounds
+from enarx.formats.config import Limits
 from enarx.formats.wire import decode, encode
 from enarx.keep import sandbox
 from enarx.keep.children import Child, fork
@@ -110,15 +111,16 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
             read_write=(isolation.data,),
         )
         stage = wasi.Stage(fuel=False)  # before the order arrives, which may take long
-        order = _receive(orders)
-        if order["fuel"] is not None:
+        given = _receive(orders)
+        order = _order(given)
+        if order.limits.fuel is not None:
             stage = wasi.Stage(fuel=True)
-        _limit(order)
+        _limit(order.limits.open_files, given["data"])
         loaded = _load(stage, code_in, orders, skip)
         if isinstance(loaded, dict):
             return loaded
         start = time.monotonic()
-        result = loaded.run(_order(order))
+        result = loaded.run(order)
         return {**result, "milliseconds": wasi.milliseconds_since(start)}
     except EnarxError as e:
         return {"cause": "failed", "message": e.message}
@@ -154,9 +156,9 @@ def _read(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
-def _limit(order: dict[str, Any]) -> None:
-    """Limit descriptors and memory of this process; a cgroup, if there is one, bounds all of the Keep together."""
-    files, data = order["open_files"] + bounds.OWN_FILES, order["data"]
+def _limit(open_files: int, data: int) -> None:
+    """Limit descriptors, and memory in bytes, of this process; a cgroup, if there is one, bounds all of the Keep together."""
+    files = open_files + bounds.OWN_FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
 
@@ -166,7 +168,5 @@ def _order(order: dict[str, Any]) -> wasi.Order:
         args=tuple(order["args"]),
         env=tuple(order["env"].items()),
         dirs=tuple((path, name, writable) for path, name, writable in order["dirs"]),
-        memory=order["memory"],
-        fuel=order["fuel"],
-        milliseconds=order["milliseconds"],
+        limits=Limits.from_public(order["limits"]),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import wasmtime
 
 from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
+from enarx.formats.config import Limits
 from enarx.record import record
 
 ARGV0 = "main.wasm"
@@ -48,14 +49,12 @@ def compile_module(module: bytes, *, fuel: bool) -> bytes:
 
 @record(hidden=("args", "env"))
 class Order:
-    """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable); `memory` is in bytes."""
+    """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable)."""
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     dirs: tuple[tuple[str, str, bool], ...]
-    memory: int
-    fuel: int | None
-    milliseconds: int | None
+    limits: Limits
 
 
 class Stage:
@@ -77,14 +76,15 @@ class Guest:
     def run(self, order: Order) -> dict[str, Any]:
         """Run `_start` to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
         store = wasmtime.Store(self._engine)
-        store.set_limits(order.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
+        limits = order.limits
+        store.set_limits(limits.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
         store.set_epoch_deadline(1)
-        if order.fuel is not None:
-            store.set_fuel(order.fuel)
+        if limits.fuel is not None:
+            store.set_fuel(limits.fuel)
         store.set_wasi(_wasi(order))
-        timer = self._timer(order.milliseconds)
+        timer = self._timer(limits.time)
         try:
-            return self._run(store, order.memory)
+            return self._run(store, limits.memory)
         finally:
             timer.cancel()
 
@@ -108,11 +108,11 @@ class Guest:
         memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
         return _explain({**result, "memory": memory}, limit)
 
-    def _timer(self, milliseconds: int | None) -> threading.Timer:
+    def _timer(self, seconds: float | None) -> threading.Timer:
         """Return a timer, started if there is a limit, that raises the engine's epoch: the guest then traps."""
-        timer = threading.Timer((milliseconds or 0) / 1000, self._engine.increment_epoch)
+        timer = threading.Timer(seconds or 0, self._engine.increment_epoch)
         timer.daemon = True
-        if milliseconds is not None:
+        if seconds is not None:
             timer.start()
         return timer
 
