@@ -169,8 +169,9 @@ class Node:
         """The entry as a plain value for CBOR."""
         if self.kind == "l":
             return [self.path, "l", self.target]
-        kind = "x" if self.executable else self.kind
-        entry = [self.path, kind, self.size, self.digest] if self.kind == "f" else [self.path, "d"]
+        entry: list[object] = [self.path, "d"]
+        if self.kind == "f":
+            entry = [self.path, "x" if self.executable else "f", self.size, self.digest]
         return entry if self.mtime == FIXED_TIME else [*entry, self.mtime]
 
 
@@ -217,7 +218,9 @@ def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
 
 def _node(item: object) -> Node:
     match item:
-        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if size >= 0 and len(digest) == DIGEST_SIZE:
+        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if (
+            size >= 0 and len(digest) == DIGEST_SIZE
+        ):
             if not isinstance(size, bool):
                 return Node(_path(path), "f", size, digest, "", kind == "x", _time(time))
         case [str(path), "d", *time]:
