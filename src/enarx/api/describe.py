@@ -33,6 +33,8 @@ class Options(TypedDict, total=False):
     salt     32 bytes, kept to get the same package digest again
     argv0    the workload's name for itself; None is the module's file name
     times    "fixed": all files have one time; "keep": they keep their modification times
+    tty      whether the workload sees a terminal at its stdin, stdout and stderr
+    limits   changes to the configuration's, by name and as in the file: {"memory": "64MiB", "time": 2}
     stdin    bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
     stdout   a binary file or descriptor for the output as it arrives; None: read Job.stdout
     stderr   a binary file or descriptor for the output as it arrives; None: read Job.stderr
@@ -48,6 +50,8 @@ class Options(TypedDict, total=False):
     salt: bytes | None
     argv0: str | None
     times: str
+    tty: bool
+    limits: Mapping[str, object] | None
     stdin: bytes | Stdin
     stdout: Sink
     stderr: Sink
@@ -165,6 +169,8 @@ def _workload(module: Path | bytes, options: Options) -> Workload:
         salt=options.get("salt"),
         argv0=options.get("argv0"),
         times=options.get("times", FIXED),
+        tty=options.get("tty", False),
+        limits=options.get("limits"),
     )
 
 

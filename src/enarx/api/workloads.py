@@ -42,6 +42,9 @@ class Workload:
 
     `argv0` is the workload's name for itself; None is the module's file name. `times` is "fixed", which gives all files
     one time, so that equal data has equal digests, or "keep", which keeps modification times.
+
+    With `tty` the workload sees a terminal at its stdin, stdout and stderr. `limits` override those of the configuration,
+    by name and as in the file: {"memory": "64MiB", "time": 2}.
     """
 
     module: Path | bytes
@@ -54,6 +57,8 @@ class Workload:
     salt: bytes | None = None
     argv0: str | None = None
     times: str = FIXED
+    tty: bool = False
+    limits: tuple[tuple[str, object], ...] = ()
 
     def build(self) -> tuple[Package, Owners]:
         """The package, and its owners with the key that signs the delivery. UsageError."""
@@ -87,6 +92,8 @@ class Workload:
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
             "dirs": (*config.dirs, *map(_from_here, self.dirs)),
+            "limits": config.limits.override(dict(self.limits)),
+            "tty": self.tty,
         }
         if self.args is not None:
             changes["args"] = self.args
@@ -115,6 +122,8 @@ def workload(
     salt: bytes | None = None,
     argv0: str | None = None,
     times: str = FIXED,
+    tty: bool = False,
+    limits: Mapping[str, object] | None = None,
 ) -> Workload:
     """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
     _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
@@ -129,6 +138,8 @@ def workload(
     if salt is not None:
         _require("salt", salt, (bytes,), "bytes")
     _require("argv0", argv0 or "", (str,), "a text")
+    _require("tty", tty, (bool,), "True or False")
+    _require("limits", limits or {}, (Mapping,), "a mapping of the names under [limits] to values")
     if times not in TIMES:
         raise UsageError("argument", f"times is {times!r}, wanted {' or '.join(map(repr, TIMES))}")
     return Workload(
@@ -142,6 +153,8 @@ def workload(
         salt=salt,
         argv0=argv0,
         times=times,
+        tty=tty,
+        limits=tuple((limits or {}).items()),
     )
 
 

@@ -63,6 +63,14 @@ class Limits:
         time = None if self.time is None else max(1, round(self.time * 1000))
         return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
 
+    def override(self, changes: dict[str, Any]) -> Limits:
+        """The limits with some changed to values as in a file; UsageError."""
+        try:
+            changed = _limits(changes)
+            return replace(self, **{name: getattr(changed, name) for name in changes})
+        except Invalid as e:
+            raise UsageError(e.code, e.message, hint=e.hint) from None
+
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
@@ -105,6 +113,8 @@ class Secret:
 class Config:
     """A complete, checked configuration. If `files` is None, the workload inherits stdio.
 
+    With `tty` the workload sees a terminal at its descriptors 0 to 2. No file sets it: the tenant's side does.
+
     Arguments and variables are not shown: no host may see them, and a program may log a configuration.
     """
 
@@ -115,6 +125,7 @@ class Config:
     limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
+    tty: bool = False
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
@@ -178,6 +189,7 @@ class Config:
             "limits": self.limits.public(),
             "secrets": [_plain(s) for s in self.secrets],
             "dirs": [{"guest": d.guest, "mode": d.mode} for d in self.dirs],
+            "tty": self.tty,
         }
 
     @classmethod
@@ -204,7 +216,8 @@ class Config:
         config = cls._from_value(given)
         dirs = each_of(value, (), "dirs", _public_dir)
         secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
-        config = replace(config, limits=Limits.from_public(value["limits"]), dirs=dirs, secrets=secrets)
+        limits, tty = Limits.from_public(value["limits"]), bool(value["tty"])
+        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=tty)
         config.check()
         return config
 

@@ -63,7 +63,7 @@ def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
     except MemoryError:
         os._exit(STARVED)
     except wasmtime.WasmtimeError as e:
-        verdict, answer = BAD, str(e).encode()[:2000]
+        verdict, answer = BAD, wasi.first_line(e).encode()
     rest = memoryview(verdict + len(answer).to_bytes(SIZE, "big") + answer)
     while rest:
         rest = rest[os.write(target, rest) :]

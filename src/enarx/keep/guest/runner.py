@@ -115,6 +115,8 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
         order = _order(given)
         if order.limits.fuel is not None:
             stage = wasi.Stage(fuel=True)
+        if given["tty"]:
+            sandbox.pretend_terminal(skip=skip)
         _limit(order.limits.open_files, given["data"])
         loaded = _load(stage, code_in, orders, skip)
         if isinstance(loaded, dict):

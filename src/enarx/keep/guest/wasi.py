@@ -19,6 +19,9 @@ BACKTRACE_MAX = 16 << 10
 PAGE = 65536
 """Bytes of a page of linear memory."""
 
+ENTRIES = ("", "_start")
+"""The exports that can be a command's entry, in the order of the wasmtime command: its default export comes first."""
+
 
 def engine(*, fuel: bool) -> wasmtime.Engine:
     """Return an engine. Compiler and runner need the same settings, or the runner refuses the code.
@@ -71,7 +74,7 @@ class Guest:
         self._module = wasmtime.Module.deserialize(self._engine, code)
 
     def run(self, order: Order) -> dict[str, Any]:
-        """Run `_start` to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
+        """Run the module to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
         store = wasmtime.Store(self._engine)
         limits = order.limits
         store.set_limits(limits.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
@@ -91,17 +94,17 @@ class Guest:
         try:
             result = _call(lambda: instances.append(self._linker.instantiate(store, self._module)))
         except wasmtime.WasmtimeError as e:
-            return {"cause": "failed", "message": f"the module cannot be started: {_named(_first_line(e), limit)}"}
+            return {"cause": "failed", "message": f"the module cannot be started: {_named(first_line(e), limit)}"}
         if not instances:
             return result
         exports = instances[0].exports(store)
-        start = exports.get("_start")
-        if not isinstance(start, wasmtime.Func):
+        start = next((f for f in map(exports.get, ENTRIES) if isinstance(f, wasmtime.Func)), None)
+        if start is None:
             return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
         try:
             result = _call(lambda: start(store))
         except wasmtime.WasmtimeError as e:
-            result = {"cause": "trap", "message": _first_line(e)}
+            result = {"cause": "trap", "message": first_line(e)}
         memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
         return _explain({**result, "memory": memory}, limit)
 
@@ -134,7 +137,7 @@ def _call(run: Callable[[], object]) -> dict[str, Any]:
         return {"cause": "exit", "code": e.code}
     except wasmtime.Trap as e:
         cause = {wasmtime.TrapCode.INTERRUPT: "time"}.get(e.trap_code, "trap") if e.trap_code else "trap"
-        return {"cause": cause, "message": _first_line(e), "backtrace": _backtrace(e)}
+        return {"cause": cause, "message": first_line(e), "backtrace": _backtrace(e)}
     return {"cause": "exit", "code": 0}
 
 
@@ -158,7 +161,7 @@ def _explain(result: dict[str, Any], limit: int) -> dict[str, Any]:
     return result
 
 
-def _first_line(e: Exception) -> str:
+def first_line(e: Exception) -> str:
     """Return the innermost cause in wasmtime's message: one line of at most 500 characters."""
     text = e.message if isinstance(e, wasmtime.Trap) else str(e)
     _, chained, causes = text.partition("Caused by:")

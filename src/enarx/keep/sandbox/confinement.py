@@ -12,7 +12,7 @@ from enarx.errors import BackendError
 from enarx.keep.sandbox import bpf, kernel, landlock
 from enarx.keep.sandbox.bpf import WORD, Check, fail
 from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
-from enarx.keep.sandbox.profiles import AFTER_LOADING, KEEPER_BOOT, KILLED, UNKNOWN, Profile
+from enarx.keep.sandbox.profiles import AFTER_LOADING, KEEPER_BOOT, KILLED, PRETENDED_TERMINAL, UNKNOWN, Profile
 from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
 
 _LAST_CAPABILITY = 63
@@ -89,6 +89,13 @@ def forbid_new_code(*, skip: frozenset[str] = frozenset()) -> Layer:
     layer = try_forbid_new_code(skip)
     require((layer,), skip)
     return layer
+
+
+def pretend_terminal(*, skip: frozenset[str] = frozenset()) -> None:
+    """Have isatty(3) report a terminal for each descriptor of this process. BackendError without the layer 'seccomp'."""
+    if "seccomp" in skip:
+        raise BackendError("terminal", "--tty needs the layer seccomp", hint="leave out --unsafe-skip-layer seccomp")
+    _install(PRETENDED_TERMINAL, frozenset(), frozenset(), bpf.ALLOW)
 
 
 def try_forbid_new_code(skip: frozenset[str]) -> Layer:
