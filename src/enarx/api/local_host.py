@@ -6,6 +6,7 @@ this process ends, in any way, its end of that pipe closes, and the child remove
 
 from __future__ import annotations
 
+import _signal
 import _socket
 import os
 import sys
@@ -32,8 +33,10 @@ class LocalHost:
         listener.listen(16)
         order, self._order = os.pipe()
         try:
-            self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order))
-        except OSError:
+            self._pid = start_python(
+                BOOT, self._arguments(), (listener.fileno(), order), blocked_signals=(_signal.SIGINT,)
+            )
+        except BaseException:
             os.close(self._order)
             os.unlink(self.path)
             os.rmdir(self.directory)
