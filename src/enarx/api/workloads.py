@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from enarx.errors import UsageError
-from enarx.formats.config import Config, Dir
+from enarx.formats.checks import Invalid
+from enarx.formats.config import Config, Dir, Limits, limits_of
 from enarx.formats.package import SALT_SIZE
-from enarx.record import record
+from enarx.record import record, replace
 from enarx.tenant import package
 from enarx.tenant.owners import Owners, load
 from enarx.tenant.package import Package
@@ -25,7 +26,7 @@ MAX_CONFIG = 1 << 20
 """Bytes of a configuration file."""
 
 
-@record(hidden=("module", "args", "env", "secrets", "salt"))
+@record(hidden=("module", "args", "env", "secrets", "salt", "argv0"))
 class Workload:
     """A module to run, with its configuration, data and secrets. No file is read before `build`.
 
@@ -92,7 +93,7 @@ class Workload:
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
             "dirs": (*config.dirs, *map(_from_here, self.dirs)),
-            "limits": config.limits.override(dict(self.limits)),
+            "limits": _changed(config.limits, dict(self.limits)),
             "tty": self.tty,
         }
         if self.args is not None:
@@ -179,6 +180,15 @@ def _require_below(directory: Dir, path: str) -> None:
     if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
         hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
         raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
+
+
+def _changed(limits: Limits, changes: dict[str, object]) -> Limits:
+    """The limits with some changed to values as in a file. UsageError."""
+    try:
+        changed = limits_of(changes)
+    except Invalid as e:
+        raise UsageError(e.code, e.message, hint=e.hint) from None
+    return replace(limits, **{name: getattr(changed, name) for name in changes})
 
 
 def _from_here(directory: Dir) -> Dir:

@@ -63,21 +63,13 @@ class Limits:
         time = None if self.time is None else max(1, round(self.time * 1000))
         return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
 
-    def override(self, changes: dict[str, Any]) -> Limits:
-        """The limits with some changed to values as in a file; UsageError."""
-        try:
-            changed = _limits(changes)
-            return replace(self, **{name: getattr(changed, name) for name in changes})
-        except Invalid as e:
-            raise UsageError(e.code, e.message, hint=e.hint) from None
-
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
         given = {k: v for k, v in dict(value).items() if v is not None}
         if "time" in given:
             given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
-        return _limits(given)
+        return limits_of(given)
 
 
 @record()
@@ -148,7 +140,7 @@ class Config:
             args=each_of(value, (), "args", text_of),
             env=_env(value.get("env", {})),
             files=files,
-            limits=_limits(value.get("limits", {})),
+            limits=limits_of(value.get("limits", {})),
             secrets=_secrets(value.get("secrets", {})),
             dirs=each_of(value, (), "dirs", _dir),
         )
@@ -216,8 +208,8 @@ class Config:
         config = cls._from_value(given)
         dirs = each_of(value, (), "dirs", _public_dir)
         secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
-        limits, tty = Limits.from_public(value["limits"]), bool(value["tty"])
-        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=tty)
+        limits = Limits.from_public(value["limits"])
+        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=value["tty"] is True)
         config.check()
         return config
 
@@ -259,7 +251,8 @@ def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) ->
         taken.add(name)
 
 
-def _limits(value: Any) -> Limits:
+def limits_of(value: Any) -> Limits:
+    """The limits in the table [limits] of a file; Invalid."""
     known_keys(value, ("limits",), names(Limits))
     return Limits(**{key: _limit(key, item, ("limits", key)) for key, item in value.items()})
 

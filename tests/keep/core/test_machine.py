@@ -115,6 +115,7 @@ def test_a_whole_delivery() -> None:
             dirs=((0, "/data", False),),
             secrets=True,
             limits=CONFIG.limits,
+            tty=False,
         )
     ]
     assert not any(canary in send.data for send in keep.of(Send) for canary in CANARIES)

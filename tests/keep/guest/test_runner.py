@@ -26,6 +26,7 @@ ORDER: dict[str, Any] = {
     "args": ["main.wasm"],
     "env": {},
     "dirs": [],
+    "tty": False,
     "limits": Limits(memory=16 << 20, open_files=64).public(),
     "data": 4 << 30,
 }
@@ -128,8 +129,8 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(child.status or 0)
 
 
-def framed(verdict: bytes, code: bytes, size: int | None = None) -> bytes:
-    return verdict + (len(code) if size is None else size).to_bytes(compiler.SIZE, "big") + code
+def framed(verdict: bytes, code: bytes, size: int | None = None, adapter: int = 0) -> bytes:
+    return verdict + compiler.SIZES.pack(len(code) if size is None else size, adapter) + code
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,8 @@ def framed(verdict: bytes, code: bytes, size: int | None = None) -> bytes:
         compiler.OK,
         framed(compiler.OK, b"code", 5),
         framed(compiler.OK, b"code") + b"x",
+        framed(compiler.OK, b"code", adapter=1),
+        framed(compiler.OK, b"")[:-1],
         framed(compiler.OK, b"code", 1 << 60),
         framed(compiler.BAD, b"wrong") + b"x",
     ],

@@ -25,7 +25,7 @@ def run(text: str | bytes, order: wasi.Order = ORDER, /, **changes: Any) -> dict
     order = replace(order, limits=replace(order.limits, **changes))
     counts = order.limits.fuel is not None
     stage = wasi.Stage(fuel=counts)
-    return wasi.Guest(stage, wasi.compile_module(module, fuel=counts)).run(order)
+    return wasi.Guest(stage, *wasi.compile_module(module, fuel=counts)).run(order)
 
 
 @pytest.mark.parametrize("code", [0, 1, 31, 125])
@@ -142,7 +142,7 @@ def test_proposals_without_users_are_off(text: str) -> None:
 
 
 def test_code_of_another_engine_is_refused() -> None:
-    code = wasi.compile_module(b"\0asm\1\0\0\0", fuel=True)
+    code, _ = wasi.compile_module(b"\0asm\1\0\0\0", fuel=True)
     with pytest.raises(wasmtime.WasmtimeError):
         wasi.Guest(wasi.Stage(fuel=False), code)
 

@@ -11,6 +11,7 @@ import wasmtime
 
 from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.formats.config import Limits
+from enarx.keep.guest import unstable
 from enarx.record import record
 
 BACKTRACE_MAX = 16 << 10
@@ -42,9 +43,16 @@ def engine(*, fuel: bool) -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-def compile_module(module: bytes, *, fuel: bool) -> bytes:
-    """Return machine code for this CPU, as wasmtime serializes it. WasmtimeError if the module is not valid."""
-    return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
+def compile_module(module: bytes, *, fuel: bool) -> tuple[bytes, bytes]:
+    """Return machine code for this CPU, as wasmtime serializes it, and that of the adapter if the module may need it.
+
+    WasmtimeError if the module is not valid.
+    """
+    settings = engine(fuel=fuel)
+    code = bytes(wasmtime.Module(settings, module).serialize())
+    if unstable.NAME.encode() not in module:
+        return code, b""
+    return code, bytes(wasmtime.Module(settings, unstable.ADAPTER).serialize())
 
 
 @record(hidden=("args", "env"))
@@ -69,19 +77,22 @@ class Stage:
 class Guest:
     """A loaded module, to be run once. The constructor maps executable memory; `run` needs no right to do so."""
 
-    def __init__(self, stage: Stage, code: bytes) -> None:
+    def __init__(self, stage: Stage, code: bytes, adapter: bytes = b"") -> None:
         self._engine, self._linker = stage.engine, stage.linker
         self._module = wasmtime.Module.deserialize(self._engine, code)
+        self._adapter = wasmtime.Module.deserialize(self._engine, adapter) if adapter else None
 
     def run(self, order: Order) -> dict[str, Any]:
         """Run the module to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
         store = wasmtime.Store(self._engine)
         limits = order.limits
-        store.set_limits(limits.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
+        store.set_limits(limits.memory, TABLE_ELEMENTS, instances=2, tables=TABLE_COUNT, memories=1)
         store.set_epoch_deadline(1)
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
         store.set_wasi(_wasi(order))
+        if self._adapter is not None:
+            unstable.define(self._linker, store, self._module, self._adapter)
         timer = self._timer(limits.time)
         try:
             return self._run(store, limits.memory)
