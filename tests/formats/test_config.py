@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.config import Config, Dir, Secret, parse_dir, parse_env
+from enarx.formats.config import Config, Dir, Secret
 from enarx.formats.template import TEMPLATE
 
 FULL = """
@@ -303,34 +302,3 @@ def test_a_keep_refuses_without_loading_more_code(monkeypatch: pytest.MonkeyPatc
     for value in ({**base, "limits": {**base["limits"], "memroy": 1}}, {**base, "files": [{"kind": "stdni"}]}):
         with pytest.raises(ParseError):
             Config.from_public(value)
-
-
-def test_texts_of_the_command_line() -> None:
-    assert parse_env("A=b=c") == ("A", "b=c")
-    assert parse_dir("./x::/data") == Dir(guest="/data", host="./x", mode="ro")
-    assert parse_dir("a::b::/:rw") == Dir(guest="/", host="a::b", mode="rw")
-    assert parse_dir("x::/a:ro:rw") == Dir(guest="/a:ro", host="x", mode="rw")
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (parse_env, "A"),
-        (parse_env, "=x"),
-        (parse_dir, "/only"),
-        (parse_dir, "x::rel"),
-        (parse_dir, "::/x"),
-        (parse_dir, "x::/\udcff"),
-    ],
-)
-def test_wrong_texts_of_the_command_line_have_a_hint(call: Callable[[str], object], text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        call(text)
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize("text", ["hunter2", "A=hunter2\0", "A\0=hunter2", "=hunter2", "A=hunter2\udcff"])
-def test_a_value_that_is_not_taken_is_not_told(text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_env(text)
-    assert "hunter2" not in caught.value.message + caught.value.hint

@@ -6,13 +6,15 @@ this process ends, in any way, its end of that pipe closes, and the child remove
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import os
 import sys
 
 from enarx.spawn import start_python
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
+
+SIGINT = 2
+"""As on every Unix. Importing `signal` takes longer than it is worth here."""
 
 BOOT = (
     "import gc; gc.disable(); import os, sys; os.umask(0o77); sys.path[:0] = sys.argv[1].split(':'); "
@@ -33,9 +35,7 @@ class LocalHost:
         listener.listen(16)
         order, self._order = os.pipe()
         try:
-            self._pid = start_python(
-                BOOT, self._arguments(), (listener.fileno(), order), blocked_signals=(_signal.SIGINT,)
-            )
+            self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order), blocked_signals=(SIGINT,))
         except BaseException:
             os.close(self._order)
             os.unlink(self.path)

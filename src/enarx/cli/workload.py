@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from enarx.api.workloads import Workload
 from enarx.errors import UsageError
-from enarx.formats.config import parse_dir, parse_env
+from enarx.formats.arguments import parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
 from enarx.formats.text import hex_bytes
 from enarx.tenant.paths import read_file, write_private

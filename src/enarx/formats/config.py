@@ -381,26 +381,3 @@ def _positions(files: tuple[File, ...]) -> None:
         if file.kind not in allowed:
             message = f"descriptor {i} is a file of kind {file.kind}, wanted {' or '.join(allowed)}"
             raise Invalid(("files", i), message, hint="the order of [[files]] is the order of descriptors")
-
-
-def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of NAME=VALUE; UsageError, which never contains the value."""
-    name, given, value = text.partition("=")
-    try:
-        if not given:
-            raise Invalid((), "a variable without =")
-        return _variable(name, ("env",)), text_of(value, ("env", name))
-    except Invalid as e:
-        raise UsageError("env", e.message, hint="as NAME=VALUE") from None
-
-
-def parse_dir(text: str) -> Dir:
-    """The directory that HOST::GUEST or HOST::GUEST:rw stands for; UsageError."""
-    host, given, guest = text.rpartition("::")
-    guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
-    try:
-        if not given or not host:
-            raise Invalid((), f"{text!r} is not a directory")
-        return Dir(guest=_guest(guest, ("guest",)), host=host, mode=mode)
-    except Invalid as e:
-        raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None

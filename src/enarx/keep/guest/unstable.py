@@ -71,7 +71,12 @@ def _poll(call: Callable[..., int], caller: Any, memory: Any, subscriptions: int
     return error
 
 
-CHANGED = {"fd_seek": _seek, "fd_filestat_get": _filestat, "path_filestat_get": _filestat, "poll_oneoff": _poll}
+CHANGED: dict[str, Callable[..., int]] = {
+    "fd_seek": _seek,
+    "fd_filestat_get": _filestat,
+    "path_filestat_get": _filestat,
+    "poll_oneoff": _poll,
+}
 
 
 def define(linker: wasmtime.Linker, store: wasmtime.Store, guest: wasmtime.Module, adapter: wasmtime.Module) -> None:
@@ -85,8 +90,7 @@ def define(linker: wasmtime.Linker, store: wasmtime.Store, guest: wasmtime.Modul
                 raise wasmtime.WasmtimeError("missing required memory export")
             linker.define(caller, "guest", "memory", found)
             exports.append(linker.instantiate(caller, adapter).exports(caller))
-        function, memory = exports[0][name], exports[0]["memory"]
-        return int(CHANGED[name](partial(function, caller), caller, memory, *arguments))
+        return CHANGED[name](partial(exports[0][name], caller), caller, exports[0]["memory"], *arguments)
 
     for name in {str(each.name) for each in guest.imports if each.module == NAME}:
         try:
