@@ -245,6 +245,17 @@ def test_any_toml_like_text(text: str) -> None:
         assert ":" in e.message
 
 
+def test_a_terminal_is_asked_for_by_the_tenant_and_no_file() -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "config-unknown-key"):
+        Config.from_toml("tty = true")
+    public = Config().replace(tty=True).public()
+    assert Config.from_public(public).tty
+    assert not Config.from_public(Config().public()).tty
+    for value in (1, None, "yes"):
+        with pytest.raises(ParseError):
+            Config.from_public(public | {"tty": value})
+
+
 def test_public_is_read_back() -> None:
     config = Config.from_toml(FULL)
     back = Config.from_public(config.public())

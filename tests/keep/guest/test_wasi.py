@@ -34,6 +34,18 @@ def test_exit(code: int) -> None:
     assert result == {"cause": "exit", "code": code, "memory": 65536}
 
 
+def test_the_default_export_is_the_entry_before_start() -> None:
+    exits = f'{EXIT} (memory (export "memory") 1) (func (export "NAME") (call $exit (i32.const 3)))'
+    assert run(exits.replace("NAME", ""))["code"] == 3
+    assert run(exits.replace("NAME", "") + '(func (export "_start") unreachable)')["code"] == 3
+    assert run(exits.replace("NAME", "_start") + '(global (export "") i32 (i32.const 0))')["code"] == 3
+
+
+def test_exit_in_the_start_function() -> None:
+    start = f'{EXIT} (memory (export "memory") 1) (func $s (call $exit (i32.const 7))) (start $s)'
+    assert run(start + '(func (export "_start") unreachable)')["code"] == 7
+
+
 def test_returning_is_exit_0() -> None:
     assert run('(func (export "_start"))') == {"cause": "exit", "code": 0, "memory": 0}
 
