@@ -39,7 +39,7 @@ ADAPTER = """(module
     (call $path (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)))
   (func (export "poll_oneoff") (param i32 i32 i32 i32) (result i32)
     (call $poll (local.get 0) (local.get 1) (local.get 2) (local.get 3))))"""
-"""In the text format: exports each changed function, and calls the one of preview 1."""
+"""In the text format: exports each changed function, which calls that of preview 1."""
 
 
 def _seek(call: Callable[..., int], _: Any, __: Any, fd: int, offset: int, whence: int, out: int) -> int:
@@ -85,10 +85,10 @@ def define(linker: wasmtime.Linker, store: wasmtime.Store, guest: wasmtime.Modul
 
     def changed(name: str, caller: wasmtime.Caller, *arguments: int) -> int:
         if not exports:  # only now, as only a caller gives access to the guest's memory
-            found = caller.get("memory")
-            if found is None:
+            memory = caller.get("memory")
+            if memory is None:
                 raise wasmtime.WasmtimeError("missing required memory export")
-            linker.define(caller, "guest", "memory", found)
+            linker.define(caller, "guest", "memory", memory)
             exports.append(linker.instantiate(caller, adapter).exports(caller))
         return CHANGED[name](partial(exports[0][name], caller), caller, exports[0]["memory"], *arguments)
 
