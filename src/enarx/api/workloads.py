@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from enarx.errors import UsageError
-from enarx.formats.config import Config, Dir
+from enarx.formats.checks import Invalid
+from enarx.formats.config import Config, Dir, Limits, limits_of
 from enarx.formats.package import SALT_SIZE
-from enarx.record import record
+from enarx.record import record, replace
 from enarx.tenant import package
 from enarx.tenant.owners import Owners, load
 from enarx.tenant.package import Package
@@ -18,11 +19,14 @@ Path = str | os.PathLike[str]
 Dirs = Mapping[str, Path] | Iterable[Dir]
 
 CONFIG = "Enarx.toml"
+FIXED, KEEP = TIMES = ("fixed", "keep")
+"""What becomes of modification times."""
+
 MAX_CONFIG = 1 << 20
 """Bytes of a configuration file."""
 
 
-@record(hidden=("module", "args", "env", "secrets", "salt"))
+@record(hidden=("module", "args", "env", "secrets", "salt", "argv0"))
 class Workload:
     """A module to run, with its configuration, data and secrets. No file is read before `build`.
 
@@ -36,6 +40,12 @@ class Workload:
     `secrets` has a value for each name under [secrets]; None builds a package with empty values, which has the same digest.
     `owners` are key files, PEM, one of them private; none means the user's own key. `salt` is 32 bytes: keep it to get
     the same digest again.
+
+    `argv0` is the workload's name for itself; None is the module's file name. `times` is "fixed", which gives all files
+    one time, so that equal data has equal digests, or "keep", which keeps modification times.
+
+    With `tty` the workload sees a terminal at its stdin, stdout and stderr. `limits` override those of the configuration,
+    by name and as in the file: {"memory": "64MiB", "time": 2}.
     """
 
     module: Path | bytes
@@ -46,6 +56,10 @@ class Workload:
     secrets: tuple[tuple[str, bytes], ...] | None = None
     owners: tuple[str, ...] = ()
     salt: bytes | None = None
+    argv0: str | None = None
+    times: str = FIXED
+    tty: bool = False
+    limits: tuple[tuple[str, object], ...] = ()
 
     def build(self) -> tuple[Package, Owners]:
         """The package, and its owners with the key that signs the delivery. UsageError."""
@@ -56,8 +70,22 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
-        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base)
+        built = package.build(
+            module,
+            config,
+            owners=signers.public,
+            salt=salt,
+            secrets=values,
+            base=base,
+            argv0=self._name() if self.argv0 is None else self.argv0,
+            times=self.times == KEEP,
+        )
         return built, signers
+
+    def _name(self) -> str:
+        """The module's file name; bytes, and a module from stdin, have none."""
+        path = "" if isinstance(self.module, bytes) else os.path.basename(os.fspath(self.module))
+        return path if path not in ("", "-") else package.ARGV0
 
     def _config(self) -> tuple[Config, str]:
         """The effective configuration, and the directory that its relative paths start from."""
@@ -65,6 +93,8 @@ class Workload:
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
             "dirs": (*config.dirs, *map(_from_here, self.dirs)),
+            "limits": _changed(config.limits, dict(self.limits)),
+            "tty": self.tty,
         }
         if self.args is not None:
             changes["args"] = self.args
@@ -91,6 +121,10 @@ def workload(
     secrets: Mapping[str, bytes] | None = None,
     owners: Sequence[Path] = (),
     salt: bytes | None = None,
+    argv0: str | None = None,
+    times: str = FIXED,
+    tty: bool = False,
+    limits: Mapping[str, object] | None = None,
 ) -> Workload:
     """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
     _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
@@ -104,6 +138,11 @@ def workload(
         _require(f"secret {name}", value, (bytes,), "bytes")
     if salt is not None:
         _require("salt", salt, (bytes,), "bytes")
+    _require("argv0", argv0 or "", (str,), "a text")
+    _require("tty", tty, (bool,), "True or False")
+    _require("limits", limits or {}, (Mapping,), "a mapping of the names under [limits] to values")
+    if times not in TIMES:
+        raise UsageError("argument", f"times is {times!r}, wanted {' or '.join(map(repr, TIMES))}")
     return Workload(
         module=module,
         config=config,
@@ -113,6 +152,10 @@ def workload(
         secrets=tuple((secrets or {}).items()),
         owners=tuple(os.fspath(path) for path in owners),
         salt=salt,
+        argv0=argv0,
+        times=times,
+        tty=tty,
+        limits=tuple((limits or {}).items()),
     )
 
 
@@ -137,6 +180,15 @@ def _require_below(directory: Dir, path: str) -> None:
     if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
         hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
         raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
+
+
+def _changed(limits: Limits, changes: dict[str, object]) -> Limits:
+    """The limits with some changed to values as in a file. UsageError."""
+    try:
+        changed = limits_of(changes)
+    except Invalid as e:
+        raise UsageError(e.code, e.message, hint=e.hint) from None
+    return replace(limits, **{name: getattr(changed, name) for name in changes})
 
 
 def _from_here(directory: Dir) -> Dir:

@@ -123,6 +123,16 @@ def add_workload(parser: Parser) -> None:
         "--owner", action="append", default=[], metavar="FILE", help="owner key, PEM: one private, the others public"
     )
     parser.add_argument("--salt", metavar="FILE", help="keep the package's salt here, to get the same digest again")
+    parser.add_argument("--argv0", metavar="NAME", help="the workload's name for itself (default: its file name)")
+    parser.add_argument(
+        "--times", choices=("fixed", "keep"), default="fixed", help="modification times of files (default: one for all)"
+    )
+    parser.add_argument("--tty", action="store_true", help="let the workload see a terminal, this one")
+    limits = parser.section("limits", "Each overrides its line under [limits] of the file.")
+    limits.add_argument("--memory", metavar="SIZE", help="linear memory, such as 256MiB (default: 1GiB)")
+    limits.add_argument("--time", metavar="DURATION", help="wall-clock time of the run, such as 90s (default: none)")
+    limits.add_argument("--fuel", metavar="N", help="WebAssembly instructions, at half the speed (default: none)")
+    limits.add_argument("--disk", metavar="SIZE", help="data written besides what is delivered (default: 64MiB)")
 
 
 def add_delivery(parser: Parser) -> None:

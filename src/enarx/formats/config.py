@@ -69,7 +69,7 @@ class Limits:
         given = {k: v for k, v in dict(value).items() if v is not None}
         if "time" in given:
             given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
-        return _limits(given)
+        return limits_of(given)
 
 
 @record()
@@ -105,6 +105,8 @@ class Secret:
 class Config:
     """A complete, checked configuration. If `files` is None, the workload inherits stdio.
 
+    With `tty` the workload sees a terminal at its descriptors 0 to 2. No file sets it: the tenant's side does.
+
     Arguments and variables are not shown: no host may see them, and a program may log a configuration.
     """
 
@@ -115,6 +117,7 @@ class Config:
     limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
+    tty: bool = False
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
@@ -137,7 +140,7 @@ class Config:
             args=each_of(value, (), "args", text_of),
             env=_env(value.get("env", {})),
             files=files,
-            limits=_limits(value.get("limits", {})),
+            limits=limits_of(value.get("limits", {})),
             secrets=_secrets(value.get("secrets", {})),
             dirs=each_of(value, (), "dirs", _dir),
         )
@@ -178,6 +181,7 @@ class Config:
             "limits": self.limits.public(),
             "secrets": [_plain(s) for s in self.secrets],
             "dirs": [{"guest": d.guest, "mode": d.mode} for d in self.dirs],
+            "tty": self.tty,
         }
 
     @classmethod
@@ -204,7 +208,8 @@ class Config:
         config = cls._from_value(given)
         dirs = each_of(value, (), "dirs", _public_dir)
         secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
-        config = replace(config, limits=Limits.from_public(value["limits"]), dirs=dirs, secrets=secrets)
+        limits = Limits.from_public(value["limits"])
+        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=value["tty"] is True)
         config.check()
         return config
 
@@ -246,7 +251,8 @@ def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) ->
         taken.add(name)
 
 
-def _limits(value: Any) -> Limits:
+def limits_of(value: Any) -> Limits:
+    """The limits in the table [limits] of a file; Invalid."""
     known_keys(value, ("limits",), names(Limits))
     return Limits(**{key: _limit(key, item, ("limits", key)) for key, item in value.items()})
 
@@ -375,26 +381,3 @@ def _positions(files: tuple[File, ...]) -> None:
         if file.kind not in allowed:
             message = f"descriptor {i} is a file of kind {file.kind}, wanted {' or '.join(allowed)}"
             raise Invalid(("files", i), message, hint="the order of [[files]] is the order of descriptors")
-
-
-def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of NAME=VALUE; UsageError, which never contains the value."""
-    name, given, value = text.partition("=")
-    try:
-        if not given:
-            raise Invalid((), "a variable without =")
-        return _variable(name, ("env",)), text_of(value, ("env", name))
-    except Invalid as e:
-        raise UsageError("env", e.message, hint="as NAME=VALUE") from None
-
-
-def parse_dir(text: str) -> Dir:
-    """The directory that HOST::GUEST or HOST::GUEST:rw stands for; UsageError."""
-    host, given, guest = text.rpartition("::")
-    guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
-    try:
-        if not given or not host:
-            raise Invalid((), f"{text!r} is not a directory")
-        return Dir(guest=_guest(guest, ("guest",)), host=host, mode=mode)
-    except Invalid as e:
-        raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None

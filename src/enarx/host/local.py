@@ -45,7 +45,6 @@ def main() -> None:
 
     from enarx.host.state.files import erase_path
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # undoes a launch that is under way
     try:
         line = _read_order()

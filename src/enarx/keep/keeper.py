@@ -218,6 +218,7 @@ class Keeper:
             "env": dict(action.env),
             "dirs": self._storage.guest_dirs(action.dirs, secrets=action.secrets),
             "limits": action.limits.public(),
+            "tty": action.tty,
             "data": bounds.process_memory(memory=action.limits.memory, compile=self._limits["compile"]),
         }
         self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)

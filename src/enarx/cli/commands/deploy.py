@@ -81,6 +81,9 @@ def _check(options: argparse.Namespace) -> None:
             "no evidence would be trusted: this release has no Keep that hardware protects from the host's owner",
             hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
         )
+    if options.detach and options.tty:
+        message = "--detach leaves the job without a terminal, and --tty shows it one"
+        raise UsageError("tty", message, hint="leave out one of the two")
     if options.detach and options.receipt:
         hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
         raise UsageError("receipt", "--detach leaves before there is a result, and so no receipt", hint=hint)

@@ -153,7 +153,7 @@ def stop(options: argparse.Namespace) -> int:
 
     known = remote.keep(options)
     if known.saved is not None and (cause := _stopped(known)):
-        console.say(f"stopped: {cause}")
+        console.say("stopped" if cause == "stopped" else f"the workload had ended already: {cause}")
         return 0
     known.client().call("POST", f"/v1/keeps/{known.keep}/stop")
     console.say("stopped by the host; what the workload did until then is not proven")

@@ -59,6 +59,7 @@ class Start:
     dirs: tuple[tuple[int, str, bool], ...]
     secrets: bool
     limits: Limits
+    tty: bool
 
 
 @record(kw_only=False, hidden=("data",))

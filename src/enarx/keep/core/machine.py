@@ -353,4 +353,5 @@ class _Package:
             dirs=tuple((i, d.guest, d.mode == "rw") for i, d in enumerate(config.dirs)),
             secrets=bool(config.secrets),
             limits=config.limits,
+            tty=config.tty,
         )

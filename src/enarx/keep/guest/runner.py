@@ -4,7 +4,7 @@ Descriptors 0, 1 and 2 are pipes to the keeper and the guest's stdio. The runner
 one order from the keeper, and sends one result:
 
     keeper    order: u32 length, then a CBOR map
-    compiler  verdict, u64 length, then code or an error text (`guest.compiler`)
+    compiler  verdict, lengths, then code or an error text (`guest.compiler`)
     runner    LOADED once the compiler's output is complete, then the result, a CBOR map
 
 A guest that escapes controls this process, so the keeper trusts the result as little as it trusts the guest.
@@ -115,6 +115,8 @@ def _run(orders: socket.socket, code_in: int, isolation: sandbox.Isolation, skip
         order = _order(given)
         if order.limits.fuel is not None:
             stage = wasi.Stage(fuel=True)
+        if given["tty"]:
+            sandbox.pretend_terminal(skip=skip)
         _limit(order.limits.open_files, given["data"])
         loaded = _load(stage, code_in, orders, skip)
         if isinstance(loaded, dict):
@@ -133,17 +135,17 @@ def _load(stage: wasi.Stage, code_in: int, orders: socket.socket, skip: frozense
 
     Waiting for the end of the pipe makes sure that no code runs while the compiler still writes.
     """
-    header = _read(code_in, 1 + compiler.SIZE)
-    verdict, size = header[:1], int.from_bytes(header[1:], "big")
-    code = _read(code_in, size)
+    header = _read(code_in, 1 + compiler.SIZES.size)
+    verdict, sizes = header[:1], compiler.SIZES.unpack(header[1:].ljust(compiler.SIZES.size, b"\0"))
+    code, adapter = (_read(code_in, size) for size in sizes)
     trailing = os.read(code_in, 1)
     os.close(code_in)
-    if len(header) < 1 + compiler.SIZE or len(code) < size or trailing:
+    if len(header) < 1 + compiler.SIZES.size or (len(code), len(adapter)) != sizes or trailing:
         return {"cause": "failed", "message": NO_CODE}  # the keeper finds the reason
     if verdict == compiler.BAD:
         return {"cause": "failed", "message": f"not a valid module: {code.decode(errors='replace')}"}
     orders.sendall(LOADED)
-    loaded = wasi.Guest(stage, code)
+    loaded = wasi.Guest(stage, code, adapter)
     sandbox.forbid_new_code(skip=skip)
     return loaded
 

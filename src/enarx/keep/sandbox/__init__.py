@@ -7,7 +7,8 @@ A Keep puts it on in this order:
     confine(KEEPER_BOOT)    there; compiler, runner and attester are forked under it
     confine(COMPILER), confine(RUNNER), confine(ATTESTER)    in each of them
     confine(KEEPER)         once the storage has its size
-    forbid_new_code()       in the runner, once the machine code is loaded
+    pretend_terminal()      in the runner, if the workload asks for a terminal
+    forbid_new_code()       there, once the machine code is loaded
 
 After `isolate` nothing can be imported, because no file is left to import from.
 
@@ -17,7 +18,7 @@ what it stops, `profiles` has the lists of system calls, and `confinement` and `
 
 from __future__ import annotations
 
-from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare
+from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare, pretend_terminal
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
@@ -40,6 +41,7 @@ __all__ = [
     "forbid_new_code",
     "isolate",
     "prepare",
+    "pretend_terminal",
     "probe",
     "resize",
 ]
