@@ -9,6 +9,7 @@ from typing import Any
 from enarx.delivery.contribution import PART_BUFFER, Contributor, Granted, Part, open_grant
 from enarx.delivery.suite import HpkeKey
 from enarx.formats.config import Config, Dir
+from enarx.formats.making import make_manifest
 from enarx.formats.package import Manifest, Node, commit_args, commit_dir, commit_env, encode_index
 from enarx.formats.sharing import Provider, Recipient
 from enarx.formats.wire import CHUNK, FrameType
@@ -49,7 +50,7 @@ def shared(
     dirs = (Dir(guest="/north", host="x"), Dir(guest="/data", host="x"), Dir(guest="/south", host="x"))
     if NORTH not in seeds:
         config = config.replace(secrets=config.secrets[:1])
-    return Manifest.make(
+    return make_manifest(
         owners=(public(OWNER),),
         wasm=hashlib.sha256(content.wasm).digest(),
         config=config.replace(dirs=tuple(d for d in dirs if d.guest == "/data" or d.guest in {DIRS[s] for s in seeds})),
