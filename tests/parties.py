@@ -77,6 +77,13 @@ def part_of(
     return part, part.prefix + data
 
 
+def chunks_of(side: Contributor, plaintext: bytes) -> list[bytes]:
+    """The frames of a part, from the next chunk on."""
+    pieces = [plaintext[i : i + CHUNK] for i in range(0, len(plaintext), CHUNK)] or [b""]
+    buffer = bytearray(PART_BUFFER)
+    return [bytes(side.chunk(piece, buffer, final=i == len(pieces) - 1)) for i, piece in enumerate(pieces)]
+
+
 class Party:
     """A provider, with the test in place of its host. `seen` are the Keep's frames since it began."""
 
@@ -109,12 +116,7 @@ class Party:
     def frames(self, part: Part, plaintext: bytes, *, entropy: bytes | None = None) -> list[bytes]:
         """The Contribution's frame, then those of the part."""
         first = self.side.contribution(entropy=entropy or os.urandom(64), part=part)
-        return [first, *self.chunks(plaintext)]
-
-    def chunks(self, plaintext: bytes) -> list[bytes]:
-        pieces = [plaintext[i : i + CHUNK] for i in range(0, len(plaintext), CHUNK)] or [b""]
-        buffer = bytearray(PART_BUFFER)
-        return [bytes(self.side.chunk(p, buffer, final=i == len(pieces) - 1)) for i, p in enumerate(pieces)]
+        return [first, *chunks_of(self.side, plaintext)]
 
     def contribute(self, part: Part | None = None, plaintext: bytes = b"") -> bytes | None:
         """Join and contribute; returns the digest that the Keep signed, None if it did not."""
