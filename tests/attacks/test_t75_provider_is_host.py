@@ -39,7 +39,8 @@ def test_it_sees_nothing_of_the_other_part_or_the_output() -> None:
         assert not [canary for canary in (*CANARIES, *PART_CANARIES) if canary in frame]
     assert pair.keep.files["0/rows"] == NORTH_FILE, "the control: the Keep has what the host has not"
     opener = granted(pair).opener()
-    records = [opener.open(p) for kind, p in pair.frames if kind is FrameType.OUTPUT][1:]
+    payloads = [p for kind, p in pair.frames if kind is FrameType.OUTPUT]
+    records = [opener.open(payload) for payload in payloads[1:]]
     assert b"".join(record.data for record in records if record.kind == STDOUT) == b"canary-stdout"
 
 
