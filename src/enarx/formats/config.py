@@ -32,8 +32,7 @@ STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
 MODES = ("ro", "rw")
-PAGE = 65536
-LEAST = {"memory": PAGE, "compile": 1 << 20}
+LEAST = {"memory": 65536, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
 
 TIMES = {"time", "contributions"}
@@ -49,7 +48,7 @@ class Limits:
 
     `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
     stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
-    The parts of providers count against `disk`, and `contributions` is how long the Keep waits for them.
+    Providers' parts count against `disk`; the Keep waits for them for `contributions` seconds.
     """
 
     memory: int = 1 << 30
@@ -197,9 +196,8 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        given: dict[str, Any] = {
-            "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
-        }
+        known = {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]}
+        given: dict[str, Any] = {"secrets": known}
         if value["steward"] is not None:
             given["steward"] = value["steward"]
         if value["files"] is not None:
@@ -271,9 +269,8 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(
-            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
-        )
+        message = f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"'
+        raise Invalid(path, message, code="config-type")
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value
