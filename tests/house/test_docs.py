@@ -128,7 +128,7 @@ def followed(text: str) -> str:
 
 def test_following_a_byte_leads_through_existing_functions() -> None:
     text = followed((ROOT / "docs" / "architecture.md").read_text())
-    assert text.count("| what happens | where |") == 3
+    assert text.count("| what happens | where |") == 4
     assert not absent(text)
 
 
