@@ -106,7 +106,7 @@ def test_junk_ends_no_attempt() -> None:
     "head", [(1, 19), (1, 31), (LARGEST[FrameType.PART] + 2, 18), (LARGEST[FrameType.JOIN] + 2, 16)], ids=str
 )
 def test_malformed_frames_of_providers_leave_the_owner_attached(head: tuple[int, int]) -> None:
-    """Whoever may contribute may send these. The owner's own types still end its attachment (T37)."""
+    """Anyone who may contribute may send these. The owner's own types still end its attachment (T37)."""
     pair = accepted()
     owner = Attachment(pair.session, nonce=ATTACH_NONCE)
     pair.keep.receive(owner.attach())

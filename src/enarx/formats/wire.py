@@ -115,7 +115,7 @@ def frame_head(kind: FrameType, size: int) -> bytes:
 def frame_header(header: bytes) -> tuple[FrameType, int]:
     """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid.
 
-    For the types of providers, `what` in the error is "part": such a frame is no fault of the owner's.
+    For the types of providers, `what` in the error is "part": the owner did not send such a frame.
     """
     length, number = HEADER.unpack(header)
     what = "part" if FrameType.JOIN <= number < 32 else "frame"
