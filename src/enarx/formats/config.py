@@ -32,10 +32,10 @@ STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
 MODES = ("ro", "rw")
-PAGE = 65536
-LEAST = {"memory": PAGE, "compile": 1 << 20}
+LEAST = {"memory": 65536, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
 
+TIMES = {"time", "contributions"}
 MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
@@ -48,6 +48,7 @@ class Limits:
 
     `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
     stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
+    Providers' parts count against `disk`; the Keep waits for them for `contributions` seconds.
     """
 
     memory: int = 1 << 30
@@ -57,18 +58,19 @@ class Limits:
     open_files: int = 256
     disk: int = 64 << 20
     output: int | None = None
+    contributions: float = 600.0
 
     def public(self) -> dict[str, Any]:
-        """The limits as plain values for CBOR, with `time` in whole milliseconds, at least one."""
-        time = None if self.time is None else max(1, round(self.time * 1000))
-        return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
+        """The limits as plain values for CBOR, with times in whole milliseconds, at least one."""
+        value = {name: getattr(self, name) for name in names(Limits)}
+        return value | {name: max(1, round(value[name] * 1000)) for name in TIMES if value[name] is not None}
 
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
         given = {k: v for k, v in dict(value).items() if v is not None}
-        if "time" in given:
-            given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
+        for name in TIMES & given.keys():
+            given[name] = whole(given[name], ("limits", name), 1, MAX_SECONDS * 1000) / 1000
         return limits_of(given)
 
 
@@ -198,9 +200,8 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        given: dict[str, Any] = {
-            "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
-        }
+        known = {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]}
+        given: dict[str, Any] = {"secrets": known}
         if value["steward"] is not None:
             given["steward"] = value["steward"]
         if value["files"] is not None:
@@ -258,7 +259,7 @@ def limits_of(value: Any) -> Limits:
 
 
 def _limit(key: str, value: object, path: Path) -> Any:
-    if key == "time":
+    if key in TIMES:
         return _duration(value, path)
     if key == "fuel":
         return whole(value, path, 1, (1 << 63) - 1)
@@ -274,9 +275,8 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(
-            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
-        )
+        message = f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"'
+        raise Invalid(path, message, code="config-type")
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value

@@ -17,6 +17,7 @@ from typing import Any
 
 from enarx.delivery.content import FilePiece
 from enarx.delivery.keep import ENTROPY_SIZE
+from enarx.delivery.session import Status
 from enarx.delivery.states import SESSION
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
@@ -30,6 +31,7 @@ from enarx.keep.core.actions import (
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
@@ -44,11 +46,27 @@ from enarx.keep.guest import runner
 from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.keep.core.gathering import Gathering
+
 REST_FILES = 64
 """The keeper's limit on descriptors once the runner is forked."""
 
 LONGEST_WAIT = 3600.0
 """Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
+
+
+def _gathering() -> type[Gathering] | None:
+    try:
+        from enarx.keep.core import gathering
+    except ImportError:
+        return None
+    return gathering.Gathering
+
+
+GATHERING = _gathering()
+"""The code for several owners of data; None in a Keep without the profile `providers`."""
 
 
 def now() -> Now:
@@ -89,6 +107,7 @@ class Keeper:
             DropStdin: self._drop_stdin,
             FilePiece: self._storage.piece,
             Kill: self._kill,
+            ReplaceTrees: self._storage.replace_trees,
             Send: self._send,
             Start: self._start,
             StoreSecrets: self._store_secrets,
@@ -106,6 +125,7 @@ class Keeper:
                 deadlines=self._deadlines,
                 sha256=hashing.sha256,
                 buffers=AHEAD + 1,
+                gathering=GATHERING,
             )
             while self._watch is None and not self._done:
                 self._turn()
@@ -208,7 +228,7 @@ class Keeper:
             skip=self._skip,
             nofile=REST_FILES,
             nproc=runner.MAX_PROCESSES,
-            read_write=(self._isolation.data,),
+            read_write=(self._isolation.data, self._isolation.secrets),
         )
 
     def _start(self, action: Start) -> None:
@@ -237,7 +257,10 @@ class Keeper:
         self._running().close_stdin()
 
     def _kill(self, action: Kill) -> None:
-        self._running().kill()
+        if self._watch is None:  # it still waits for parts
+            self._core.ended(b"", Status(cause="failed"), now())
+        else:
+            self._watch.kill()
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -26,12 +26,14 @@ from enarx.keep.core.actions import (
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
     WriteStdin,
 )
 from enarx.keep.core.deadlines import Deadlines, Now
+from enarx.keep.core.gathering import Gathering
 from enarx.keep.core.limits import Limits
 from enarx.keep.core.machine import NONCE_SIZE, Core
 from tests.exchange import frames
@@ -63,9 +65,11 @@ class MemoryKeep:
         entropy: bytes | None = None,
         clock: Callable[[], Now] = now,
         deadlines: Deadlines = DEADLINES,
+        gathering: type[Gathering] | None = Gathering,
+        fresh: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._attest = attest
-        self._clock = clock
+        self._clock, self._fresh = clock, fresh
         self.out: queue.Queue[Frame | None] = queue.Queue()
         self.actions: list[Action] = []
         self.secrets: dict[str, bytes] = {}
@@ -79,6 +83,7 @@ class MemoryKeep:
             limits=limits,
             now=clock(),
             deadlines=deadlines,
+            gathering=gathering,
         )
 
     def receive(self, data: bytes) -> None:
@@ -90,7 +95,7 @@ class MemoryKeep:
         except ParseError as e:
             self.core.malformed(e, self._clock())
         else:
-            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), os.urandom(NONCE_SIZE))
+            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), self._fresh(NONCE_SIZE))
         self.act()
 
     def tick(self) -> None:
@@ -114,7 +119,9 @@ class MemoryKeep:
     @property
     def stored(self) -> list[Action]:
         """The actions that put something of a package somewhere."""
-        return [a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | FilePiece)]
+        return [
+            a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | ReplaceTrees | FilePiece)
+        ]
 
     def _Send(self, action: Send) -> None:  # noqa: N802
         for frame in frames(action.data):
@@ -124,13 +131,18 @@ class MemoryKeep:
         self.core.evidence(*self._attest(action.report_data), self._clock())
 
     def _StoreSecrets(self, action: StoreSecrets) -> None:  # noqa: N802
-        self.secrets = dict(action.secrets)
+        self.secrets |= dict(action.secrets)
 
     def _Compile(self, action: Compile) -> None:  # noqa: N802
         self.module = action.module
 
     def _CreateTrees(self, action: CreateTrees) -> None:  # noqa: N802
         self.files = {f"{i}/{n.path}": b"" for i, nodes in enumerate(action.trees) for n in nodes if n.kind == "f"}
+
+    def _ReplaceTrees(self, action: ReplaceTrees) -> None:  # noqa: N802
+        for i, nodes in action.trees:
+            self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{i}/")}
+            self.files |= {f"{i}/{n.path}": b"" for n in nodes if n.kind == "f"}
 
     def _FilePiece(self, action: FilePiece) -> None:  # noqa: N802
         self.files[f"{action.tree}/{action.node.path}"] += bytes(action.data)
