@@ -217,7 +217,9 @@ def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
 
 def _node(item: object) -> Node:
     match item:
-        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if size >= 0 and len(digest) == DIGEST_SIZE:
+        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if (
+            size >= 0 and len(digest) == DIGEST_SIZE
+        ):
             if not isinstance(size, bool):
                 return Node(_path(path), "f", size, digest, "", kind == "x", _time(time))
         case [str(path), "d", *time]:

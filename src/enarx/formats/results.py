@@ -5,30 +5,35 @@ For each output directory: the number of its entries as u32, then each entry as 
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from typing import Any
 
-from enarx.formats.package import MAX_TIME, Node, fail
-from enarx.formats.wire import decode, encode
+from enarx.formats.package import Node
+from enarx.formats.wire import encode
 
 COUNT = struct.Struct(">I")
 SIZE = struct.Struct(">H")
-MAX_SIZE = (1 << 63) - 1
+
+
+class DirectoryDigest:
+    """The digest of a directory with `count` entries, which are added in order: the SHA-256 of its index without times.
+
+    Equal content has equal digests, whenever and wherever it was written.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._sha = hashlib.sha256(encode([None] * count)[: -count or None])
+
+    def add(self, node: Node, content: bytes) -> None:
+        """Add the next entry. `content` is the SHA-256 of a file's content."""
+        self._sha.update(encode(Node(node.path, node.kind, node.size, content, "", node.executable).value()))
+
+    def digest(self) -> bytes:
+        """The digest of the entries so far."""
+        return self._sha.digest()
 
 
 def encode_entry(node: Node) -> bytes:
     """The length and head of an entry. A head is `[path, kind, size, mtime]`; the kinds are those of an index, without links."""
     head = encode([node.path, "x" if node.executable else node.kind, node.size, node.mtime])
     return SIZE.pack(len(head)) + head
-
-
-def decode_entry(head: bytes) -> Node:
-    """The entry in a head, whose path is not checked; ParseError."""
-    value: Any = decode(head, "results")
-    match value:
-        case [str(path), "d" | "f" | "x" as kind, int(size), int(time)] if (
-            type(size) is type(time) is int and 0 <= size <= MAX_SIZE and 0 <= time <= MAX_TIME
-        ):
-            if kind != "d" or not size:
-                return Node(path, "d" if kind == "d" else "f", size, b"", "", kind == "x", time)
-    raise fail("results-entry", "results", "an entry is neither directory nor file")

@@ -40,6 +40,7 @@ ACK_EVERY = 256 << 10
 
 DIGEST = 32
 OUTPUTS = {"stdout": STDOUT, "stderr": STDERR}
+NO_RESULTS = "the output directories could not be collected: the collector gave no result"
 RESULT = ("cause", "code", "message", "backtrace", "memory")
 """The fields of a status that the runner may report."""
 
@@ -205,9 +206,9 @@ class Workload:
     def collected(self, report: bytes, now: Now) -> None:
         """Seal the final status with the digests of the output directories, or with the reason why there are none."""
         assert self._outcome is not None  # the driver answers the action Collect
-        digests = _digests(report, len(self._results))
-        if self._verdict is None and isinstance(digests, str):
-            self._verdict = Status(cause="output", message=digests)
+        digests, reason = _digests(report, len(self._results))
+        if self._verdict is None and reason:
+            self._verdict = Status(cause="output", message=reason)
         if self._verdict is not None:
             self.finish(replace(self._verdict, milliseconds=self._outcome.milliseconds), now)
         else:
@@ -247,7 +248,7 @@ def _reported(result: bytes) -> Status | None:
     return None if status.cause in CORES_OWN else status
 
 
-def _digests(report: bytes, count: int) -> list[bytes] | str:
+def _digests(report: bytes, count: int) -> tuple[list[bytes], str]:
     """Return the digests in the collector's report, one for each directory, or the reason why there are none."""
     try:
         value: Any = decode(report, "report")
@@ -255,10 +256,10 @@ def _digests(report: bytes, count: int) -> list[bytes] | str:
         value = None
     match value:
         case str(reason):
-            return reason
+            return [], reason or NO_RESULTS
         case [*digests] if len(digests) == count and all(isinstance(d, bytes) and len(d) == DIGEST for d in digests):
-            return digests
-    return "the output directories could not be collected: the collector gave no result"
+            return digests, ""
+    return [], NO_RESULTS
 
 
 def _descriptors(config: Config) -> tuple[int | None, int | None, int | None]:

@@ -11,6 +11,7 @@ workload has taken over could send what that workload could have written.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import socket
@@ -20,8 +21,8 @@ from typing import Any
 
 from enarx.errors import DeliveryError
 from enarx.formats import bounds
-from enarx.formats.package import MAX_ENTRIES, MAX_PATH, MAX_TIME, MAX_TREE_DEPTH, IndexDigest, Node
-from enarx.formats.results import COUNT, encode_entry
+from enarx.formats.package import MAX_ENTRIES, MAX_PATH, MAX_TIME, MAX_TREE_DEPTH, Node
+from enarx.formats.results import COUNT, DirectoryDigest, encode_entry
 from enarx.formats.wire import decode, encode
 from enarx.keep import sandbox
 from enarx.keep.children import Child
@@ -41,9 +42,7 @@ Entry = tuple[Node, str, int]
 
 def main(link: socket.socket, target: int, data: str, *, skip: frozenset[str], nproc: int) -> None:
     """Confine this process, then serve one order from `link`. The stream goes to `target`; `data` is the path of /data."""
-    sandbox.confine(
-        sandbox.COLLECTOR, skip=skip, nofile=MAX_FILES, nproc=nproc, data=MAX_DATA, read_only=(data,)
-    )
+    sandbox.confine(sandbox.COLLECTOR, skip=skip, nofile=MAX_FILES, nproc=nproc, data=MAX_DATA, read_only=(data,))
     packet = link.recv(MAX_PACKET)
     if not packet:
         return  # the keeper has exited, which ends the Keep
@@ -79,11 +78,11 @@ def collect(data: str, trees: list[tuple[int, str]], room: int, write: Callable[
 
 def _send(root: str, guest: str, count: int, write: Callable[[memoryview], object]) -> bytes:
     """Write a directory's part of the stream; return its digest."""
-    index, buffer = IndexDigest(count), memoryview(bytearray(PIECE))
+    index, buffer = DirectoryDigest(count), memoryview(bytearray(PIECE))
     write(memoryview(COUNT.pack(count)))
     for node, name, directory in _walk(root, guest):
         write(memoryview(encode_entry(node)))
-        sha, size = index.file(), 0
+        sha, size = hashlib.sha256(), 0
         if node.kind == "f":
             with open(os.open(name, _READ, dir_fd=directory), "rb", buffering=0) as file:
                 while count := file.readinto(buffer):
