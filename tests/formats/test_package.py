@@ -47,7 +47,9 @@ def test_everything_changes_the_digest() -> None:
 
 
 def test_times_and_executable_bits_change_an_index() -> None:
-    nodes = [Node("a", "f", executable=executable, mtime=time) for executable in (False, True) for time in (0, FIXED_TIME)]
+    nodes = [
+        Node("a", "f", executable=executable, mtime=time) for executable in (False, True) for time in (0, FIXED_TIME)
+    ]
     assert len({encode_index([node]) for node in nodes}) == 4
 
 

@@ -85,7 +85,12 @@ def test_the_executable_bit_is_part_of_the_digest(home: Path) -> None:
         digests.add(build(home, config).manifest.digest)
     assert len(digests) == 2, "only the owner's bit counts"
     nodes = received(build(home, config)).got["trees"][0]  # type: ignore[index]
-    assert [(node.path, node.executable) for node in nodes] == [("a", True), ("l", False), ("sub", False), ("sub/b", False)]
+    assert [(node.path, node.executable) for node in nodes] == [
+        ("a", True),
+        ("l", False),
+        ("sub", False),
+        ("sub/b", False),
+    ]
 
 
 def test_times_are_kept_if_asked_for(home: Path) -> None:
