@@ -169,8 +169,9 @@ class Node:
         """The entry as a plain value for CBOR."""
         if self.kind == "l":
             return [self.path, "l", self.target]
-        kind = "x" if self.executable else self.kind
-        entry = [self.path, kind, self.size, self.digest] if self.kind == "f" else [self.path, "d"]
+        entry: list[object] = [self.path, "d"]
+        if self.kind == "f":
+            entry = [self.path, "x" if self.executable else "f", self.size, self.digest]
         return entry if self.mtime == FIXED_TIME else [*entry, self.mtime]
 
 
