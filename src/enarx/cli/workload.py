@@ -32,26 +32,26 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         salt=_salt(options.salt),
         argv0=options.argv0,
         times=options.times,
-        out=tuple(_places(options.out)),
+        out=tuple(places(options.out)),
     )
 
 
 def out(options: argparse.Namespace) -> Out:
     """Where the results go. UsageError."""
-    return out_of(_places(options.out), replace=options.replace, times=options.times)
+    return out_of(places(options.out), replace=options.replace, times=options.times)
 
 
-def _places(texts: list[str]) -> dict[str, str]:
+def places(texts: list[str]) -> dict[str, str]:
     """The directories of --out HOST::GUEST, by guest path. UsageError."""
-    places: dict[str, str] = {}
+    found: dict[str, str] = {}
     for text in texts:
         host, _, guest = text.rpartition("::")
         if not host or not guest.startswith("/"):
             raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
-        if guest in places:
+        if guest in found:
             raise UsageError("out", f"--out: {guest} is given twice")
-        places[guest] = host
-    return places
+        found[guest] = host
+    return found
 
 
 def _salt(path: str | None) -> bytes | None:

@@ -28,7 +28,7 @@ from enarx.formats.package import MAX_ENTRIES, MAX_PATH, MAX_TIME, MAX_TREE_DEPT
 from enarx.formats.results import COUNT, SIZE, DirectoryDigest
 from enarx.formats.wire import decode
 from enarx.record import record
-from enarx.tenant import portable
+from enarx.tenant import portable, tree
 from enarx.tenant.destination import Destination, require_apart, unwritten
 
 Parser = Generator[int, memoryview, None]
@@ -269,6 +269,17 @@ class _Unpacking:
     def outcome(self) -> Directory:
         """The directory, once it is put into place."""
         return Directory(guest=self.guest, digest=self.digest(), files=self._files, bytes=self._bytes, path=self.path)
+
+
+def digest_of(path: str) -> bytes:
+    """The digest of a directory on this machine, as a final record names it. UsageError if it cannot be read."""
+    nodes = tree.read(path).nodes
+    digest = DirectoryDigest(len(nodes))
+    for node in nodes:
+        if node.kind == "l":
+            raise UsageError("dir-kind", f"{path}: {node.path} is a link, and results have none")
+        digest.add(node, node.digest)
+    return digest.digest()
 
 
 def _entry(head: bytes) -> Node:

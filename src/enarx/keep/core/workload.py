@@ -67,6 +67,7 @@ class Workload:
         self._room = results_size(config.limits.disk)
         self._outcome: Status | None = None
         self._start = now.clock
+        self._end: float | None = None
         self.deadline: float | None = now.clock + compile_seconds
         if not self._stdin_open:
             actions.append(CloseStdin())
@@ -181,7 +182,7 @@ class Workload:
         if not (self._results and self._loaded):
             self.finish(status, now)
             return False
-        self._outcome = replace(status, milliseconds=self._milliseconds(now))
+        self._outcome, self._end = status, now.clock
         self._verdict = None
         self.deadline = now.clock + COLLECT
         self._actions.append(Collect(self._results, self._room))
@@ -210,7 +211,7 @@ class Workload:
         if self._verdict is None and reason:
             self._verdict = Status(cause="output", message=reason)
         if self._verdict is not None:
-            self.finish(replace(self._verdict, milliseconds=self._outcome.milliseconds), now)
+            self.finish(self._verdict, now)
         else:
             self.finish(self._outcome, now, dict(zip((guest for _, guest in self._results), digests, strict=True)))
 
@@ -219,18 +220,16 @@ class Workload:
         assert self._protocol.output is not None
         self.tell_state()
         totals = self._protocol.output.totals
+        end = now.clock if self._end is None else self._end
         self.deadline = None
         status = replace(
             status,
             stdout=totals[STDOUT],
             stderr=totals[STDERR],
-            milliseconds=status.milliseconds or self._milliseconds(now),
+            milliseconds=round((end - self._start) * 1000),
             time=max(now.unix, self._protocol.not_before),
         )
         self._send(self._protocol.final(status, directories))
-
-    def _milliseconds(self, now: Now) -> int:
-        return round((now.clock - self._start) * 1000)
 
     def _send(self, frames: bytes) -> None:
         if frames:

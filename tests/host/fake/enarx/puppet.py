@@ -1,8 +1,8 @@
 """A Keep of the tests' own: a small process that does what frames tell it.
 
-A frame's first byte after its type is an order: `E` send the frame back; `P` u32 count, u32 size: produce that many frames, `F` the
-same with results; `C` answer with how many frames came and the SHA-256 of all of them; `N` nothing; `Z` f64: read nothing for that many
-seconds; `X` end; `B` send an invalid length; `H` send half a frame and end.
+A frame's first byte after its type is an order: `E` send the frame back; `P` u32 count, u32 size: produce that many frames;
+`F` the same with results; `C` answer with how many frames came and the SHA-256 of all of them; `N` nothing; `Z` f64: read
+nothing for that many seconds; `X` end; `B` send an invalid length; `H` send half a frame and end.
 """
 
 import hashlib
