@@ -2,7 +2,8 @@
 
 Files are written below a new directory beside it, `.NAME.enarx-XXXX`, which takes its name at the end. Each directory is opened
 from its parent without following links, and stays open until its last entry is written. So another process that replaces a
-directory by a link meanwhile cannot redirect what follows. On systems that cannot open relative to a descriptor, paths are used.
+directory by a link meanwhile cannot redirect what follows, and the replacement is noticed. On systems that cannot open relative to a
+descriptor, paths are used.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ _THROUGH_LINKS = os.utime not in os.supports_follow_symlinks
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
+Identity = tuple[int, int]
+"""Device and inode."""
+
+
 @record(kw_only=False)
 class _Level:
-    """An open directory: its path, its descriptor (None where paths are used), and its time or None."""
+    """An open directory: path, name, descriptor (None where paths are used), identity, and its time or None."""
 
     path: str
+    name: str
     fd: int | None
+    identity: Identity
     mtime: int | None
 
 
@@ -41,6 +48,7 @@ class Destination:
         self._replace = replace
         self._parent: int | None = None
         self._new = self._old = ""
+        self._identity: Identity = (0, 0)
         self._installed = False
         self._levels: list[_Level] = []
 
@@ -89,6 +97,7 @@ class Destination:
         new = f".{self._name[:64]}.enarx-{os.urandom(6).hex()}"
         self._mkdir(self._above, self._parent, new)
         self._new = new
+        self._identity = _identify(self._above, self._parent, new)
         self._enter(self._above, self._parent, new, None)
 
     def up_to(self, depth: int) -> None:
@@ -96,6 +105,7 @@ class Destination:
         while len(self._levels) > depth + 1:
             level = self._levels.pop()
             try:
+                self._require_same(self._levels[-1], level.name, level.identity)
                 if level.mtime is not None:
                     os.utime(level.path if level.fd is None else level.fd, ns=(level.mtime, level.mtime))
             finally:
@@ -113,20 +123,22 @@ class Destination:
         mode = 0o700 if executable else 0o600
         return io.FileIO(os.open(_at(here.path, here.fd, name), _NEW, mode, dir_fd=here.fd), "wb")
 
-    def set_time(self, name: str, mtime: int) -> None:
-        """Give a file in the current directory its time, in nanoseconds since 1970. OSError."""
+    def close_file(self, file: io.FileIO, name: str, mtime: int | None) -> None:
+        """Close a file of the current directory, and give it its time, in nanoseconds since 1970. OSError."""
         here = self._levels[-1]
+        written = os.fstat(file.fileno())
+        file.close()
+        self._require_same(here, name, (written.st_dev, written.st_ino))
+        if mtime is None:
+            return
         os.utime(_at(here.path, here.fd, name), ns=(mtime, mtime), dir_fd=here.fd, follow_symlinks=_THROUGH_LINKS)
 
     def install(self) -> None:
         """Give the new directory its name. `keep` or `undo` must follow. OSError, and the destination is as before."""
         self.up_to(0)
-        top = self._levels.pop()
-        written = os.lstat(top.path) if top.fd is None else os.fstat(top.fd)
-        _close(top.fd)
-        now = os.stat(_at(self._above, self._parent, self._new), dir_fd=self._parent, follow_symlinks=False)
-        if not os.path.samestat(written, now):
-            raise OSError(0, "another process has replaced the new directory")
+        _close(self._levels.pop().fd)  # Windows renames no directory that is open
+        if self._identity != _identify(self._above, self._parent, self._new):
+            raise OSError(0, REPLACED)
         self._make_way()
         try:
             self._rename(self._new, self._name)
@@ -183,7 +195,11 @@ class Destination:
 
     def _enter(self, path: str, fd: int | None, name: str, mtime: int | None) -> None:
         inner = os.open(name, _DIRECTORY | _NO_LINK, dir_fd=fd) if BY_DESCRIPTOR else None
-        self._levels.append(_Level(os.path.join(path, name), inner, mtime))
+        self._levels.append(_Level(os.path.join(path, name), name, inner, _identify(path, fd, name), mtime))
+
+    def _require_same(self, level: _Level, name: str, identity: Identity) -> None:
+        if _identify(level.path, level.fd, name) != identity:
+            raise OSError(0, REPLACED)
 
     def _rename(self, old: str, new: str) -> None:
         if self._parent is not None:
@@ -198,6 +214,9 @@ class Destination:
             shutil.rmtree(name, ignore_errors=True, dir_fd=self._parent)
         else:
             shutil.rmtree(os.path.join(self._above, name), ignore_errors=True)
+
+
+REPLACED = "another process has replaced what was written"
 
 
 def require_apart(destinations: list[Destination]) -> None:
@@ -217,6 +236,11 @@ def unwritten(path: str, e: OSError) -> UnavailableError:
 def _is_within(inner: str, outer: str) -> bool:
     inner, outer = os.path.realpath(inner), os.path.realpath(outer)
     return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
+
+
+def _identify(path: str, fd: int | None, name: str) -> Identity:
+    status = os.stat(_at(path, fd, name), dir_fd=fd, follow_symlinks=False)
+    return status.st_dev, status.st_ino
 
 
 def _at(path: str, fd: int | None, name: str) -> str:

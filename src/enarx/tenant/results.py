@@ -85,7 +85,7 @@ class Results:
             return
         try:
             if offset != self._offset:
-                raise UnavailableError("results-lost", "the host dropped a part of the results", hint=AGAIN)
+                raise _lost()
             self._offset += len(data)
             if self._offset > self._room:
                 raise _malformed(f"more than {self._room} bytes, which limits.disk allows")
@@ -125,7 +125,7 @@ class Results:
         if set(digests) != {directory.guest for directory in self._directories}:
             raise _malformed("the final record names other directories")
         if not self._complete:
-            raise _malformed("the stream ends early")
+            raise _lost()
         for directory in self._directories:
             if not same(directory.digest(), digests[directory.guest]):
                 raise _malformed(f"the content of {directory.guest} is not what the Keep signed", "results-forged")
@@ -244,11 +244,10 @@ class _Unpacking:
         """End the current entry."""
         assert self._node is not None  # `open` came before
         self._digest.add(self._node, self._sha.digest())
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None and self._destination is not None:
+            name, mtime = self._node.path.rpartition("/")[2], self._node.mtime if self._times else None
+            self._destination.close_file(self._file, name, mtime)
             self._file = None
-            if self._times and self._destination is not None:
-                self._destination.set_time(self._node.path.rpartition("/")[2], self._node.mtime)
 
     def end(self) -> None:
         """End the directory."""
@@ -304,8 +303,10 @@ def _exactly(size: int) -> Generator[int, memoryview, bytes]:
     return bytes(data)
 
 
+def _lost() -> UnavailableError:
+    hint = "fetch them again: enarx keep logs KEEP --out DIR::GUEST"
+    return UnavailableError("results-lost", "the host dropped a part of the results", hint=hint)
+
+
 def _malformed(message: str, code: str = "results-malformed") -> DeliveryError:
     return DeliveryError(code, f"results: {message}", state="session")
-
-
-AGAIN = "fetch them again: enarx keep logs KEEP --out DIR::GUEST"

@@ -52,6 +52,8 @@ def main(link: socket.socket, target: int, data: str, *, skip: frozenset[str], n
             report: object = collect(data, order[1], order[0], stream.write)
     except DeliveryError as e:
         report = e.message[:MAX_REASON]
+    except OSError as e:
+        report = f"the output directories cannot be read: {e.strerror}"
     except MemoryError:
         report = "the output directories take more memory to collect than a Keep has"
     link.send(encode(report))
