@@ -24,7 +24,7 @@ TAKEN_OVER = """
 
 def _attack(self, order):
     import ctypes, errno, os, resource, socket, threading, time
-    exec(order.args[0], {**globals(), **locals()})
+    exec(order.args[1], {**globals(), **locals()})
     return {"cause": "exit", "code": 0}
 
 

@@ -2,8 +2,8 @@
 
 Files are written below a new directory beside it, `.NAME.enarx-XXXX`, which takes its name at the end. Each directory is opened
 from its parent without following links, and stays open until its last entry is written. So another process that replaces a
-directory by a link meanwhile cannot redirect what follows, and the replacement is noticed. On systems that cannot open relative to a
-descriptor, paths are used.
+directory by a link meanwhile cannot redirect what follows, and the replacement is noticed. On systems that cannot open relative
+to a descriptor, paths are used.
 """
 
 from __future__ import annotations

@@ -194,7 +194,8 @@ def test_it_reports_a_refusal(data: Path) -> None:
 def test_it_can_read_nothing_but_data(data: Path) -> None:
     outside: Any = "../1"
     assert collector.collect(str(data / "0"), [(outside, "/out")], ROOM, lambda piece: None)  # without the sandbox
-    assert Process(data / "0").order((outside, "/out")) == (None, b"")
+    report, stream = Process(data / "0").order((outside, "/out"))
+    assert (report, stream) == ("the output directories cannot be read: Permission denied", b"")
 
 
 def test_it_ends_with_the_keeper(data: Path) -> None:
