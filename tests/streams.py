@@ -23,12 +23,12 @@ def raw(head: object, content: bytes = b"") -> bytes:
 
 def stream(*directories: tuple[Entry, ...], mtime: int = 0) -> bytes:
     """The stream of these directories, whose entries may come in any order and have any name."""
-    data = b""
+    data = bytearray()
     for entries in directories:
         data += COUNT.pack(len(entries))
         for path, kind, content in entries:
             data += encode_entry(node(path, kind, content, mtime)) + content
-    return data
+    return bytes(data)
 
 
 def node(path: str, kind: str, content: bytes, mtime: int = 0) -> Node:
