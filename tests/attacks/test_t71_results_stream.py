@@ -219,7 +219,10 @@ def test_a_kill_half_way(home: Path, maker: Path) -> None:
 @pytest.fixture
 def detached(host: Proxy, maker: Path) -> str:
     """A job with results that has ended, at a host that is honest so far."""
-    started = host.deploy("--detach", "--out", "r::/out", maker, stdin=wat.entry("f", "f", 1 << 20))
+    (maker.parent / "data").mkdir()
+    (maker.parent / "data" / "f").write_bytes(bytes(1 << 20))
+    options = ("--dir", f"{maker.parent}/data::/out:rw", "--out", "r::/out")
+    started = host.deploy("--detach", *options, maker)
     assert started.returncode == 0, started.stderr
     keep = started.stdout.decode().strip()
     until(lambda: host.behind.keeps()[keep] == "ended", "its end")
