@@ -96,3 +96,24 @@ def maker() -> bytes:
       (local.set $at (i32.add (local.get $at) (local.get $length)))
       (br $next)))))""")
     )
+
+
+def reporter() -> bytes:
+    """A module that writes `report.txt` to its first directory."""
+    return bytes(
+        wasmtime.wat2wasm("""(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "report.txt")
+  (data (i32.const 200) "all is well\\n")
+  (func (export "_start")
+    (if (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 10) (i32.const 9)
+                    (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 8))
+      (then (call $exit (i32.const 72))))
+    (i32.store (i32.const 0) (i32.const 200))
+    (i32.store (i32.const 4) (i32.const 12))
+    (if (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 16)) (then (call $exit (i32.const 73))))))""")
+    )

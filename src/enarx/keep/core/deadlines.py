@@ -35,7 +35,7 @@ class Deadlines:
 CONFIRM_EVERY = 16
 """Chunks between two confirmations: 8 MiB, which a broken connection may cost again."""
 
-COLLECT = 60.0
+COLLECT = 120.0
 """Seconds for output directories to be collected, in addition to the time that their stream takes at COLLECT_RATE."""
 
 COLLECT_RATE = 1 << 20
