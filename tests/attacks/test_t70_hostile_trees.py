@@ -1,4 +1,4 @@
-"""T70: a workload, or whoever has taken over its Keep, returns a tree that is to harm the tenant's machine.
+"""T70: a workload, or an attacker who has taken over its Keep, returns a tree that is to harm the tenant's machine.
 
 Every attack ends in a named error, and leaves the destination as it was. The first part attacks what a tenant unpacks, with streams
 that no honest collector sends; the second takes over the runner of a real Keep, which then makes trees that no guest could make.
@@ -51,7 +51,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def refused(place: Place, data: bytes, entries: tuple[Entry, ...] = (), results: Results | None = None) -> EnarxError:
-    """Nothing of this stream is put into place, though the Keep signed its digest."""
+    """No part of this stream is put into place, though the Keep signed its digest."""
     results = results or place.results()
     with pytest.raises(EnarxError) as e:
         for at in range(0, len(data), 1 << 16):

@@ -32,7 +32,7 @@ def collected(data: Path, *numbers: int, room: int = ROOM) -> tuple[bytes, bytes
 
 
 def refused(data: Path, *numbers: int, room: int = ROOM) -> str:
-    """The reason why nothing of these trees is sent."""
+    """The reason why no part of these trees is sent."""
     stream: list[bytes] = []
     trees = tuple((number, f"/out{number}") for number in numbers)
     with pytest.raises(DeliveryError) as e:

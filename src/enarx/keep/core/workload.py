@@ -5,8 +5,8 @@ offset from replies. Output is sealed as it arrives, up to `limits.output`. The 
 the cause for which the core ended the workload, the runner's report, the status that the driver observed. A report that names a
 cause that only the core can know is ignored.
 
-If the workload had begun to run, its output directories are collected once it is dead, however it ended. A fault of theirs, or a
-stop meanwhile, replaces the status.
+If the workload had begun to run, its output directories are collected once it is dead, however it ended. If they cannot be
+collected, or the owner stops the job meanwhile, that replaces the status.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Workload:
         self.finish(self._verdict or Status(cause="output", message=reason), now)
 
     def finish(self, status: Status, now: Now, directories: dict[str, bytes] | None = None) -> None:
-        """Seal the final status."""
+        """Seal the final status, with the digests of output directories by guest path."""
         assert self._protocol.output is not None
         self.tell_state()
         totals = self._protocol.output.totals
