@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enarx.host.supervisor.frames import Frame
+from enarx.host.supervisor.frames import Frame, FrameError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Storing:
     """Stores what a Keep sends. `readers` returns the places of all who read the store.
 
-    `stuck` is whether the disk has no room for a frame that must not be dropped. If the store `forgets`, no later reader can
-    ask for results that all readers have read, so these may be dropped.
+    `stuck` is whether the disk has no room for a frame that must not be dropped, and `over` whether no more frames can come.
+    If the store `forgets`, no later reader can ask for results that all readers have read, so these may be dropped.
     """
 
     def __init__(self, store: OutputStore, readers: Callable[[], list[Cursor]], *, forgets: bool) -> None:
@@ -24,7 +24,7 @@ class Storing:
         self._readers = readers
         self._forgets = forgets
         self._frame = Frame()
-        self.stuck = False
+        self.stuck = self.over = False
 
     def held(self) -> bool:
         """Whether the Keep must pause: the store is full, and its oldest segment must not be dropped."""
@@ -37,10 +37,13 @@ class Storing:
         return self._forgets and bool(readers) and not any(reader.holds for reader in readers)
 
     def receive(self, keep: socket.socket) -> bool:
-        """Store one whole frame; False if none has arrived, or if it is stuck. EOFError, OSError, FrameError."""
+        """Store one whole frame; False if none has arrived, or if it is stuck."""
         try:
             self._frame.read(keep)
         except BlockingIOError:
+            return False
+        except (EOFError, OSError, FrameError):
+            self.over = True
             return False
         while (self._store.full or self._store.crammed) and not self.held():
             self._store.drop()

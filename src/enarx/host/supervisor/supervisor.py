@@ -74,8 +74,7 @@ class Supervisor:
         self._output = OutputStore(directory, stored_output, stored_results)
         self._info = {**info, "layers": keep.layers, "keep_pid": keep.handle.pid, "pid": os.getpid()}
         self._info |= {"state": "running", "started": time.time(), "ended": None, "reason": ""}
-        if keep.facts:
-            self._info["facts"] = keep.facts
+        self._info |= {"facts": keep.facts} if keep.facts else {}
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
         self._storing = Storing(self._output, self._cursors, forgets=until >= 0)
@@ -165,7 +164,8 @@ class Supervisor:
     def _check_deadlines(self, now: float) -> None:
         self._is_deaf = False
         if self._storing.stuck:
-            self._try_again()
+            self._storing.stuck = False
+            (self._died if self._is_dead else self._keep_ready)()
         if self._is_unused():
             self._check_claim(now)
         late = self._ended and now - self._ended > LINGER
@@ -203,33 +203,19 @@ class Supervisor:
         if self._keep is not None and self._intake.frame.whole:
             self._intake.pass_on(self._keep)
         for _ in range(TURN):
-            if self._keep is None or self._storing.held() or not self._receive(self._keep):
+            if self._keep is None or self._storing.held() or not self._storing.receive(self._keep):
                 break
-        self._feed_readers()
-
-    def _receive(self, keep: socket.socket) -> bool:
-        """Store one whole frame from the Keep; False if there is none to store now."""
-        try:
-            return self._storing.receive(keep)
-        except (EOFError, OSError, FrameError):
+        if self._storing.over:
             self._end()
-            return False
+        self._feed_readers()
 
     def _died(self) -> None:
         """Its process is gone. What is still in the socket is stored even beyond the limit."""
         self._is_dead = True
-        while self._keep is not None and self._receive(self._keep):
+        while self._keep is not None and self._storing.receive(self._keep):
             continue
         if not self._storing.stuck:
             self._end()
-
-    def _try_again(self) -> None:
-        """Store the frame for which there was no room on the disk, and go on."""
-        self._storing.stuck = False
-        if self._is_dead:
-            self._died()
-        else:
-            self._keep_ready()
 
     def _end(self) -> None:
         """End the Keep if it runs, write the last report, and accept no more connections."""
