@@ -75,9 +75,10 @@ class Content:
 
 
 def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None, config: Config = CONFIG) -> Manifest:
-    """The manifest of a package with these parts, and one directory at /data."""
+    """The manifest of a package with these parts, and one directory at /data, of the configuration's mode if it has one."""
     content = content or Content()
-    config = config.replace(dirs=(Dir(guest="/data", host="x"),))
+    mode = config.dirs[0].mode if config.dirs else "ro"
+    config = config.replace(dirs=(Dir(guest="/data", host="x", mode=mode),))
     return make_manifest(
         owners=tuple(public(seed) for seed in owners),
         wasm=hashlib.sha256(content.wasm).digest(),

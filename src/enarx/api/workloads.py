@@ -15,6 +15,10 @@ from enarx.tenant.owners import Owners, load
 from enarx.tenant.package import Package
 from enarx.tenant.paths import read_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.results import Results
+
 Path = str | os.PathLike[str]
 Dirs = Mapping[str, Path] | Iterable[Dir]
 
@@ -24,6 +28,36 @@ FIXED, KEEP = TIMES = ("fixed", "keep")
 
 MAX_CONFIG = 1 << 20
 """Bytes of a configuration file."""
+
+
+@record()
+class Out:
+    """Where the content of output directories goes: `places` are (path for the guest, directory of this machine).
+
+    A place must be absent or an empty directory; with `replace` it is replaced as a whole. With `times`, files get the times
+    that they had in the Keep.
+    """
+
+    places: tuple[tuple[str, str], ...] = ()
+    replace: bool = False
+    times: bool = False
+
+    def results(self, config: Config) -> Results | None:
+        """What unpacks the output directories of `config`; None if it has none. UsageError for places of others."""
+        if not self.places and all(d.mode != "out" for d in config.dirs):
+            return None
+        from enarx.tenant.results import Results  # most runs have none, and need not wait for it
+
+        return Results(config, dict(self.places), replace=self.replace, times=self.times)
+
+
+def out_of(out: Mapping[str, Path] | None, *, replace: bool, times: str = FIXED) -> Out:
+    """The Out for these arguments of `run`, `deploy` and `attach`. UsageError for a wrong type."""
+    _require("out", out or {}, (Mapping,), "a mapping of guest paths to directories")
+    for guest, path in (out or {}).items():
+        _require(f"out of {guest}", path, (str, os.PathLike), "a path")
+    places = tuple((guest, os.fspath(path)) for guest, path in (out or {}).items())
+    return Out(places=places, replace=replace, times=times == KEEP)
 
 
 @record(hidden=("module", "args", "env", "secrets", "salt", "argv0"))
@@ -46,6 +80,7 @@ class Workload:
 
     With `tty` the workload sees a terminal at its stdin, stdout and stderr. `limits` override those of the configuration,
     by name and as in the file: {"memory": "64MiB", "time": 2}.
+    `out` are guest paths of directories whose content returns; those that the configuration lacks are added.
     """
 
     module: Path | bytes
@@ -60,6 +95,7 @@ class Workload:
     times: str = FIXED
     tty: bool = False
     limits: tuple[tuple[str, object], ...] = ()
+    out: tuple[str, ...] = ()
 
     def build(self) -> tuple[Package, Owners]:
         """The package, and its owners with the key that signs the delivery. UsageError."""
@@ -92,7 +128,7 @@ class Workload:
         config, base = self._config_in_file()
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
-            "dirs": (*config.dirs, *map(_from_here, self.dirs)),
+            "dirs": _with_out((*config.dirs, *map(_from_here, self.dirs)), self.out),
             "limits": _changed(config.limits, dict(self.limits)),
             "tty": self.tty,
         }
@@ -125,6 +161,7 @@ def workload(
     times: str = FIXED,
     tty: bool = False,
     limits: Mapping[str, object] | None = None,
+    out: Iterable[str] = (),
 ) -> Workload:
     """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
     _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
@@ -156,6 +193,7 @@ def workload(
         times=times,
         tty=tty,
         limits=tuple((limits or {}).items()),
+        out=tuple(out),
     )
 
 
@@ -189,6 +227,18 @@ def _changed(limits: Limits, changes: dict[str, object]) -> Limits:
     except Invalid as e:
         raise UsageError(e.code, e.message, hint=e.hint) from None
     return replace(limits, **{name: getattr(changed, name) for name in changes})
+
+
+def _with_out(dirs: tuple[Dir, ...], out: tuple[str, ...]) -> tuple[Dir, ...]:
+    """The directories, with one of mode `out` for each guest path in `out`. UsageError for a read-only one."""
+    for guest in out:
+        at = next((i for i, directory in enumerate(dirs) if directory.guest == guest), len(dirs))
+        host, mode = (dirs[at].host, dirs[at].mode) if at < len(dirs) else (None, "out")
+        if mode == "ro":
+            hint = f'make it writable: --dir HOST::{guest}:rw, or mode = "out" in the file'
+            raise UsageError("out-read-only", f"{guest} is read-only, and has no results", hint=hint)
+        dirs = (*dirs[:at], Dir(guest=guest, host=host, mode="out"), *dirs[at + 1 :])
+    return dirs
 
 
 def _from_here(directory: Dir) -> Dir:

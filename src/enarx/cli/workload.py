@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from enarx.api.workloads import Workload
+from enarx.api.workloads import Out, Workload, out_of
 from enarx.errors import UsageError
 from enarx.formats.arguments import parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
@@ -39,6 +39,7 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         times=options.times,
         tty=options.tty,
         limits=tuple(_limits(options)),
+        out=tuple(places(options.out)),
     )
 
 
@@ -58,6 +59,24 @@ def _terminal_size() -> Iterator[tuple[str, str]]:
             if columns and lines:
                 yield from (("COLUMNS", str(columns)), ("LINES", str(lines)))
                 return
+
+
+def out(options: argparse.Namespace) -> Out:
+    """Where the results go. UsageError."""
+    return out_of(places(options.out), replace=options.replace, times=options.times)
+
+
+def places(texts: list[str]) -> dict[str, str]:
+    """The directories of --out HOST::GUEST, by guest path. UsageError."""
+    given: dict[str, str] = {}
+    for text in texts:
+        host, _, guest = text.rpartition("::")
+        if not host or not guest.startswith("/"):
+            raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
+        if guest in given:
+            raise UsageError("out", f"--out: {guest} is given twice")
+        given[guest] = host
+    return given
 
 
 def _salt(path: str | None) -> bytes | None:

@@ -15,6 +15,7 @@ from enarx.delivery.messages import same
 from enarx.delivery.output import (
     ACCEPTANCE,
     ACCEPTED,
+    CHAINED,
     CHECKPOINT,
     CHECKPOINT_DATA,
     FINAL,
@@ -201,7 +202,7 @@ class OutputOpener:
     ) -> None:
         self._aead = AESGCM(output_key(secret, session))
         self._session, self._package, self._identity = session, package, identity
-        self._streams = {kind: _Stream(session, kind) for kind in STREAMS}
+        self._streams = {kind: _Stream(session, kind) for kind in CHAINED}
         self._granted = granted
         self.next = first
         self.lost = 0

@@ -58,6 +58,7 @@ class FrameType(IntEnum):
     REPLY = 68
     RECEIVED = 69
     EVIDENCE = 70
+    FILES = 71
     INVITATION = 80
     PART_RECEIVED = 81
     CONTRIBUTED = 82
@@ -85,6 +86,7 @@ LARGEST: dict[FrameType, int] = dict.fromkeys(FrameType, SMALL) | {
     FrameType.PART: _SEALED,
     FrameType.INVITATION: _ATTESTED + (256 << 10),
     FrameType.GRANT: _ATTESTED + (268 << 10),
+    FrameType.FILES: _SEALED,
 }
 """Bytes of the largest payload of each type."""
 

@@ -26,6 +26,7 @@ from enarx.keep.attester.link import AttesterLink
 from enarx.keep.core.actions import (
     AskEvidence,
     CloseStdin,
+    Collect,
     Compile,
     CreateTrees,
     Done,
@@ -101,6 +102,7 @@ class Keeper:
         self._perform: dict[type, Callable[[Any], None]] = {
             AskEvidence: self._ask,
             CloseStdin: self._close_stdin,
+            Collect: self._collect,
             Compile: self._compile,
             CreateTrees: self._create_trees,
             Done: self._end,
@@ -141,7 +143,10 @@ class Keeper:
             poll.register(self._attester, select.POLLIN)
         if self._watch is not None:
             self._watch.register(poll, output=queued < HIGH_WATER)
+        before = time.monotonic()
         ready = dict(poll.poll(self._timeout()))
+        if queued >= HIGH_WATER:
+            self._core.held(time.monotonic() - before)
         self._core.tick(now())
         self._act()
         if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
@@ -261,6 +266,9 @@ class Keeper:
             self._core.ended(b"", Status(cause="failed"), now())
         else:
             self._watch.kill()
+
+    def _collect(self, action: Collect) -> None:
+        self._running().collect(action.trees, action.room)
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -120,6 +120,7 @@ def build(
     args = (_require_name(argv0), *config.args)
     module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
     trees = [_tree(directory, base, times) for directory in config.dirs]
+    _check_outputs(config, trees)
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
     manifest = make_manifest(
@@ -206,6 +207,22 @@ def _tree(directory: Dir, base: str, times: bool) -> Tree:
         raise UsageError("dir-outside", f"{path}: leads outside {start}", hint=hint)
     below = () if real == start else tuple(os.path.relpath(real, start).split(os.sep))
     return tree.read(start, below, times=times)
+
+
+def _check_outputs(config: Config, trees: list[Tree]) -> None:
+    """UsageError for a copy in an output directory that could not come back: with links, or larger than limits.disk."""
+    size = 0
+    for directory, each in zip(config.dirs, trees, strict=True):
+        if directory.mode != "out":
+            continue
+        size += sum(node.size for node in each.nodes)
+        link = next((node.path for node in each.nodes if node.kind == "l"), None)
+        if link is not None:
+            message = f"{directory.host}: {link} is a link, which an output directory cannot return"
+            raise UsageError("out-link", message, hint="replace it by a copy of its target")
+    if size > config.limits.disk:
+        message = f"the output directories start with {size} bytes, limits.disk is {config.limits.disk}"
+        raise UsageError("out-size", message, hint="raise limits.disk: it limits what they return")
 
 
 def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:

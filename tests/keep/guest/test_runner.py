@@ -54,12 +54,13 @@ def handle(isolation: Isolation) -> Iterator[runner.Handle]:
 def spawned(isolation: Isolation, skip: frozenset[str]) -> Iterator[runner.Handle]:
     made = runner.spawn(isolation, skip)
     yield made
-    for child in (made.child, made.compilation.child):
+    for child in (made.child, made.compilation.child, made.collection.child):
         child.kill()
         child.reap(wait=True)
     made.orders.close()
     made.compilation._source.close()
-    for fd in (made.stdin, made.stdout, made.stderr):
+    made.collection._link.close()
+    for fd in (made.stdin, made.stdout, made.stderr, made.collection.stream):
         os.close(fd)
 
 

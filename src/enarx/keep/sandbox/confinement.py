@@ -15,6 +15,7 @@ from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
 from enarx.keep.sandbox.profiles import (
     AFTER_LOADING,
     ATTESTER,
+    COLLECTOR,
     COMPILER,
     KEEPER,
     KEEPER_BOOT,
@@ -193,7 +194,7 @@ def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[s
 def prepare() -> None:
     """Assemble the filters of all profiles, so that processes that are forked afterwards share them."""
     if ARCH is not None:
-        for profile in (KEEPER_BOOT, KEEPER, ATTESTER, COMPILER, RUNNER):
+        for profile in (KEEPER_BOOT, KEEPER, ATTESTER, COLLECTOR, COMPILER, RUNNER):
             _program(profile)
 
 
