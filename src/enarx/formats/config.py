@@ -40,6 +40,9 @@ MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.formats.parties import Provider, Recipient
 
 
 @record()
@@ -105,7 +108,8 @@ class Secret:
 class Config:
     """A complete, checked configuration. If `files` is None, the workload inherits stdio.
 
-    Arguments and variables are not shown: no host may see them, and a program may log a configuration.
+    Arguments and variables are not shown: no host may see them, and a program may log a configuration. `providers` and
+    `recipients` are those of a file or a program; in a Keep they are empty, because the manifest has the parties itself.
     """
 
     steward: str | None = None
@@ -115,22 +119,24 @@ class Config:
     limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
+    providers: tuple[Provider, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
 
     @classmethod
-    def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
+    def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Config:
         """The configuration in a TOML text; UsageError with `source`:line:column."""
-        from enarx.formats import toml
+        from enarx.formats import parties, toml
 
         value, where = toml.loads(text, source)
         try:
-            return cls._from_value(value)
+            return parties.with_parties(cls._from_value(value), value)
         except Invalid as e:
             line, column = where(e.path)
             raise UsageError(e.code, f"{source}:{line}:{column}: {e.message}", hint=e.hint) from None
 
     @classmethod
     def _from_value(cls, value: dict[str, Any]) -> Self:
-        known_keys(value, (), ("steward", "args", "env", "files", "limits", "secrets", "dirs"))
+        known_keys(value, (), names(Config))
         files = each_of(value, (), "files", _file) if "files" in value else None
         config = cls(
             steward=_steward(value["steward"]) if "steward" in value else None,
@@ -307,8 +313,6 @@ def _dir(value: Any, path: Path) -> Dir:
     needs(value, path, "a directory", "guest")
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
-    if host is None and mode == "ro":
-        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 

@@ -36,6 +36,21 @@ args = []
 # [[dirs]]
 # guest = "/tmp"
 # mode = "rw"           # an empty directory to write to; gone with the Keep
+#
+# [[dirs]]
+# guest = "/ward"       # no host: a provider brings it
+
+# Further owners of data. Each verifies the same Keep under a policy of its own, and seals its part to it.
+# [[providers]]
+# name = "North Hospital"
+# key = "north.pub"     # from: enarx owner show; a file beside this one, or hexadecimal digits
+# dirs = ["/ward"]
+# secrets = []
+
+# Who reads the results. Without any, the owner does; with some, nobody else, not even the owner.
+# [[recipients]]
+# name = "Institute"
+# key = "institute.pub" # from: enarx data key institute.key
 
 # Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
 # [[files]]
