@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from enarx.host.state.output_store import Cursor
+    from enarx.host.supervisor.intake import Intake
 
 MAX_REQUEST = 4096
 PATIENCE = 10.0
@@ -24,7 +25,10 @@ SO_SNDBUFFORCE = 32
 
 
 class Client:
-    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived."""
+    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived.
+
+    `invited` is whether the daemon serves the holder of an invitation with it. `intake` is what takes its input, if any.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -33,7 +37,9 @@ class Client:
         self.fd = connection.fileno()
         self.op = ""
         self.cursor: Cursor | None = None
+        self.intake: Intake | None = None
         self.follow = True
+        self.invited = False
         self.frames = 0
         self.last = False
         self._request = b""
@@ -63,6 +69,7 @@ class Client:
         try:
             request = json.loads(self._request)
             self.op = str(request["op"]) or "none"
+            self.invited = bool(request.get("invited", False))
             return int(request.get("from", 0)), bool(request.get("follow", True))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as e:
             raise ValueError("not a request") from e

@@ -18,7 +18,7 @@ from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch,
 from enarx.host.state.output_store import Cursor, OutputStore
 from enarx.host.supervisor.clients import Client, widen
 from enarx.host.supervisor.frames import Frame, FrameError
-from enarx.host.supervisor.intake import Intake
+from enarx.host.supervisor.intake import Intake, Intakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 64
 """The maximum number of connections that read output or send input. Management connections do not count."""
+
+MAX_INVITED = 32
+"""The maximum number of these connections of holders of an invitation; the rest is left to the tenant."""
+
+PAUSE, PACE = 20.0, 64 << 10
+"""Seconds that the Keep pauses for holders of an invitation, in addition to the time that its output takes at this rate."""
 
 MAX_SILENT = 32
 """The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
@@ -76,10 +82,12 @@ class Supervisor:
             self._info["facts"] = keep.facts
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
-        self._intake = Intake(patient=until >= 0)
+        self._intakes = Intakes(patient=until >= 0)
         self._frame = Frame()
         self._is_abandoned = self._is_deaf = False
         self._claimed = self._ended = 0.0
+        self._looked = self._paused_for_invited = 0.0
+        self._received = 0
         for end in (keep.control, listener):
             end.setblocking(False)
         widen(keep.control)
@@ -128,7 +136,7 @@ class Supervisor:
             watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
             watch(self._handle.fileno(), select.POLLIN, self._died)
-            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
+            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intakes.waiting else 0)
             if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
@@ -142,13 +150,13 @@ class Supervisor:
             return select.POLLOUT
         if client.cursor is not None and not client.cursor.done:
             return select.POLLIN | select.POLLOUT
-        return 0 if client is self._intake.holder and self._intake.frame.whole else select.POLLIN
+        return 0 if client.intake is not None and client.intake.frame.whole else select.POLLIN
 
     # Deadlines
 
     def _pause(self) -> float | None:
         """Seconds until deadlines are checked again; None if there is no deadline."""
-        if self._is_deaf or self._intake.holder is not None or any(map(self._is_waited_for, self._clients.values())):
+        if self._is_deaf or self._intakes.held or any(map(self._is_waited_for, self._clients.values())):
             return LOOK
         return min(30.0, self._unused / 4) if self._is_unused() else None
 
@@ -156,22 +164,26 @@ class Supervisor:
         self._is_deaf = False
         if self._is_unused():
             self._check_claim(now)
+        if self._held() and not self._held_by_tenant():
+            self._paused_for_invited += min(LOOK, now - self._looked)
+        self._looked = now
         late = self._ended and now - self._ended > LINGER
         for client in [c for c in self._clients.values() if self._is_waited_for(c)]:
             if late or client.idle(now):
                 self._close(client)
-        self._end_slow_input(wanted=False)
+        for intake in self._intakes:
+            self._end_slow_input(intake, wanted=False)
 
     def _is_waited_for(self, client: Client) -> bool:
         """Whether the supervisor waits for this client, so that the client's silence has a cost."""
-        if client is self._intake.holder:
+        if client.intake is not None:
             return False  # the intake has its own deadline
         if client.telling or not client.op or self._keep is None:
             return True
         return client.cursor is not None and self._output.full and client.cursor.holds
 
     def _is_unused(self) -> bool:
-        return self._unused > 0 and self._keep is not None and not self._intake.taken and not self._output.next
+        return self._unused > 0 and self._keep is not None and not self._intakes.tenant.taken and not self._output.next
 
     def _check_claim(self, now: float) -> None:
         """End the Keep if it has been claimed but not used for too long; a Keep in the pool waits."""
@@ -189,11 +201,24 @@ class Supervisor:
 
     def _held(self) -> bool:
         """Whether the Keep must pause: the store is full, and a reader still needs its oldest segment."""
-        return self._output.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
+        return self._output.full and any(self._holds(client) for client in self._clients.values())
+
+    def _held_by_tenant(self) -> bool:
+        return any(self._holds(client) for client in self._clients.values() if not client.invited)
+
+    def _holds(self, client: Client) -> bool:
+        """Whether this reader still needs the oldest segment, and may pause the Keep for it.
+
+        Holders of an invitation must not stop the tenant's job: all their pauses together last at most PAUSE, and as
+        long as the output so far takes at PACE.
+        """
+        if client.cursor is None or (client.invited and self._paused_for_invited > PAUSE + self._received / PACE):
+            return False
+        return client.cursor.holds
 
     def _keep_ready(self) -> None:
-        if self._keep is not None and self._intake.frame.whole:
-            self._intake.pass_on(self._keep)
+        if self._keep is not None:
+            self._intakes.pass_on(self._keep)
         for _ in range(TURN):
             if self._keep is None or self._held() or not self._receive(self._keep):
                 break
@@ -211,6 +236,7 @@ class Supervisor:
         while self._output.full and not self._held():
             self._output.drop()
         self._output.append(self._frame.data)
+        self._received += len(self._frame.data)
         self._frame.clear()
         return True
 
@@ -241,8 +267,9 @@ class Supervisor:
         self._tell_the_end()
 
     def _tell_the_end(self) -> None:
-        if self._intake.holder is not None:
-            self._refuse(self._intake.holder, *ENDED)
+        for intake in self._intakes:
+            if intake.holder is not None:
+                self._refuse(intake.holder, *ENDED)
         for client in list(self._clients.values()):
             if client.op == "stop":
                 self._answer(client, {})
@@ -290,8 +317,8 @@ class Supervisor:
             self._read_request(client)
         elif client.cursor is not None:
             self._feed(client, client.cursor)
-        elif client is self._intake.holder:
-            self._take(client)
+        elif client.intake is not None:
+            self._take(client, client.intake)
         elif not client.connection.recv(1 << 16):  # nothing more is expected of it but its end
             self._close(client)
 
@@ -307,13 +334,13 @@ class Supervisor:
         op = client.op
         if op == "info":
             self._answer(client, {**self._info, **self._output.numbers()})
-        elif op in ("output", "input") and self._is_crowded():
-            self._refuse(client, "crowded", f"{MAX_STREAMS} connections are open to this Keep", "try again later")
+        elif op in ("output", "input") and (most := self._most(client)):
+            self._refuse(client, "crowded", f"{most} connections are open to this Keep", "try again later")
         elif op == "output":
             client.cursor, client.follow = Cursor(self._output, max(0, start)), follow
             client.say({"ok": True, "first": self._output.first})
         elif op == "input":
-            self._begin_input(client)
+            self._begin_input(client, self._intake_for(client))
         elif op == "stop" and self._keep is None:
             self._answer(client, {})
         elif op == "stop":
@@ -322,8 +349,12 @@ class Supervisor:
             self._refuse(client, "usage", "unknown operation")
         self._client_ready(client)
 
-    def _is_crowded(self) -> bool:
-        return sum(client.op in ("output", "input") for client in self._clients.values()) > MAX_STREAMS
+    def _most(self, client: Client) -> int:
+        """The maximum that a further stream, of this client, exceeds; 0 if it exceeds none."""
+        streams = [other for other in self._clients.values() if other.op in ("output", "input")]
+        if client.invited and sum(other.invited for other in streams) > MAX_INVITED:
+            return MAX_INVITED
+        return MAX_STREAMS if len(streams) > MAX_STREAMS else 0
 
     def _answer(self, client: Client, value: dict[str, Any]) -> None:
         client.say({"ok": True, **value}, last=True)
@@ -340,41 +371,52 @@ class Supervisor:
             self._release(client)
             client.close()
 
-    # Input: whole frames, one connection at a time
+    # Input: whole frames
 
-    def _begin_input(self, client: Client) -> None:
-        self._end_slow_input(wanted=True)
+    def _intake_for(self, client: Client) -> Intake | None:
+        """The intake that this client may hold; None if there is none, even after those who had their time gave way."""
+        if not client.invited:
+            self._end_slow_input(self._intakes.tenant, wanted=True)
+            return self._intakes.tenant if self._intakes.tenant.holder is None else None
+        intake = self._intakes.invited()
+        if intake is None and (longest := self._intakes.longest()) is not None and longest.holder is not None:
+            self._refuse(longest.holder, "busy", "other holders of the invitation wait", "go on with another request")
+            intake = self._intakes.invited()
+        return intake
+
+    def _begin_input(self, client: Client, intake: Intake | None) -> None:
         if self._keep is None:
             self._refuse(client, *ENDED)
-        elif self._intake.holder is not None:
+        elif intake is None:
             self._refuse(client, "busy", "another connection is giving this Keep input", "try again later")
         else:
-            self._intake.take(client)
+            intake.take(client)
             client.say({"ok": True})
 
-    def _end_slow_input(self, *, wanted: bool) -> None:
-        if self._intake.holder is not None and self._intake.is_slow(wanted=wanted):
-            self._refuse(self._intake.holder, "slow", "the next frame took too long to arrive")
+    def _end_slow_input(self, intake: Intake, *, wanted: bool) -> None:
+        if intake.holder is not None and intake.is_slow(wanted=wanted):
+            self._refuse(intake.holder, "slow", "the next frame took too long to arrive")
 
     def _release(self, client: Client) -> None:
-        if client is self._intake.holder:
-            self._intake.release()
+        if client.intake is not None:
+            client.intake.release()
 
-    def _take(self, client: Client) -> None:
+    def _take(self, client: Client, intake: Intake) -> None:
         """Read frames from this client, and pass each to the Keep once it is whole."""
         try:
             for _ in range(TURN):
-                if self._keep is None or self._intake.frame.whole:  # the Keep has not taken all of the last frame
+                if self._keep is None or intake.frame.whole:  # the Keep has not taken all of the last frame
                     return
-                self._intake.read(client)
-                self._intake.pass_on(self._keep)
+                intake.read(client)
+                self._intakes.queue(intake)
+                self._intakes.pass_on(self._keep)
         except FrameError as e:
             self._refuse(client, e.code, str(e))
         except EOFError:
-            self._finish_input(client)
+            self._finish_input(client, intake)
 
-    def _finish_input(self, client: Client) -> None:
-        if self._intake.frame.begun:
+    def _finish_input(self, client: Client, intake: Intake) -> None:
+        if intake.frame.begun:
             self._refuse(client, "cut", "the input ended within a frame, which was not given to the Keep")
         else:
             self._release(client)
