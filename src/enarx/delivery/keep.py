@@ -9,6 +9,7 @@ and entropy.
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from enarx.delivery import states
 from enarx.delivery.messages import (
@@ -48,7 +49,7 @@ class KeepProtocol:
     """The protocol state and keys of one Keep.
 
     `entropy` is ENTROPY_SIZE fresh bytes, from which its keys are made. `package` is the package digest that the hardware
-    launched it for, or ANY_PACKAGE.
+    launched it for, or ANY_PACKAGE. `identity` is the raw public key that signs, `session` the name of the session.
     """
 
     def __init__(self, *, entropy: bytes, package: bytes) -> None:
@@ -56,9 +57,10 @@ class KeepProtocol:
         self._hpke: HpkeKey | None = HpkeKey(entropy[:HPKE_SEED_SIZE])
         self._hpke_public = self._hpke.public
         self._identity = signing_key(entropy[HPKE_SEED_SIZE:])
-        self._package = package
-        self._challenge = self._attestation = self._delivery = b""
-        self._session = self._secret = b""
+        self.identity = self._identity.public_key().public_bytes_raw()
+        self.package = package
+        self._challenge = self._attestation = self._delivery = self._commitment = b""
+        self.session = self._secret = b""
         self._attachments = 0
         self._request = b""
         self._confirmer: Confirmer | None = None
@@ -77,11 +79,11 @@ class KeepProtocol:
         """Take the one Challenge; returns the 64 bytes of report data that the evidence must carry."""
         self.conversation.step(F.CHALLENGE)
         challenge = Challenge.from_bytes(payload)
-        if self._package not in (ANY_PACKAGE, challenge.package):
+        if self.package not in (ANY_PACKAGE, challenge.package):
             raise DeliveryError("other-package", "this Keep was launched for another package", state="challenged")
-        self._package, self._verifier = challenge.package, challenge.verifier
+        self.package, self._verifier = challenge.package, challenge.verifier
         self._challenge = payload
-        return report_data(ROLE_ADMIT, payload, self._hpke_public, self._public_identity())
+        return report_data(ROLE_ADMIT, payload, self._hpke_public, self.identity)
 
     def attestation(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
         """Return the frame that answers the Challenge."""
@@ -91,7 +93,7 @@ class KeepProtocol:
             evidence=evidence,
             endorsements=endorsements,
             hpke=self._hpke_public,
-            identity=self._public_identity(),
+            identity=self.identity,
             challenge=hashlib.sha256(self._challenge).digest(),
         ).to_bytes()
         return frame(F.ATTESTATION, self._attestation)
@@ -103,7 +105,7 @@ class KeepProtocol:
         self._delivery = hashlib.sha256(payload).digest()
         delivery = Delivery.from_bytes(payload)
         manifest = Manifest.from_bytes(delivery.manifest)
-        if not same(manifest.digest, self._package):
+        if not same(manifest.digest, self.package):
             raise DeliveryError("other-manifest", "the manifest is not the challenged package's", state="attested")
         if delivery.owner not in manifest.owners:
             raise DeliveryError("not-an-owner", "the signer is not one of the manifest's owners", state="attested")
@@ -120,7 +122,7 @@ class KeepProtocol:
         return binding(
             challenge=self._challenge,
             attestation=self._attestation,
-            package=self._package,
+            package=self.package,
             commitment=delivery.commitment,
             time=delivery.time,
         )
@@ -131,9 +133,10 @@ class KeepProtocol:
         stream_key, secret = open_keys(keys)
         self.opener = Opener(stream_key)
         self._confirmer = Confirmer(derive(secret, bound, "received"))
-        self._session, self._secret = bound, secret
-        self.output = OutputSealer(secret=secret, session=bound, package=self._package, key=self._identity)
+        self.session, self._secret = bound, secret
+        self.output = OutputSealer(secret=secret, session=bound, package=self.package, key=self._identity)
         self.not_before = delivery.time
+        self._commitment = delivery.commitment
 
     def again(self, payload: bytes) -> bytes:
         """Take the same Delivery once more, byte for byte, from a tenant that was interrupted.
@@ -184,9 +187,9 @@ class KeepProtocol:
         nonce = Attach.from_bytes(payload).nonce
         self._attachments += 1
         number = self._attachments
-        basis = attach_transcript(self._session, nonce, keep_nonce, number)
+        basis = attach_transcript(self.session, nonce, keep_nonce, number)
         self.from_tenant, self.to_tenant = channels(
-            self._secret, session=self._session, nonce=nonce, keep_nonce=keep_nonce, number=number
+            self._secret, session=self.session, nonce=nonce, keep_nonce=keep_nonce, number=number
         )
         answer = Attached(nonce=nonce, keep_nonce=keep_nonce, number=number, signature=self._identity.sign(basis))
         self.conversation.step(F.ATTACHED)
@@ -214,7 +217,7 @@ class KeepProtocol:
         self.conversation.step(F.ATTEST)
         Attest.from_bytes(payload)
         self._request = hashlib.sha256(payload).digest()
-        return report_data(ROLE_SESSION, payload, self._session, self._public_identity(), self._package)
+        return report_data(ROLE_SESSION, payload, self.session, self.identity, self.package)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
         """Return the frame that answers the last Attest."""
@@ -223,9 +226,9 @@ class KeepProtocol:
             kind=kind,
             evidence=evidence,
             endorsements=endorsements,
-            session=self._session,
-            identity=self._public_identity(),
-            package=self._package,
+            session=self.session,
+            identity=self.identity,
+            package=self.package,
             request=self._request,
         )
         return frame(F.EVIDENCE, answer.to_bytes())
@@ -248,5 +251,14 @@ class KeepProtocol:
         self.conversation.step(F.REFUSAL)
         return frame(F.REFUSAL, encode({"code": code}))
 
-    def _public_identity(self) -> bytes:
-        return self._identity.public_key().public_bytes_raw()
+    def sign(self, message: bytes) -> bytes:
+        """Return the identity key's signature over a transcript, whose label no other message of this protocol has."""
+        return self._identity.sign(message)
+
+    def grant(self, secret: bytes) -> dict[str, Any]:
+        """Seal all further output under another secret; returns the messages that a holder of that secret needs to read it."""
+        self.output = OutputSealer(
+            secret=secret, session=self.session, package=self.package, key=self._identity, first=1
+        )
+        terms = {"challenge": self._challenge, "attestation": self._attestation}
+        return terms | {"commitment": self._commitment, "time": self.not_before}

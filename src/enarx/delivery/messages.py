@@ -48,7 +48,7 @@ def verifier_id(owner: bytes) -> bytes:
     return hashlib.sha256(owner).digest()
 
 
-class _Message:
+class Message:
     """Parsing that all messages share: a map with exactly the record's fields, and byte strings of known size.
 
     The version is checked first, because another version may have other fields.
@@ -58,7 +58,8 @@ class _Message:
     SIZES: dict[str, int | range]
 
     @classmethod
-    def _fields(cls, data: bytes, *others: str) -> dict[str, Any]:
+    def fields(cls, data: bytes, *others: str) -> dict[str, Any]:
+        """Return the fields in `data`, of which `others` are not byte strings; ParseError on anything but their encoding."""
         what = cls.__name__.lower()
         value: Any = decode(data, what)
         if not isinstance(value, dict):
@@ -90,7 +91,7 @@ def number(value: object, limit: int, what: str, name: str) -> int:
 
 
 @record()
-class Challenge(_Message):
+class Challenge(Message):
     """A tenant's request that a Keep prove itself, for one package, to one verifier, once."""
 
     nonce: bytes
@@ -106,13 +107,13 @@ class Challenge(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "suite")
+        value = cls.fields(data, "suite")
         expect(value.pop("suite"), SUITE, "challenge", "suite")
         return cls(**value)
 
 
 @record()
-class Attestation(_Message):
+class Attestation(Message):
     """The Keep's answer: evidence whose report data binds the exact Challenge and both of its keys."""
 
     kind: str
@@ -131,10 +132,10 @@ class Attestation(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "attestation"))
+        return cls(**attested(cls.fields(data, "kind", "endorsements"), "attestation"))
 
 
-def _attested(value: dict[str, Any], what: str) -> dict[str, Any]:
+def attested(value: dict[str, Any], what: str) -> dict[str, Any]:
     """Return the fields of a message that carries evidence, after checking its kind and endorsements."""
     kind, endorsements = value["kind"], value["endorsements"]
     if not isinstance(kind, str) or not 1 <= len(kind) <= 32:
@@ -161,7 +162,7 @@ def report_data(role: str, *parts: bytes) -> bytes:
 
 
 @record()
-class Delivery(_Message):
+class Delivery(Message):
     """An owner's delivery of its package: the manifest in clear, the sealed keys of the stream, the owner's signature.
 
     `time` is the owner's clock in unix seconds. HPKE authenticates no sender, so the signature covers `commitment`, which
@@ -190,7 +191,7 @@ class Delivery(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "time")
+        value = cls.fields(data, "time")
         number(value["time"], MAX_TIME, "delivery", "time")
         return cls(**value)
 
@@ -206,7 +207,7 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
 
 
 @record()
-class _Nonce(_Message):
+class _Nonce(Message):
     """A message that carries only a nonce."""
 
     nonce: bytes
@@ -219,7 +220,7 @@ class _Nonce(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**cls._fields(data))
+        return cls(**cls.fields(data))
 
 
 @record()
@@ -228,7 +229,7 @@ class Attach(_Nonce):
 
 
 @record()
-class Attached(_Message):
+class Attached(Message):
     """The Keep's answer to Attach: both nonces, the attachment's number, and a signature by the identity key."""
 
     nonce: bytes
@@ -245,7 +246,7 @@ class Attached(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "number")
+        value = cls.fields(data, "number")
         number(value["number"], 1 << 32, "attached", "number")
         return cls(**value)
 
@@ -261,7 +262,7 @@ class Attest(_Nonce):
 
 
 @record()
-class Evidence(_Message):
+class Evidence(Message):
     """The answer to Attest. The evidence's report data binds the exact Attest, session, identity key and package.
 
     `request` is the SHA-256 of the Attest.
@@ -290,7 +291,7 @@ class Evidence(_Message):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "evidence"))
+        return cls(**attested(cls.fields(data, "kind", "endorsements"), "evidence"))
 
 
 def sealed_keys(*, stream: bytes, session: bytes) -> bytes:

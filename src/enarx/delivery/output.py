@@ -93,14 +93,17 @@ def output_key(secret: bytes, session: bytes) -> bytes:
 class OutputSealer:
     """Seals and signs the output of one session. Its methods return payloads of OUTPUT frames.
 
-    `next` is the number of the next record.
+    `next` is the number of the next record, from `first` on. `providers` are the key and digest of each contributed part.
     """
 
-    def __init__(self, *, secret: bytes, session: bytes, package: bytes, key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, *, secret: bytes, session: bytes, package: bytes, key: Ed25519PrivateKey, first: int = 0
+    ) -> None:
         self._aead = AESGCM(output_key(secret, session))
         self._session, self._package, self._key = session, package, key
         self._chains = {kind: Chain(session, kind) for kind in STREAMS}
-        self.next = 0
+        self.next = first
+        self.providers: list[list[bytes]] = []
 
     @property
     def totals(self) -> dict[int, int]:
@@ -129,7 +132,7 @@ class OutputSealer:
         payloads = [self._checkpoint(kind, chain) for kind, chain in self._chains.items() if chain.offset % PIECE]
         fields: dict[str, Any] = {name: getattr(status, name) for name in STATUS}
         fields |= {STREAMS[kind]: [chain.offset, chain.digest] for kind, chain in self._chains.items()}
-        body = encode({**fields, "records": self.next, "directories": {}})
+        body = encode({**fields, "records": self.next, "directories": {}, "providers": self.providers})
         signature = self._key.sign(final_transcript(self._session, self._package, body))
         end = encode({"body": body, "signature": signature})
         return [*payloads, self._record(BODY.pack(FINAL, 0), end, final=True)]

@@ -36,6 +36,7 @@ PAGE = 65536
 LEAST = {"memory": PAGE, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
 
+TIMES = {"time", "contributions"}
 MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
@@ -51,6 +52,7 @@ class Limits:
 
     `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
     stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
+    The parts of providers count against `disk`, and `contributions` is how long the Keep waits for them.
     """
 
     memory: int = 1 << 30
@@ -60,18 +62,19 @@ class Limits:
     open_files: int = 256
     disk: int = 64 << 20
     output: int | None = None
+    contributions: float = 600.0
 
     def public(self) -> dict[str, Any]:
-        """The limits as plain values for CBOR, with `time` in whole milliseconds, at least one."""
-        time = None if self.time is None else max(1, round(self.time * 1000))
-        return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
+        """The limits as plain values for CBOR, with times in whole milliseconds, at least one."""
+        value = {name: getattr(self, name) for name in names(Limits)}
+        return value | {name: max(1, round(value[name] * 1000)) for name in TIMES if value[name] is not None}
 
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
         given = {k: v for k, v in dict(value).items() if v is not None}
-        if "time" in given:
-            given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
+        for name in TIMES & given.keys():
+            given[name] = whole(given[name], ("limits", name), 1, MAX_SECONDS * 1000) / 1000
         return _limits(given)
 
 
@@ -258,7 +261,7 @@ def _limits(value: Any) -> Limits:
 
 
 def _limit(key: str, value: object, path: Path) -> Any:
-    if key == "time":
+    if key in TIMES:
         return _duration(value, path)
     if key == "fuel":
         return whole(value, path, 1, (1 << 63) - 1)

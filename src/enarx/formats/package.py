@@ -13,9 +13,13 @@ from typing import Any, Self
 
 from enarx.errors import ParseError
 from enarx.formats import cbor
-from enarx.formats.config import Config
+from enarx.formats.config import Config, Secret
 from enarx.formats.wire import MAX_DEPTH, decode, encode
-from enarx.record import record
+from enarx.record import as_dict, names, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.formats.sharing import Provider, Recipient
 
 VERSION = 2
 SALT_SIZE = 32
@@ -47,8 +51,8 @@ class Manifest:
     """Everything that changes a run, in the order of docs/spec/package.md.
 
     `config` is the effective configuration without arguments, environment and the tenant's own paths. `args`, `env` and
-    `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted and unique.
-    `providers` and `recipients` are reserved for further data owners, and are empty in this release.
+    `dirs` (one for each of `own_dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted and unique. `providers`
+    provide the other directories, and some secrets. `recipients`, if there are any, read the output in place of the owner.
     """
 
     owners: tuple[bytes, ...]
@@ -57,11 +61,22 @@ class Manifest:
     args: bytes
     env: bytes
     dirs: tuple[bytes, ...]
+    providers: tuple[Provider, ...]
+    recipients: tuple[Recipient, ...]
     raw: bytes
 
     @classmethod
     def make(
-        cls, *, owners: tuple[bytes, ...], wasm: bytes, config: Config, args: bytes, env: bytes, dirs: tuple[bytes, ...]
+        cls,
+        *,
+        owners: tuple[bytes, ...],
+        wasm: bytes,
+        config: Config,
+        args: bytes,
+        env: bytes,
+        dirs: tuple[bytes, ...],
+        providers: tuple[Provider, ...] = (),
+        recipients: tuple[Recipient, ...] = (),
     ) -> Self:
         """The manifest of these values, parsed by `from_bytes` so that both sides apply the same rules."""
         return cls.from_bytes(
@@ -74,8 +89,8 @@ class Manifest:
                     "args": args,
                     "env": env,
                     "dirs": list(dirs),
-                    "providers": [],
-                    "recipients": [],
+                    "providers": [p.value() for p in sorted(providers, key=lambda p: p.key)],
+                    "recipients": [r.value() for r in sorted(recipients, key=lambda r: r.key)],
                 }
             )
         )
@@ -92,23 +107,61 @@ class Manifest:
             raise fail("manifest-version", "manifest", f"unknown version, wanted {VERSION}")
         if set(value) != MANIFEST_KEYS:
             raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
-        for key in ("providers", "recipients"):
-            if value[key] != []:
-                raise fail(f"manifest-{key}", "manifest", f"{key}: not supported by this release, wanted an empty list")
         config = Config.from_public(value["config"])
+        providers, recipients = _parties(value, config)
         dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
-        if len(dirs) != len(config.dirs):
-            raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(config.dirs)} directories")
         owners = byte_strings(value["owners"], OWNER_SIZE, "manifest owners")
         if not 1 <= len(owners) <= MAX_OWNERS or list(owners) != sorted(set(owners)):
             raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted and unique")
         wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
-        return cls(owners=owners, wasm=wasm, config=config, args=args, env=env, dirs=dirs, raw=data)
+        manifest = cls(
+            owners=owners,
+            wasm=wasm,
+            config=config,
+            args=args,
+            env=env,
+            dirs=dirs,
+            providers=providers,
+            recipients=recipients,
+            raw=data,
+        )
+        if len(dirs) != len(manifest.own_dirs):
+            raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(manifest.own_dirs)} directories")
+        return manifest
 
     @property
     def digest(self) -> bytes:
         """The package digest: the SHA-256 of the manifest's bytes."""
         return hashlib.sha256(self.raw).digest()
+
+    @property
+    def own_dirs(self) -> list[int]:
+        """The numbers, in `config.dirs`, of the directories that the owner delivers."""
+        provided = {guest for provider in self.providers for guest in provider.dirs}
+        return [i for i, directory in enumerate(self.config.dirs) if directory.guest not in provided]
+
+    def dirs_of(self, provider: Provider) -> list[int]:
+        """The numbers, in `config.dirs`, of the directories that `provider` provides."""
+        return [i for i, directory in enumerate(self.config.dirs) if directory.guest in provider.dirs]
+
+    @property
+    def own_secrets(self) -> tuple[Secret, ...]:
+        """The secrets that the owner delivers."""
+        provided = {name for provider in self.providers for name in provider.secrets}
+        return tuple(secret for secret in self.config.secrets if secret.name not in provided)
+
+
+def _parties(value: dict[str, Any], config: Config) -> tuple[tuple[Provider, ...], tuple[Recipient, ...]]:
+    """The providers and recipients in a manifest's map; ParseError, also in a Keep without the profile `providers`."""
+    if value["providers"] == [] == value["recipients"]:
+        return (), ()
+    try:
+        from enarx.formats import sharing
+    except ImportError:
+        raise fail(
+            "manifest-providers", "manifest", "providers and recipients, which this Keep does not have"
+        ) from None
+    return sharing.read_parties(value, config)
 
 
 def byte_strings(value: object, size: int, what: str) -> tuple[bytes, ...]:
@@ -228,9 +281,6 @@ def _path(path: str) -> str:
     return path
 
 
-HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
-
-
 @record(hidden=("salt", "args", "env", "secrets"))
 class Head:
     """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest."""
@@ -244,7 +294,7 @@ class Head:
 
     def to_bytes(self) -> bytes:
         """The canonical encoding; ParseError if it is larger than MAX_HEAD."""
-        value = {k: getattr(self, k) for k in HEAD_KEYS}
+        value = as_dict(self)
         value |= {"args": list(self.args), "env": dict(self.env), "secrets": dict(self.secrets)}
         data = encode(value | {"index_sizes": list(self.index_sizes)})
         if len(data) > MAX_HEAD:
@@ -254,26 +304,38 @@ class Head:
     @classmethod
     def from_bytes(cls, data: bytes, manifest: Manifest) -> Self:
         """The head in these bytes, checked against the manifest's commitments; ParseError."""
-        value: Any = decode(data, "package head")
-        if not isinstance(value, dict) or set(value) != HEAD_KEYS:
-            raise fail("head-keys", "package head", f"wanted a map with exactly {', '.join(sorted(HEAD_KEYS))}")
+        value, salt = head_fields(data, names(cls), "package head")
         head = cls(
-            salt=byte_strings([value["salt"]], SALT_SIZE, "package salt")[0],
+            salt=salt,
             args=tuple(_texts(value["args"])),
             env=tuple(sorted(_text_map(value["env"]))),
-            secrets=_secrets(value["secrets"], manifest.config),
+            secrets=secret_values(value["secrets"], manifest.own_secrets),
             wasm_size=_sizes([value["wasm_size"]], MAX_WASM)[0],
-            index_sizes=_sizes(value["index_sizes"], MAX_INDEX),
+            index_sizes=index_sizes(value["index_sizes"], len(manifest.dirs)),
         )
-        if len(head.index_sizes) != len(manifest.dirs):
-            raise fail("head-dirs", "package head", "its number of directories differs from the manifest's")
-        if sum(head.index_sizes) > MAX_INDEX:
-            raise fail("head-sizes", "package head", f"{sum(head.index_sizes)} bytes of indexes, at most {MAX_INDEX}")
         if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
             raise fail(
                 "head-commitment", "package head", "arguments or environment do not match the manifest's commitments"
             )
         return head
+
+
+def head_fields(data: bytes, keys: tuple[str, ...], what: str) -> tuple[dict[str, Any], bytes]:
+    """The map in a head's bytes, which has exactly these keys, and its salt; ParseError."""
+    value: Any = decode(data, what)
+    if not isinstance(value, dict) or set(value) != set(keys):
+        raise fail("head-keys", what, f"wanted a map with exactly {', '.join(keys)}")
+    return value, byte_strings([value["salt"]], SALT_SIZE, "package salt")[0]
+
+
+def index_sizes(value: object, count: int) -> tuple[int, ...]:
+    """The sizes of the indexes of `count` directories, at most MAX_INDEX bytes together; ParseError."""
+    sizes = _sizes(value, MAX_INDEX)
+    if len(sizes) != count:
+        raise fail("head-dirs", "package head", "its number of directories differs from the manifest's")
+    if sum(sizes) > MAX_INDEX:
+        raise fail("head-sizes", "package head", f"{sum(sizes)} bytes of indexes, at most {MAX_INDEX}")
+    return sizes
 
 
 def _texts(value: object) -> list[str]:
@@ -291,11 +353,12 @@ def _text_map(value: object) -> list[tuple[str, str]]:
     return list(value.items())
 
 
-def _secrets(value: object, config: Config) -> tuple[tuple[str, bytes], ...]:
-    names = {secret.name for secret in config.secrets}
+def secret_values(value: object, secrets: tuple[Secret, ...]) -> tuple[tuple[str, bytes], ...]:
+    """The values of exactly these secrets in a head's map; ParseError."""
+    names = {secret.name for secret in secrets}
     if not isinstance(value, dict) or set(value) != names or any(not isinstance(v, bytes) for v in value.values()):
         raise fail("head-secrets", "package head", "wanted exactly one value for each secret of the manifest")
-    if any(secret.env is not None and not is_variable(value[secret.name]) for secret in config.secrets):
+    if any(secret.env is not None and not is_variable(value[secret.name]) for secret in secrets):
         raise fail("head-secrets", "package head", "a secret that is a variable: wanted UTF-8 without NUL")
     return tuple(value.items())
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enarx.delivery.content import FilePiece
 from enarx.formats.package import Node
 from enarx.keep import sandbox
+from enarx.keep.core.actions import ReplaceTrees
 
 SECRETS_GUEST = "/run/secrets"
 
@@ -22,7 +23,7 @@ class Storage:
     def __init__(self, isolation: sandbox.Isolation, *, sized: Callable[[], None]) -> None:
         self._isolation = isolation
         self._sized = sized
-        self._open = -1
+        self._open: dict[int, int] = {}
 
     def secrets(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
         """Write each secret to a file of mode 0400 in a directory that only the runner's Landlock rules include."""
@@ -38,18 +39,31 @@ class Storage:
         self._sized()
         for i, nodes in enumerate(trees):
             os.mkdir(self._path(i), 0o700)
-            for node in nodes:
-                self._create(self._path(i, node.path), node)
+            self._fill(i, nodes)
+
+    def replace_trees(self, action: ReplaceTrees) -> None:
+        """Empty directories, then create their entries. Links are removed, never followed."""
+        for i, nodes in action.trees:
+            if i in self._open:
+                os.close(self._open.pop(i))
+            for base, dirs, names in os.walk(self._path(i), topdown=False):
+                for path in (f"{base}/{name}" for name in dirs + names):
+                    (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+            self._fill(i, nodes)
+
+    def _fill(self, tree: int, nodes: list[Node]) -> None:
+        for node in nodes:
+            self._create(self._path(tree, node.path), node)
 
     def piece(self, piece: FilePiece) -> None:
-        """Append a piece to its file. Pieces come in order, so at most one file is open."""
+        """Append a piece to its file. The pieces of a tree come in order, so at most one file of each is open."""
         if piece.offset == 0:
-            self._open = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
+            self._open[piece.tree] = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
         rest = piece.data
         while rest:
-            rest = rest[os.write(self._open, rest) :]
+            rest = rest[os.write(self._open[piece.tree], rest) :]
         if piece.offset + len(piece.data) == piece.node.size:
-            os.close(self._open)
+            os.close(self._open.pop(piece.tree))
 
     def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
         """Return the directories that the guest may open: (path here, path for the guest, writable)."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from enarx.delivery.content import FilePiece
 from enarx.delivery.keep import ENTROPY_SIZE
+from enarx.delivery.session import Status
 from enarx.delivery.states import SESSION
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
@@ -30,6 +31,7 @@ from enarx.keep.core.actions import (
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
@@ -46,6 +48,11 @@ from enarx.keep.watch import Watch
 
 REST_FILES = 64
 """The keeper's limit on descriptors once the runner is forked."""
+
+try:
+    from enarx.keep.core.gathering import Gathering
+except ImportError:  # a Keep without the profile `providers`
+    Gathering = None  # type: ignore[assignment, misc]
 
 LONGEST_WAIT = 3600.0
 """Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
@@ -89,6 +96,7 @@ class Keeper:
             DropStdin: self._drop_stdin,
             FilePiece: self._storage.piece,
             Kill: self._kill,
+            ReplaceTrees: self._storage.replace_trees,
             Send: self._send,
             Start: self._start,
             StoreSecrets: self._store_secrets,
@@ -106,6 +114,7 @@ class Keeper:
                 deadlines=self._deadlines,
                 sha256=hashing.sha256,
                 buffers=AHEAD + 1,
+                gathering=Gathering,
             )
             while self._watch is None and not self._done:
                 self._turn()
@@ -236,7 +245,10 @@ class Keeper:
         self._running().close_stdin()
 
     def _kill(self, action: Kill) -> None:
-        self._running().kill()
+        if self._watch is None:  # it still waits for parts
+            self._core.ended(b"", Status(cause="failed"), now())
+        else:
+            self._watch.kill()
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -26,12 +26,14 @@ from enarx.keep.core.actions import (
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
     WriteStdin,
 )
 from enarx.keep.core.deadlines import Deadlines, Now
+from enarx.keep.core.gathering import Gathering
 from enarx.keep.core.limits import Limits
 from enarx.keep.core.machine import NONCE_SIZE, Core
 from tests.exchange import frames
@@ -63,6 +65,7 @@ class MemoryKeep:
         entropy: bytes | None = None,
         clock: Callable[[], Now] = now,
         deadlines: Deadlines = DEADLINES,
+        gathering: type[Gathering] | None = Gathering,
     ) -> None:
         self._attest = attest
         self._clock = clock
@@ -79,6 +82,7 @@ class MemoryKeep:
             limits=limits,
             now=clock(),
             deadlines=deadlines,
+            gathering=gathering,
         )
 
     def receive(self, data: bytes) -> None:
@@ -114,7 +118,7 @@ class MemoryKeep:
     @property
     def stored(self) -> list[Action]:
         """The actions that put something of a package somewhere."""
-        return [a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | FilePiece)]
+        return [a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | ReplaceTrees | FilePiece)]
 
     def _Send(self, action: Send) -> None:  # noqa: N802
         for frame in frames(action.data):
@@ -124,13 +128,18 @@ class MemoryKeep:
         self.core.evidence(*self._attest(action.report_data), self._clock())
 
     def _StoreSecrets(self, action: StoreSecrets) -> None:  # noqa: N802
-        self.secrets = dict(action.secrets)
+        self.secrets |= dict(action.secrets)
 
     def _Compile(self, action: Compile) -> None:  # noqa: N802
         self.module = action.module
 
     def _CreateTrees(self, action: CreateTrees) -> None:  # noqa: N802
         self.files = {f"{i}/{n.path}": b"" for i, nodes in enumerate(action.trees) for n in nodes if n.kind == "f"}
+
+    def _ReplaceTrees(self, action: ReplaceTrees) -> None:  # noqa: N802
+        for i, nodes in action.trees:
+            self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{i}/")}
+            self.files |= {f"{i}/{n.path}": b"" for n in nodes if n.kind == "f"}
 
     def _FilePiece(self, action: FilePiece) -> None:  # noqa: N802
         self.files[f"{action.tree}/{action.node.path}"] += bytes(action.data)

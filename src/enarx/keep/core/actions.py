@@ -46,6 +46,13 @@ class CreateTrees:
     size: int
 
 
+@record(kw_only=False, hidden=("trees",))
+class ReplaceTrees:
+    """Empty the directories of these numbers, then create their entries. `FilePiece` actions fill the files."""
+
+    trees: tuple[tuple[int, list[Node]], ...]
+
+
 @record(hidden=("args", "env"))
 class Start:
     """Start the workload once it is compiled; the driver answers with the events `loaded` and `ended`.
@@ -96,6 +103,7 @@ Action = (
     | StoreSecrets
     | Compile
     | CreateTrees
+    | ReplaceTrees
     | FilePiece
     | Start
     | WriteStdin

@@ -47,7 +47,7 @@ class Workload:
         self, protocol: KeepProtocol, config: Config, actions: deque[Action], *, compile_seconds: float, now: Now
     ) -> None:
         self._protocol = protocol
-        self._limits = config.limits
+        self._config, self._limits = config, config.limits
         self._actions = actions
         self._compile_seconds = compile_seconds
         stdin, *self._outputs = _descriptors(config)
@@ -59,7 +59,7 @@ class Workload:
         self._start = now.clock
         self.deadline: float | None = now.clock + compile_seconds
         if not self._stdin_open:
-            actions.append(CloseStdin())
+            self._feed(CloseStdin())
 
     def loaded(self, now: Now) -> None:
         """The code is loaded, and the run begins."""
@@ -96,7 +96,7 @@ class Workload:
         """Begin a new attachment: the tenant sends again what the workload has not taken, unless stdin has ended."""
         if self._stdin_open and not self._stdin_ended and self._written < self._taken:
             self._taken = self._written
-            self._actions.append(DropStdin())
+            self._feed(DropStdin())
         self.tell_state()
 
     def input(self, kind: int, offset: int, data: bytes) -> None:
@@ -108,14 +108,17 @@ class Workload:
             if not self._stdin_open:
                 self._written = self._taken
             elif data:
-                self._actions.append(WriteStdin(data))
+                self._feed(WriteStdin(data))
             if kind == STDIN_END:
                 self._stdin_ended = True
                 if self._stdin_open:
-                    self._actions.append(CloseStdin())
+                    self._feed(CloseStdin())
             self._acknowledge()
         else:
             raise DeliveryError("stdin-offset", f"stdin at {offset}, wanted {self._taken}", state="session")
+
+    def _feed(self, action: Action) -> None:
+        self._actions.append(action)
 
     def _fits(self, offset: int, size: int) -> bool:
         in_window = self._taken + size - self._written <= STDIN_WINDOW
