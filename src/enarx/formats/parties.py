@@ -1,7 +1,7 @@
 """The parties of Enarx.toml beside the owner: providers of data and secrets, and recipients of the results.
 
 Only the tenant's side reads them here. A Keep reads parties from the manifest, where a key is bytes
-(`enarx.formats.package`); here a key is still what the author wrote, the path of a file or hexadecimal digits.
+(`enarx.formats.sharing`); here a key is still what the author wrote, the path of a file or hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ from typing import Any
 from enarx.errors import UsageError
 from enarx.formats.checks import Invalid, Path, each_of, known_keys, needs, text_of, unique
 from enarx.formats.config import Config
+from enarx.formats.sharing import MAX_NAME, MAX_PARTIES
 from enarx.record import names, record, replace
 
 KEYS = ("providers", "recipients")
-MAX_PARTIES = 8
-"""Providers of a package at most, and recipients."""
-
-MAX_NAME = 64
-"""Characters of a party's name."""
 
 
 @record()
