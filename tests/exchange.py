@@ -46,14 +46,14 @@ class Content:
     """A package's parts; change one, and nothing else, to see it refused."""
 
     salt: bytes = SALT
-    args: tuple[str, ...] = CONFIG.args
+    args: tuple[str, ...] = ("main.wasm", *CONFIG.args)
     env: tuple[tuple[str, str], ...] = CONFIG.env
     secrets: tuple[tuple[str, bytes], ...] = (("key", b"canary-secret"),)
     wasm: bytes = WASM
     index: bytes = encode_index(
         [
-            Node("d", "d"),
-            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest()),
+            Node("d", "d", mtime=NOW * 10**9),
+            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest(), executable=True),
             Node("l", "l", target="d"),
         ]
     )

@@ -13,7 +13,7 @@ from enarx.api.local import LocalStart
 from enarx.api.remote import AttachStart, RemoteStart
 from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
-from enarx.api.workloads import Dirs, Path, Workload, workload
+from enarx.api.workloads import FIXED, Dirs, Path, Workload, workload
 from enarx.errors import UsageError
 from enarx.formats.config import Config
 from enarx.tenant.deploy import Stdin
@@ -31,6 +31,8 @@ class Options(TypedDict, total=False):
     secrets  {name: value} for exactly the names under [secrets]
     owners   key files, PEM: one private, the others public; none: the user's own key
     salt     32 bytes, kept to get the same package digest again
+    argv0    the workload's name for itself; None is the module's file name
+    times    "fixed": all files have one time; "keep": they keep their modification times
     stdin    bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
     stdout   a binary file or descriptor for the output as it arrives; None: read Job.stdout
     stderr   a binary file or descriptor for the output as it arrives; None: read Job.stderr
@@ -44,6 +46,8 @@ class Options(TypedDict, total=False):
     secrets: Mapping[str, bytes] | None
     owners: Sequence[Path]
     salt: bytes | None
+    argv0: str | None
+    times: str
     stdin: bytes | Stdin
     stdout: Sink
     stderr: Sink
@@ -159,6 +163,8 @@ def _workload(module: Path | bytes, options: Options) -> Workload:
         secrets=options.get("secrets"),
         owners=options.get("owners", ()),
         salt=options.get("salt"),
+        argv0=options.get("argv0"),
+        times=options.get("times", FIXED),
     )
 
 

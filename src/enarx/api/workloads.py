@@ -18,6 +18,9 @@ Path = str | os.PathLike[str]
 Dirs = Mapping[str, Path] | Iterable[Dir]
 
 CONFIG = "Enarx.toml"
+FIXED, KEEP = TIMES = ("fixed", "keep")
+"""What becomes of modification times."""
+
 MAX_CONFIG = 1 << 20
 """Bytes of a configuration file."""
 
@@ -36,6 +39,9 @@ class Workload:
     `secrets` has a value for each name under [secrets]; None builds a package with empty values, which has the same digest.
     `owners` are key files, PEM, one of them private; none means the user's own key. `salt` is 32 bytes: keep it to get
     the same digest again.
+
+    `argv0` is the workload's name for itself; None is the module's file name. `times` is "fixed", which gives all files
+    one time, so that equal data has equal digests, or "keep", which keeps modification times.
     """
 
     module: Path | bytes
@@ -46,6 +52,8 @@ class Workload:
     secrets: tuple[tuple[str, bytes], ...] | None = None
     owners: tuple[str, ...] = ()
     salt: bytes | None = None
+    argv0: str | None = None
+    times: str = FIXED
 
     def build(self) -> tuple[Package, Owners]:
         """The package, and its owners with the key that signs the delivery. UsageError."""
@@ -56,8 +64,22 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
-        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base)
+        built = package.build(
+            module,
+            config,
+            owners=signers.public,
+            salt=salt,
+            secrets=values,
+            base=base,
+            argv0=self._name() if self.argv0 is None else self.argv0,
+            times=self.times == KEEP,
+        )
         return built, signers
+
+    def _name(self) -> str:
+        """The module's file name; bytes, and a module from stdin, have none."""
+        path = "" if isinstance(self.module, bytes) else os.path.basename(os.fspath(self.module))
+        return path if path not in ("", "-") else package.ARGV0
 
     def _config(self) -> tuple[Config, str]:
         """The effective configuration, and the directory that its relative paths start from."""
@@ -91,6 +113,8 @@ def workload(
     secrets: Mapping[str, bytes] | None = None,
     owners: Sequence[Path] = (),
     salt: bytes | None = None,
+    argv0: str | None = None,
+    times: str = FIXED,
 ) -> Workload:
     """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
     _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
@@ -104,6 +128,9 @@ def workload(
         _require(f"secret {name}", value, (bytes,), "bytes")
     if salt is not None:
         _require("salt", salt, (bytes,), "bytes")
+    _require("argv0", argv0 or "", (str,), "a text")
+    if times not in TIMES:
+        raise UsageError("argument", f"times is {times!r}, wanted {' or '.join(map(repr, TIMES))}")
     return Workload(
         module=module,
         config=config,
@@ -113,6 +140,8 @@ def workload(
         secrets=tuple((secrets or {}).items()),
         owners=tuple(os.fspath(path) for path in owners),
         salt=salt,
+        argv0=argv0,
+        times=times,
     )
 
 

@@ -123,6 +123,10 @@ def add_workload(parser: Parser) -> None:
         "--owner", action="append", default=[], metavar="FILE", help="owner key, PEM: one private, the others public"
     )
     parser.add_argument("--salt", metavar="FILE", help="keep the package's salt here, to get the same digest again")
+    parser.add_argument("--argv0", metavar="NAME", help="the workload's name for itself (default: its file name)")
+    parser.add_argument(
+        "--times", choices=("fixed", "keep"), default="fixed", help="modification times of files (default: one for all)"
+    )
 
 
 def add_delivery(parser: Parser) -> None:

@@ -30,6 +30,8 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         secrets=tuple(_secrets(options.secret).items()) if secrets else None,
         owners=tuple(options.owner),
         salt=_salt(options.salt),
+        argv0=options.argv0,
+        times=options.times,
     )
 
 

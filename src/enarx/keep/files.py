@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from enarx.delivery.content import FilePiece
-from enarx.formats.package import Node
+from enarx.formats.package import FIXED_TIME, Node
 from enarx.keep import sandbox
 from enarx.keep.core.actions import ReplaceTrees
 
@@ -33,7 +33,10 @@ class Storage:
                 file.write(value)
 
     def trees(self, trees: list[list[Node]], size: int) -> None:
-        """Set the size of /data to `size` bytes, then create every directory, link and empty file."""
+        """Set the size of /data to `size` bytes, then create every directory, link and empty file.
+
+        Writing a file does not change the time of its directory, so directories have their final times already.
+        """
         if self._isolation.resizable:  # unless the mount or user namespace was left out by name
             sandbox.resize(self._isolation, size)
         self._sized()
@@ -46,14 +49,24 @@ class Storage:
         for i, nodes in action.trees:
             if i in self._open:
                 os.close(self._open.pop(i))
-            for base, dirs, names in os.walk(self._path(i), topdown=False):
-                for path in (f"{base}/{name}" for name in dirs + names):
-                    (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+            self._clear(self._path(i))
             self._fill(i, nodes)
+
+    def _clear(self, path: str) -> None:
+        for entry in os.scandir(path):
+            if entry.is_dir(follow_symlinks=False):
+                self._clear(entry.path)
+                os.rmdir(entry.path)
+            else:
+                os.unlink(entry.path)
 
     def _fill(self, tree: int, nodes: list[Node]) -> None:
         for node in nodes:
             self._create(self._path(tree, node.path), node)
+        for node in nodes:
+            if node.kind == "d":  # only now: each entry that is created changes the time of its directory
+                os.utime(self._path(tree, node.path), ns=(node.mtime, node.mtime), follow_symlinks=False)
+        os.utime(self._path(tree), ns=(FIXED_TIME, FIXED_TIME))
 
     def piece(self, piece: FilePiece) -> None:
         """Append a piece to its file. The pieces of a tree come in order, so at most one file of each is open."""
@@ -63,7 +76,9 @@ class Storage:
         while rest:
             rest = rest[os.write(self._open[piece.tree], rest) :]
         if piece.offset + len(piece.data) == piece.node.size:
-            os.close(self._open.pop(piece.tree))
+            fd = self._open.pop(piece.tree)
+            os.utime(fd, ns=(piece.node.mtime, piece.node.mtime))
+            os.close(fd)
 
     def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
         """Return the directories that the guest may open: (path here, path for the guest, writable)."""
@@ -81,4 +96,7 @@ class Storage:
         elif node.kind == "l":
             os.symlink(node.target, path)
         else:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if node.executable else 0o600)
+            if not node.size:  # no piece will follow
+                os.utime(fd, ns=(node.mtime, node.mtime))
+            os.close(fd)

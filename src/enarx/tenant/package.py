@@ -29,9 +29,15 @@ from enarx.tenant import tree
 from enarx.tenant.paths import read_file
 from enarx.tenant.tree import Tree
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from enarx.formats.sharing import Provider, Recipient
+    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
+    directories keep their modification times. What `providers` bring is left out.
+    """
+    theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
+    own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
+    _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
+    args = (_require_name(argv0), *config.args)
+    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
+    trees = [_tree(directory, base, times) for directory in own_dirs]
 
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
@@ -113,12 +119,15 @@ def build(
     salt: bytes,
     secrets: dict[str, bytes],
     base: str = ".",
+    argv0: str = ARGV0,
+    times: bool = False,
     providers: tuple[Provider, ...] = (),
     recipients: tuple[Recipient, ...] = (),
 ) -> Package:
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
+<<<<<<< HEAD
     has a value for each name in the configuration. What `providers` bring is left out.
     """
     theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
@@ -126,13 +135,22 @@ def build(
     _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
     module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
     trees = [_tree(directory, base) for directory in own_dirs]
+=======
+    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
+    directories keep their modification times.
+    """
+    _check_secrets(config, secrets)
+    args = (_require_name(argv0), *config.args)
+    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
+    trees = [_tree(directory, base, times) for directory in config.dirs]
+>>>>>>> owners-core-works
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
     manifest = Manifest.make(
         owners=owners,
         wasm=hashlib.sha256(module).digest(),
         config=config,
-        args=commit_args(salt, config.args),
+        args=commit_args(salt, args),
         env=commit_env(salt, config.env),
         dirs=tuple(commit_dir(salt, d.guest, i) for d, i in zip(own_dirs, indexes, strict=True)),
         providers=providers,
@@ -140,7 +158,7 @@ def build(
     )
     head = Head(
         salt=salt,
-        args=config.args,
+        args=args,
         env=config.env,
         secrets=tuple(secrets.items()),
         wasm_size=len(module),
@@ -169,8 +187,24 @@ def require_module(data: bytes, path: str) -> bytes:
     return data
 
 
+<<<<<<< HEAD
 def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> None:
     names = {secret.name for secret in wanted}
+=======
+def _require_name(argv0: str) -> str:
+    """The workload's own name. UsageError if it cannot be an argument of a guest."""
+    try:
+        argv0.encode()
+    except UnicodeEncodeError:
+        raise UsageError("argv0", f"{argv0!r}: the workload's name is not UTF-8", hint="--argv0 NAME") from None
+    if "\0" in argv0:
+        raise UsageError("argv0", f"{argv0!r}: the workload's name contains NUL", hint="--argv0 NAME")
+    return argv0
+
+
+def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
+    names = {secret.name for secret in config.secrets}
+>>>>>>> owners-core-works
     if missing := sorted(names - set(secrets)):
         raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
     if unknown := sorted(set(secrets) - names):
@@ -188,7 +222,7 @@ def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> Non
             )
 
 
-def _tree(directory: Dir, base: str) -> Tree:
+def _tree(directory: Dir, base: str, times: bool) -> Tree:
     """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
@@ -196,12 +230,13 @@ def _tree(directory: Dir, base: str) -> Tree:
     if not os.path.isdir(path):
         raise UsageError("dir-missing", f"{path}: not a directory, wanted for {directory.guest}")
     if os.path.isabs(directory.host):
-        return tree.read(path)
+        return tree.read(path, times=times)
     start, real = os.path.realpath(base), os.path.realpath(path)
     if real != start and not real.startswith(start.rstrip(os.sep) + os.sep):
         hint = f"if you mean it, name it on the command line: --dir {path}::{directory.guest}"
         raise UsageError("dir-outside", f"{path}: leads outside {start}", hint=hint)
-    return tree.read(start, () if real == start else tuple(os.path.relpath(real, start).split(os.sep)))
+    below = () if real == start else tuple(os.path.relpath(real, start).split(os.sep))
+    return tree.read(start, below, times=times)
 
 
 def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:

@@ -118,7 +118,9 @@ class MemoryKeep:
     @property
     def stored(self) -> list[Action]:
         """The actions that put something of a package somewhere."""
-        return [a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | ReplaceTrees | FilePiece)]
+        return [
+            a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | ReplaceTrees | FilePiece)
+        ]
 
     def _Send(self, action: Send) -> None:  # noqa: N802
         for frame in frames(action.data):

@@ -8,6 +8,7 @@ from enarx.delivery.keep import ANY_PACKAGE
 from enarx.delivery.reading import Output
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code
 from enarx.formats.config import Config
+from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType
 from enarx.keep.core.actions import AskEvidence, CloseStdin, Kill, Start, WriteStdin
 from enarx.keep.core.deadlines import Now
@@ -61,13 +62,14 @@ class Pair:
         *,
         config: Config = CONFIG,
         content: Content | None = None,
+        package: Manifest | None = None,
         pooled: bool = True,
         attest: Attest = attest,
         keep: type[MemoryKeep] = MemoryKeep,
         **options: Any,
     ) -> None:
         self.content = content or Content()
-        self.package = manifest(content=self.content, config=config)
+        self.package = package or manifest(content=self.content, config=config)
         self.clock = Clock()
         self.tenant = Admission(manifest=self.package, owner_seed=OWNER, nonce=NONCE)
         host_data = ANY_PACKAGE if pooled else self.package.digest

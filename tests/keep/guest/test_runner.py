@@ -23,7 +23,7 @@ NO_USER_NAMESPACE = frozenset(("user-namespace",))
 """This process has none, so a limit on processes would count all of this user's."""
 
 ORDER: dict[str, Any] = {
-    "args": [],
+    "args": ["main.wasm"],
     "env": {},
     "dirs": [],
     "limits": Limits(memory=16 << 20, open_files=64).public(),

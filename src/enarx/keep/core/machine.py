@@ -243,7 +243,7 @@ class Core:
 
     def _challenge(self, payload: bytes, now: Now) -> None:
         report_data = self._protocol.challenge(payload)
-        self._ask("owner", lambda: (report_data, self._protocol.attestation))
+        self._ask("challenge", lambda: (report_data, self._protocol.attestation))
         self._wait = now.clock + self._deadlines.delivery
 
     def _ask(self, party: object, request: Callable[[], tuple[bytes, Answer]]) -> None:
