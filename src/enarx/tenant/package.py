@@ -29,15 +29,12 @@ from enarx.tenant import tree
 from enarx.tenant.paths import read_file
 from enarx.tenant.tree import Tree
 
-    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
-    directories keep their modification times. What `providers` bring is left out.
-    """
-    theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
-    own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
-    _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
-    args = (_require_name(argv0), *config.args)
-    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
-    trees = [_tree(directory, base, times) for directory in own_dirs]
+ARGV0 = "main.wasm"
+"""The name of a workload that has no file name."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.formats.sharing import Provider, Recipient
 
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
@@ -127,23 +124,15 @@ def build(
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
-<<<<<<< HEAD
-    has a value for each name in the configuration. What `providers` bring is left out.
+    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
+    directories keep their modification times. What `providers` bring is left out.
     """
     theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
     own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
     _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
-    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
-    trees = [_tree(directory, base) for directory in own_dirs]
-=======
-    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
-    directories keep their modification times.
-    """
-    _check_secrets(config, secrets)
     args = (_require_name(argv0), *config.args)
     module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
-    trees = [_tree(directory, base, times) for directory in config.dirs]
->>>>>>> owners-core-works
+    trees = [read_tree(directory, base, times=times) for directory in own_dirs]
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
     manifest = Manifest.make(
@@ -187,10 +176,6 @@ def require_module(data: bytes, path: str) -> bytes:
     return data
 
 
-<<<<<<< HEAD
-def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> None:
-    names = {secret.name for secret in wanted}
-=======
 def _require_name(argv0: str) -> str:
     """The workload's own name. UsageError if it cannot be an argument of a guest."""
     try:
@@ -202,9 +187,8 @@ def _require_name(argv0: str) -> str:
     return argv0
 
 
-def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
-    names = {secret.name for secret in config.secrets}
->>>>>>> owners-core-works
+def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> None:
+    names = {secret.name for secret in wanted}
     if missing := sorted(names - set(secrets)):
         raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
     if unknown := sorted(set(secrets) - names):
@@ -222,7 +206,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
             )
 
 
-def _tree(directory: Dir, base: str, times: bool) -> Tree:
+def read_tree(directory: Dir, base: str, *, times: bool = False) -> Tree:
     """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
