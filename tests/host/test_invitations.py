@@ -383,5 +383,3 @@ def test_the_tenants_own_reader_loses_nothing_because_of_a_holder(launcher: Laun
     assert [n for _, (n, _) in zip(range(20), tenant.entries(), strict=False)] == list(range(20))
     holder.close()
     tenant.close()
-
-

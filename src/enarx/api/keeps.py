@@ -121,4 +121,6 @@ def read_so_far(known: Known, stdout: Sink, stderr: Sink) -> tuple[Result | None
                 result = Result.of(deploy.Result.of(session, reader.output, output.final))
             elif (sink := write.get(output.kind)) is not None:
                 sink(output.data)
+    if reader.output.finished and result is None:
+        raise deploy.results_sealed(session)
     return result, reader.output.lost > 0

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from enarx.delivery.reading import Final, OutputOpener
-from enarx.delivery.receipt import Receipt
+from enarx.delivery.reading import SEALED, Final, OutputOpener
+from enarx.delivery.receipt import Receipt, Terms
 from enarx.delivery.session import (
     STDERR,
     STDIN,
@@ -27,6 +27,7 @@ from enarx.delivery.session import (
 )
 from enarx.delivery.tenant import Attachment, Freshness, Session
 from enarx.errors import DeliveryError, EnarxError, UnavailableError
+from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
 from enarx.record import record
 from enarx.tenant.delivering import (
@@ -66,7 +67,7 @@ class Result:
     receipt: Receipt
 
     @classmethod
-    def of(cls, session: Session, output: OutputOpener, final: Final) -> Self:
+    def of(cls, session: Terms, output: OutputOpener, final: Final) -> Self:
         """The result of a session whose final record `output` has just opened."""
         return cls(
             status=final.status,
@@ -82,7 +83,8 @@ class Run:
     `start` is the number of the first frame to ask the host for; `output` has opened the records before it, if any.
     `write` takes verified bytes with their stream, STDOUT or STDERR. With `close_stdin`, the
     workload's stdin ends where `stdin` ends. With `confirm`, the Keep itself must confirm that end; the host's word does not
-    count. `interrupted` is called with each error that broke a connection, before the next try.
+    count. `interrupted` is called with each error that broke a connection, before the next try; `contributed` with the key
+    of each provider whose part the Keep has confirmed.
 
     `attached` is set once the Keep has answered, `settled` once all of stdin is delivered (with `confirm`: confirmed), and
     both when the run is over.
@@ -100,6 +102,7 @@ class Run:
         close_stdin: bool = True,
         confirm: bool = False,
         interrupted: Callable[[UnavailableError], None] = lambda e: None,
+        contributed: Callable[[bytes], None] = lambda key: None,
     ) -> None:
         self.link = link
         self.session = session
@@ -107,6 +110,8 @@ class Run:
         self.close_stdin = close_stdin
         self.confirm = confirm
         self.interrupted = interrupted
+        self.contributed = contributed
+        self._parts: set[bytes] = set()
         self.attached = threading.Event()
         self.settled = threading.Event()
         self._next = start
@@ -122,8 +127,8 @@ class Run:
     def serve(self) -> Result:
         """Attach, and pass output on until the final record.
 
-        DeliveryError if a record does not verify; UnavailableError if the Keep is gone without a final record, or the
-        host stays away. There is then no result, even if output was passed on.
+        DeliveryError if a record does not verify; UnavailableError if the Keep is gone without a final record, the host
+        stays away, or the results are sealed to others. There is then no result, even if output was passed on.
         """
         self._start_feeding()
         try:
@@ -214,6 +219,9 @@ class Run:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
         record = self._attachment.receive(kind, payload)
+        for key in self._attachment.contributed.keys() - self._parts:
+            self._parts.add(key)
+            self.contributed(key)
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
@@ -221,6 +229,8 @@ class Run:
             return None
         if record.kind in (STDOUT, STDERR):
             self.write(record.kind, record.data)
+        if record.kind == SEALED and self._attachment.output.finished:
+            raise results_sealed(self.session)
         return record.final
 
     def _send(self, kind: int, offset: int, data: bytes | memoryview = b"") -> None:
@@ -314,6 +324,16 @@ class Run:
         return None if self._done else self._attachment.stdin
 
 
+def results_sealed(session: Session) -> UnavailableError:
+    """The error at the end of a run whose results this owner cannot read."""
+    recipients = ", ".join(recipient.name for recipient in Manifest.from_bytes(session.manifest).recipients)
+    return UnavailableError(
+        "results-sealed",
+        f"the run has ended, as far as the host says; its results are sealed to: {recipients}",
+        hint="a recipient reads them: enarx data open INVITATION --key FILE",
+    )
+
+
 def attest(link: Link, session: Session, verifier: Verifier, *, start: int, patience: float = PATIENCE) -> None:
     """Ask the Keep of this session for fresh evidence over a new nonce, and have `verifier` verify it.
 
@@ -361,4 +381,5 @@ __all__ = [
     "Verifier",
     "admit",
     "attest",
+    "results_sealed",
 ]

@@ -68,7 +68,9 @@ class Package:
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:
         """The plaintext in chunks of CHUNK bytes, with True for the last. A chunk is valid until the next is requested."""
-        return chunks_of((len(self.head).to_bytes(4, "big"), self.head, self.wasm, *self.indexes), self.trees, self.size)
+        return chunks_of(
+            (len(self.head).to_bytes(4, "big"), self.head, self.wasm, *self.indexes), self.trees, self.size
+        )
 
 
 def chunks_of(start: tuple[bytes, ...], trees: tuple[Tree, ...], left: int) -> Iterator[tuple[memoryview, bool]]:
