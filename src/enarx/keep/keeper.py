@@ -217,7 +217,7 @@ class Keeper:
             skip=self._skip,
             nofile=REST_FILES,
             nproc=runner.MAX_PROCESSES,
-            read_write=(self._isolation.data,),
+            read_write=(self._isolation.data, self._isolation.secrets),
         )
 
     def _start(self, action: Start) -> None:
