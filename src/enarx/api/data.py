@@ -1,7 +1,8 @@
 """Several owners of data: look at a Keep that one is invited to, contribute a part to it, and receive its results.
 
-Each function works with an invitation alone: no account at the host, and nothing of the owner's is trusted. The caller's own
-policy decides about the Keep's evidence, as in `enarx.deploy`.
+Everything works with an invitation alone: without an account at the host, and without trust in the owner. The caller's own
+policy decides about the Keep's evidence, as in `enarx.deploy`. The functions describe a `Call`, which `data_sync` makes at
+once and `aio` in a thread.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self, TypedDict, Unpack
+from typing import Generic, Self, TypedDict, TypeVar, Unpack
 
 from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting
 from enarx.api.jobs import Result
@@ -28,6 +29,8 @@ from enarx.tenant.connection import Endpoint
 from enarx.tenant.http import HostClient
 from enarx.tenant.invitations import Invitation
 from enarx.verify import AppraisalPolicy, AttestationResult
+
+T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
@@ -210,7 +213,17 @@ def require_package(invitation: Invitation, package: bytes | str) -> None:
         raise VerificationError("other-package", message, hint="ask the coordinator which of them it runs")
 
 
-def preview(invitation: Invitation | Path, **options: Unpack[Options]) -> Preview:
+class Call(Generic[T]):
+    """A call of `preview`, `contribute` or `receive`, described and not made yet.
+
+    `make` works in the caller's thread. `abort`, from another thread, has it give up soon, with UnavailableError.
+    """
+
+    def __init__(self, visit: Visit, make: Callable[[], T]) -> None:
+        self.make, self.abort = make, visit.abort
+
+
+def preview(invitation: Invitation | Path, **options: Unpack[Options]) -> Call[Preview]:
     """What the Keep of an invitation is for, proven by its evidence; no key is needed, and nothing is sealed.
 
     invitation  the path of the file that the coordinator sent, or an enarx.Invitation
@@ -220,7 +233,8 @@ def preview(invitation: Invitation | Path, **options: Unpack[Options]) -> Previe
     UsageError; AppraisalError or VerificationError if the Keep is not acceptable; DeliveryError if the Keep or its host
     breaks the protocol; UnavailableError.
     """
-    return Visit.described(invitation, options).preview()
+    visit = Visit.described(invitation, options)
+    return Call(visit, visit.preview)
 
 
 def contribute(
@@ -231,7 +245,7 @@ def contribute(
     secrets: Mapping[str, bytes] | None = None,
     agree: Callable[[Preview], bool] | None = None,
     **options: Unpack[Options],
-) -> Contribution:
+) -> Call[Contribution]:
     """Seal a provider's part to the Keep of an invitation; returns once the Keep has confirmed it under its signature.
 
     invitation  the path of the file that the coordinator sent, or an enarx.Invitation
@@ -248,7 +262,11 @@ def contribute(
     seed = private_seed(os.fspath(key))
     places = {guest: os.fspath(host) for guest, host in (dirs or {}).items()}
     visit = Visit.described(invitation, options)
-    return visit.contribute(seed, places, secrets or {}, lambda seen, name, part: agree is None or agree(seen))
+
+    def agreed(seen: Preview, *_: object) -> bool:
+        return agree is None or agree(seen)
+
+    return Call(visit, lambda: visit.contribute(seed, places, secrets or {}, agreed))
 
 
 def receive(
@@ -258,7 +276,7 @@ def receive(
     stdout: Sink = None,
     stderr: Sink = None,
     **options: Unpack[Options],
-) -> Result:
+) -> Call[Result]:
     """The results of a run, as one of its recipients; waits for the end of the run.
 
     invitation  the path of the file that the coordinator sent, or an enarx.Invitation
@@ -271,6 +289,10 @@ def receive(
     """
     pair = recipients.load(os.fspath(key))
     visit = Visit.described(invitation, options)
+    return Call(visit, lambda: _received(visit, pair, stdout, stderr))
+
+
+def _received(visit: Visit, pair: HpkeKey, stdout: Sink, stderr: Sink) -> Result:
     kept = {STDOUT: io.BytesIO(), STDERR: io.BytesIO()}
     sinks = {STDOUT: writer(stdout) or kept[STDOUT].write, STDERR: writer(stderr) or kept[STDERR].write}
     result, lost = visit.receive(pair, lambda kind, data: sinks[kind](data), wait=True)
