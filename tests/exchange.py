@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from enarx.delivery.content import Module, Part, Receiver, Trees
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
+from enarx.delivery.session import Status
 from enarx.delivery.suite import signing_key
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session
 from enarx.formats.config import Config, Dir
+from enarx.formats.making import head_bytes, make_manifest
 from enarx.formats.package import (
     Head,
     Manifest,
@@ -60,14 +62,15 @@ class Content:
     file: bytes = FILE
 
     def plaintext(self) -> bytes:
-        head = Head(
+        parts = Head(
             salt=self.salt,
             args=self.args,
             env=self.env,
             secrets=self.secrets,
             wasm_size=len(self.wasm),
             index_sizes=(len(self.index),),
-        ).to_bytes()
+        )
+        head = head_bytes(parts)
         return len(head).to_bytes(4, "big") + head + self.wasm + self.index + self.file
 
 
@@ -75,7 +78,7 @@ def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = Non
     """The manifest of a package with these parts, and one directory at /data."""
     content = content or Content()
     config = config.replace(dirs=(Dir(guest="/data", host="x"),))
-    return Manifest.make(
+    return make_manifest(
         owners=tuple(public(seed) for seed in owners),
         wasm=hashlib.sha256(content.wasm).digest(),
         config=config,
@@ -194,6 +197,15 @@ def session() -> Session:
     exchange.delivery()
     assert exchange.session is not None
     return exchange.session
+
+
+def final_body() -> bytes:
+    """What a Keep signs in a final record."""
+    exchange, attachment = running()
+    final = attachment.receive(FrameType.OUTPUT, payload(exchange.keep.final(Status(cause="exit"))))
+    assert final is not None
+    assert final.final is not None
+    return final.final.body
 
 
 def frames(data: bytes) -> list[bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 from enarx.delivery.contribution import PART_BUFFER, Contributor, Granted, Part, open_grant
 from enarx.delivery.suite import HpkeKey
 from enarx.formats.config import Config, Dir
+from enarx.formats.making import make_manifest
 from enarx.formats.package import Manifest, Node, commit_args, commit_dir, commit_env, encode_index
 from enarx.formats.sharing import Provider, Recipient
 from enarx.formats.wire import CHUNK, FrameType
@@ -49,7 +50,7 @@ def shared(
     dirs = (Dir(guest="/north", host="x"), Dir(guest="/data", host="x"), Dir(guest="/south", host="x"))
     if NORTH not in seeds:
         config = config.replace(secrets=config.secrets[:1])
-    return Manifest.make(
+    return make_manifest(
         owners=(public(OWNER),),
         wasm=hashlib.sha256(content.wasm).digest(),
         config=config.replace(dirs=tuple(d for d in dirs if d.guest == "/data" or d.guest in {DIRS[s] for s in seeds})),
@@ -74,6 +75,13 @@ def part_of(
     data = FILES[seed] if content is None else content
     part = Part.make(salt=salt, secrets={**SECRETS[seed], **secrets}, indexes=(index_of({"rows": data}),))
     return part, part.prefix + data
+
+
+def chunks_of(side: Contributor, plaintext: bytes) -> list[bytes]:
+    """The frames of a part, from the next chunk on."""
+    pieces = [plaintext[i : i + CHUNK] for i in range(0, len(plaintext), CHUNK)] or [b""]
+    buffer = bytearray(PART_BUFFER)
+    return [bytes(side.chunk(piece, buffer, final=i == len(pieces) - 1)) for i, piece in enumerate(pieces)]
 
 
 class Party:
@@ -108,12 +116,7 @@ class Party:
     def frames(self, part: Part, plaintext: bytes, *, entropy: bytes | None = None) -> list[bytes]:
         """The Contribution's frame, then those of the part."""
         first = self.side.contribution(entropy=entropy or os.urandom(64), part=part)
-        return [first, *self.chunks(plaintext)]
-
-    def chunks(self, plaintext: bytes) -> list[bytes]:
-        pieces = [plaintext[i : i + CHUNK] for i in range(0, len(plaintext), CHUNK)] or [b""]
-        buffer = bytearray(PART_BUFFER)
-        return [bytes(self.side.chunk(p, buffer, final=i == len(pieces) - 1)) for i, p in enumerate(pieces)]
+        return [first, *chunks_of(self.side, plaintext)]
 
     def contribute(self, part: Part | None = None, plaintext: bytes = b"") -> bytes | None:
         """Join and contribute; returns the digest that the Keep signed, None if it did not."""

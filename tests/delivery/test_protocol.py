@@ -11,6 +11,7 @@ from enarx.delivery.messages import Attached, Attestation, Challenge, Delivery, 
 from enarx.delivery.tenant import CHUNK_BUFFER
 from enarx.errors import DeliveryError, ParseError, UsageError
 from enarx.formats.config import Config
+from enarx.formats.making import head_bytes
 from enarx.formats.package import Head
 from enarx.formats.wire import CHUNK, FrameType, encode
 from enarx.record import as_dict
@@ -269,9 +270,8 @@ def test_a_secret_that_is_a_variable_is_a_text(value: bytes) -> None:
     for config, refused in (('key = {env = "KEY"}', True), ("key = {}", False)):
         content = Content(args=("main.wasm",), env=(), secrets=(("key", value),))
         package = manifest(content=content, config=Config.from_toml(f"[secrets]\n{config}\n"))
-        head = Head(
-            salt=content.salt, args=("main.wasm",), env=(), secrets=content.secrets, wasm_size=1, index_sizes=(1,)
-        ).to_bytes()
+        fields = {"salt": content.salt, "args": ("main.wasm",), "env": (), "secrets": content.secrets}
+        head = head_bytes(Head(**fields, wasm_size=1, index_sizes=(1,)))
         with pytest.raises(ParseError, check=lambda e: e.code == "head-secrets") if refused else nullcontext():
             assert Head.from_bytes(head, package).secrets == content.secrets
 

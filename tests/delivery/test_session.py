@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.delivery.output import ACCEPTED, CHECKPOINT
-from enarx.delivery.reading import OutputOpener
+from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import FrameType
+from enarx.record import as_dict
 from tests.exchange import ATTACH_NONCE, Exchange, frames, payload, running
 
 
@@ -141,11 +142,11 @@ def test_nothing_after_the_end() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_status_takes_no_other_bytes(data: bytes) -> None:
+def test_a_final_record_takes_no_other_bytes(data: bytes) -> None:
     with pytest.raises(ParseError):
-        Status.from_bytes(data)
+        Final.from_parts(data, bytes(64))
 
 
 def test_status_of_an_unknown_cause_is_refused() -> None:
-    with pytest.raises(ParseError):
-        Status.from_bytes(Status(cause="praised").to_bytes())
+    with pytest.raises(ParseError, check=lambda e: e.code == "status-cause"):
+        Status.from_fields(as_dict(Status(cause="praised")))

@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from enarx.delivery.messages import Attach, Attached, Attestation, Challenge, Delivery
-from enarx.delivery.session import Status
+from enarx.delivery.reading import Final
 from enarx.errors import EnarxError
 from enarx.formats import bundle, endorsements, plain_json, wire
 from enarx.formats.config import Config
@@ -101,7 +101,7 @@ TARGETS = {
     "head": Target(lambda data: Head.from_bytes(data, exchange.manifest()), (exchange.Content().plaintext()[4:],)),
     "index": Target(_indexed, (exchange.Content().index,)),
     "messages": Target(_message, (Challenge(nonce=bytes(32), verifier=bytes(32), package=bytes(32)).to_bytes(),)),
-    "status": Target(Status.from_bytes, (Status(cause="exit").to_bytes(),)),
+    "final record": Target(lambda data: Final.from_parts(data, bytes(64)), (exchange.final_body(),)),
     "simulated": Target(
         simulated.Evidence.from_bytes, (simulated.signed(simulated.evidence_body(**SIMULATED), bytes(64)),)
     ),

@@ -10,20 +10,16 @@ from __future__ import annotations
 import hashlib
 
 from enarx.delivery import states
+from enarx.delivery.answers import Contributed, Declined, Grant, Invitation
 from enarx.delivery.messages import lp, report_data, same, sealed_keys
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.receipt import Terms
 from enarx.delivery.sealing import Sealer, confirmed
 from enarx.delivery.sharing import (
-    NOT_SIGNED,
     OBSERVER,
     PART_HEADER,
     ROLE_PROVIDE,
-    Contributed,
     Contribution,
-    Declined,
-    Grant,
-    Invitation,
     Join,
     contributed_transcript,
     contribution_binding,
@@ -42,15 +38,19 @@ from enarx.delivery.suite import (
     verify_signature,
 )
 from enarx.errors import DeliveryError, VerificationError
+from enarx.formats.making import head_bytes
 from enarx.formats.package import Manifest
-from enarx.formats.sharing import PartHead, Provider
+from enarx.formats.sharing import MAX_PART_HEAD, PartHead, Provider
 from enarx.formats.wire import CHUNK, frame, frame_head
 from enarx.formats.wire import HEADER as FRAME_HEADER
 from enarx.formats.wire import FrameType as F
-from enarx.record import names, record
+from enarx.record import as_dict, record
 
 APART, JOINED, INVITED, GIVING, GIVEN = "apart", "joined", "invited", "giving", "given"
 LAST_PART = "the last chunk of the part"
+NOT_SIGNED = bytes(64)
+"""In place of an observer's signature."""
+
 TABLE: dict[tuple[str, F | str], str] = {
     (APART, F.JOIN): JOINED,
     (JOINED, F.INVITATION): INVITED,
@@ -85,7 +85,8 @@ class Part:
     @classmethod
     def make(cls, *, salt: bytes, secrets: dict[str, bytes], indexes: tuple[bytes, ...]) -> Part:
         """Make a part. `salt` is 32 random bytes, fresh or stored to get the same digest again. ParseError if it is too large."""
-        head = PartHead(salt=salt, secrets=tuple(secrets.items()), index_sizes=tuple(map(len, indexes))).to_bytes()
+        parts = PartHead(salt=salt, secrets=tuple(secrets.items()), index_sizes=tuple(map(len, indexes)))
+        head = head_bytes(parts, MAX_PART_HEAD)
         return cls(head=head, indexes=indexes, digest=part_digest(salt, head, list(indexes)))
 
     @property
@@ -175,13 +176,7 @@ class Contributor:
         invitation = self._given()
         stream_key, secret = entropy[:KEY_SIZE], entropy[KEY_SIZE : 2 * KEY_SIZE]
         keys = sealed_keys(stream=stream_key, session=secret)
-        bound = contribution_binding(
-            join=self._request,
-            invitation=self._invited,
-            session=invitation.session,
-            package=self._package,
-            commitment=commit_keys(keys),
-        )
+        bound = contribution_binding(self._request, self._invited, invitation.session, self._package, commit_keys(keys))
         self._part = part
         self._sealer = Sealer(stream_key)
         self._confirmer = Confirmer(derive(secret, bound, "received"))
@@ -252,7 +247,8 @@ class Contributor:
     def declined(self, payload: bytes) -> str | None:
         """Return the code with which this attempt was declined, which proves nothing; None if it is another attempt."""
         declined = Declined.from_bytes(payload)
-        return declined.code if same(declined.request, self._request) else None
+        mine = (self._request, hashlib.sha256(self._contribution[FRAME_HEADER.size :]).digest())
+        return declined.code if declined.request in mine else None
 
     def _index(self) -> int:
         return self.manifest.providers.index(self.provider)
@@ -298,8 +294,7 @@ def open_grant(payload: bytes, key: HpkeKey, *, package: bytes | None = None, se
     VerificationError if the parts do not belong together; DeliveryError if the grant is not for this recipient.
     """
     grant = Grant.from_bytes(payload)
-    fields = {name: getattr(grant, name) for name in names(Terms)}
-    terms = Terms(**fields)
+    terms = Terms.from_bytes(grant.terms)
     manifest = terms.check("grant")
     if (package is not None and not same(package, terms.package)) or (
         session is not None and not same(session, terms.transcript)
@@ -314,4 +309,4 @@ def open_grant(payload: bytes, key: HpkeKey, *, package: bytes | None = None, se
     secret = key.open(grant.sealed[index], info=grant_info(terms.transcript, terms.package, index))
     if len(secret) != KEY_SIZE:
         raise DeliveryError("grant-secret", "the grant holds no secret of an output", state="session")
-    return Granted(**fields, secret=secret)
+    return Granted(**as_dict(terms), secret=secret)

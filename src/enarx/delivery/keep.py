@@ -9,12 +9,12 @@ and entropy.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from enarx.delivery import states
 from enarx.delivery.messages import (
     ROLE_ADMIT,
     ROLE_SESSION,
+    VERSION,
     Attach,
     Attached,
     Attest,
@@ -49,7 +49,8 @@ class KeepProtocol:
     """The protocol state and keys of one Keep.
 
     `entropy` is ENTROPY_SIZE fresh bytes, from which its keys are made. `package` is the package digest that the hardware
-    launched it for, or ANY_PACKAGE. `identity` is the raw public key that signs, `session` the name of the session.
+    launched it for, or ANY_PACKAGE. `identity` is the raw public key that signs, `session` the name of the session, and `parts` the
+    providers' keys and the digests of the parts that came, for the final record.
     """
 
     def __init__(self, *, entropy: bytes, package: bytes) -> None:
@@ -69,6 +70,7 @@ class KeepProtocol:
         self.from_tenant: Channel | None = None
         self.to_tenant: Channel | None = None
         self.not_before = 0
+        self.parts: list[list[bytes]] = []
 
     @property
     def state(self) -> str:
@@ -244,7 +246,7 @@ class KeepProtocol:
         """Return the last frames: the checkpoints that are due, and the final record."""
         assert self.output is not None  # the table allows this only after a delivery
         self.conversation.step(states.FINAL)
-        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status))
+        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status, self.parts))
 
     def refusal(self, code: str) -> bytes:
         """Return the frame that refuses a tenant with whom there is no session yet. It is in clear and proves nothing."""
@@ -255,10 +257,10 @@ class KeepProtocol:
         """Return the identity key's signature over a transcript, whose label no other message of this protocol has."""
         return self._identity.sign(message)
 
-    def grant(self, secret: bytes) -> dict[str, Any]:
-        """Seal all further output under another secret; returns the messages that a holder of that secret needs to read it."""
+    def grant(self, secret: bytes, manifest: Manifest) -> bytes:
+        """Seal all further output under another secret; returns the terms that a reader with that secret needs."""
         self.output = OutputSealer(
             secret=secret, session=self.session, package=self.package, key=self._identity, first=1
         )
-        terms = {"challenge": self._challenge, "attestation": self._attestation}
-        return terms | {"commitment": self._commitment, "time": self.not_before}
+        messages = {"challenge": self._challenge, "attestation": self._attestation, "manifest": manifest.raw}
+        return encode({"version": VERSION, **messages, "commitment": self._commitment, "time": self.not_before})

@@ -93,7 +93,7 @@ def output_key(secret: bytes, session: bytes) -> bytes:
 class OutputSealer:
     """Seals and signs the output of one session. Its methods return payloads of OUTPUT frames.
 
-    `next` is the number of the next record, from `first` on. `providers` are the key and digest of each contributed part.
+    `next` is the number of the next record, from `first` on.
     """
 
     def __init__(
@@ -103,7 +103,6 @@ class OutputSealer:
         self._session, self._package, self._key = session, package, key
         self._chains = {kind: Chain(session, kind) for kind in STREAMS}
         self.next = first
-        self.providers: list[list[bytes]] = []
 
     @property
     def totals(self) -> dict[int, int]:
@@ -127,12 +126,15 @@ class OutputSealer:
                 payloads.append(self._checkpoint(kind, chain))
         return payloads
 
-    def final(self, status: Status) -> list[bytes]:
-        """Return a checkpoint for each stream that ends within a piece, then the final record."""
+    def final(self, status: Status, providers: list[list[bytes]] | None = None) -> list[bytes]:
+        """Return a checkpoint for each stream that ends within a piece, then the final record.
+
+        `providers` are the key and digest of each contributed part.
+        """
         payloads = [self._checkpoint(kind, chain) for kind, chain in self._chains.items() if chain.offset % PIECE]
         fields: dict[str, Any] = {name: getattr(status, name) for name in STATUS}
         fields |= {STREAMS[kind]: [chain.offset, chain.digest] for kind, chain in self._chains.items()}
-        body = encode({**fields, "records": self.next, "directories": {}, "providers": self.providers})
+        body = encode({**fields, "records": self.next, "directories": {}, "providers": providers or []})
         signature = self._key.sign(final_transcript(self._session, self._package, body))
         end = encode({"body": body, "signature": signature})
         return [*payloads, self._record(BODY.pack(FINAL, 0), end, final=True)]

@@ -91,7 +91,13 @@ class Terms:
             raise _wrong(what, "owner", "none of the manifest's owners sent the challenge")
         return manifest
 
-    def _encoded(self) -> bytes:
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the canonical encoding. Nothing is verified yet."""
+        return cls._decoded(data, "terms")
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical encoding."""
         return encode({"version": VERSION, **{name: getattr(self, name) for name in names(self)}})
 
     @classmethod
@@ -124,10 +130,6 @@ class Receipt(Terms):
         """Make the receipt of a run."""
         fields = {name: getattr(terms, name) for name in names(Terms)}
         return cls(**fields, body=final.body, signature=final.signature)
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this receipt."""
-        return self._encoded()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

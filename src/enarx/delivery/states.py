@@ -45,10 +45,7 @@ TABLE: dict[tuple[str, F | str], str] = {
     (COMPLETE, ACCEPTANCE): SESSION,
     (COMPLETE, FINAL): ENDED,
     (SESSION, FINAL): ENDED,
-    (FRESH, F.REFUSAL): REFUSED,
-    (CHALLENGED, F.REFUSAL): REFUSED,
-    (ATTESTED, F.REFUSAL): REFUSED,
-    (RECEIVING, F.REFUSAL): REFUSED,
+    **dict.fromkeys(((state, F.REFUSAL) for state in (FRESH, CHALLENGED, ATTESTED, RECEIVING)), REFUSED),
     **dict.fromkeys(((SESSION, kind) for kind in (*OF_OWNER, *OF_PROVIDERS)), SESSION),
 }
 

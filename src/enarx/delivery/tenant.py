@@ -48,10 +48,6 @@ class Session(Terms):
 
     secret: bytes
 
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this session."""
-        return self._encoded()
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""

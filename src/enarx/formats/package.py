@@ -15,7 +15,7 @@ from enarx.errors import ParseError
 from enarx.formats import cbor
 from enarx.formats.config import Config, Secret
 from enarx.formats.wire import MAX_DEPTH, decode, encode
-from enarx.record import as_dict, names, record
+from enarx.record import names, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,36 +71,6 @@ class Manifest:
     raw: bytes
 
     @classmethod
-    def make(
-        cls,
-        *,
-        owners: tuple[bytes, ...],
-        wasm: bytes,
-        config: Config,
-        args: bytes,
-        env: bytes,
-        dirs: tuple[bytes, ...],
-        providers: tuple[Provider, ...] = (),
-        recipients: tuple[Recipient, ...] = (),
-    ) -> Self:
-        """The manifest of these values, parsed by `from_bytes` so that both sides apply the same rules."""
-        return cls.from_bytes(
-            encode(
-                {
-                    "version": VERSION,
-                    "owners": sorted(set(owners)),
-                    "wasm": wasm,
-                    "config": config.public(),
-                    "args": args,
-                    "env": env,
-                    "dirs": list(dirs),
-                    "providers": [p.value() for p in sorted(providers, key=lambda p: p.key)],
-                    "recipients": [r.value() for r in sorted(recipients, key=lambda r: r.key)],
-                }
-            )
-        )
-
-    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The manifest in these bytes, which `raw` keeps; ParseError."""
         if len(data) > MAX_MANIFEST:
@@ -113,23 +83,14 @@ class Manifest:
         if set(value) != MANIFEST_KEYS:
             raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
         config = Config.from_public(value["config"])
-        providers, recipients = _parties(value, config)
         dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
         owners = byte_strings(value["owners"], OWNER_SIZE, "manifest owners")
         if not 1 <= len(owners) <= MAX_OWNERS or list(owners) != sorted(set(owners)):
             raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted and unique")
-        wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
-        manifest = cls(
-            owners=owners,
-            wasm=wasm,
-            config=config,
-            args=args,
-            env=env,
-            dirs=dirs,
-            providers=providers,
-            recipients=recipients,
-            raw=data,
-        )
+        names = ("wasm", "args", "env")
+        digests = byte_strings([value[name] for name in names], DIGEST_SIZE, "manifest digests")
+        rest: dict[str, Any] = {**dict(zip(names, digests, strict=True)), **_parties(value, config)}
+        manifest = cls(owners=owners, config=config, dirs=dirs, raw=data, **rest)
         if len(dirs) != len(manifest.own_dirs):
             raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(manifest.own_dirs)} directories")
         return manifest
@@ -140,14 +101,15 @@ class Manifest:
         return hashlib.sha256(self.raw).digest()
 
     @property
+    def shared(self) -> bool:
+        """Whether there are owners of data beside the owner."""
+        return bool(self.providers or self.recipients)
+
+    @property
     def own_dirs(self) -> list[int]:
         """The numbers, in `config.dirs`, of the directories that the owner delivers."""
         provided = {guest for provider in self.providers for guest in provider.dirs}
         return [i for i, directory in enumerate(self.config.dirs) if directory.guest not in provided]
-
-    def dirs_of(self, provider: Provider) -> list[int]:
-        """The numbers, in `config.dirs`, of the directories that `provider` provides."""
-        return [i for i, directory in enumerate(self.config.dirs) if directory.guest in provider.dirs]
 
     @property
     def own_secrets(self) -> tuple[Secret, ...]:
@@ -156,10 +118,10 @@ class Manifest:
         return tuple(secret for secret in self.config.secrets if secret.name not in provided)
 
 
-def _parties(value: dict[str, Any], config: Config) -> tuple[tuple[Provider, ...], tuple[Recipient, ...]]:
+def _parties(value: dict[str, Any], config: Config) -> dict[str, tuple[Provider, ...] | tuple[Recipient, ...]]:
     """The providers and recipients in a manifest's map; ParseError, also in a Keep without the profile `providers`."""
     if value["providers"] == [] == value["recipients"]:
-        return (), ()
+        return {"providers": (), "recipients": ()}
     try:
         from enarx.formats import sharing
     except ImportError:
@@ -320,15 +282,6 @@ class Head:
     secrets: tuple[tuple[str, bytes], ...]
     wasm_size: int
     index_sizes: tuple[int, ...]
-
-    def to_bytes(self) -> bytes:
-        """The canonical encoding; ParseError if it is larger than MAX_HEAD."""
-        value = as_dict(self)
-        value |= {"args": list(self.args), "env": dict(self.env), "secrets": dict(self.secrets)}
-        data = encode(value | {"index_sizes": list(self.index_sizes)})
-        if len(data) > MAX_HEAD:
-            raise fail("head-size", "package head", f"{len(data)} bytes of arguments, environment and secrets")
-        return data
 
     @classmethod
     def from_bytes(cls, data: bytes, manifest: Manifest) -> Self:

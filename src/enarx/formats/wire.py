@@ -74,7 +74,6 @@ SMALL = 512
 
 _SEALED = CHUNK + 64
 _ATTESTED = MAX_EVIDENCE + MAX_ENDORSED + (4 << 10)
-_WITH_MANIFEST = _ATTESTED + (256 << 10)
 LARGEST: dict[FrameType, int] = dict.fromkeys(FrameType, SMALL) | {
     FrameType.DELIVERY: (256 << 10) + (8 << 10),
     FrameType.CHUNK: _SEALED,
@@ -84,8 +83,8 @@ LARGEST: dict[FrameType, int] = dict.fromkeys(FrameType, SMALL) | {
     FrameType.EVIDENCE: _ATTESTED,
     FrameType.CONTRIBUTION: 4 << 10,
     FrameType.PART: _SEALED,
-    FrameType.INVITATION: _WITH_MANIFEST,
-    FrameType.GRANT: _WITH_MANIFEST + (12 << 10),
+    FrameType.INVITATION: _ATTESTED + (256 << 10),
+    FrameType.GRANT: _ATTESTED + (268 << 10),
 }
 """Bytes of the largest payload of each type."""
 

@@ -11,6 +11,7 @@ from enarx.delivery.content import sealed_size
 from enarx.errors import UsageError
 from enarx.formats.bounds import compile_allowance
 from enarx.formats.config import SECRETS_AT, Config, Dir, Secret
+from enarx.formats.making import head_bytes, make_manifest
 from enarx.formats.package import (
     MAX_ENTRIES,
     MAX_INDEX,
@@ -137,7 +138,7 @@ def build(
     trees = [read_tree(directory, base, times=times) for directory in own_dirs]
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
-    manifest = Manifest.make(
+    manifest = make_manifest(
         owners=owners,
         wasm=hashlib.sha256(module).digest(),
         config=config,
@@ -155,7 +156,7 @@ def build(
         wasm_size=len(module),
         index_sizes=tuple(map(len, indexes)),
     )
-    return Package(manifest=manifest, head=head.to_bytes(), wasm=module, indexes=indexes, trees=tuple(trees))
+    return Package(manifest=manifest, head=head_bytes(head), wasm=module, indexes=indexes, trees=tuple(trees))
 
 
 def read_module(path: str) -> bytes:

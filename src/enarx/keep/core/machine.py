@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from enarx.delivery.content import FilePiece, Hash, Module, Part, Receiver, Trees
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
@@ -74,7 +73,7 @@ class Core:
         self._shared = gathering
         self._gathering: Gathering | None = None
         self._workload: Workload | None = None
-        self._package: _Package | None = None
+        self._package: Package | None = None
         self._wait = None if host_data == ANY_PACKAGE else now.clock + deadlines.challenge
         self.over = False
 
@@ -171,7 +170,7 @@ class Core:
         """Return the next action, None if none is left. The call confirms that the previous action has been performed."""
         while not self._actions and self._package is not None and self._package.parts is not None:
             self._guard(now, self._advance, self._package, now)
-        while not self._actions and self._gathering is not None and self._gathering.unfinished:
+        while not self._actions and self._gathering is not None and self._gathering.steps is not None:
             self._gathering.advance(now)
         return self._actions.popleft() if self._actions else None
 
@@ -262,9 +261,9 @@ class Core:
         self._actions.extend(AskEvidence(report_data) for report_data, _ in list(self._asked.values())[:1])
         return answer
 
-    def _evidence(self, answer: Answer, *evidence: Any) -> None:
+    def _evidence(self, answer: Answer, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> None:
         try:
-            self._send(answer(*evidence))
+            self._send(answer(kind, evidence, endorsements))
         except ParseError:
             if self.state != SESSION:
                 raise
@@ -272,10 +271,10 @@ class Core:
 
     def _delivery(self, payload: bytes, now: Now) -> None:
         manifest = self._protocol.delivery(payload)
-        if (manifest.providers or manifest.recipients) and self._shared is None:
+        if manifest.shared and self._shared is None:
             raise UsageError("providers", "this Keep has no code for providers and recipients")
         self._limits.check(manifest.config)
-        self._package = _Package(manifest, self._sha256, self._buffers, now)
+        self._package = Package(manifest, self._sha256, self._buffers, now)
         self._wait = now.clock + self._deadlines.idle
 
     def _input(self, payload: bytes) -> None:
@@ -300,7 +299,7 @@ class Core:
         if size is not None:
             package.parts = package.receiver.feed(buffer[:size])
 
-    def _advance(self, package: _Package, now: Now) -> None:
+    def _advance(self, package: Package, now: Now) -> None:
         """Parse the newest chunk up to its next part, which becomes an action, or to its end."""
         assert package.parts is not None
         part = next(package.parts, None)
@@ -317,13 +316,13 @@ class Core:
         elif isinstance(part, Trees):
             self._actions.append(CreateTrees(part.trees, self._limits.disk_size(package.manifest.config, part.trees)))
 
-    def _compile(self, package: _Package, module: bytes) -> None:
+    def _compile(self, package: Package, module: bytes) -> None:
         config = package.manifest.config
         package.compile_seconds = bounds.WALL_FACTOR * bounds.compile_seconds(len(module))
         memory = self._limits.compile_memory(config, module)
         self._actions.append(Compile(module, config.limits.fuel is not None, memory))
 
-    def _chunk_taken(self, package: _Package, now: Now) -> None:
+    def _chunk_taken(self, package: Package, now: Now) -> None:
         assert self._protocol.opener is not None
         self._wait = now.clock + self._deadlines.idle
         if self.state == COMPLETE:
@@ -335,33 +334,24 @@ class Core:
             package.confirmed = now.clock
             self._send(self._protocol.received())
 
-    def _accept(self, package: _Package, now: Now) -> None:
+    def _accept(self, package: Package, now: Now) -> None:
         """Accept the package, now that everything is stored: open the session and start the workload."""
-        # before the session opens: from then on, no fault can refuse the package
-        start, manifest, seconds = package.start(), package.manifest, package.compile_seconds
-        if self._shared is not None and (manifest.providers or manifest.recipients):
-            self._workload = self._gathering = self._shared(
-                self._protocol,
-                manifest,
-                self._actions,
-                start=start,
-                ask=self._ask,
-                entropy=package.entropy,
-                deadlines=self._deadlines,
-                compile_seconds=seconds,
-                now=now,
-            )
+        config, start, seconds = package.manifest.config, package.start(), package.compile_seconds
+        if self._shared is not None and package.manifest.shared:
+            # made before the session opens: from then on, no fault can refuse the package
+            parts = self._shared(self._protocol, package, self._actions, self._ask, self._deadlines, now)
             self._send(self._protocol.acceptance())
-            self._gathering.begin(now)
+            self._workload = self._gathering = parts
+            parts.begin(now)
         else:
             self._send(self._protocol.acceptance())
             self._actions.append(start)
-            self._workload = Workload(self._protocol, manifest.config, self._actions, compile_seconds=seconds, now=now)
+            self._workload = Workload(self._protocol, config, self._actions, compile_seconds=seconds, now=now)
         self._package = self._wait = None
 
 
-class _Package:
-    """A package while it is received."""
+class Package:
+    """A package while it is received. `entropy` are the fresh bytes that came with its newest chunk."""
 
     def __init__(self, manifest: Manifest, sha256: Callable[[], Hash], buffers: int, now: Now) -> None:
         self.manifest = manifest
