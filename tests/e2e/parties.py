@@ -49,9 +49,7 @@ class Parties:
         given = ["--key", self.key(name), "--dir", f"{directory}::/{name}", "--simulated-root", self.daemon.root]
         return ["data", "seal", self.invitation, *given, "--yes", *more]
 
-    def seal(
-        self, name: str, directory: Path | None = None, *more: str | Path
-    ) -> subprocess.CompletedProcess[bytes]:
+    def seal(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
         return enarx(self.of(name), *self.sealing(name, directory, *more))
 
     def begin(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.Popen[bytes]:

@@ -43,6 +43,9 @@ from enarx.tenant.tree import Tree
 EARLY = 64
 """Confirmations from before the invitation that are kept, the newest: an honest Keep sends one for each provider."""
 
+REPEAT = 2.0
+"""Seconds after which the Join is sent again: a Keep skips it while it makes evidence for another one in the same name."""
+
 PAGE = 4096
 AGAIN = "run the same command again: a part that was not accepted can be sent anew"
 HINTS = {
@@ -153,7 +156,11 @@ class Exchange:
         deadline = time.monotonic() + self._patience
         early: deque[bytes] = deque(maxlen=EARLY)
         while True:
-            kind, payload = self._take(deadline, "the Keep sent no invitation")
+            frame = self._take(deadline, "the Keep sent no invitation", pause=REPEAT)
+            if frame is None:
+                self._send_now(join)
+                continue
+            kind, payload = frame
             if kind is FrameType.CONTRIBUTED:
                 early.append(payload)
             elif kind is FrameType.INVITATION and (answer := self._side.invitation(payload)) is not None:
@@ -181,7 +188,9 @@ class Exchange:
         self._send(self._side.contribution(entropy=os.urandom(64), part=provision.part))
         deadline = time.monotonic() + self._patience
         while True:
-            kind, payload = self._take(deadline, self._stalled)
+            frame = self._take(deadline, self._stalled)
+            assert frame is not None  # without a pause there is a frame or an error
+            kind, payload = frame
             if kind is FrameType.CONTRIBUTED:
                 self._note(payload)
                 if key in self.parts:
@@ -217,12 +226,18 @@ class Exchange:
     def _stalled(self) -> str:
         return f"the Keep has confirmed {self._side.confirmed} chunks of the part, and not accepted it"
 
-    def _take(self, deadline: float, missing: str) -> tuple[FrameType, bytes]:
-        """The next frame of the Keep that this exchange uses; `missing` says what did not come by the deadline."""
+    def _take(self, deadline: float, missing: str, *, pause: float | None = None) -> tuple[FrameType, bytes] | None:
+        """The next frame of the Keep that this exchange uses; `missing` says what did not come by the deadline.
+
+        None if no such frame comes within `pause` seconds, before the deadline.
+        """
         assert self._frames is not None
+        end = deadline if pause is None else min(deadline, time.monotonic() + pause)
         while True:
-            event = self._frames.take(deadline)
+            event = self._frames.take(end)
             if event is None:
+                if end < deadline:
+                    return None
                 raise UnavailableError("keep-silent", f"{missing} within {self._patience:g} s", hint=SILENT)
             if isinstance(event, Broken):
                 self._reconnect(event)
