@@ -66,6 +66,7 @@ class Pair:
         pooled: bool = True,
         attest: Attest = attest,
         keep: type[MemoryKeep] = MemoryKeep,
+        entropy: bytes = KEEP_ENTROPY,
         **options: Any,
     ) -> None:
         self.content = content or Content()
@@ -73,7 +74,7 @@ class Pair:
         self.clock = Clock()
         self.tenant = Admission(manifest=self.package, owner_seed=OWNER, nonce=NONCE)
         host_data = ANY_PACKAGE if pooled else self.package.digest
-        self.keep = keep(attest, host_data=host_data, entropy=KEEP_ENTROPY, clock=self.clock, **options)
+        self.keep = keep(attest, host_data=host_data, entropy=entropy, clock=self.clock, **options)
         self.session: Session
         self.delivery = b""
         self.frames: list[tuple[FrameType, bytes]] = []
