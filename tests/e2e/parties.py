@@ -46,8 +46,8 @@ class Parties:
     def sealing(self, name: str, directory: Path | None = None, *more: str | Path) -> list[str | Path]:
         """The arguments by which a hospital seals its part."""
         directory = HOSPITALS / name if directory is None else directory
-        given = ["--key", self.key(name), "--dir", f"{directory}::/{name}", "--simulated-root", self.daemon.root]
-        return ["data", "seal", self.invitation, *given, "--yes", *more]
+        given: list[str | Path] = ["--key", self.key(name), "--dir", f"{directory}::/{name}"]
+        return ["data", "seal", self.invitation, *given, "--simulated-root", self.daemon.root, "--yes", *more]
 
     def seal(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
         return enarx(self.of(name), *self.sealing(name, directory, *more))
@@ -66,7 +66,7 @@ class Parties:
         return enarx(self.of("north"), "data", "show", self.invitation, "--simulated-root", self.daemon.root, *more)
 
     def open(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
-        given = ["--key", self.work / "institute.key", "--simulated-root", self.daemon.root]
+        given: list[str | Path] = ["--key", self.work / "institute.key", "--simulated-root", self.daemon.root]
         return enarx(self.of("institute"), "data", "open", self.invitation, *given, *more)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from enarx.errors import BackendError, EnarxError
@@ -21,6 +22,9 @@ ANY_PACKAGE = "0" * 64
 
 POOL = {"memory": 1 << 30, "compile": 1 << 30, "disk": 128 << 20}
 """Sizes of a Keep in the pool, in bytes."""
+
+NOTHING: Mapping[str, str] = {}
+"""What comes with the launch of a Keep for the pool."""
 
 REST = 0.2
 """Seconds from a claim to the refill of the pool: until then the claimed Keep has the processors to itself."""
@@ -168,7 +172,7 @@ class Launches:
         package: str,
         sizes: dict[str, int],
         tenant: str = "",
-        given: dict[str, str] | None = None,
+        given: Mapping[str, str] = NOTHING,
         *,
         pooled: bool = False,
     ) -> Record:
@@ -190,7 +194,9 @@ class Launches:
                 tenant=tenant,
                 pooled=pooled,
                 processes=Processes.of(answer["processes"]),
-                **{"key": "", "request": "", **(given or {})},
+                key=given.get("key", ""),
+                request=given.get("request", ""),
+                invitation=given.get("invitation", ""),
             )
             store.write(record)
         except BaseException as e:
