@@ -12,7 +12,7 @@ from enarx.formats.config import Config, Dir
 from enarx.formats.making import make_manifest
 from enarx.formats.package import Manifest, Node, commit_args, commit_dir, commit_env, encode_index
 from enarx.formats.sharing import Provider, Recipient
-from enarx.formats.wire import CHUNK, FrameType
+from enarx.formats.wire import CHUNK, HEADER, FrameType
 from tests.exchange import OWNER, Content, public
 from tests.keep.core.driver import MemoryKeep
 from tests.keep.core.pair import Pair
@@ -153,3 +153,17 @@ def party(pair: Pair, seed: bytes | None, **more: Any) -> Party:
 def granted(pair: Pair, key: HpkeKey = READER, **pins: Any) -> Granted:
     (payload,) = [p for k, p in pair.frames if k is FrameType.GRANT]
     return open_grant(payload, key, **pins)
+
+
+def frames_of_a_provider() -> tuple[bytes, ...]:
+    """The payloads of one provider's frames and of the Keep's answers."""
+    pair = accepted()
+    side = party(pair, NORTH)
+    assert side.contribute()
+    return (*(frame[HEADER.size :] for frame in side.sent), *(payload for _, payload in side.seen))
+
+
+def grant() -> bytes:
+    """A grant for READER."""
+    pair = accepted(READER, seeds=())
+    return next(payload for kind, payload in pair.sent() if kind is FrameType.GRANT)

@@ -1,4 +1,4 @@
-"""T72: the host, or another provider, puts a part in the place of a provider's: its own, one of another run, or a changed one."""
+"""T72: the host, or another provider, puts a part in place of a provider's: its own, one of another run, or a changed one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_control_both_parts_come_and_it_runs() -> None:
 
 @pytest.mark.parametrize("seed", [STRANGER, OWNER], ids=["a stranger", "the owner"])
 def test_a_party_that_the_manifest_does_not_name(seed: bytes) -> None:
-    """It costs no evidence, and nothing of it is stored."""
+    """It costs no evidence, and no byte of it is stored."""
     pair = accepted()
     before, asked = stored(pair), len(pair.keep.of(AskEvidence))
     stranger = party(pair, seed)
@@ -148,7 +148,7 @@ def test_another_provider_sends_a_sealed_part_as_its_own() -> None:
 
 
 def test_another_providers_content() -> None:
-    """A provider gives exactly what the manifest has it provide."""
+    """A provider gives exactly its own directories and secrets, as the manifest lists them."""
     pair = accepted()
     south = party(pair, SOUTH)
     part, plaintext = part_of(SOUTH, pin=b"canary-pin")

@@ -44,7 +44,7 @@ def test_the_secret_is_not_shown() -> None:
 def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("x")
-    with pytest.raises(UsageError, match="is no invitation"):
+    with pytest.raises(UsageError, match="is not an invitation"):
         INVITATION.save(str(path))
     assert path.read_text() == "x"
     with pytest.raises(UsageError, match="no file can be written"):

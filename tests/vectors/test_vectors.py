@@ -11,7 +11,7 @@ from enarx.delivery.reading import OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.formats.wire import FrameType, frame_header
-from tests.exchange import Content, Exchange, kind, payload
+from tests.exchange import Content, Exchange, kind, payload, public
 from tests.vectors import make
 
 HERE = Path(__file__).resolve().parent
@@ -85,3 +85,40 @@ def test_a_delivery_is_signed_over_what_the_specification_says() -> None:
     )
     assert by_hand.hex() == vector("delivery")["session"]
     assert lp(b"a", b"") == b"\0\0\0\1a\0\0\0\0"
+
+
+RANDOM = {"contribution_frame", "grant"}
+"""Values with a ciphertext of HPKE in them."""
+
+
+def test_everything_of_contributions_but_what_hpke_makes_random() -> None:
+    mine, kept = make.contributions(), vector("contributions")
+    assert set(mine) == set(kept)
+    for name in set(kept) - RANDOM - {"providers"}:
+        assert mine[name] == kept[name], name
+    for a, b in zip(mine["providers"], kept["providers"], strict=True):
+        assert {k: v for k, v in a.items() if k not in RANDOM} == {k: v for k, v in b.items() if k not in RANDOM}
+
+
+def test_the_kept_contributions_are_accepted() -> None:
+    pair = make.waiting()
+    for side in vector("contributions")["providers"]:
+        for data in (side["join_frame"], side["contribution_frame"], *side["part_frames"]):
+            pair.keep.receive(bytes.fromhex(data))
+        assert (FrameType.CONTRIBUTED, bytes.fromhex(side["contributed"])) in pair.sent()
+    assert pair.keep.start is not None
+
+
+def test_the_kept_grant_opens_the_kept_output() -> None:
+    from enarx.delivery.contribution import open_grant
+    from enarx.delivery.suite import HpkeKey
+
+    kept = vector("contributions")
+    reader = open_grant(bytes.fromhex(kept["grant"]), HpkeKey(bytes.fromhex(kept["recipient_seed"])))
+    assert (reader.transcript.hex(), reader.secret.hex()) == (kept["session"], kept["output_secret"])
+    opener = reader.opener()
+    records = [opener.open(bytes.fromhex(data)) for data in kept["output"]]
+    assert records[0].data == b"stdout"
+    assert records[-1].final is not None
+    sides = {public(bytes.fromhex(side["seed"])): bytes.fromhex(side["digest"]) for side in kept["providers"]}
+    assert dict(records[-1].final.providers) == sides

@@ -125,7 +125,7 @@ class Visit:
         self.link.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections to the host."""
         self.link.close()
         self._client.close()
 
@@ -203,7 +203,7 @@ class Visit:
 
 
 def require_package(invitation: Invitation, package: bytes | str) -> None:
-    """VerificationError unless the invitation is for this package; UsageError for what is no digest."""
+    """VerificationError unless the invitation is for this package; UsageError if it is malformed."""
     try:
         wanted = hex_bytes(package, 32) if isinstance(package, str) else package
     except ValueError as e:

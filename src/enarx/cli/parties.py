@@ -55,7 +55,7 @@ def fingerprint(key: bytes) -> str:
 
 
 def provider_as_json(provider: Provider) -> dict[str, Any]:
-    """A provider for --json."""
+    """A provider as a plain value for JSON."""
     return {
         "name": provider.name,
         "key": provider.key.hex(),
@@ -65,12 +65,12 @@ def provider_as_json(provider: Provider) -> dict[str, Any]:
 
 
 def recipient_as_json(recipient: Recipient) -> dict[str, Any]:
-    """A recipient for --json, with the fingerprint of its key."""
+    """A recipient as a plain value for JSON, with the fingerprint of its key."""
     return {"name": recipient.name, "key_sha256": fingerprint(recipient.key)}
 
 
 def as_json(preview: Preview) -> dict[str, Any]:
-    """A preview for --json."""
+    """A preview as a plain value for JSON."""
     manifest = preview.manifest
     return {
         "package": preview.package.hex(),

@@ -97,7 +97,7 @@ class Terms:
         return cls._decoded(data, "terms")
 
     def to_bytes(self) -> bytes:
-        """Return the canonical encoding."""
+        """Return the canonical encoding of these terms."""
         return encode({"version": VERSION, **{name: getattr(self, name) for name in names(self)}})
 
     @classmethod

@@ -41,7 +41,7 @@ class Join(Message):
 
     @property
     def signed(self) -> bytes:
-        """What the provider signs."""
+        """The transcript that the provider signs."""
         return transcript("join", self.nonce, self.provider, self.package)
 
 

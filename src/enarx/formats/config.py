@@ -32,8 +32,7 @@ STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
 MODES = ("ro", "rw")
-PAGE = 65536
-LEAST = {"memory": PAGE, "compile": 1 << 20}
+LEAST = {"memory": 65536, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
 
 TIMES = {"time", "contributions"}
@@ -41,9 +40,6 @@ MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from enarx.formats.parties import Provider, Recipient
 
 
 @record()
@@ -52,7 +48,7 @@ class Limits:
 
     `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
     stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
-    The parts of providers count against `disk`, and `contributions` is how long the Keep waits for them.
+    Providers' parts count against `disk`; the Keep waits for them for `contributions` seconds.
     """
 
     memory: int = 1 << 30
@@ -111,8 +107,7 @@ class Secret:
 class Config:
     """A complete, checked configuration. If `files` is None, the workload inherits stdio.
 
-    Arguments and variables are not shown: no host may see them, and a program may log a configuration. `providers` and
-    `recipients` are those of a file or a program; in a Keep they are empty, because the manifest has the parties itself.
+    Arguments and variables are not shown: no host may see them, and a program may log a configuration.
     """
 
     steward: str | None = None
@@ -122,8 +117,8 @@ class Config:
     limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
-    providers: tuple[Provider, ...] = ()
-    recipients: tuple[Recipient, ...] = ()
+    providers: tuple[Any, ...] = ()  # of parties.Provider, and below of parties.Recipient; empty in a Keep
+    recipients: tuple[Any, ...] = ()
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Config:
@@ -203,9 +198,8 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        given: dict[str, Any] = {
-            "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
-        }
+        known = {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]}
+        given: dict[str, Any] = {"secrets": known}
         if value["steward"] is not None:
             given["steward"] = value["steward"]
         if value["files"] is not None:
@@ -277,9 +271,8 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(
-            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
-        )
+        message = f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"'
+        raise Invalid(path, message, code="config-type")
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value

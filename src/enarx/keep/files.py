@@ -26,7 +26,7 @@ class Storage:
         self._open: dict[int, int] = {}
 
     def secrets(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
-        """Write each secret to a file of mode 0400 in a directory that only the runner's Landlock rules include."""
+        """Write each secret to a file of mode 0400 in a directory that only the keeper and the runner may open."""
         for name, value in secrets:
             fd = os.open(f"{self._isolation.secrets}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
             with open(fd, "wb") as file:

@@ -46,16 +46,27 @@ from enarx.keep.guest import runner
 from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.keep.core.gathering import Gathering
+
 REST_FILES = 64
 """The keeper's limit on descriptors once the runner is forked."""
 
-try:
-    from enarx.keep.core.gathering import Gathering
-except ImportError:  # a Keep without the profile `providers`
-    Gathering = None  # type: ignore[assignment, misc]
-
 LONGEST_WAIT = 3600.0
 """Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
+
+
+def _gathering() -> type[Gathering] | None:
+    try:
+        from enarx.keep.core import gathering
+    except ImportError:
+        return None
+    return gathering.Gathering
+
+
+GATHERING = _gathering()
+"""The code for several owners of data; None in a Keep without the profile `providers`."""
 
 
 def now() -> Now:
@@ -114,7 +125,7 @@ class Keeper:
                 deadlines=self._deadlines,
                 sha256=hashing.sha256,
                 buffers=AHEAD + 1,
-                gathering=Gathering,
+                gathering=GATHERING,
             )
             while self._watch is None and not self._done:
                 self._turn()

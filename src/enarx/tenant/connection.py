@@ -44,7 +44,7 @@ class Endpoint:
     """The address of a daemon and the tenant's credential: a URL (FORMS), a bearer token or a client certificate.
 
     `ca`, `certificate` and `key` are the paths of PEM files. `invitation` is the secret of an invitation to one Keep, the
-    credential of whoever is no tenant; `authorities` are certificate authorities, PEM, in place of a file.
+    credential of people who have no account at the host; `authorities` are certificate authorities, PEM, in place of a file.
     """
 
     url: str

@@ -72,7 +72,7 @@ class Provision:
 
     @property
     def files(self) -> int:
-        """The number of files."""
+        """The number of files in the directories."""
         return sum(node.kind == "f" for each in self.trees for node in each.nodes)
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:

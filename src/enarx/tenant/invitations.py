@@ -1,7 +1,7 @@
 """Invitations: the files by which a tenant lets providers and recipients reach a Keep (docs/spec/host.md, "Invitations").
 
 The secret in it is a capability at one host for one Keep: to send parts of providers, and to read the Keep's frames, which
-are sealed. It opens no result. Whoever has it can keep others from taking part, so it is sent like a password.
+are sealed. It opens no result. Anyone who has it can keep others from taking part, so it is sent like a password.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Invitation:
 
     `url` is the daemon's, `keep` the Keep's id there, `secret` 64 hexadecimal digits. `package` is the digest of the package
     and `session` names the session, 32 bytes each. `authorities` are the certificate authorities of the daemon, PEM; empty
-    for those of the system. The file's text has no more authority than whoever sent it: only evidence proves anything.
+    for those of the system. The text itself proves nothing: only evidence does.
     """
 
     url: str
@@ -122,7 +122,7 @@ def require_writable(path: str) -> None:
             Invitation.load(path)
         except UsageError:
             hint = "name a file that does not exist yet"
-            raise UsageError("invitation-file", f"{path}: exists, and is no invitation", hint=hint) from None
+            raise UsageError("invitation-file", f"{path}: exists, and is not an invitation", hint=hint) from None
     directory = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
         raise UsageError("invitation-file", f"{path}: no file can be written in {directory}")

@@ -66,9 +66,10 @@ class MemoryKeep:
         clock: Callable[[], Now] = now,
         deadlines: Deadlines = DEADLINES,
         gathering: type[Gathering] | None = Gathering,
+        fresh: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._attest = attest
-        self._clock = clock
+        self._clock, self._fresh = clock, fresh
         self.out: queue.Queue[Frame | None] = queue.Queue()
         self.actions: list[Action] = []
         self.secrets: dict[str, bytes] = {}
@@ -94,7 +95,7 @@ class MemoryKeep:
         except ParseError as e:
             self.core.malformed(e, self._clock())
         else:
-            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), os.urandom(NONCE_SIZE))
+            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), self._fresh(NONCE_SIZE))
         self.act()
 
     def tick(self) -> None:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import pytest
 
+from enarx.delivery.content import FilePiece
 from enarx.delivery.reading import SEALED
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDIN, STDIN_END, STDOUT, STOP
-from enarx.delivery.tenant import Attachment
-from enarx.formats.wire import FrameType
+from enarx.delivery.tenant import Attachment, Freshness
+from enarx.errors import DeliveryError, EnarxError
+from enarx.formats.making import make_manifest
+from enarx.formats.sharing import Recipient
+from enarx.formats.wire import CHUNK, LARGEST, FrameType
 from enarx.keep.core.actions import Start, StoreSecrets
+from enarx.record import replace
 from tests.exchange import ATTACH_NONCE, FILE, public
 from tests.keep.core.driver import EXIT_CODE
-from tests.keep.core.pair import Pair
-from tests.parties import NORTH, NORTH_FILE, READER, SOUTH, SOUTH_FILE, accepted, granted, part_of, party
+from tests.keep.core.pair import Manual, Pair, attest
+from tests.parties import (
+    CONFIG,
+    NORTH,
+    NORTH_FILE,
+    READER,
+    SOUTH,
+    SOUTH_FILE,
+    accepted,
+    chunks_of,
+    granted,
+    part_of,
+    party,
+    shared,
+)
+
+ROOMY = CONFIG.replace(limits=replace(CONFIG.limits, disk=64 << 20))
 
 
 def attached(pair: Pair) -> Attachment:
@@ -121,3 +141,153 @@ def test_the_owner_stops_a_job_that_waits(recipients) -> None:  # type: ignore[n
     assert final.status.cause == "stopped"
     assert pair.keep.over
     assert len(pair.keep.of(StoreSecrets)) == 1
+
+
+def test_parts_come_at_the_same_time_in_any_order_of_chunks() -> None:
+    pair = accepted(config=ROOMY)
+    sides = [party(pair, seed) for seed in (NORTH, SOUTH)]
+    parts = {NORTH: b"north" * CHUNK, SOUTH: b"south" * CHUNK}
+    streams = []
+    for side, (seed, content) in zip(sides, parts.items(), strict=True):
+        side.join()
+        streams.append(side.frames(*part_of(seed, content)))
+    for i in range(max(map(len, streams))):
+        for side, stream in zip(sides, streams, strict=True):
+            side.send(*stream[i : i + 1])
+    assert all(side.confirmed() for side in sides)
+    assert (pair.keep.files["0/rows"], pair.keep.files["2/rows"]) == tuple(parts.values())
+
+
+def test_chunks_are_confirmed_and_an_interrupted_part_resumes() -> None:
+    pair = accepted(config=ROOMY)
+    north = party(pair, NORTH)
+    north.join()
+    part, plaintext = part_of(NORTH, b"rows" * (5 * CHUNK))
+    first, *chunks = north.frames(part, plaintext)
+    assert len(chunks) == 21
+    news = north.send(first, *chunks[:17])
+    assert [north.side.received(p) for kind, p in news if kind is FrameType.PART_RECEIVED] == [True]
+    assert north.side.confirmed == 16
+    news = north.send(north.side.again())
+    assert [north.side.received(p) for kind, p in news if kind is FrameType.PART_RECEIVED] == [True]
+    assert north.side.resume() == 17
+    north.send(*chunks[3:5], *chunks_of(north.side, plaintext[17 * CHUNK :]))
+    assert north.confirmed() == part.digest
+
+
+def test_a_slow_part_is_confirmed_at_intervals() -> None:
+    pair = accepted()
+    north = party(pair, NORTH)
+    north.join()
+    first, *chunks = north.frames(*part_of(NORTH, b"rows" * CHUNK))
+    assert north.send(first, chunks[0]) == []
+    pair.clock.seconds += 5
+    assert [kind for kind, _ in north.send(chunks[1])] == [FrameType.PART_RECEIVED]
+
+
+class Full(Manual):
+    """Its storage fails at the first piece of a file of /north."""
+
+    error: Exception | None = None
+
+    def _FilePiece(self, action: FilePiece) -> None:  # noqa: N802
+        error, Full.error = Full.error, None
+        if error is None or action.tree:
+            super()._FilePiece(action)
+        elif isinstance(error, MemoryError):
+            self.core.out_of_memory(self._clock())
+        else:
+            assert isinstance(error, EnarxError)
+            self.core.failed(error, self._clock())
+
+
+@pytest.mark.parametrize(
+    "error", [DeliveryError("storage", "full", state="session"), MemoryError()], ids=["disk", "memory"]
+)
+def test_storage_that_fails_ends_the_attempt_and_not_the_job(error: Exception) -> None:
+    pair = accepted(keep=Full)
+    Full.error = error
+    first = party(pair, NORTH)
+    assert first.contribute() is None
+    assert first.codes() == ["storage" if isinstance(error, EnarxError) else "keeper-memory"]
+    assert pair.keep.files == {"1/d/f": FILE}
+    assert party(pair, NORTH).contribute()
+    assert party(pair, SOUTH).contribute()
+    assert pair.keep.start is not None
+
+
+def test_a_provider_begins_again_while_its_part_is_under_way() -> None:
+    pair = accepted()
+    first, second = party(pair, NORTH), party(pair, NORTH)
+    first.join()
+    frames = first.frames(*part_of(NORTH, b"rows" * CHUNK))
+    first.send(*frames[:2])
+    assert second.contribute() == part_of(NORTH)[0].digest
+    first.seen += second.seen
+    assert first.codes() == ["begun-again"]
+    first.send(*frames[2:])
+    assert pair.keep.files["0/rows"] == NORTH_FILE
+
+
+def test_hardware_without_an_answer_ends_nothing() -> None:
+    """A Join that got no evidence is forgotten, and the next is answered."""
+    for silent in (True, False):
+        pair = accepted()
+        pair.sent()
+        if silent:
+            pair.keep._AskEvidence = lambda _: pair.keep.core.no_evidence()  # type: ignore[method-assign]  # noqa: B023
+        else:
+            pair.keep._attest = lambda _: ("simulated", bytes(LARGEST[FrameType.INVITATION]), ())
+        north = party(pair, NORTH)
+        assert north.send(north.side.join()) == []
+        pair.keep._attest = attest
+        pair.keep._AskEvidence = type(pair.keep)._AskEvidence.__get__(pair.keep)  # type: ignore[method-assign]
+        assert party(pair, NORTH).contribute()
+
+
+def test_the_owner_gets_fresh_evidence_while_it_waits() -> None:
+    pair = accepted()
+    fresh = Freshness(pair.session, nonce=bytes(32))
+    pair.sent()
+    pair.keep.receive(fresh.request())
+    assert fresh.answer(pair.only(FrameType.EVIDENCE)) is not None
+
+
+def test_a_join_after_the_start_is_answered() -> None:
+    """A provider can see again what runs; the Keep takes no part any more."""
+    pair = accepted(keep=Manual)
+    assert party(pair, NORTH).contribute()
+    assert party(pair, SOUTH).contribute()
+    late = party(pair, NORTH)
+    assert late.contribute() is None
+    assert late.codes() == ["contributed-already"]
+    assert party(pair, None).join()
+    assert pair.state == "session"
+
+
+@pytest.mark.parametrize("recipients", [(), (READER,)], ids=["providers", "recipients"])
+def test_a_keep_without_the_profile_refuses_the_package(recipients) -> None:  # type: ignore[no-untyped-def]
+    seeds = () if recipients else (NORTH, SOUTH)
+    pair = Pair(package=shared(*recipients, seeds=seeds), gathering=None)
+    pair.begin()
+    assert pair.code() == "providers"
+    assert pair.keep.stored == []
+
+
+def test_a_recipient_whose_key_is_not_valid_is_refused_before_the_acceptance() -> None:
+    package = shared(READER, seeds=())
+    assert Pair(package=package).begin()
+    broken = make_manifest(
+        owners=package.owners,
+        wasm=package.wasm,
+        config=package.config,
+        args=package.args,
+        env=package.env,
+        dirs=package.dirs,
+        recipients=(Recipient(key=b"\xff" * 1216, name="Reader"),),
+    )
+    pair = Pair(package=broken)
+    for chunk in pair.begin():
+        pair.keep.receive(chunk)
+    assert pair.code() == "hpke-key"
+    assert pair.keep.start is None

@@ -8,6 +8,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from enarx.host.state.output_store import Cursor
@@ -19,6 +20,15 @@ PATIENCE = 10.0
 
 STALL = 60.0
 """Seconds after which a client that reads nothing, or has sent part of a frame, is closed if others wait."""
+
+MAX_STREAMS = 64
+"""The maximum number of connections that read output or send input. Management connections do not count."""
+
+MAX_INVITED = 32
+"""The maximum number of these connections of holders of an invitation; the rest is left to the tenant."""
+
+MAX_SILENT = 32
+"""The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
 
 BUFFER = 4 << 20
 SO_SNDBUFFORCE = 32
@@ -99,6 +109,14 @@ class Client:
         if self.cursor is not None:
             self.cursor.close()
         self.connection.close()
+
+
+def exceeded(client: Client, clients: Iterable[Client]) -> int:
+    """The maximum number of streams that `client`, one of `clients`, exceeds with its request; 0 if it exceeds none."""
+    streams = [other for other in clients if other.op in ("output", "input")]
+    if client.invited and sum(other.invited for other in streams) > MAX_INVITED:
+        return MAX_INVITED
+    return MAX_STREAMS if len(streams) > MAX_STREAMS else 0
 
 
 def widen(end: socket.socket) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from enarx.host.supervisor.clients import Client
 
+    Refusal = tuple[Client, str, str]
+
 SLOW = 60.0
 """Seconds for the next frame to arrive, in addition to the time that its size takes at RATE."""
 
@@ -116,20 +118,39 @@ class Intakes:
         """Whether a complete frame waits for the Keep."""
         return bool(self._waiting)
 
-    def invited(self) -> Intake | None:
-        """A free intake for the holder of an invitation; None if there is none."""
-        self._invited = [intake for intake in self._invited if not intake.is_free]
-        if len(self._invited) >= MAX_INVITED:
+    def free(self, client: Client) -> Intake | None:
+        """An intake for this client; None if there is none."""
+        if not client.invited:
+            return self.tenant if self.tenant.holder is None else None
+        if self._is_full():
             return None
         intake = Intake(FROM_INVITED, patient=False)
         self._invited.append(intake)
         return intake
 
-    def longest(self) -> Intake | None:
-        """The intake whose holder has to give way to another holder of an invitation; None if none has had its term."""
+    def slow(self, *, wanted: bool = False) -> list[Refusal]:
+        """The holders whose next frame is late: each with the code and the message of its refusal."""
+        late = [intake.holder for intake in self if intake.holder is not None and intake.is_slow(wanted=wanted)]
+        return [(holder, "slow", "the next frame took too long to arrive") for holder in late]
+
+    def giving_way(self, client: Client) -> list[Refusal]:
+        """The connections that give way to this client, in the form of `slow`.
+
+        To the tenant, its own if it is slow. To the holder of an invitation, when all intakes are taken, the one that has
+        sent longest, if it has had its term.
+        """
+        if not client.invited:
+            return [late for late in self.slow(wanted=True) if late[0].intake is self.tenant]
         holding = [intake for intake in self._invited if intake.holder is not None]
-        intake = min(holding, key=lambda intake: intake.begun, default=None)
-        return intake if intake is not None and time.monotonic() - intake.begun > TERM else None
+        longest = min(holding, key=lambda intake: intake.begun, default=None)
+        if longest is None or not self._is_full() or time.monotonic() - longest.begun <= TERM:
+            return []
+        assert longest.holder is not None  # as `holding` says
+        return [(longest.holder, "busy", "other holders of the invitation wait: go on with another request")]
+
+    def _is_full(self) -> bool:
+        self._invited = [intake for intake in self._invited if not intake.is_free]
+        return len(self._invited) >= MAX_INVITED
 
     def queue(self, intake: Intake) -> None:
         """Note that the frame of this intake is complete."""

@@ -16,9 +16,10 @@ import time
 from enarx.host.processes import Undisturbed, identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, OutputStore
-from enarx.host.supervisor.clients import Client, widen
+from enarx.host.supervisor.clients import MAX_SILENT, Client, exceeded, widen
 from enarx.host.supervisor.frames import Frame, FrameError
 from enarx.host.supervisor.intake import Intake, Intakes
+from enarx.host.supervisor.pauses import LOOK, Pauses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,23 +28,8 @@ if TYPE_CHECKING:
 
     from enarx.host.backends.backend import RunningKeep
 
-MAX_STREAMS = 64
-"""The maximum number of connections that read output or send input. Management connections do not count."""
-
-MAX_INVITED = 32
-"""The maximum number of these connections of holders of an invitation; the rest is left to the tenant."""
-
-PAUSE, PACE = 20.0, 64 << 10
-"""Seconds that the Keep pauses for holders of an invitation, in addition to the time that its output takes at this rate."""
-
-MAX_SILENT = 32
-"""The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
-
 TURN = 16
 """Frames to read from one peer before the others have their turn."""
-
-LOOK = 1.0
-"""Seconds between two checks of deadlines."""
 
 ENDED = ("ended", "the Keep has ended")
 LINGER = 600.0
@@ -86,8 +72,7 @@ class Supervisor:
         self._frame = Frame()
         self._is_abandoned = self._is_deaf = False
         self._claimed = self._ended = 0.0
-        self._looked = self._paused_for_invited = 0.0
-        self._received = 0
+        self._pauses = Pauses()
         for end in (keep.control, listener):
             end.setblocking(False)
         widen(keep.control)
@@ -164,15 +149,14 @@ class Supervisor:
         self._is_deaf = False
         if self._is_unused():
             self._check_claim(now)
-        if self._held() and not self._held_by_tenant():
-            self._paused_for_invited += min(LOOK, now - self._looked)
-        self._looked = now
+        if self._output.full:
+            self._pauses.check(self._clients.values(), now)
         late = self._ended and now - self._ended > LINGER
         for client in [c for c in self._clients.values() if self._is_waited_for(c)]:
             if late or client.idle(now):
                 self._close(client)
-        for intake in self._intakes:
-            self._end_slow_input(intake, wanted=False)
+        for slow in self._intakes.slow():
+            self._refuse(*slow)
 
     def _is_waited_for(self, client: Client) -> bool:
         """Whether the supervisor waits for this client, so that the client's silence has a cost."""
@@ -201,20 +185,7 @@ class Supervisor:
 
     def _held(self) -> bool:
         """Whether the Keep must pause: the store is full, and a reader still needs its oldest segment."""
-        return self._output.full and any(self._holds(client) for client in self._clients.values())
-
-    def _held_by_tenant(self) -> bool:
-        return any(self._holds(client) for client in self._clients.values() if not client.invited)
-
-    def _holds(self, client: Client) -> bool:
-        """Whether this reader still needs the oldest segment, and may pause the Keep for it.
-
-        Holders of an invitation must not stop the tenant's job: all their pauses together last at most PAUSE, and as
-        long as the output so far takes at PACE.
-        """
-        if client.cursor is None or (client.invited and self._paused_for_invited > PAUSE + self._received / PACE):
-            return False
-        return client.cursor.holds
+        return self._output.full and any(map(self._pauses.holds, self._clients.values()))
 
     def _keep_ready(self) -> None:
         if self._keep is not None:
@@ -236,7 +207,7 @@ class Supervisor:
         while self._output.full and not self._held():
             self._output.drop()
         self._output.append(self._frame.data)
-        self._received += len(self._frame.data)
+        self._pauses.received += len(self._frame.data)
         self._frame.clear()
         return True
 
@@ -334,13 +305,13 @@ class Supervisor:
         op = client.op
         if op == "info":
             self._answer(client, {**self._info, **self._output.numbers()})
-        elif op in ("output", "input") and (most := self._most(client)):
+        elif op in ("output", "input") and (most := exceeded(client, self._clients.values())):
             self._refuse(client, "crowded", f"{most} connections are open to this Keep", "try again later")
         elif op == "output":
             client.cursor, client.follow = Cursor(self._output, max(0, start)), follow
             client.say({"ok": True, "first": self._output.first})
         elif op == "input":
-            self._begin_input(client, self._intake_for(client))
+            self._begin_input(client)
         elif op == "stop" and self._keep is None:
             self._answer(client, {})
         elif op == "stop":
@@ -348,13 +319,6 @@ class Supervisor:
         else:
             self._refuse(client, "usage", "unknown operation")
         self._client_ready(client)
-
-    def _most(self, client: Client) -> int:
-        """The maximum that a further stream, of this client, exceeds; 0 if it exceeds none."""
-        streams = [other for other in self._clients.values() if other.op in ("output", "input")]
-        if client.invited and sum(other.invited for other in streams) > MAX_INVITED:
-            return MAX_INVITED
-        return MAX_STREAMS if len(streams) > MAX_STREAMS else 0
 
     def _answer(self, client: Client, value: dict[str, Any]) -> None:
         client.say({"ok": True, **value}, last=True)
@@ -373,18 +337,10 @@ class Supervisor:
 
     # Input: whole frames
 
-    def _intake_for(self, client: Client) -> Intake | None:
-        """The intake that this client may hold; None if there is none, even after those who had their time gave way."""
-        if not client.invited:
-            self._end_slow_input(self._intakes.tenant, wanted=True)
-            return self._intakes.tenant if self._intakes.tenant.holder is None else None
-        intake = self._intakes.invited()
-        if intake is None and (longest := self._intakes.longest()) is not None and longest.holder is not None:
-            self._refuse(longest.holder, "busy", "other holders of the invitation wait", "go on with another request")
-            intake = self._intakes.invited()
-        return intake
-
-    def _begin_input(self, client: Client, intake: Intake | None) -> None:
+    def _begin_input(self, client: Client) -> None:
+        for late in self._intakes.giving_way(client):
+            self._refuse(*late)
+        intake = self._intakes.free(client)
         if self._keep is None:
             self._refuse(client, *ENDED)
         elif intake is None:
@@ -392,10 +348,6 @@ class Supervisor:
         else:
             intake.take(client)
             client.say({"ok": True})
-
-    def _end_slow_input(self, intake: Intake, *, wanted: bool) -> None:
-        if intake.holder is not None and intake.is_slow(wanted=wanted):
-            self._refuse(intake.holder, "slow", "the next frame took too long to arrive")
 
     def _release(self, client: Client) -> None:
         if client.intake is not None:

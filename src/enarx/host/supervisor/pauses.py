@@ -1,0 +1,43 @@
+"""Which readers may pause the Keep while its store is full.
+
+The tenant's readers may, so that they lose nothing. Holders of its invitation may as well, but must not stop the job: all
+their pauses together last at most PAUSE, and as long as the Keep's output so far takes at PACE.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from enarx.host.supervisor.clients import Client
+
+PAUSE = 20.0
+"""Seconds that the Keep pauses for holders of an invitation, in addition to the time that its output takes at PACE."""
+
+PACE = 64 << 10
+"""Bytes per second."""
+
+LOOK = 1.0
+"""Seconds between two checks of deadlines."""
+
+
+class Pauses:
+    """`received` is the number of bytes that the Keep has sent so far."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._seconds = self._looked = 0.0
+
+    def holds(self, client: Client) -> bool:
+        """Whether a reader still needs the oldest segment, and may pause the Keep for it."""
+        if client.cursor is None or (client.invited and self._seconds > PAUSE + self.received / PACE):
+            return False
+        return client.cursor.holds
+
+    def check(self, clients: Collection[Client], now: float) -> None:
+        """Count the time since the last check if the Keep pauses, and not for the tenant. The store is full."""
+        holding = [client for client in clients if self.holds(client)]
+        if holding and all(client.invited for client in holding):
+            self._seconds += min(LOOK, now - self._looked)
+        self._looked = now
