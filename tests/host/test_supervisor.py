@@ -328,7 +328,8 @@ def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: P
 
 
 def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
-    assert {kind.value for kind in FrameType if kind < 64} == frames.FROM_TENANT
+    assert {kind.value for kind in FrameType if kind < 16} == frames.FROM_TENANT
+    assert {kind.value for kind in FrameType if 16 <= kind < 64} <= frames.FROM_INVITED
 
 
 def test_input_that_the_keep_holds_back_keeps_its_place(launcher: Launcher) -> None:
