@@ -84,6 +84,8 @@ def test_each_party_has_its_part(parties: Parties, daemon: Daemon, home: Path) -
     (home / "stay.csv").write_bytes(done.stdout)
     verified = enarx(home, "result", "verify", receipt, "--stdout", home / "stay.csv", "--simulated-root", daemon.root)
     assert verified.returncode == 0, verified.stderr.decode()
+    for name in NAMES:
+        assert f"part of {NAMES[name]}: {digests[name]}" in verified.stdout.decode()
     again = parties.open()  # from disk: the Keep has ended
     assert (again.returncode, again.stdout) == (0, done.stdout)
     owner = daemon.keep("attach", keep)

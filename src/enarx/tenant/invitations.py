@@ -72,7 +72,11 @@ class Invitation:
     @classmethod
     def load(cls, path: str) -> Self:
         """Read the invitation in a file. UsageError."""
-        data = read_file(path, MAX_FILE + 1, code="invitation-file", hint=HINT)
+        return cls.from_bytes(read_file(path, MAX_FILE + 1, code="invitation-file", hint=HINT), path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str) -> Self:
+        """The invitation in the bytes of a file; `path` names the file in errors. UsageError."""
         try:
             if len(data) > MAX_FILE:
                 raise ValueError(f"over {MAX_FILE >> 20} MiB")
