@@ -13,7 +13,7 @@ from enarx.delivery.suite import signing_key
 from enarx.delivery.tenant import Attachment
 from enarx.formats.config import Config
 from enarx.formats.package import Node, encode_index
-from enarx.formats.wire import CHUNK, FrameType, frame
+from enarx.formats.wire import CHUNK, HEADER, LARGEST, FrameType, frame
 from enarx.keep.core.actions import AskEvidence
 from enarx.record import replace
 from tests.attacks.real import Machine, finish
@@ -100,6 +100,21 @@ def test_junk_ends_no_attempt() -> None:
         north.send(piece)
         other.send(*junk(20))
     assert north.confirmed() == part.digest
+
+
+@pytest.mark.parametrize(
+    "head", [(1, 19), (1, 31), (LARGEST[FrameType.PART] + 2, 18), (LARGEST[FrameType.JOIN] + 2, 16)], ids=str
+)
+def test_malformed_frames_of_providers_leave_the_owner_attached(head: tuple[int, int]) -> None:
+    """Anyone who may contribute may send these. The owner's own types still end its attachment (T37)."""
+    pair = accepted()
+    owner = Attachment(pair.session, nonce=ATTACH_NONCE)
+    pair.keep.receive(owner.attach())
+    pair.read(owner)
+    pair.keep.receive(HEADER.pack(*head) + bytes(head[0] - 1))
+    assert pair.sent() == []
+    pair.keep.receive(owner.send(STOP, 0))
+    assert final(pair)[0] == "stopped"
 
 
 def test_a_flood_asks_for_one_piece_of_evidence_at_a_time() -> None:

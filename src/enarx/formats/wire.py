@@ -113,13 +113,17 @@ def frame_head(kind: FrameType, size: int) -> bytes:
 
 
 def frame_header(header: bytes) -> tuple[FrameType, int]:
-    """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid."""
+    """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid.
+
+    For the types of providers, `what` in the error is "part": the owner did not send such a frame.
+    """
     length, number = HEADER.unpack(header)
+    what = "part" if FrameType.JOIN <= number < 32 else "frame"
     try:
         kind = FrameType(number)
     except ValueError:
-        raise ParseError("frame-type", f"frame of unknown type {number}", what="frame", offset=4) from None
+        raise ParseError("frame-type", f"frame of unknown type {number}", what=what, offset=4) from None
     if not 1 <= length <= LARGEST[kind] + 1:
         got = f"{kind.name.lower()} of {length} bytes, type included, wanted 1 to {LARGEST[kind] + 1}"
-        raise ParseError("frame-size", got, what="frame")
+        raise ParseError("frame-size", got, what=what)
     return kind, length - 1

@@ -94,8 +94,9 @@ class Core:
         self._guard(now, self._frame, kind, payload, now, entropy)
 
     def malformed(self, error: ParseError, now: Now) -> None:
-        """A frame of unknown type or invalid size arrived, and was skipped."""
-        self._fault(error, now)
+        """A frame of unknown type or invalid size arrived, and was skipped. A provider's ends no attachment of the owner's."""
+        if self._gathering is None or error.what != "part":
+            self._fault(error, now)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...], now: Now) -> None:
         """The requested evidence arrived, with its endorsements."""
