@@ -19,6 +19,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "examples/hello/hello.wasm": ("examples/hello/hello.c",),
     "examples/filter/filter.wasm": ("examples/filter/filter.c",),
     "examples/payroll/payroll.wasm": ("examples/payroll/payroll.c", "examples/payroll/sha256.c"),
+    "examples/hospitals/stay.wasm": ("examples/hospitals/stay.c",),
     "bench/modules/compute.wasm": ("bench/modules/compute.c", "examples/payroll/sha256.c"),
 }
 

@@ -14,11 +14,15 @@ VERSION = "0.1.0"
 
 PUBLIC = {
     "enarx.api.sync": ("attach", "deploy", "logs", "run"),
+    "enarx.api.data": ("Contribution", "Preview"),
+    "enarx.api.data_sync": ("contribute", "preview", "receive"),
     "enarx.api.jobs": ("Job", "Result"),
     "enarx.api.keeps": ("Logs",),
     "enarx.api.start": ("Hooks",),
     "enarx.tenant.connection": ("Endpoint",),
+    "enarx.tenant.invitations": ("Invitation",),
     "enarx.formats.config": ("Config", "Dir"),
+    "enarx.formats.parties": ("Provider", "Recipient"),
     "enarx.errors": (
         *("AppraisalError", "BackendError", "DeliveryError", "EnarxError"),
         *("ParseError", "UnavailableError", "UsageError", "VerificationError"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from enarx.tenant import owners, recipients
 from tests.e2e.harness import PATIENCE, Daemon, environment
 from tests.house.test_invariants import ROOT
 from tests.programs import module
@@ -22,12 +23,22 @@ EXPECTED = (
     r"[0-9a-f]{16} trusted\n",
     "hello\n\n",
     r"line \d\nline \d\n\[0, 0\]\n",
+    r"missing: North Hospital South Hospital\nNorth Hospital 32\nSouth Hospital 32\nward,patients,mean days,longest 0\n",
 )
 """What each prints."""
 
 
 def test_each_has_what_it_prints() -> None:
     assert len(PROGRAMS) == len(EXPECTED)
+
+
+def _several_owners(place: Path) -> None:
+    """The module, data and keys of examples/hospitals."""
+    (place / "stay.wasm").write_bytes((ROOT / "examples/hospitals/stay.wasm").read_bytes())
+    for name in ("north", "south"):
+        (place / name).symlink_to(ROOT / "examples/hospitals" / name)
+        (place / f"{name}.pub").write_text(owners.public_pem(owners.create(str(place / f"{name}.pem"))))
+    recipients.create(str(place / "institute.key"))
 
 
 @pytest.mark.parametrize("number", range(len(EXPECTED)))
@@ -38,6 +49,7 @@ def test_it_runs_as_printed(home: Path, daemon: Daemon, number: int) -> None:
         (place / f"{name}.wasm").write_bytes(module(name))
     (place / "report.wasm").write_bytes(reporter())
     (place / "root.pub").symlink_to(daemon.root)
+    _several_owners(place)
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAMS[number]],
         cwd=place,

@@ -88,7 +88,9 @@ def test_template_with_everything_on_is_valid() -> None:
     assert config.steward
     assert config.limits.time == 600
     assert len(config.secrets) == 2
-    assert len(config.dirs) == 3
+    assert len(config.dirs) == 4
+    assert [(p.dirs, p.key) for p in config.providers] == [(("/ward",), "north.pub")]
+    assert [r.name for r in config.recipients] == ["Institute"]
     assert [f.kind for f in config.files or ()] == ["stdin", "stdout", "stderr", "listen", "connect", "null"]
 
 

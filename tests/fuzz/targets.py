@@ -24,6 +24,7 @@ from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
+from enarx.tenant.invitations import Invitation
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
@@ -31,6 +32,8 @@ from tests import exchange, parties
 from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 from tests.fuzz.target import Target
+
+INVITATION = Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
 
 
 def _replayed(data: bytes) -> object:
@@ -151,8 +154,12 @@ TARGETS = {
     ),
     "configuration": Target(
         lambda data: Config.from_toml(data.decode(errors="replace")),
-        (b'args = ["x"]\n[[dirs]]\nguest = "/d"\nhost = "d"\n',),
+        (
+            b'args = ["x"]\n[[dirs]]\nguest = "/d"\nhost = "d"\n',
+            b'[[dirs]]\nguest = "/d"\n[[providers]]\nname = "n"\nkey = "k"\ndirs = ["/d"]\n[[recipients]]\nname = "r"\nkey = "k"\n',
+        ),
     ),
+    "invitation": Target(lambda data: Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)),
     "json": Target(lambda data: json.dumps(plain_json.decode(data, "fuzz")), (BUNDLE, b'{"keeps": [{"id": "abc"}]}')),
 }
 

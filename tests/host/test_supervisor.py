@@ -371,9 +371,10 @@ def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: P
     assert info["dropped"] == 4
 
 
-def test_types_are_those_of_the_protocol() -> None:
+def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
     assert FrameType.FILES == frames.FILES
-    assert {kind.value for kind in FrameType if kind < 64} == frames.FROM_TENANT
+    assert {kind.value for kind in FrameType if kind < 16} == frames.FROM_TENANT
+    assert {kind.value for kind in FrameType if 16 <= kind < 64} <= frames.FROM_INVITED
 
 
 def test_input_that_the_keep_holds_back_keeps_its_place(launcher: Launcher) -> None:

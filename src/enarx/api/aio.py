@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
-from typing import ParamSpec, Self, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ParamSpec, Self, TypeVar
 
-from enarx.api import describe, jobs, keeps
+from enarx.api import data, describe, jobs, keeps
+from enarx.api.data import Call
 from enarx.api.jobs import Result
 from enarx.api.keeps import Logs
 from enarx.api.start import Start
@@ -31,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Job", "Result", "attach", "deploy", "logs", "run"]
+__all__ = ["Job", "Result", "attach", "contribute", "deploy", "logs", "preview", "receive", "run"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -205,6 +206,18 @@ async def _to_end(function: Callable[[], T], give_up: Callable[[], None], undo: 
     raise cancelled
 
 
+def _awaited(description: Callable[P, Call[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    @functools.wraps(description)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        described = await asyncio.to_thread(functools.partial(description, *args, **kwargs))
+        return await _to_end(described.make, described.abort)
+
+    return call
+
+
+preview = _awaited(data.preview)
+contribute = _awaited(data.contribute)
+receive = _awaited(data.receive)
 run = _async(describe.run)
 deploy = _async(describe.deploy)
 attach = _async(describe.attach)

@@ -105,6 +105,7 @@ def deploy(
     backend: str = "auto",
     pool: bool = True,
     detach: bool = False,
+    invite: Path = "",
     **options: Unpack[Options],
 ) -> Start:
     """Deliver a workload to a Keep on a host that need not be trusted, attested and encrypted. Returns a Job.
@@ -118,6 +119,7 @@ def deploy(
     backend         the kind of Keep; "auto" leaves it to the host
     pool            take a ready Keep from the host's pool, launched for no package yet
     detach          leave the job once the Keep has accepted it and its stdin; see `attach`
+    invite          where to write the invitation for providers and recipients, a file; Job.invitation has it too
 
     The other arguments are those of `run`. The session is saved where `enarx keep` finds it, until the job is removed.
     """
@@ -130,6 +132,7 @@ def deploy(
         accepted=accepting(simulated_root, measurements, policy, endorsements),
         pool=pool,
         detach=detach,
+        invite=os.fspath(invite),
     )
 
 

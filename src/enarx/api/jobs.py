@@ -11,6 +11,7 @@ from enarx.delivery.reading import OutputOpener
 from enarx.delivery.session import Status
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UnavailableError, UsageError
+from enarx.formats.package import Manifest
 from enarx.record import record, replace
 from enarx.tenant import deploy
 from enarx.tenant.deploy import Run, Stdin
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from enarx.tenant.invitations import Invitation
     from enarx.tenant.results import Directory, Results
     from enarx.verify import AttestationResult
 
@@ -115,6 +117,7 @@ class Job:
     Leaving the block ends a job that was started here, and leaves no Keep behind; a job that was attached to goes on.
     `keep` is the Keep's id, empty on this machine's own host side; `package` is the digest that evidence bound. `session`
     is as secret as the output, and is saved in `session_file`, if that is not empty. `result` is None until the end.
+    `invitation` is for the providers and recipients of a job that was deployed here; None if it has none.
 
     `stdout` and `stderr` are binary files. They end only once the Keep has proven its end: else reading raises what
     `wait` raises. A Job may be used by several threads.
@@ -135,12 +138,14 @@ class Job:
         results: Results | None = None,
         attestation: AttestationResult | None = None,
         note: Callable[[str], None] = lambda text: None,
+        contributed: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.keep = place.keep
         self.package = session.package
         self.session = session
         self.attestation = attestation
         self.session_file = place.session_file
+        self.invitation: Invitation | None = None
         self.detached = False
         self.result: Result | None = None
         self._place = place
@@ -158,6 +163,7 @@ class Job:
             stdin=stdin,
             close_stdin=close_stdin,
             interrupted=lambda e: note(f"{e.message}; connecting again"),
+            contributed=lambda key: contributed(_provider(session, key)),
         )
         self._closing = threading.Lock()
         self._closed = False
@@ -280,6 +286,12 @@ class Job:
             finally:
                 self._place.leave()
                 self._thread.join(END)
+
+
+def _provider(session: Session, key: bytes) -> str:
+    """The name of the provider with this key."""
+    names = {provider.key: provider.name for provider in Manifest.from_bytes(session.manifest).providers}
+    return names.get(key, key.hex())
 
 
 def _lost(result: deploy.Result) -> UnavailableError:

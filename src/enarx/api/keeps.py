@@ -166,4 +166,6 @@ def _read_so_far(
                 unpacking.take(output.offset, output.data)
             elif (sink := write.get(output.kind)) is not None:
                 sink(output.data)
+    if reader.output.finished and result is None:
+        raise deploy.results_sealed(session)
     return result, reader.output.lost > 0

@@ -76,6 +76,9 @@ class LocalStart(Start):
         """Implement Start: BackendError if this machine has no such backend."""
         kind = local_host.choose(self._backend, simulate=self._simulate)
         package, owners = self._workload.build()
+        if package.manifest.providers or package.manifest.recipients:
+            hint = "enarx host serve, then enarx deploy --invite FILE"
+            raise UsageError("parties-local", "providers and recipients cannot reach a host of this command", hint=hint)
         limits = package.manifest.config.limits
         _require_files(limits.open_files)
         results = self._results(package.manifest.config)

@@ -15,10 +15,15 @@ from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
 from enarx.api.workloads import Out, Workload
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError, UnavailableError
+from enarx.errors import EnarxError, UnavailableError, UsageError
+from enarx.formats.package import Manifest
 from enarx.tenant.deploy import Stdin, admit
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved, forget
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.api.inviting import Inviting
 
 
 class RemotePlace:
@@ -83,6 +88,8 @@ class RemoteStart(Start):
         accepted: Acceptance,
         pool: bool,
         detach: bool,
+        invite: str = "",
+        invite_required: bool = False,
     ) -> None:
         super().__init__(hooks, stdin, stdout, stderr, out)
         self._workload = workload
@@ -91,11 +98,17 @@ class RemoteStart(Start):
         self._accepted = accepted
         self._pool = pool
         self._detach = detach
+        self._invite = invite
+        self._invite_required = invite_required
 
     def start(self) -> Job:
-        """Implement Start: with `detach` the job is left as soon as the Keep has accepted it."""
+        """Implement Start: with `detach` the job is left as soon as the Keep has accepted it.
+
+        With `invite`, the path of a file, the invitation for providers and recipients is written there.
+        """
         package, owners = self._workload.build()
         results = None if self._detach else self._results(package.manifest.config)
+        inviting = self._inviting(package.manifest)
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
         client = self._host.client()
         self._require_not_aborted()
@@ -105,6 +118,7 @@ class RemoteStart(Start):
             memory=package.manifest.config.limits.memory,
             compile=package.compile,
             disk=package.disk,
+            invitation=inviting.digest if inviting is not None else "",
         )
         place = RemotePlace(client, keep, self._host.token_file)
         self._close = place.link.close
@@ -113,9 +127,25 @@ class RemoteStart(Start):
             progress = self._hooks.progress
             delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
             job = self._job(place, delivered, verifier.result, results)
+            if inviting is not None and delivered.accepted:
+                job.invitation = inviting.write(job)
         if self._detach and delivered.accepted:
             job.detach()
         return job
+
+    def _inviting(self, manifest: Manifest) -> Inviting | None:
+        """The preparation of an invitation; None for a package without further owners of data. UsageError."""
+        if not manifest.providers and not manifest.recipients:
+            if self._invite:
+                hint = "name them in Enarx.toml: [[providers]] or [[recipients]]"
+                raise UsageError("invite", "an invitation for nobody: no provider or recipient is named", hint=hint)
+            return None
+        if self._invite_required and not self._invite:
+            names = ", ".join([*(p.name for p in manifest.providers), *(r.name for r in manifest.recipients)])
+            raise UsageError("invite", f"no file for the invitation that {names} need", hint="--invite FILE")
+        from enarx.api.inviting import Inviting
+
+        return Inviting(self._invite, self._host.endpoint)
 
     @contextlib.contextmanager
     def _undoing(self, place: RemotePlace) -> Iterator[None]:

@@ -44,12 +44,13 @@ class Hooks:
 
     `progress` gets the number of bytes sealed so far, and the total. `attested` gets each verdict, trusted or not, before it
     takes effect, and the digest of the package that the Keep is for. `note` gets a line for people; by default the logger
-    `enarx` logs it as a warning.
+    `enarx` logs it as a warning. `contributed` gets the name of each provider whose part the Keep has confirmed.
     """
 
     progress: Progress | None = None
     attested: Callable[[AttestationResult, bytes], None] = _warn_simulated
     note: Callable[[str], None] = _log
+    contributed: Callable[[str], None] = lambda name: None
 
 
 class Start:
@@ -111,4 +112,5 @@ class Start:
             results=results,
             attestation=attestation,
             note=self._hooks.note,
+            contributed=self._hooks.contributed,
         )

@@ -17,6 +17,7 @@ from enarx.tenant.paths import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.formats.sharing import Provider, Recipient
     from enarx.tenant.results import Results
 
 Path = str | os.PathLike[str]
@@ -106,6 +107,9 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
+        providers, recipients = _parties(config, base)
+        if self.secrets is None:
+            values = {name: b"" for name in values if not any(name in provider.secrets for provider in providers)}
         built = package.build(
             module,
             config,
@@ -115,6 +119,8 @@ class Workload:
             base=base,
             argv0=self._name() if self.argv0 is None else self.argv0,
             times=self.times == KEEP,
+            providers=providers,
+            recipients=recipients,
         )
         return built, signers
 
@@ -197,6 +203,15 @@ def workload(
     )
 
 
+def _parties(config: Config, base: str) -> tuple[tuple[Provider, ...], tuple[Recipient, ...]]:
+    """The further owners of data that a configuration names, if any. UsageError."""
+    if not config.providers and not config.recipients:
+        return (), ()
+    from enarx.tenant import parties
+
+    return parties.resolve(config, base)
+
+
 def read_config(path: str) -> Config:
     """The configuration in a file, whose directories stay below the file's own. UsageError with line and column."""
     data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
@@ -208,16 +223,17 @@ def read_config(path: str) -> Config:
         raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
     config = Config.from_toml(text, source=path)
     for directory in config.dirs:
-        _require_below(directory, path)
+        hint = f"paths in a file stay below it; if you mean it: --dir {directory.host}::{directory.guest}"
+        _require_below("host", directory.host or ".", path, hint)
+    for key in (*(p.key for p in config.providers), *(r.key for r in config.recipients)):
+        _require_below("key", key, path, "put the key beside the file, or write its hexadecimal digits")
     return config
 
 
-def _require_below(directory: Dir, path: str) -> None:
-    """UsageError if the file names a directory outside its own: its author may be anyone, so only the caller may do that."""
-    host = directory.host or "."
-    if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
-        hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
-        raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
+def _require_below(key: str, value: str, path: str, hint: str) -> None:
+    """UsageError if the file names a path outside its own: its author may be anyone, so only the caller may do that."""
+    if os.path.isabs(value) or os.path.splitdrive(value)[0] or ".." in value.replace(os.sep, "/").split("/"):
+        raise UsageError("dir-outside", f"{path}: {key} = {value!r} leads out of the file's own directory", hint=hint)
 
 
 def _changed(limits: Limits, changes: dict[str, object]) -> Limits:

@@ -63,6 +63,12 @@ def verifier(
     `package` is the digest that the evidence must be for; `now` is the time of appraisal in unix seconds, by default the
     current time.
     """
+    accepted, verdict = acceptable(options)
+    return EvidenceVerifier(accepted, package, pooled=True, on_result=verdict, now=now), verdict
+
+
+def acceptable(options: argparse.Namespace) -> tuple[Acceptance, Verdict]:
+    """What --policy or --simulated-root accept, and the `Verdict` that shows a result. UsageError without either."""
     if not options.simulated_root and not options.policy:
         raise UsageError(
             "judge",
@@ -75,7 +81,7 @@ def verifier(
     accepted = accepting(
         options.simulated_root or None, options.measurement, options.policy or None, verdict.given.items
     )
-    return EvidenceVerifier(accepted, package, pooled=True, on_result=verdict, now=now), verdict
+    return accepted, verdict
 
 
 def simulated(options: argparse.Namespace) -> Acceptance:

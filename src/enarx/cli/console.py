@@ -122,12 +122,13 @@ class Progress:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._start = time.monotonic()
+        self._start = 0.0
         self._shown = 0.0
 
     def __call__(self, done: int, size: int) -> None:
         """Show that `done` of `size` bytes are sent."""
         now = time.monotonic()
+        self._start = self._start or now  # a question may have come before
         bar = sys.stderr.isatty()
         if now - self._start < 1 or (done < size and now - self._shown < (0.1 if bar else 5)):
             return
@@ -136,7 +137,8 @@ class Progress:
         if bar:
             filled = 30 * done // max(size, 1)
             text = f"\r{text} [{'#' * filled}{'.' * (30 - filled)}]"
-        print(text, file=sys.stderr, end="" if bar and done < size else "\n", flush=True)
+        sys.stderr.write(text + ("" if bar and done < size else "\n"))  # at once: another thread may print an error
+        sys.stderr.flush()
 
 
 def utc(seconds: int) -> str:

@@ -201,6 +201,16 @@ def add_backend(parser: Parser | Section) -> None:
     )
 
 
+def add_invitation(parser: Parser) -> None:
+    """The invitation to a Keep, how to reach its host if the address in it does not work here, and what to expect."""
+    parser.add_argument("invitation", metavar="INVITATION", help="the file that the coordinator sent")
+    parser.add_argument("--package", metavar="HEX", default="", help="the package digest that you agreed to")
+    parser.add_argument("--host", metavar="URL", default="", help="the daemon (default: the invitation's)")
+    parser.add_argument("--ca", metavar="FILE", default="", help="certificate authorities of the daemon, PEM")
+    parser.add_argument("--client-cert", metavar="FILE", default="", help="your client certificate, PEM")
+    parser.add_argument("--client-key", metavar="FILE", default="", help="its private key, PEM")
+
+
 def add_receipt(parser: Parser) -> None:
     """The option that says where to write the receipt."""
     parser.add_argument(

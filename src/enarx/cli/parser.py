@@ -19,6 +19,7 @@ COMMANDS = {
     "platform": "show what this machine can do, and what is missing",
     "init": "write a commented Enarx.toml",
     "package": "show what a package contains, and its digest",
+    "data": "contribute data to a Keep of somebody else's, or read its results",
     "owner": "manage owner keys, which decide who may provision a package's secrets",
     "evidence": "show and verify attestation evidence of any kind",
     "endorsements": "fetch and store the vendors' endorsements of their hardware",

@@ -32,7 +32,7 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         args=tuple(options.args) or None,
         env=(*(_terminal_size() if options.tty else ()), *(parse_env(text) for text in options.env)),
         dirs=tuple(parse_dir(text) for text in options.dir),
-        secrets=tuple(_secrets(options.secret).items()) if secrets else None,
+        secrets=tuple(read_secrets(options.secret).items()) if secrets else None,
         owners=tuple(options.owner),
         salt=_salt(options.salt),
         argv0=options.argv0,
@@ -94,7 +94,7 @@ def _salt(path: str | None) -> bytes | None:
         raise UsageError("salt-file", message, hint="a file that does not exist gets a new salt") from None
 
 
-def _secrets(texts: list[str]) -> dict[str, bytes]:
+def read_secrets(texts: list[str]) -> dict[str, bytes]:
     """The values of --secret: from files, variables or the terminal, never from the command line itself."""
     values: dict[str, bytes] = {}
     for text in texts:

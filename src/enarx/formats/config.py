@@ -120,22 +120,24 @@ class Config:
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
     tty: bool = False
+    providers: tuple[Any, ...] = ()  # of parties.Provider, and below of parties.Recipient; empty in a Keep
+    recipients: tuple[Any, ...] = ()
 
     @classmethod
-    def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
+    def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Config:
         """The configuration in a TOML text; UsageError with `source`:line:column."""
-        from enarx.formats import toml
+        from enarx.formats import parties, toml
 
         value, where = toml.loads(text, source)
         try:
-            return cls._from_value(value)
+            return parties.with_parties(cls._from_value(value), value)
         except Invalid as e:
             line, column = where(e.path)
             raise UsageError(e.code, f"{source}:{line}:{column}: {e.message}", hint=e.hint) from None
 
     @classmethod
     def _from_value(cls, value: dict[str, Any]) -> Self:
-        known_keys(value, (), ("steward", "args", "env", "files", "limits", "secrets", "dirs"))
+        known_keys(value, (), names(Config))
         files = each_of(value, (), "files", _file) if "files" in value else None
         config = cls(
             steward=_steward(value["steward"]) if "steward" in value else None,
@@ -313,8 +315,6 @@ def _dir(value: Any, path: Path) -> Dir:
     needs(value, path, "a directory", "guest")
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
-    if host is None and mode == "ro":
-        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw" or "out"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 

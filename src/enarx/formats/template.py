@@ -22,6 +22,7 @@ args = []
 # open_files = 256
 # disk = "64MiB"        # what may be written on top of the data that travels along
 # output = "16MiB"      # stdout and stderr together; no limit if not given
+# contributions = "10m" # how long the Keep waits for the parts of [[providers]], which count against disk
 
 # Secrets by name; values come at deploy time: --secret signing-key=@FILE. Each is a file /run/secrets/NAME in the Keep.
 [secrets]
@@ -40,6 +41,21 @@ args = []
 # [[dirs]]
 # guest = "/out"
 # mode = "out"          # what is in it at the end comes back: --out results::/out
+#
+# [[dirs]]
+# guest = "/ward"       # no host: a provider brings it
+
+# Further owners of data. Each verifies the same Keep under a policy of its own, and seals its part to it.
+# [[providers]]
+# name = "North Hospital"
+# key = "north.pub"     # from: enarx owner show; a file beside this one, or hexadecimal digits
+# dirs = ["/ward"]
+# secrets = []
+
+# Who reads the results. Without any, the owner does; with some, nobody else, not even the owner.
+# [[recipients]]
+# name = "Institute"
+# key = "institute.key.pub"   # from: enarx data key institute.key
 
 # Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
 # [[files]]

@@ -39,11 +39,12 @@ ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 FORMS = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
 
 
-@record(hidden=("token",))
+@record(hidden=("token", "invitation"))
 class Endpoint:
     """The address of a daemon and the tenant's credential: a URL (FORMS), a bearer token or a client certificate.
 
-    `ca`, `certificate` and `key` are the paths of PEM files.
+    `ca`, `certificate` and `key` are the paths of PEM files. `invitation` is the secret of an invitation to one Keep, the
+    credential of people who have no account at the host; `authorities` are certificate authorities, PEM, in place of a file.
     """
 
     url: str
@@ -51,6 +52,8 @@ class Endpoint:
     ca: str = ""
     certificate: str = ""
     key: str = ""
+    invitation: str = ""
+    authorities: str = ""
 
 
 class Place:
@@ -62,10 +65,11 @@ class Place:
         self._host = parts.hostname or ""
         self._port = port or (443 if parts.scheme == "https" else 80)
         self._tls = _context(endpoint) if parts.scheme == "https" else None
-        if endpoint.token and parts.scheme == "http" and not _is_loopback(self._host):
+        if (endpoint.token or endpoint.invitation) and parts.scheme == "http" and not _is_loopback(self._host):
+            secret = "a token" if endpoint.token else "the secret of an invitation"
             raise UsageError(
                 "token-clear",
-                f"{endpoint.url}: a token would go over the network in clear; nothing was sent",
+                f"{endpoint.url}: {secret} would go over the network in clear; nothing was sent",
                 hint="use https://, or a tunnel to a port or a socket of this machine",
             )
 
@@ -101,7 +105,7 @@ def _is_loopback(host: str) -> bool:
 
 def _context(endpoint: Endpoint) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca or None)
+        context = ssl.create_default_context(cafile=endpoint.ca or None, cadata=endpoint.authorities or None)
         if endpoint.certificate:
             context.load_cert_chain(endpoint.certificate, endpoint.key or None)
     except (OSError, ssl.SSLError) as e:

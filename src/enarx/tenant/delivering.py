@@ -35,8 +35,9 @@ FIRST_PAUSE = 0.1
 LEAVE = 10.0
 """Seconds to wait for the host's answer to a request whose effect the Keep has confirmed already."""
 
-FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed")
-"""Codes of UnavailableError after which another connection is pointless: the Keep, its host or our own link is gone."""
+FINAL_CODES = ("ended", "keep-lost", "host-gone", "link-closed", "results-sealed")
+"""Codes of UnavailableError after which another connection is pointless: the Keep, its host or our own link is gone, or the
+results are for others."""
 
 AHEAD = 64
 """The maximum number of frames that are read ahead of the caller."""
@@ -76,7 +77,7 @@ class Delivered:
 
 
 @record(kw_only=False)
-class _Broken:
+class Broken:
     """The end of the sending thread (`sending`) or of the reading thread.
 
     `error` is None if the thread has finished its work, or if the Keep has ended.
@@ -92,7 +93,7 @@ class FrameReader:
     def __init__(self, link: Link, start: int, last: FrameType) -> None:
         self._link = link
         self._last = last
-        self.events: queue.Queue[Frame | _Broken] = queue.Queue(AHEAD)
+        self.events: queue.Queue[Frame | Broken] = queue.Queue(AHEAD)
         self.next = start
         self.over = False
         self.open()
@@ -101,7 +102,7 @@ class FrameReader:
         """Start a reading thread, from the first frame that the caller has not taken yet."""
         threading.Thread(target=self._read, args=(self.next,), daemon=True, name="enarx-mail").start()
 
-    def take(self, deadline: float) -> Frame | _Broken | None:
+    def take(self, deadline: float) -> Frame | Broken | None:
         """The next event; None at the deadline (monotonic clock), even if events never stop."""
         left = deadline - time.monotonic()
         try:
@@ -110,7 +111,7 @@ class FrameReader:
             event = None
         if event is None:
             return None
-        if not isinstance(event, _Broken):
+        if not isinstance(event, Broken):
             self.next = event[0] + 1
         return event
 
@@ -130,7 +131,7 @@ class FrameReader:
         except Exception as e:  # noqa: BLE001  # raised in the thread that takes the events
             error = e
         if not self.over:
-            self.events.put(_Broken(False, error))
+            self.events.put(Broken(False, error))
 
 
 def admit(
@@ -183,7 +184,7 @@ def _attestation_payload(frames: FrameReader, patience: float) -> bytes:
     event = frames.take(time.monotonic() + patience)
     if event is None:
         raise UnavailableError("keep-silent", f"the Keep did not attest within {patience:g} s", hint=SILENT)
-    if isinstance(event, _Broken):
+    if isinstance(event, Broken):
         raise event.error or UnavailableError(
             "keep-lost", "the Keep ended before it attested", hint="the host's log may say why"
         )
@@ -232,7 +233,7 @@ class _Delivery:
             event = self._frames.take(deadline)
             if event is None:
                 raise UnavailableError("delivery-stalled", self._stalled(), hint=SILENT)
-            if isinstance(event, _Broken):
+            if isinstance(event, Broken):
                 self._reconnect(event)
                 continue
             number, kind, payload = event
@@ -264,7 +265,7 @@ class _Delivery:
             return Delivered(session=self._session, start=number + 1, output=opener, accepted=True)
         return Delivered(session=self._session, start=number, output=self._session.opener(), accepted=False)
 
-    def _reconnect(self, event: _Broken) -> None:
+    def _reconnect(self, event: Broken) -> None:
         """Connect again for the direction that broke. Raises its error if another connection is pointless."""
         if event.error is None and event.sending:
             return
@@ -299,7 +300,7 @@ class _Delivery:
         except Exception as e:  # noqa: BLE001  # the thread that takes the events raises it
             error = e
         if not self._frames.over:
-            self._frames.events.put(_Broken(True, error))
+            self._frames.events.put(Broken(True, error))
 
     def _sealed(self, delivery: bytes, start: int) -> Iterator[bytes | memoryview]:
         """The Delivery, and the chunks from number `start` on; earlier chunks are read but not sent."""

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Self
 
 from enarx.delivery.output import FILES
-from enarx.delivery.reading import Final, OutputOpener
-from enarx.delivery.receipt import Receipt
+from enarx.delivery.reading import SEALED, Final, OutputOpener
+from enarx.delivery.receipt import Receipt, Terms
 from enarx.delivery.session import (
     STDERR,
     STDIN,
@@ -28,6 +28,7 @@ from enarx.delivery.session import (
 )
 from enarx.delivery.tenant import Attachment, Freshness, Session
 from enarx.errors import DeliveryError, EnarxError, UnavailableError
+from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
 from enarx.record import record
 from enarx.tenant.delivering import (
@@ -69,7 +70,7 @@ class Result:
     final: Final
 
     @classmethod
-    def of(cls, session: Session, output: OutputOpener, final: Final) -> Self:
+    def of(cls, session: Terms, output: OutputOpener, final: Final) -> Self:
         """The result of a session whose final record `output` has just opened."""
         return cls(
             status=final.status,
@@ -87,7 +88,8 @@ class Run:
     `write` takes verified bytes with their stream, STDOUT or STDERR. `files` takes bytes of the stream of results, with their
     offset; only the final record proves those. With `close_stdin`, the
     workload's stdin ends where `stdin` ends. With `confirm`, the Keep itself must confirm that end; the host's word does not
-    count. `interrupted` is called with each error that broke a connection, before the next try.
+    count. `interrupted` is called with each error that broke a connection, before the next try; `contributed` with the key
+    of each provider whose part the Keep has confirmed.
 
     `attached` is set once the Keep has answered, `settled` once all of stdin is delivered (with `confirm`: confirmed), and
     both when the run is over.
@@ -106,6 +108,7 @@ class Run:
         close_stdin: bool = True,
         confirm: bool = False,
         interrupted: Callable[[UnavailableError], None] = lambda e: None,
+        contributed: Callable[[bytes], None] = lambda key: None,
     ) -> None:
         self.link = link
         self.session = session
@@ -114,6 +117,8 @@ class Run:
         self.close_stdin = close_stdin
         self.confirm = confirm
         self.interrupted = interrupted
+        self.contributed = contributed
+        self._parts: set[bytes] = set()
         self.attached = threading.Event()
         self.settled = threading.Event()
         self._next = start
@@ -129,8 +134,8 @@ class Run:
     def serve(self) -> Result:
         """Attach, and pass output on until the final record.
 
-        DeliveryError if a record does not verify; UnavailableError if the Keep is gone without a final record, or the
-        host stays away. There is then no result, even if output was passed on.
+        DeliveryError if a record does not verify; UnavailableError if the Keep is gone without a final record, the host
+        stays away, or the results are sealed to others. There is then no result, even if output was passed on.
         """
         self._start_feeding()
         try:
@@ -221,6 +226,9 @@ class Run:
         if kind is FrameType.REFUSAL:
             raise refused(payload)
         record = self._attachment.receive(kind, payload)
+        for key in self._attachment.contributed.keys() - self._parts:
+            self._parts.add(key)
+            self.contributed(key)
         if record is None:
             if self._attachment.stdin is not None:
                 self.attached.set()
@@ -230,6 +238,8 @@ class Run:
             self.write(record.kind, record.data)
         elif record.kind == FILES:
             self.files(record.offset, record.data)
+        if record.kind == SEALED and self._attachment.output.finished:
+            raise results_sealed(self.session)
         return record.final
 
     def _send(self, kind: int, offset: int, data: bytes | memoryview = b"") -> None:
@@ -323,6 +333,16 @@ class Run:
         return None if self._done else self._attachment.stdin
 
 
+def results_sealed(session: Session) -> UnavailableError:
+    """The error at the end of a run whose results this owner cannot read."""
+    recipients = ", ".join(recipient.name for recipient in Manifest.from_bytes(session.manifest).recipients)
+    return UnavailableError(
+        "results-sealed",
+        f"the run has ended, as far as the host says; its results are sealed to: {recipients}",
+        hint="a recipient reads them: enarx data open INVITATION --key FILE",
+    )
+
+
 def attest(link: Link, session: Session, verifier: Verifier, *, start: int, patience: float = PATIENCE) -> None:
     """Ask the Keep of this session for fresh evidence over a new nonce, and have `verifier` verify it.
 
@@ -370,4 +390,5 @@ __all__ = [
     "Verifier",
     "admit",
     "attest",
+    "results_sealed",
 ]

@@ -53,15 +53,27 @@ class HostClient:
         self._local = threading.local()
         self._kept: list[Connection] = []
 
-    def launch(self, *, kind: str = "", package: bytes | None, memory: int, compile: int = COMPILE, disk: int) -> str:
+    def launch(
+        self,
+        *,
+        kind: str = "",
+        package: bytes | None,
+        memory: int,
+        compile: int = COMPILE,
+        disk: int,
+        invitation: str = "",
+    ) -> str:
         """Launch a Keep and return its id; from the host's pool if `package` is None and the sizes (bytes) fit.
 
-        Without a `kind` the host launches its default kind.
+        Without a `kind` the host launches its default kind. `invitation` is the digest of the secret by which others may
+        reach the Keep; without it only the tenant can.
         """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
         body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
         if kind:
             body["kind"] = kind
+        if invitation:
+            body["invitation"] = invitation
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
         keep: Any = answer.get("id") if isinstance(answer, dict) else None
         if not _is_id(keep):
@@ -142,6 +154,8 @@ class HostClient:
         """The answer to one request, if its status is 2xx. A connection on which anything fails is closed."""
         if self.endpoint.token:
             headers = {**headers, "Authorization": f"Bearer {self.endpoint.token}"}
+        elif self.endpoint.invitation:
+            headers = {**headers, "Authorization": f"Invitation {self.endpoint.invitation}"}
         try:
             with self._answer(connection, method, path, body, headers) as answer:
                 if not 200 <= answer.status < 300:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enarx.delivery.content import sealed_size
 from enarx.errors import UsageError
 from enarx.formats.bounds import compile_allowance
-from enarx.formats.config import SECRETS_AT, Config, Dir
+from enarx.formats.config import SECRETS_AT, Config, Dir, Secret
 from enarx.formats.making import head_bytes, make_manifest
 from enarx.formats.package import (
     MAX_ENTRIES,
@@ -32,6 +32,10 @@ from enarx.tenant.tree import Tree
 
 ARGV0 = "main.wasm"
 """The name of a workload that has no file name."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.formats.sharing import Provider, Recipient
 
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
@@ -65,25 +69,33 @@ class Package:
 
     def chunks(self) -> Iterator[tuple[memoryview, bool]]:
         """The plaintext in chunks of CHUNK bytes, with True for the last. A chunk is valid until the next is requested."""
-        buffer = memoryview(bytearray(CHUNK))
-        have, left = 0, self.size
-        for source, size, path in self._pieces():
-            rest = size
-            while rest and (count := source.readinto(buffer[have : have + min(CHUNK - have, rest)])):
-                have, left, rest = have + count, left - count, rest - count
-                if have == CHUNK and left:
-                    yield buffer, False
-                    have = 0
-            if isinstance(source, io.FileIO):
-                tree.require_end(source, rest, path)
-        yield buffer[:have], True
+        return chunks_of(
+            (len(self.head).to_bytes(4, "big"), self.head, self.wasm, *self.indexes), self.trees, self.size
+        )
 
-    def _pieces(self) -> Iterator[tuple[_Source | io.FileIO, int, str]]:
-        for piece in (len(self.head).to_bytes(4, "big"), self.head, self.wasm, *self.indexes):
-            yield _Source(piece), len(piece), ""
-        for each in self.trees:
-            for node, file in each.files():
-                yield file, node.size, node.path
+
+def chunks_of(start: tuple[bytes, ...], trees: tuple[Tree, ...], left: int) -> Iterator[tuple[memoryview, bool]]:
+    """A plaintext of `left` bytes, `start` and then the files of `trees`, as `Package.chunks` returns it."""
+    buffer = memoryview(bytearray(CHUNK))
+    have = 0
+    for source, size, path in _pieces(start, trees):
+        rest = size
+        while rest and (count := source.readinto(buffer[have : have + min(CHUNK - have, rest)])):
+            have, left, rest = have + count, left - count, rest - count
+            if have == CHUNK and left:
+                yield buffer, False
+                have = 0
+        if isinstance(source, io.FileIO):
+            tree.require_end(source, rest, path)
+    yield buffer[:have], True
+
+
+def _pieces(start: tuple[bytes, ...], trees: tuple[Tree, ...]) -> Iterator[tuple[_Source | io.FileIO, int, str]]:
+    for piece in start:
+        yield _Source(piece), len(piece), ""
+    for each in trees:
+        for node, file in each.files():
+            yield file, node.size, node.path
 
 
 class _Source:
@@ -109,18 +121,22 @@ def build(
     base: str = ".",
     argv0: str = ARGV0,
     times: bool = False,
+    providers: tuple[Provider, ...] = (),
+    recipients: tuple[Recipient, ...] = (),
 ) -> Package:
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
     has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
-    directories keep their modification times.
+    directories keep their modification times. What `providers` bring is left out.
     """
-    _check_secrets(config, secrets)
+    theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
+    own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
+    _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
     args = (_require_name(argv0), *config.args)
     module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
-    trees = [_tree(directory, base, times) for directory in config.dirs]
-    _check_outputs(config, trees)
+    trees = [read_tree(directory, base, times=times) for directory in own_dirs]
+    _check_outputs(own_dirs, trees, config.limits.disk)
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
     manifest = make_manifest(
@@ -129,7 +145,9 @@ def build(
         config=config,
         args=commit_args(salt, args),
         env=commit_env(salt, config.env),
-        dirs=tuple(commit_dir(salt, d.guest, i) for d, i in zip(config.dirs, indexes, strict=True)),
+        dirs=tuple(commit_dir(salt, d.guest, i) for d, i in zip(own_dirs, indexes, strict=True)),
+        providers=providers,
+        recipients=recipients,
     )
     head = Head(
         salt=salt,
@@ -173,8 +191,8 @@ def _require_name(argv0: str) -> str:
     return argv0
 
 
-def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
-    names = {secret.name for secret in config.secrets}
+def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> None:
+    names = {secret.name for secret in wanted}
     if missing := sorted(names - set(secrets)):
         raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
     if unknown := sorted(set(secrets) - names):
@@ -183,7 +201,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
             f"a value for secret {unknown[0]}, which the configuration does not name",
             hint=f'add "{unknown[0]} = {{}}" under [secrets]',
         )
-    for secret in config.secrets:
+    for secret in wanted:
         if secret.env is not None and not is_variable(secrets[secret.name]):
             raise UsageError(
                 "secret-variable",
@@ -192,7 +210,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
             )
 
 
-def _tree(directory: Dir, base: str, times: bool) -> Tree:
+def read_tree(directory: Dir, base: str, *, times: bool = False) -> Tree:
     """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
@@ -209,10 +227,10 @@ def _tree(directory: Dir, base: str, times: bool) -> Tree:
     return tree.read(start, below, times=times)
 
 
-def _check_outputs(config: Config, trees: list[Tree]) -> None:
+def _check_outputs(dirs: tuple[Dir, ...], trees: list[Tree], disk: int) -> None:
     """UsageError for a copy in an output directory that could not come back: with links, or larger than limits.disk."""
     size = 0
-    for directory, each in zip(config.dirs, trees, strict=True):
+    for directory, each in zip(dirs, trees, strict=True):
         if directory.mode != "out":
             continue
         size += sum(node.size for node in each.nodes)
@@ -220,8 +238,8 @@ def _check_outputs(config: Config, trees: list[Tree]) -> None:
         if link is not None:
             message = f"{directory.host}: {link} is a link, which an output directory cannot return"
             raise UsageError("out-link", message, hint="replace it by a copy of its target")
-    if size > config.limits.disk:
-        message = f"the output directories start with {size} bytes, limits.disk is {config.limits.disk}"
+    if size > disk:
+        message = f"the output directories start with {size} bytes, limits.disk is {disk}"
         raise UsageError("out-size", message, hint="raise limits.disk: it limits what they return")
 
 

@@ -37,6 +37,9 @@ def declare(parser: Parser) -> None:
         help="accept this Keep image (default: this release's)",
     )
     parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
+    parser.add_argument(
+        "--invite", metavar="FILE", default="", help="write the invitation for providers and recipients of the workload"
+    )
     parser.add_argument("--no-pool", action="store_true", help="launch a Keep for this package alone")
 
 
@@ -46,13 +49,16 @@ def deploy(options: argparse.Namespace) -> int:
     Returns the workload's exit code; 0 for a job that was left.
     """
     from enarx.api.remote import RemoteStart
-    from enarx.cli import attestation, remote, session, workload
+    from enarx.cli import attestation, parties, remote, session, workload
+    from enarx.record import replace
 
     _check(options)
     verdict = attestation.Verdict(explain=options.explain)
+    described = workload.from_options(options, secrets=True)
+    waiting = parties.Waiting()
     starting = RemoteStart(
-        workload.from_options(options, secrets=True),
-        session.hooks(verdict),
+        described,
+        replace(session.hooks(verdict), contributed=waiting.took),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
         out=workload.out(options),
         host=remote.host(options),
@@ -60,10 +66,14 @@ def deploy(options: argparse.Namespace) -> int:
         accepted=attestation.simulated(options),
         pool=not options.no_pool,
         detach=options.detach,
+        invite=options.invite,
+        invite_required=True,
     )
     if options.detach:
         console.note("only the session file written now can read this job's results; without it they are lost")
     job = starting.start()
+    if job.invitation is not None:
+        waiting.expect(job.session, options.invite)
     if job.detached:
         console.say(f"session: {job.session_file}")
         for place in options.out:
@@ -71,6 +81,8 @@ def deploy(options: argparse.Namespace) -> int:
         print(job.keep, flush=True)
         return 0
     result = _attached(job, options)
+    if result is None:
+        return 0
     return session.conclude(result, options, attestation=verdict.summary)
 
 
@@ -93,13 +105,21 @@ def _check(options: argparse.Namespace) -> None:
     session.require_receipt(options)
 
 
-def _attached(job: Job, options: argparse.Namespace) -> Result:
-    """Wait for the end, and remove the Keep. Ctrl-C removes it too; after any other error the job keeps its session."""
+def _attached(job: Job, options: argparse.Namespace) -> Result | None:
+    """Wait for the end, and remove the Keep. Ctrl-C removes it too; after any other error the job keeps its session.
+
+    Returns None if the results are for recipients: then the Keep stays for them.
+    """
     from enarx.cli import session
 
     try:
         result = session.wait(job, options.receipt)
-    except (EnarxError, OSError):
+    except (EnarxError, OSError) as e:
+        if isinstance(e, EnarxError) and e.code == "results-sealed":
+            job.detach(close_stdin=False)
+            console.note(e.message)
+            console.note(f"the Keep stays for its recipients; when they have their results: enarx keep rm {job.keep}")
+            return None
         job.detach(close_stdin=False)
         console.note(f"the session is kept: enarx keep logs {job.keep}, or enarx keep rm --force {job.keep}")
         raise

@@ -33,7 +33,7 @@ def digest(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Print the manifest: all that a host sees of the package. 0."""
-    from enarx.cli import workload
+    from enarx.cli import parties, workload
 
     built, _ = workload.from_options(options, secrets=False).build()
     manifest = built.manifest
@@ -48,6 +48,8 @@ def show(options: argparse.Namespace) -> int:
                 "env": manifest.env.hex(),
                 "dirs": [commitment.hex() for commitment in manifest.dirs],
             },
+            "providers": [parties.provider_as_json(provider) for provider in manifest.providers],
+            "recipients": [parties.recipient_as_json(recipient) for recipient in manifest.recipients],
             "size": built.size,
         }
     )

@@ -45,6 +45,7 @@ def verify(options: argparse.Namespace) -> int:
     from enarx.cli.evidence_files import unix_time
     from enarx.delivery.messages import Attestation
     from enarx.delivery.session import STDERR, STDOUT
+    from enarx.formats.package import Manifest
     from enarx.record import as_dict
     from enarx.tenant.deploy import ReceivedEvidence
 
@@ -70,13 +71,17 @@ def verify(options: argparse.Namespace) -> int:
         shown[name] = "verified" if path else "not checked"
     directories = _directories(final, options.out)
     status = final.status
+    names = {provider.key: provider.name for provider in Manifest.from_bytes(receipt.manifest).providers}
+    parts = {names.get(key, key.hex()): digest.hex() for key, digest in final.providers}
     if options.json:
         value = {"package": receipt.package.hex(), "session": receipt.transcript.hex(), "delivered": receipt.time}
-        value |= {"status": as_dict(status), "output": shown, "directories": directories}
+        value |= {"status": as_dict(status), "output": shown, "directories": directories, "parts": parts}
         console.show_json({**value, "attestation": verdict.summary})
         return 0
     console.show(f"package {receipt.package.hex()}")
     console.show(f"ended by {status.cause}" + (f" with {status.code}" if status.cause == "exit" else ""))
+    for name, digest in parts.items():
+        console.show(f"part of {name}: {digest}")
     console.show(f"stdout: {status.stdout} bytes, {shown['stdout']}")
     console.show(f"stderr: {status.stderr} bytes, {shown['stderr']}")
     for guest, state in directories.items():

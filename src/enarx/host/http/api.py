@@ -44,7 +44,7 @@ class Api:
         routes = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes()]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._unknown})
         app.router.redirect_slashes = False  # only these exact paths exist
-        return Access(app, self.limits, self.refused)
+        return Access(app, self.limits, self.refused, self._keeps.invited)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """Method, path and handler of every route."""
@@ -100,7 +100,12 @@ class Api:
         body = schemas.decode_body(await read_body(Timed(request.stream(), self.limits)), schemas.Launch)
         with self._metrics.launches.time():
             record = await self._keeps.launch(
-                tenant=_tenant(request), kind=body.kind, package=body.package_digest, sizes=body.sizes, key=key or ""
+                tenant=_tenant(request),
+                kind=body.kind,
+                package=body.package_digest,
+                sizes=body.sizes,
+                key=key or "",
+                invitation=body.invitation or "",
             )
         return _json(schemas.Launched, {"id": record.id}, 201)
 
@@ -136,7 +141,7 @@ class Api:
     async def input(self, request: Request) -> Response:
         """Give a Keep the frames of the body."""
         pieces = self._counted(Timed(request.stream(), self.limits), self._metrics.bytes_in.inc)
-        giving = self._keeps.input(_id(request), pieces, tenant=_tenant(request))
+        giving = self._keeps.input(_id(request), pieces, tenant=_tenant(request), invited=_invited(request))
         frames = await unless_gone(request.scope["state"]["gone"], giving)
         self._metrics.frames.inc(frames)
         return _json(schemas.Given, {"frames": frames})
@@ -144,8 +149,9 @@ class Api:
     async def output(self, request: Request) -> Response:
         """Stream numbered frames from a Keep."""
         query = _query(request, schemas.OutputQuery)
-        keep, tenant = _id(request), _tenant(request)
-        first, pieces = await self._keeps.output(keep, query.start, tenant=tenant, follow=query.follow)
+        first, pieces = await self._keeps.output(
+            _id(request), query.start, tenant=_tenant(request), follow=query.follow, invited=_invited(request)
+        )
         counted = self._counted(pieces, self._metrics.bytes_out.inc)
         return Stream(counted, media_type=FRAMES_TYPE, headers={"Enarx-First": str(first)})
 
@@ -196,3 +202,7 @@ def _id(request: Request) -> str:
 
 def _tenant(request: Request) -> str:
     return str(request.scope["state"]["tenant"])
+
+
+def _invited(request: Request) -> bool:
+    return bool(request.scope["state"]["invited"])

@@ -91,22 +91,29 @@ def descriptors_left() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - fd
 
 
+INVITED = "invited-to:"
+"""What the accounts of all who are invited to one Keep begin with."""
+
+MAX_INVITED = 32
+"""Long requests of all who are invited to one Keep at once."""
+
 OPENING = 1.0
 """Seconds that a long request may take to open a descriptor of its own, beside that of its connection."""
 
 
 class Places:
-    """Counts long requests, in all and of each tenant."""
+    """Counts long requests, in all and under each account: a tenant, or those who are invited."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._all = 0
         self._taken: dict[str, int] = {}
         self._recent: deque[float] = deque()
 
-    def take(self, tenant: str) -> None:
-        """Let a tenant begin a long request. HostError `crowded`, `descriptors`."""
-        taken = self._taken.get(tenant, 0)
-        if sum(self._taken.values()) >= self._limits.long or taken >= self._limits.tenant_long:
+    def take(self, *accounts: str) -> None:
+        """Let a long request begin, counted under all of these accounts. HostError `crowded`, `descriptors`."""
+        full = any(self._taken.get(account, 0) >= self._most(account) for account in accounts)
+        if self._all >= self._limits.long or full:
             raise HostError("crowded", "too many long requests at once", hint="end some, or try again later")
         now = time.monotonic()
         while self._recent and now - self._recent[0] > OPENING:
@@ -114,10 +121,17 @@ class Places:
         if descriptors_left() - len(self._recent) <= LONG_RESERVE:  # those that began just now open theirs later
             raise HostError("descriptors", "the host has no descriptors left for this", hint="try again later")
         self._recent.append(now)
-        self._taken[tenant] = taken + 1
+        self._all += 1
+        for account in accounts:
+            self._taken[account] = self._taken.get(account, 0) + 1
 
-    def leave(self, tenant: str) -> None:
-        """Note that one of a tenant's long requests has ended."""
-        self._taken[tenant] -= 1
-        if not self._taken[tenant]:
-            del self._taken[tenant]
+    def _most(self, account: str) -> int:
+        return min(MAX_INVITED, self._limits.tenant_long) if account.startswith(INVITED) else self._limits.tenant_long
+
+    def leave(self, *accounts: str) -> None:
+        """Note that a long request under these accounts has ended."""
+        self._all -= 1
+        for account in accounts:
+            self._taken[account] -= 1
+            if not self._taken[account]:
+                del self._taken[account]

@@ -41,6 +41,10 @@ class Launch(Struct, kw_only=True, frozen=True):
     kind: Kind = backends.default()
     package_digest: Digest | None = None
     compile: Annotated[Size | None, Meta(description="bytes that the compiler may take")] = None
+    invitation: Annotated[
+        Digest | None,
+        Meta(description="SHA-256 of a secret of 32 bytes; its holders may give this Keep frames, and read its frames"),
+    ] = None
 
     @property
     def sizes(self) -> dict[str, int]:

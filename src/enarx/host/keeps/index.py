@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import hashlib
+import hmac
 import re
 import struct
 from collections import Counter
@@ -21,6 +23,10 @@ SCAN = 2000
 DIGITS = 16
 PLACE = re.compile(r"[0-9a-f]{32}")
 """The name of a Keep's place: its id and its time of creation, 16 hexadecimal digits each."""
+
+
+NOBODY = "-" * 64
+"""Compared with in place of a missing invitation: no digest has this form."""
 
 
 class Keep:
@@ -156,6 +162,15 @@ class Index:
         """The tenant's Keep of that name. HostError `not-found`, also for other tenants' Keeps."""
         keep = self._all.get(name)
         if keep is None or keep.record.pooled or keep.hidden or keep.record.tenant != tenant:
+            raise HostError("not-found", "no such Keep")
+        return keep
+
+    def invited(self, name: str, secret: str) -> Keep:
+        """The Keep of that name, for who presents the secret of its invitation. HostError `not-found`, also for a wrong secret."""
+        keep = self._all.get(name)
+        wanted = "" if keep is None or keep.record.pooled or keep.hidden else keep.record.invitation
+        given = hashlib.sha256(secret.encode()).hexdigest()
+        if not hmac.compare_digest(given, wanted or NOBODY) or keep is None:
             raise HostError("not-found", "no such Keep")
         return keep
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from enarx.errors import BackendError, EnarxError
@@ -21,6 +22,9 @@ ANY_PACKAGE = "0" * 64
 
 POOL = {"memory": 1 << 30, "compile": 1 << 30, "disk": 128 << 20}
 """Sizes of a Keep in the pool, in bytes."""
+
+NOTHING: Mapping[str, str] = {}
+"""What comes with the launch of a Keep for the pool."""
 
 REST = 0.2
 """Seconds from a claim to the refill of the pool: until then the claimed Keep has the processors to itself."""
@@ -47,18 +51,22 @@ class Launches:
         """Stop launching, and leave no launch half done."""
         await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
-    async def launch(self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int]) -> Record:
+    async def launch(
+        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], invitation: str = ""
+    ) -> Record:
         """The Keep of this idempotency key if it exists, else a Keep from the pool if one fits, else a new Keep. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
-            return await self._launch(tenant, kind, package, sizes)
-        request = request_digest(kind=kind, package=package or "", **sizes)
+            return await self._launch(tenant, kind, package, sizes, {"invitation": invitation})
+        invited = {"invitation": invitation} if invitation else {}
+        request = request_digest(kind=kind, package=package or "", **sizes, **invited)
         known = self._lifecycle.index.keyed(digest)
         if known is not None:
             _require_same(known.record.request, request)
             return known.record
         if digest not in self._by_key:
-            task = asyncio.create_task(self._launch(tenant, kind, package, sizes, digest, request))
+            given = {"key": digest, "request": request, "invitation": invitation}
+            task = asyncio.create_task(self._launch(tenant, kind, package, sizes, given))
             self._by_key[digest] = request, task
             task.add_done_callback(lambda task: self._launched(digest, task))
         first, task = self._by_key[digest]
@@ -71,30 +79,29 @@ class Launches:
             task.exception()  # mark it as retrieved: every client that waited may be gone
 
     async def _launch(
-        self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], digest: str = "", request: str = ""
+        self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], given: dict[str, str]
     ) -> Record:
+        """Launch or claim a Keep. `given` are the fields of its record that came with the request."""
         _require(kind)
         if package is None and all(sizes[name] <= POOL[name] for name in POOL):
             for keep in self._pooled():
                 if keep.record.kind == kind:
-                    return self._claim(keep, tenant, digest, request)
+                    return self._claim(keep, tenant, given)
         async with self._turn:
             await self._make_room(tenant, sizes)
-            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant=tenant, key=digest, request=request)
+            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant, given)
 
     def _pooled(self) -> list[Keep]:
         return [keep for keep in self._lifecycle.index.live() if keep.record.pooled and keep.removal is None]
 
     # From the pool
 
-    def _claim(self, keep: Keep, tenant: str, digest: str, request: str) -> Record:
+    def _claim(self, keep: Keep, tenant: str, given: dict[str, str]) -> Record:
         """Give a pooled Keep to a tenant. It keeps the sizes that it was launched with."""
         self._check_store(keep.record.disk)
         self._check_tenant(tenant, _sizes(keep.record))
         try:
-            record = self._lifecycle.store.claim(
-                keep.record, tenant=tenant, key=digest, request=request, created=time.time()
-            )
+            record = self._lifecycle.store.claim(keep.record, tenant=tenant, created=time.time(), **given)
         except OSError as e:
             raise fault(e) from e
         self._lifecycle.index.claim(keep, record)
@@ -166,10 +173,9 @@ class Launches:
         kind: str,
         package: str,
         sizes: dict[str, int],
-        *,
         tenant: str = "",
-        key: str = "",
-        request: str = "",
+        given: Mapping[str, str] = NOTHING,
+        *,
         pooled: bool = False,
     ) -> Record:
         store = self._lifecycle.store
@@ -188,10 +194,11 @@ class Launches:
                 **sizes,
                 created=time.time(),
                 tenant=tenant,
-                key=key,
-                request=request,
                 pooled=pooled,
                 processes=Processes.of(answer["processes"]),
+                key=given.get("key", ""),
+                request=given.get("request", ""),
+                invitation=given.get("invitation", ""),
             )
             store.write(record)
         except BaseException as e:

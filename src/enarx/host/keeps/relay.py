@@ -31,12 +31,12 @@ async def is_there(path: str) -> bool:
     return True
 
 
-async def send_input(path: str, body: AsyncIterator[bytes]) -> int:
+async def send_input(path: str, body: AsyncIterator[bytes], *, invited: bool = False) -> int:
     """Send frames to the supervisor whose socket is at `path`; returns how many it took. HostError, perhaps before the last."""
     contact = Contact(path)
     tasks: list[asyncio.Task[Any]] = []
     try:
-        await contact.ask("input")
+        await contact.ask("input", invited=invited)
         answer = asyncio.create_task(contact.answer())
         sending = asyncio.create_task(_send_all(contact, body))
         tasks += [answer, sending]
@@ -49,11 +49,13 @@ async def send_input(path: str, body: AsyncIterator[bytes]) -> int:
         contact.close()
 
 
-async def open_output(path: str, start: int, *, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
+async def open_output(
+    path: str, start: int, *, follow: bool, invited: bool = False
+) -> tuple[int, AsyncIterator[bytes]]:
     """The number of the supervisor's first stored frame, and an iterator over the entries from frame `start` on. HostError."""
     contact = Contact(path)
     try:
-        answer = await contact.ask("output", **{"from": start, "follow": follow})
+        answer = await contact.ask("output", **{"from": start, "follow": follow, "invited": invited})
     except BaseException:
         contact.close()
         raise

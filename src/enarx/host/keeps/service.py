@@ -21,6 +21,9 @@ from enarx.host.state.store import Store
 MAX_READERS = 64
 """Concurrent readers of an ended Keep's stored output: as many as its supervisor would have served."""
 
+MAX_INVITED = 32
+"""Readers of an ended Keep's stored output beyond which no holder of an invitation is admitted; the tenant still is."""
+
 
 class Keeps:
     """All Keeps of this daemon. Made and used within a running loop."""
@@ -83,15 +86,24 @@ class Keeps:
     # Launching and ending
 
     async def launch(
-        self, *, tenant: str, kind: str, package: str | None, sizes: dict[str, int], key: str = ""
+        self,
+        *,
+        tenant: str,
+        kind: str,
+        package: str | None,
+        sizes: dict[str, int],
+        key: str = "",
+        invitation: str = "",
     ) -> Record:
         """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes. HostError.
 
         While the Keep exists, the same tenant and `key` return it again. HostError `key-reused` if they come with another
-        kind, package or size.
+        kind, package, size or invitation. `invitation` is the SHA-256 of a secret, in hexadecimal digits, or empty.
         """
         await self._lifecycle.loaded()
-        return await self._launches.launch(tenant=tenant, kind=kind, package=package, key=key, sizes=sizes)
+        return await self._launches.launch(
+            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, invitation=invitation
+        )
 
     async def stop(self, name: str, *, tenant: str) -> None:
         """Kill the Keep, and return once it is gone; its output stays."""
@@ -120,18 +132,25 @@ class Keeps:
 
     # Frames
 
-    async def input(self, name: str, body: AsyncIterator[bytes], *, tenant: str) -> int:
-        """Send frames to a Keep; returns how many it got."""
+    async def invited(self, name: str, secret: str) -> str:
+        """The tenant of the Keep whose invitation has this secret. HostError `not-found` if there is none."""
+        await self._lifecycle.loaded()
+        return self._index.invited(name, secret).record.tenant
+
+    async def input(self, name: str, body: AsyncIterator[bytes], *, tenant: str, invited: bool = False) -> int:
+        """Send frames to a Keep; returns how many it got. From someone `invited`, only frames for contributions."""
         keep = await self._known(name, tenant)
         try:
             if keep.state == "running":
-                return await relay.send_input(self._store.socket(name), body)
+                return await relay.send_input(self._store.socket(name), body, invited=invited)
         except HostError as e:
             if e.code != "gone":
                 raise
         raise HostError("ended", "the Keep has ended")
 
-    async def output(self, name: str, start: int, *, tenant: str, follow: bool) -> tuple[int, AsyncIterator[bytes]]:
+    async def output(
+        self, name: str, start: int, *, tenant: str, follow: bool, invited: bool = False
+    ) -> tuple[int, AsyncIterator[bytes]]:
         """The number of the first frame that is stored, and the entries from frame `start` on.
 
         They come from the supervisor while it lives, and from disk afterwards.
@@ -139,13 +158,14 @@ class Keeps:
         keep = await self._known(name, tenant)
         if keep.state == "running" or self._is_unfinished(keep):
             try:
-                return await relay.open_output(self._store.socket(name), start, follow=follow)
+                return await relay.open_output(self._store.socket(name), start, follow=follow, invited=invited)
             except HostError as e:
                 if e.code != "gone":
                     raise
         await self._settled(keep)
-        if keep.reading >= MAX_READERS:
-            raise HostError("crowded", f"{MAX_READERS} readers have this Keep's output", hint="try again later")
+        most = MAX_INVITED if invited else MAX_READERS
+        if keep.reading >= most:
+            raise HostError("crowded", f"{most} readers have this Keep's output", hint="try again later")
         try:
             first, pieces = self._store.output(name, start)
         except FileNotFoundError:

@@ -12,6 +12,7 @@ from typing import Any
 ID = re.compile(r"[0-9a-f]{16}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SHORT_DIGEST = re.compile(r"[0-9a-f]{32}|")
+OPTIONAL_DIGEST = re.compile(r"[0-9a-f]{64}|")
 BOOT = re.compile(r"[0-9a-f-]{36}")
 TENANT = re.compile(r"[a-z]{1,16}:[0-9a-zA-Z]{1,64}|")
 KIND = re.compile(r"[a-z0-9-]{1,32}")
@@ -48,6 +49,7 @@ class Record:
 
     Sizes are what it was launched with, in bytes; `created` is when its tenant got it, in unix seconds. `key` and `request`
     are digests of the tenant's Idempotency-Key and of what came with it; both are empty for a launch without a key.
+    `invitation` is the SHA-256, in hexadecimal digits, of the secret of those whom the tenant has invited; empty for none.
     `processes` is None for a Keep whose processes are known to be gone.
     """
 
@@ -63,6 +65,7 @@ class Record:
     request: str
     pooled: bool
     processes: Processes | None
+    invitation: str = ""
 
     def value(self) -> dict[str, Any]:
         """The record as JSON, without `pooled`, which the name of the file shows."""
@@ -70,8 +73,8 @@ class Record:
 
     @classmethod
     def of(cls, value: dict[str, Any], *, keep: str, pooled: bool) -> Record:
-        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` out."""
-        value = {"request": "", **value}
+        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` and `invitation` out."""
+        value = {"request": "", "invitation": "", **value}
         if set(value) != set(cls.__slots__) - {"pooled"} or value["id"] != keep:
             raise BadFileError("not a Keep's record, or another Keep's")
         return cls(
@@ -87,6 +90,7 @@ class Record:
             request=_text(value, "request", SHORT_DIGEST),
             pooled=pooled,
             processes=Processes.of(value["processes"]),
+            invitation=_text(value, "invitation", OPTIONAL_DIGEST),
         )
 
 

@@ -8,9 +8,11 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from enarx.host.state.output_store import Cursor
+    from enarx.host.supervisor.intake import Intake
 
 MAX_REQUEST = 4096
 PATIENCE = 10.0
@@ -19,12 +21,24 @@ PATIENCE = 10.0
 STALL = 60.0
 """Seconds after which a client that reads nothing, or has sent part of a frame, is closed if others wait."""
 
+MAX_STREAMS = 64
+"""The maximum number of connections that read output or send input. Management connections do not count."""
+
+MAX_INVITED = 32
+"""The maximum number of these connections of holders of an invitation; the rest is left to the tenant."""
+
+MAX_SILENT = 32
+"""The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
+
 BUFFER = 4 << 20
 SO_SNDBUFFORCE = 32
 
 
 class Client:
-    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived."""
+    """A connection: one line of request, then what its operation says. `op` is empty until the request has arrived.
+
+    `invited` is whether the daemon serves the holder of an invitation with it. `intake` is what takes its input, if any.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -33,7 +47,9 @@ class Client:
         self.fd = connection.fileno()
         self.op = ""
         self.cursor: Cursor | None = None
+        self.intake: Intake | None = None
         self.follow = True
+        self.invited = False
         self.frames = 0
         self.last = False
         self._request = b""
@@ -63,6 +79,7 @@ class Client:
         try:
             request = json.loads(self._request)
             self.op = str(request["op"]) or "none"
+            self.invited = bool(request.get("invited", False))
             return int(request.get("from", 0)), bool(request.get("follow", True))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as e:
             raise ValueError("not a request") from e
@@ -92,6 +109,14 @@ class Client:
         if self.cursor is not None:
             self.cursor.close()
         self.connection.close()
+
+
+def exceeded(client: Client, clients: Iterable[Client]) -> int:
+    """The maximum number of streams that `client`, one of `clients`, exceeds with its request; 0 if it exceeds none."""
+    streams = [other for other in clients if other.op in ("output", "input")]
+    if client.invited and sum(other.invited for other in streams) > MAX_INVITED:
+        return MAX_INVITED
+    return MAX_STREAMS if len(streams) > MAX_STREAMS else 0
 
 
 def widen(end: socket.socket) -> None:

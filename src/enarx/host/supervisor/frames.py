@@ -17,6 +17,9 @@ FILES = 71
 FROM_TENANT = frozenset(range(1, 7))
 """Types of frames that a tenant sends. A host relays no other type, and the Keep interprets them."""
 
+FROM_INVITED = frozenset(range(16, 32))
+"""Types of frames that the holder of an invitation sends, such as a provider of data."""
+
 SMALL = 16 << 10
 """Initial room: a supervisor whose Keep is idle, or sends little, needs no more."""
 
@@ -71,7 +74,7 @@ class Frame:
         if not 0 < length <= MAX_FRAME:
             raise FrameError("frame-size", f"frame length {length}, wanted 1 to {MAX_FRAME}")
         if self._types and kind not in self._types:
-            raise FrameError("frame-type", f"frame type {kind}, which no tenant sends")
+            raise FrameError("frame-type", f"frame type {kind}, which this client may not send")
         self._has_head = True
         self._wanted = LENGTH + length
         if self._wanted > len(self._room):

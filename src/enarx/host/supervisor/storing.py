@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class Storing:
-    """Stores what a Keep sends. `readers` returns the places of all who read the store.
+    """Stores what a Keep sends. `readers` returns the places of the readers that may pause the Keep.
 
-    `stuck` is whether the disk has no room for a frame that must not be dropped, and `over` whether no more frames can come.
-    If the store `forgets`, no later reader can ask for results that all readers have read, so these may be dropped.
+    `received` is the number of bytes stored so far. `stuck` is whether the disk has no room for a frame that must not be
+    dropped, and `over` whether no more frames can come. If the store `forgets`, no later reader can ask for results that all
+    readers have read, so these may be dropped.
     """
 
     def __init__(self, store: OutputStore, readers: Callable[[], list[Cursor]], *, forgets: bool) -> None:
@@ -25,6 +26,7 @@ class Storing:
         self._forgets = forgets
         self._frame = Frame()
         self.stuck = self.over = False
+        self.received = 0
 
     def held(self) -> bool:
         """Whether the Keep must pause: the store is full, and its oldest segment must not be dropped."""
@@ -49,5 +51,6 @@ class Storing:
             self._store.drop()
         self.stuck = not self._store.append(self._frame.data)
         if not self.stuck:
+            self.received += len(self._frame.data)
             self._frame.clear()
         return not self.stuck

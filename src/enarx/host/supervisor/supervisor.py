@@ -16,9 +16,10 @@ import time
 from enarx.host.processes import Undisturbed, identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, OutputStore
-from enarx.host.supervisor.clients import Client, widen
+from enarx.host.supervisor.clients import MAX_SILENT, Client, exceeded, widen
 from enarx.host.supervisor.frames import FrameError
-from enarx.host.supervisor.intake import Intake
+from enarx.host.supervisor.intake import Intake, Intakes
+from enarx.host.supervisor.pauses import LOOK, Pauses
 from enarx.host.supervisor.storing import Storing
 
 TYPE_CHECKING = False
@@ -28,17 +29,8 @@ if TYPE_CHECKING:
 
     from enarx.host.backends.backend import RunningKeep
 
-MAX_STREAMS = 64
-"""The maximum number of connections that read output or send input. Management connections do not count."""
-
-MAX_SILENT = 32
-"""The maximum number of connections that have not sent a request yet; a further connection replaces the oldest."""
-
 TURN = 16
 """Frames to read from one peer before the others have their turn."""
-
-LOOK = 1.0
-"""Seconds between two checks of deadlines."""
 
 ENDED = ("ended", "the Keep has ended")
 LINGER = 600.0
@@ -78,9 +70,10 @@ class Supervisor:
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
         self._storing = Storing(self._output, self._cursors, forgets=until >= 0)
-        self._intake = Intake(patient=until >= 0)
+        self._intakes = Intakes(patient=until >= 0)
         self._is_abandoned = self._is_deaf = self._is_dead = False
         self._claimed = self._ended = 0.0
+        self._pauses = Pauses()
         for end in (keep.control, listener):
             end.setblocking(False)
         widen(keep.control)
@@ -130,9 +123,7 @@ class Supervisor:
         if self._keep is not None:
             if not self._is_dead:
                 watch(self._handle.fileno(), select.POLLIN, self._died)
-            events = (0 if self._storing.held() else select.POLLIN) | (
-                select.POLLOUT if self._intake.frame.whole else 0
-            )
+            events = (0 if self._storing.held() else select.POLLIN) | (select.POLLOUT if self._intakes.waiting else 0)
             if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
@@ -146,18 +137,14 @@ class Supervisor:
             return select.POLLOUT
         if client.cursor is not None and not client.cursor.done:
             return select.POLLIN | select.POLLOUT
-        return 0 if client is self._intake.holder and self._intake.frame.whole else select.POLLIN
+        return 0 if client.intake is not None and client.intake.frame.whole else select.POLLIN
 
     # Deadlines
 
     def _pause(self) -> float | None:
         """Seconds until deadlines are checked again; None if there is no deadline."""
-        if (
-            self._is_deaf
-            or self._storing.stuck
-            or self._intake.holder is not None
-            or any(map(self._is_waited_for, self._clients.values()))
-        ):
+        deadlines = self._is_deaf or self._storing.stuck or self._intakes.held
+        if deadlines or any(map(self._is_waited_for, self._clients.values())):
             return LOOK
         return min(30.0, self._unused / 4) if self._is_unused() else None
 
@@ -168,22 +155,25 @@ class Supervisor:
             (self._died if self._is_dead else self._keep_ready)()
         if self._is_unused():
             self._check_claim(now)
+        if self._output.full:
+            self._pauses.check(self._clients.values(), now)
         late = self._ended and now - self._ended > LINGER
         for client in [c for c in self._clients.values() if self._is_waited_for(c)]:
             if late or client.idle(now):
                 self._close(client)
-        self._end_slow_input(wanted=False)
+        for slow in self._intakes.slow():
+            self._refuse(*slow)
 
     def _is_waited_for(self, client: Client) -> bool:
         """Whether the supervisor waits for this client, so that the client's silence has a cost."""
-        if client is self._intake.holder:
+        if client.intake is not None:
             return False  # the intake has its own deadline
         if client.telling or not client.op or self._keep is None:
             return True
         return client.cursor is not None and self._output.full and client.cursor.holds
 
     def _is_unused(self) -> bool:
-        return self._unused > 0 and self._keep is not None and not self._intake.taken and not self._output.next
+        return self._unused > 0 and self._keep is not None and not self._intakes.tenant.taken and not self._output.next
 
     def _check_claim(self, now: float) -> None:
         """End the Keep if it has been claimed but not used for too long; a Keep in the pool waits."""
@@ -200,13 +190,14 @@ class Supervisor:
     # The Keep
 
     def _keep_ready(self) -> None:
-        if self._keep is not None and self._intake.frame.whole:
-            self._intake.pass_on(self._keep)
+        if self._keep is not None:
+            self._intakes.pass_on(self._keep)
         for _ in range(TURN):
             if self._keep is None or self._storing.held() or not self._storing.receive(self._keep):
                 break
         if self._storing.over:
             self._end()
+        self._pauses.received = self._storing.received
         self._feed_readers()
 
     def _died(self) -> None:
@@ -238,8 +229,9 @@ class Supervisor:
         self._tell_the_end()
 
     def _tell_the_end(self) -> None:
-        if self._intake.holder is not None:
-            self._refuse(self._intake.holder, *ENDED)
+        for intake in self._intakes:
+            if intake.holder is not None:
+                self._refuse(intake.holder, *ENDED)
         for client in list(self._clients.values()):
             if client.op == "stop":
                 self._answer(client, {})
@@ -287,8 +279,8 @@ class Supervisor:
             self._read_request(client)
         elif client.cursor is not None:
             self._feed(client, client.cursor)
-        elif client is self._intake.holder:
-            self._take(client)
+        elif client.intake is not None:
+            self._take(client, client.intake)
         elif not client.connection.recv(1 << 16):  # nothing more is expected of it but its end
             self._close(client)
 
@@ -304,8 +296,8 @@ class Supervisor:
         op = client.op
         if op == "info":
             self._answer(client, {**self._info, **self._output.numbers()})
-        elif op in ("output", "input") and self._is_crowded():
-            self._refuse(client, "crowded", f"{MAX_STREAMS} connections are open to this Keep", "try again later")
+        elif op in ("output", "input") and (most := exceeded(client, self._clients.values())):
+            self._refuse(client, "crowded", f"{most} connections are open to this Keep", "try again later")
         elif op == "output":
             client.cursor, client.follow = Cursor(self._output, max(0, start)), follow
             client.say({"ok": True, "first": self._output.first})
@@ -318,9 +310,6 @@ class Supervisor:
         else:
             self._refuse(client, "usage", "unknown operation")
         self._client_ready(client)
-
-    def _is_crowded(self) -> bool:
-        return sum(client.op in ("output", "input") for client in self._clients.values()) > MAX_STREAMS
 
     def _answer(self, client: Client, value: dict[str, Any]) -> None:
         client.say({"ok": True, **value}, last=True)
@@ -337,41 +326,40 @@ class Supervisor:
             self._release(client)
             client.close()
 
-    # Input: whole frames, one connection at a time
+    # Input: whole frames
 
     def _begin_input(self, client: Client) -> None:
-        self._end_slow_input(wanted=True)
+        for late in self._intakes.giving_way(client):
+            self._refuse(*late)
+        intake = self._intakes.free(client)
         if self._keep is None:
             self._refuse(client, *ENDED)
-        elif self._intake.holder is not None:
+        elif intake is None:
             self._refuse(client, "busy", "another connection is giving this Keep input", "try again later")
         else:
-            self._intake.take(client)
+            intake.take(client)
             client.say({"ok": True})
 
-    def _end_slow_input(self, *, wanted: bool) -> None:
-        if self._intake.holder is not None and self._intake.is_slow(wanted=wanted):
-            self._refuse(self._intake.holder, "slow", "the next frame took too long to arrive")
-
     def _release(self, client: Client) -> None:
-        if client is self._intake.holder:
-            self._intake.release()
+        if client.intake is not None:
+            client.intake.release()
 
-    def _take(self, client: Client) -> None:
+    def _take(self, client: Client, intake: Intake) -> None:
         """Read frames from this client, and pass each to the Keep once it is whole."""
         try:
             for _ in range(TURN):
-                if self._keep is None or self._intake.frame.whole:  # the Keep has not taken all of the last frame
+                if self._keep is None or intake.frame.whole:  # the Keep has not taken all of the last frame
                     return
-                self._intake.read(client)
-                self._intake.pass_on(self._keep)
+                intake.read(client)
+                self._intakes.queue(intake)
+                self._intakes.pass_on(self._keep)
         except FrameError as e:
             self._refuse(client, e.code, str(e))
         except EOFError:
-            self._finish_input(client)
+            self._finish_input(client, intake)
 
-    def _finish_input(self, client: Client) -> None:
-        if self._intake.frame.begun:
+    def _finish_input(self, client: Client, intake: Intake) -> None:
+        if intake.frame.begun:
             self._refuse(client, "cut", "the input ended within a frame, which was not given to the Keep")
         else:
             self._release(client)
@@ -380,7 +368,8 @@ class Supervisor:
     # Output
 
     def _cursors(self) -> list[Cursor]:
-        return [client.cursor for client in self._clients.values() if client.cursor is not None]
+        """The places of the readers that may pause the Keep."""
+        return [c.cursor for c in self._clients.values() if c.cursor is not None and self._pauses.may_hold(c)]
 
     def _feed_readers(self) -> None:
         for client in list(self._clients.values()):

@@ -1,0 +1,75 @@
+"""Several owners of data, each with directories of its own: a coordinator, two hospitals, an institute."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.e2e.harness import ENARX, Daemon, enarx, environment
+from tests.house.test_invariants import ROOT
+
+HOSPITALS = ROOT / "examples/hospitals"
+NAMES = {"north": "North Hospital", "south": "South Hospital"}
+RESULT = b"ward,patients,mean days,longest\n"
+
+
+class Parties:
+    """The four parties of examples/hospitals at one daemon. `home` of each is below that of the test."""
+
+    def __init__(self, home: Path, daemon: Daemon, *, config: str = "") -> None:
+        self.home, self.daemon = home, daemon
+        self.work = home / "work"
+        self.work.mkdir()
+        for name in NAMES:
+            public = enarx(self.of(name), "owner", "new", self.key(name), check=True).stdout
+            (self.work / f"{name}.pub").write_bytes(public)
+        enarx(self.of("institute"), "data", "key", self.work / "institute.key", check=True)
+        (self.work / "Enarx.toml").write_text(config or (HOSPITALS / "Enarx.toml").read_text())
+        (self.work / "stay.wasm").write_bytes((HOSPITALS / "stay.wasm").read_bytes())
+        self.invitation = self.work / "invitation"
+
+    def of(self, name: str) -> Path:
+        """The home of a party, which shares no state with the others."""
+        path = self.home / "parties" / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def key(self, name: str) -> Path:
+        return self.work / f"{name}.pem"
+
+    def deploy(self, *more: str | Path, wasm: str = "stay.wasm") -> str:
+        """Deploy and detach; returns the Keep's id."""
+        done = self.daemon.deploy("--detach", "--invite", self.invitation, *more, self.work / wasm)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def sealing(self, name: str, directory: Path | None = None, *more: str | Path) -> list[str | Path]:
+        """The arguments by which a hospital seals its part."""
+        directory = HOSPITALS / name if directory is None else directory
+        given: list[str | Path] = ["--key", self.key(name), "--dir", f"{directory}::/{name}"]
+        return ["data", "seal", self.invitation, *given, "--simulated-root", self.daemon.root, "--yes", *more]
+
+    def seal(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return enarx(self.of(name), *self.sealing(name, directory, *more))
+
+    def begin(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.Popen[bytes]:
+        """Seal in a process that goes on."""
+        return subprocess.Popen(
+            [*ENARX, *map(str, self.sealing(name, directory, *more))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(self.of(name)),
+        )
+
+    def show(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return enarx(self.of("north"), "data", "show", self.invitation, "--simulated-root", self.daemon.root, *more)
+
+    def open(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
+        given: list[str | Path] = ["--key", self.work / "institute.key", "--simulated-root", self.daemon.root]
+        return enarx(self.of("institute"), "data", "open", self.invitation, *given, *more)
+
+
+def error(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The error that a command has printed."""
+    return next(line for line in done.stderr.decode().splitlines() if line.startswith("error: "))
