@@ -74,7 +74,7 @@ class LocalStart(Start):
     def start(self) -> Job:
         """Implement Start: BackendError if this machine has no such backend."""
         kind = local_host.choose(self._backend, simulate=self._simulate)
-        package, owners = self._workload.build()
+        package, owners = self._packaged(self._workload)
         limits = package.manifest.config.limits
         _require_files(limits.open_files)
         self._require_not_aborted()
@@ -91,7 +91,7 @@ class LocalStart(Start):
             )
             verifier = self._verifier(acceptance.local(), package.manifest.digest, pooled=False)
             delivered = admit(place.link, package, owners, verifier, progress=self._hooks.progress)
-            return self._job(place, delivered, verifier.result)
+            return self._job(place, delivered, verifier.result, package)
         except BaseException:
             place.leave()
             raise

@@ -93,7 +93,7 @@ class RemoteStart(Start):
 
     def start(self) -> Job:
         """Implement Start: with `detach` the job is left as soon as the Keep has accepted it."""
-        package, owners = self._workload.build()
+        package, owners = self._packaged(self._workload)
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
         client = self._host.client()
         self._require_not_aborted()
@@ -110,7 +110,7 @@ class RemoteStart(Start):
             self._require_not_aborted()
             progress = self._hooks.progress
             delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
-            job = self._job(place, delivered, verifier.result)
+            job = self._job(place, delivered, verifier.result, package)
         if self._detach and delivered.accepted:
             job.detach()
         return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from enarx.api.text_format import assemble
 from enarx.errors import UsageError
 from enarx.formats.config import Config, Dir
 from enarx.formats.package import SALT_SIZE
@@ -26,7 +27,8 @@ MAX_CONFIG = 1 << 20
 class Workload:
     """A module to run, with its configuration, data and secrets. No file is read before `build`.
 
-    `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes. `config` is a Config or the path
+    `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes; both may have the text format, if
+    wasmtime is installed. `config` is a Config or the path
     of an Enarx.toml; None is the Enarx.toml beside the module, if there is one. Its relative directories start from the
     file's directory and stay below it; those of a Config start from the working directory.
 
@@ -56,7 +58,7 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
-        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base)
+        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base, assemble=assemble)
         return built, signers
 
     def _config(self) -> tuple[Config, str]:
@@ -120,12 +122,19 @@ def read_config(path: str) -> Config:
     """The configuration in a file, whose directories stay below the file's own. UsageError with line and column."""
     data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
     try:
-        text = data.decode()
+        text = data.decode().removeprefix("\ufeff")  # the mark of some editors
     except UnicodeDecodeError as e:
-        raise UsageError("config-encoding", f"{path}: not UTF-8 at byte {e.start}") from e
+        from enarx.tenant import config_faults
+
+        raise config_faults.undecodable(path, data, e.start) from e
     if len(data) > MAX_CONFIG:
         raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
-    config = Config.from_toml(text, source=path)
+    try:
+        config = Config.from_toml(text, source=path)
+    except UsageError as e:
+        from enarx.tenant import config_faults
+
+        raise config_faults.refused(e, text, path) from None
     for directory in config.dirs:
         _require_below(directory, path)
     return config

@@ -67,6 +67,17 @@ class Parser(argparse.ArgumentParser):
         parser.runs(function, *examples)
         return parser
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Like argparse's; words left over after a workload are probably its own arguments, and the hint says so."""
+        options, left = self.parse_known_args(args, namespace)
+        if left and hasattr(options, "wasm"):
+            ours = f"{self.prog} --help"
+            hint = f"arguments of the workload follow --: {options.wasm} -- {' '.join(left)}; for options, see: {ours}"
+            self.exit(USAGE, f"error: unrecognized arguments: {' '.join(left)}\nhint: {hint}\n")
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return options
+
     def error(self, message: str) -> NoReturn:
         """Like argparse's, with our exit code and error format."""
         self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
@@ -112,7 +123,9 @@ def add_json(parser: Parser, text: str = "JSON on stdout") -> None:
 
 def add_workload(parser: Parser) -> None:
     """The options that say what runs, the same for run, deploy and package."""
-    parser.add_argument("wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1")
+    parser.add_argument(
+        "wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1, or its text (.wat); - is stdin"
+    )
     parser.usage = f"{parser.prog} [OPTIONS] WORKLOAD.wasm [-- ARGS ...]"
     parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable; overrides the file")

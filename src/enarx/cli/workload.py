@@ -8,10 +8,11 @@ import os
 from enarx.api.workloads import Workload
 from enarx.errors import UsageError
 from enarx.formats.config import parse_dir, parse_env
-from enarx.formats.package import SALT_SIZE
+from enarx.formats.package import MAX_WASM, SALT_SIZE
 from enarx.formats.text import hex_bytes
 from enarx.tenant.paths import read_file, write_private
 
+STDIN = 0
 MAX_SECRET = 1 << 20
 """Bytes of a secret's value."""
 
@@ -22,7 +23,7 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
     Without `secrets` the values of secrets are left empty; the package digest does not cover them.
     """
     return Workload(
-        module=options.wasm,
+        module=_from_stdin() if options.wasm == "-" else options.wasm,
         config=options.config or None,
         args=tuple(options.args) or None,
         env=tuple(parse_env(text) for text in options.env),
@@ -31,6 +32,17 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         owners=tuple(options.owner),
         salt=_salt(options.salt),
     )
+
+
+def _from_stdin() -> bytes:
+    """The module on stdin, to its end: the workload's own stdin is then empty. UsageError."""
+    try:
+        if os.isatty(STDIN):
+            raise UsageError("wasm-stdin", "the module on stdin: a terminal", hint="pipe it in, or give its path")
+        with open(STDIN, "rb", closefd=False) as file:
+            return file.read(MAX_WASM + 1)
+    except OSError as e:
+        raise UsageError("wasm-stdin", f"the module on stdin: {e.strerror}") from e
 
 
 def _salt(path: str | None) -> bytes | None:

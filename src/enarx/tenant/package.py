@@ -14,7 +14,6 @@ from enarx.formats.config import SECRETS_AT, Config, Dir
 from enarx.formats.package import (
     MAX_ENTRIES,
     MAX_INDEX,
-    MAX_WASM,
     Head,
     Manifest,
     commit_args,
@@ -26,11 +25,9 @@ from enarx.formats.package import (
 from enarx.formats.wire import CHUNK
 from enarx.record import record
 from enarx.tenant import tree
-from enarx.tenant.paths import read_file
+from enarx.tenant.module import Assemble
+from enarx.tenant.module import load as load_module
 from enarx.tenant.tree import Tree
-
-WASM_MAGIC = b"\0asm\1\0\0\0"
-COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 
 @record(hidden=("head", "wasm", "indexes", "trees"))
@@ -103,14 +100,15 @@ def build(
     salt: bytes,
     secrets: dict[str, bytes],
     base: str = ".",
+    assemble: Assemble | None = None,
 ) -> Package:
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
-    has a value for each name in the configuration.
+    has a value for each name in the configuration. `assemble` turns a module in the text format into the binary format.
     """
     _check_secrets(config, secrets)
-    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
+    module = load_module(wasm, memory=config.limits.memory, assemble=assemble)
     trees = [_tree(directory, base) for directory in config.dirs]
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
@@ -131,26 +129,6 @@ def build(
         index_sizes=tuple(map(len, indexes)),
     )
     return Package(manifest=manifest, head=head.to_bytes(), wasm=module, indexes=indexes, trees=tuple(trees))
-
-
-def read_module(path: str) -> bytes:
-    """The core WebAssembly module in a file. UsageError."""
-    return require_module(read_file(path, MAX_WASM + 1, code="wasm-file"), path)
-
-
-def require_module(data: bytes, path: str) -> bytes:
-    """The bytes, if they are a core WebAssembly module of at most MAX_WASM bytes. UsageError, which names `path`."""
-    if data.startswith(COMPONENT_MAGIC):
-        raise UsageError(
-            "wasm-component",
-            f"{path}: a WebAssembly component, wanted a core module with WASI preview 1",
-            hint="build it for the target wasm32-wasip1",
-        )
-    if not data.startswith(WASM_MAGIC):
-        raise UsageError("wasm-magic", f"{path}: not a WebAssembly module in the binary format")
-    if len(data) > MAX_WASM:
-        raise UsageError("wasm-size", f"{path}: over {MAX_WASM >> 20} MiB")
-    return data
 
 
 def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:

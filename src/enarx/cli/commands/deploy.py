@@ -11,6 +11,7 @@ from enarx.errors import BackendError, EnarxError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.api.jobs import Job, Result
+    from enarx.cli.session import Stages
 
 
 def declare(parser: Parser) -> None:
@@ -50,9 +51,10 @@ def deploy(options: argparse.Namespace) -> int:
 
     _check(options)
     verdict = attestation.Verdict(explain=options.explain)
+    stages = session.Stages(quiet=options.json)
     starting = RemoteStart(
         workload.from_options(options, secrets=True),
-        session.hooks(verdict),
+        session.hooks(verdict, stages),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
         host=remote.host(options),
         backend=options.backend,
@@ -62,12 +64,13 @@ def deploy(options: argparse.Namespace) -> int:
     )
     if options.detach:
         console.note("only the session file written now can read this job's results; without it they are lost")
-    job = starting.start()
-    if job.detached:
-        console.say(f"session: {job.session_file}")
-        print(job.keep, flush=True)
-        return 0
-    result = _attached(job, options)
+    with stages:
+        job = starting.start()
+        if job.detached:
+            console.say(f"session: {job.session_file}")
+            print(job.keep, flush=True)
+            return 0
+        result = _attached(job, options, stages)
     return session.conclude(result, options, attestation=verdict.summary)
 
 
@@ -87,12 +90,12 @@ def _check(options: argparse.Namespace) -> None:
     session.require_receipt(options)
 
 
-def _attached(job: Job, options: argparse.Namespace) -> Result:
+def _attached(job: Job, options: argparse.Namespace, stages: Stages) -> Result:
     """Wait for the end, and remove the Keep. Ctrl-C removes it too; after any other error the job keeps its session."""
     from enarx.cli import session
 
     try:
-        result = session.wait(job, options.receipt)
+        result = session.wait(job, options.receipt, stages)
     except (EnarxError, OSError):
         job.detach(close_stdin=False)
         console.note(f"the session is kept: enarx keep logs {job.keep}, or enarx keep rm --force {job.keep}")

@@ -1,0 +1,353 @@
+"""Explanations of modules that no Keep would start: the fault, and what to do about it.
+
+Each function returns the UsageError to raise. `enarx.tenant.module` decides whether there is a fault; here the work may take
+longer, and guess at the toolchain that made a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from enarx.errors import ParseError, UsageError
+from enarx.formats import wasi, wasm
+from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
+
+
+TARGETS = "Rust: --target wasm32-wasip1; Go: GOOS=wasip1 GOARCH=wasm; C: wasi-sdk, or zig cc -target wasm32-wasi"
+"""How to build a core module with WASI preview 1."""
+
+BUILD = f"build it for WASI preview 1 ({TARGETS})"
+
+MAX_NAMES = 10_000
+"""Names of a directory that are read to suggest one."""
+
+SHOWN = 5
+"""Names that a message lists."""
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def unreadable(path: str, message: str) -> UsageError:
+    """The path does not lead to a file that can be read; `message` says why."""
+    scheme, is_url, rest = path.partition("://")
+    if is_url and scheme.replace("+", "").replace("-", "").isalnum():
+        return _url(path, scheme.lower(), rest)
+    if os.path.isdir(path):
+        names = _modules_in(path)
+        hint = f"name the module in it: {', '.join(os.path.join(path, n) for n in names)}" if names else BUILD
+        return UsageError("wasm-file", f"{path}: a directory, wanted a WebAssembly module", hint=hint)
+    if os.path.exists(path) and not os.path.isfile(path):
+        hint = "pipe the module in: give - as its name"
+        return UsageError("wasm-file", f"{path}: not a regular file", hint=hint)
+    return UsageError("wasm-file", message, hint=_near(path))
+
+
+def _url(url: str, scheme: str, rest: str) -> UsageError:
+    hint = "download it, and compare its SHA-256 with one that you trust; then give its path"
+    if scheme == "file":
+        hint = f"give the path: {rest}"
+    elif scheme == "oci":
+        hint = "pull it from its registry first, for example with oras pull; then give its path"
+    return UsageError("wasm-url", f"{url}: a URL, wanted the path of a WebAssembly module", hint=hint)
+
+
+def _modules_in(directory: str) -> list[str]:
+    return sorted(name for name in _names(directory) if name.endswith((".wasm", ".wat")))[:SHOWN]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory or ".") as entries:
+            return [entry.name for entry in islice(entries, MAX_NAMES)]
+    except OSError:
+        return []
+
+
+def _near(path: str) -> str:
+    """A hint with the name in the same directory that is nearest to a missing one."""
+    directory, name = os.path.split(path)
+    if os.path.lexists(path):
+        return ""
+    if directory and not os.path.isdir(directory):
+        return f"the directory {directory} does not exist"
+    names = [each for each in _names(directory) if each.endswith((".wasm", ".wat"))]
+    near = _nearest(name, names) or _nearest(f"{name}.wasm", names)
+    return f"did you mean {os.path.join(directory, near)}?" if near else ""
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word[:255], known, n=1)), "")
+
+
+# --- bytes that are not a core module --------------------------------------------------------------------------------
+
+
+def _starts(*prefixes: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(prefixes)
+
+
+def _is_text(data: bytes) -> bool:
+    start = data[:1024]
+    try:
+        text = start.decode()
+    except UnicodeDecodeError as e:
+        if e.start < len(start) - 3:  # it may only have cut the last character
+            return False
+        text = start[: e.start].decode()
+    return all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in text)
+
+
+COMPRESSED = "decompress it first"
+NATIVE = f"a program for this kind of machine cannot run in a Keep: {BUILD}"
+FORMATS: tuple[tuple[Callable[[bytes], bool], str, str], ...] = (
+    (lambda data: not data, "an empty file", "build it again, or download it again"),
+    (_starts(b"\x1f\x8b"), "gzip data", f"{COMPRESSED}: gunzip"),
+    (_starts(b"\x28\xb5\x2f\xfd"), "zstd data", f"{COMPRESSED}: unzstd"),
+    (_starts(b"\xfd7zXZ\0"), "xz data", f"{COMPRESSED}: unxz"),
+    (_starts(b"BZh"), "bzip2 data", f"{COMPRESSED}: bunzip2"),
+    (_starts(b"PK\3\4", b"PK\5\6"), "a ZIP archive", "unpack it, and give the module in it"),
+    (lambda data: data[257:262] == b"ustar", "a tar archive", "unpack it, and give the module in it"),
+    (
+        lambda data: data.startswith(b"\x7fELF") and b".wasmtime." in data,
+        "a module that wasmtime has compiled",
+        "give the module from which it was compiled: a Keep compiles by itself",
+    ),
+    (_starts(b"\x7fELF"), "an ELF file", NATIVE),
+    (_starts(b"MZ"), "a Windows program", NATIVE),
+    (_starts(b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa\xcf", b"\xfe\xed\xfa\xce"), "a Mach-O file", NATIVE),
+    (_starts(b"\xca\xfe\xba\xbe"), "a Mach-O file or a Java class", NATIVE),
+    (_starts(b"!<arch>\n"), "a static library", "link it into a program"),
+    (_starts(b"BC\xc0\xde"), "LLVM bitcode", "link it into a program, without -flto=... and -emit-llvm"),
+    (_starts(b"#!"), "a script", "run its interpreter, built for WASI, with the script as an argument and in --dir"),
+    (_starts(b"version https://git-lfs"), "a Git LFS pointer", "fetch the file itself: git lfs pull"),
+    (
+        lambda data: data[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")),
+        "an HTML page",
+        "the download led to a web page: download the file itself",
+    ),
+    (_starts(b"\xff\xfe", b"\xfe\xff"), "UTF-16 text", f"wanted the binary format; {BUILD}"),
+    (_is_text, "text", f"wanted the binary format, or the text format, which starts with (module; {BUILD}"),
+)
+"""What a file is that is no WebAssembly: a test, a name, and what to do."""
+
+
+def no_module(data: bytes, name: str) -> UsageError:
+    """The bytes do not start as a core module does."""
+    if data.startswith(wasm.MAGIC):
+        return _other_version(data, name)
+    if wasm.MAGIC.startswith(data[:4]) and data:
+        return UsageError("wasm-malformed", f"{name}: truncated: {len(data)} bytes", hint="build it again, or download it again")
+    for matches, what, hint in FORMATS:
+        if matches(data):
+            return UsageError("wasm-magic", f"{name}: {what}, wanted a WebAssembly module", hint=hint)
+    return UsageError("wasm-magic", f"{name}: not a WebAssembly module in the binary format", hint=BUILD)
+
+
+def _other_version(data: bytes, name: str) -> UsageError:
+    if len(data) < len(wasm.HEADER):
+        return UsageError("wasm-malformed", f"{name}: truncated: {len(data)} bytes", hint="build it again, or download it again")
+    if data[6:8] == wasm.COMPONENT:
+        message = f"{name}: a WebAssembly component, wanted a core module with WASI preview 1"
+        return UsageError("wasm-component", message, hint=_component(data))
+    version = int.from_bytes(data[4:8], "little")
+    return UsageError("wasm-version", f"{name}: WebAssembly of version {version:#x}, wanted 1", hint=BUILD)
+
+
+def _component(data: bytes) -> str:
+    if b"componentize-py" in data:
+        return (
+            "Python components cannot run in a Keep yet: run CPython, built for wasm32-wasip1, as the module, "
+            "and pass the program with --dir"
+        )
+    if b"ComponentizeJS" in data or b"componentize-js" in data:
+        return (
+            "JavaScript components cannot run in a Keep yet: run QuickJS, built for wasm32-wasip1, as the module, "
+            "and pass the program with --dir"
+        )
+    hint = f"components cannot run in a Keep yet: {BUILD}"
+    if wasi.PREVIEW1.encode() in data:
+        hint += "; its core module may run by itself: wasm-tools component unbundle --module-dir DIR"
+    return hint
+
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+def unknown_imports(module: wasm.Module, name: str, unknown: list[wasm.Import], count: int) -> UsageError:
+    """The module imports what no Keep provides; `unknown` are the first of `count` such imports."""
+    if any(each.limits is not None and each.kind == "memory" and each.limits.flags & wasm.SHARED for each in unknown):
+        return _threads(name)
+    listed = ", ".join(_named(each) for each in unknown[:SHOWN])
+    more = f" and {count - SHOWN} more" if count > SHOWN else ""
+    message = f"{name}: imports {listed}{more}, which Keeps do not provide"
+    return UsageError("wasm-import", message, hint=_toolchain(module, unknown))
+
+
+def _named(each: wasm.Import) -> str:
+    name = f"{each.module}.{each.name}"[:200]
+    return name if each.kind == "function" else f"the {each.kind} {name}"
+
+
+def _threads(name: str) -> UsageError:
+    return UsageError(
+        "wasm-feature",
+        f"{name}: needs threads (a shared memory), which Keeps do not support",
+        hint="build it without threads: for wasm32-wasip1, not wasm32-wasip1-threads; C: without -pthread",
+    )
+
+
+EMSCRIPTEN = ("emscripten_", "_emscripten_", "__syscall_", "invoke_", "__cxa_", "_embind_", "_emval_", "__assert_fail")
+OBJECT = ("__linear_memory", "__stack_pointer", "__indirect_function_table")
+RUST = "build it for wasm32-wasip1, without wasm-bindgen: cargo build --target wasm32-wasip1"
+GO = "it is built for JavaScript (GOOS=js): build it with GOOS=wasip1 GOARCH=wasm; TinyGo: -target=wasip1"
+
+
+def _toolchain(module: wasm.Module, unknown: list[wasm.Import]) -> str:
+    """What to do about unknown imports, by the toolchain that they point to."""
+    modules = {each.module for each in unknown}
+    env = {each.name for each in unknown if each.module == "env"}
+    if modules & {"gojs", "go"}:
+        return GO
+    if any(m.startswith(("__wbindgen", "wbg")) or m.endswith("_bg.js") for m in modules):
+        return RUST
+    if env & set(OBJECT):
+        dynamic = any(custom.startswith("dylink") for custom, _, _ in module.customs)
+        what = "a dynamic library: link it statically" if dynamic else "an object file: link it"
+        return f"it is {what} into a program"
+    if any(_is_assemblyscript_abort(module, each) for each in unknown):
+        return (
+            "it is built by AssemblyScript for JavaScript: "
+            "npm install @assemblyscript/wasi-shim, then asc --config node_modules/@assemblyscript/wasi-shim/asconfig.json"
+        )
+    if modules == {"a"} or any(each.startswith(EMSCRIPTEN) for each in env):
+        return (
+            "it is built by Emscripten for JavaScript: build it with wasi-sdk, or zig cc -target wasm32-wasi; "
+            "with emcc, -sSTANDALONE_WASM is enough for some programs"
+        )
+    if any(m.startswith("javy") for m in modules):
+        return "it needs Javy's plugin at run time: build it without dynamic linking"
+    if any(m.startswith("wasix_") for m in modules):
+        return f"it is built for WASIX: {BUILD}"
+    if any(m.startswith("wasi:") for m in modules):
+        return f"it is built for WASI preview 2: {BUILD}"
+    if any(each.module == "wasi" and each.name == "thread-spawn" for each in unknown):
+        return _threads("").hint
+    return _undefined(unknown[0])
+
+
+def _is_assemblyscript_abort(module: wasm.Module, each: wasm.Import) -> bool:
+    """AssemblyScript's abort takes message, file, line and column; that of other languages takes nothing."""
+    if (each.module, each.name) != ("env", "abort") or each.type is None:
+        return False
+    try:
+        return next(islice(module.types(), each.type, None), None) == (b"\x7f" * 4, b"")
+    except (ParseError, wasm.TooLong):
+        return False
+
+
+def _undefined(each: wasm.Import) -> str:
+    if each.module not in wasi.MODULES:
+        return f"Keeps provide WASI preview 1 alone: link the code that defines it into the program, or {BUILD}"
+    if each.name.startswith("sock_"):
+        return "Keeps have no sockets yet: build it without them"
+    if each.kind != "function":
+        return f"WASI preview 1 has functions alone; {BUILD}"
+    near = _nearest(each.name, wasi.FUNCTIONS)
+    return f"did you mean {near}?" if near else "WASI preview 1 has no such function"
+
+
+TYPES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128", 0x70: "funcref", 0x6F: "externref"}
+
+
+def _signature(type: tuple[bytes, bytes] | None) -> str:
+    parameters, results = (", ".join(TYPES.get(t, f"{t:#x}") for t in each[:20]) for each in type or (b"", b""))
+    return f"({parameters}) -> ({results})"
+
+
+def other_type(name: str, each: wasm.Import, got: tuple[bytes, bytes] | None) -> UsageError:
+    """The module imports a WASI function with a type that it does not have."""
+    wanted = _signature(wasi.type_of(each.name))
+    message = f"{name}: imports {_named(each)} as {_signature(got)}, WASI preview 1 defines it as {wanted}"
+    return UsageError("wasm-import", message, hint="correct its declaration in the program")
+
+
+def garbage_collected(name: str) -> UsageError:
+    """The module has types of the garbage collection proposal."""
+    return UsageError(
+        "wasm-feature",
+        f"{name}: needs garbage-collected types, which Keeps do not support",
+        hint="languages that rely on them, such as Kotlin, Dart and Java, cannot run in a Keep yet",
+    )
+
+
+# --- exports, memories, tables ---------------------------------------------------------------------------------------
+
+
+def no_command(module: wasm.Module, name: str) -> UsageError:
+    """The module exports no function _start."""
+    functions: list[str] = []
+    start = ""
+    count = 0
+    for export, kind in module.exports():
+        if kind == "function":
+            count += 1
+            functions += [export[:100]] if len(functions) < SHOWN or export == "_initialize" else []
+        elif export == "_start":
+            start = f"_start is a {kind}; "
+    listed = ", ".join(functions[:SHOWN]) if functions else "no function at all"
+    more = f" and {count - SHOWN} more" if count > SHOWN else ""
+    message = f"{name}: no program: {start}it exports {listed}{more}, wanted the function _start"
+    return UsageError("wasm-start", message, hint=_as_command(functions))
+
+
+def _as_command(functions: Iterable[str]) -> str:
+    command = "Rust: fn main in a binary crate, not crate-type cdylib; C: define main; AssemblyScript: --exportStart _start"
+    if "_initialize" in functions:
+        return (
+            "it is a library (a WASI reactor): build a program; C: without -mexec-model=reactor; "
+            "Go: without -buildmode=c-shared; Rust: not crate-type cdylib"
+        )
+    return f"build it as a program ({command})"
+
+
+def memory(name: str, memories: list[wasm.Limits], count: int, limit: int) -> UsageError:
+    """The module's memory is of a kind that Keeps do not support, or larger than the limit in bytes."""
+    if count > 1:
+        return UsageError("wasm-feature", f"{name}: has {count} memories, Keeps support 1", hint="build it with one memory")
+    each = memories[0]
+    if each.flags & wasm.SHARED:
+        return _threads(name)
+    if each.flags & wasm.WIDE:
+        message = f"{name}: needs a 64-bit memory (memory64), which Keeps do not support"
+        return UsageError("wasm-feature", message, hint="build it for wasm32")
+    if each.flags & wasm.CUSTOM_PAGE:
+        message = f"{name}: needs pages of another size, which Keeps do not support"
+        return UsageError("wasm-feature", message, hint="build it with pages of 64 KiB")
+    if each.minimum > wasm.MAX_PAGES:
+        message = f"{name}: needs {each.minimum} pages of memory, at most {wasm.MAX_PAGES} (4 GiB)"
+        return UsageError("wasm-malformed", message, hint="build it with a smaller initial memory")
+    needed = -(-each.minimum * wasm.PAGE // MIB)
+    message = f"{name}: needs {needed} MiB of memory at least, limits.memory is {limit / MIB:.4g} MiB"
+    return UsageError("wasm-memory", message, hint=f'memory = "{needed}MiB" under [limits], or --memory {needed}MiB')
+
+
+def table(name: str, each: wasm.Limits | None, count: int) -> UsageError:
+    """A table of the module is of a kind that Keeps do not support, or too large, or there are too many tables."""
+    if each is None:
+        message = f"{name}: needs tables with initializers, which Keeps do not support"
+        return UsageError("wasm-feature", message, hint="build it without typed function references")
+    if each.flags & ~wasm.HAS_MAXIMUM:
+        message = f"{name}: needs a 64-bit or shared table, which Keeps do not support"
+        return UsageError("wasm-feature", message, hint="build it for wasm32, without threads")
+    if each.minimum > TABLE_ELEMENTS:
+        message = f"{name}: needs a table of {each.minimum} elements, Keeps allow {TABLE_ELEMENTS}"
+        return UsageError("wasm-table", message, hint="build it with fewer functions that are called by pointer")
+    message = f"{name}: has {count} tables, Keeps allow {TABLE_COUNT}"
+    return UsageError("wasm-table", message, hint=f"build it with at most {TABLE_COUNT} tables")
+
+
