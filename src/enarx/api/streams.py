@@ -26,7 +26,8 @@ Sink = BinaryIO | int | None
 class Output:
     """The two output streams of one job, for one writer and any number of readers.
 
-    `begun` is whether the workload has written anything. `error` is the reason if the output ended early. A reader gets it at the end, so truncated output never passes for complete.
+    `begun` is whether the workload has written anything. `error` is the reason if the output ended early. A reader gets it
+    at the end, so truncated output never passes for complete.
     """
 
     def __init__(self, stdout: Sink = None, stderr: Sink = None) -> None:

@@ -17,7 +17,7 @@ def assemble(text: bytes, name: str) -> bytes:
         hint = "assemble it first: wasm-tools parse"
         raise UsageError("wat-size", f"{name}: over {MAX_TEXT >> 20} MiB of WebAssembly text", hint=hint)
     try:
-        source = text.decode()
+        source = text.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise UsageError("wat-encoding", f"{name}: WebAssembly text that is not UTF-8 at byte {e.start}") from None
     try:
@@ -31,7 +31,9 @@ def assemble(text: bytes, name: str) -> bytes:
     try:
         return bytes(wasmtime.wat2wasm(source))
     except wasmtime.WasmtimeError as e:
-        raise UsageError("wat-syntax", _explained(str(e), name), hint="the text format of WebAssembly is wanted") from None
+        raise UsageError(
+            "wat-syntax", _explained(str(e), name), hint="the text format of WebAssembly is wanted"
+        ) from None
 
 
 def _explained(message: str, name: str) -> str:

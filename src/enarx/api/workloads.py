@@ -58,7 +58,9 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
-        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base, assemble=assemble)
+        built = package.build(
+            module, config, owners=signers.public, salt=salt, secrets=values, base=base, assemble=assemble
+        )
         return built, signers
 
     def _config(self) -> tuple[Config, str]:

@@ -154,7 +154,7 @@ class Notice:
         self._timer.start()
 
     def end(self) -> None:
-        """The work has ended."""
+        """Note that the work has ended: the line is not shown any more."""
         self._timer.cancel()
 
     def _show(self) -> None:

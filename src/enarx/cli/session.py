@@ -39,7 +39,7 @@ class Stages:
         self.end()
 
     def __call__(self, name: str, size: int) -> None:
-        """Implement `Hooks.stage`."""
+        """Implement `Hooks.stage`; every stage ends the one before it."""
         self.end()
         self._size = size
         if name == "packaging":
@@ -51,7 +51,7 @@ class Stages:
             self._begin(f"compiling ({round(self._size / 1e6)} MB)...", lambda: job.output.begun)
 
     def end(self) -> None:
-        """The stage is over."""
+        """End the current stage: its line is not shown any more."""
         if self._notice is not None:
             self._notice.end()
 

@@ -3,7 +3,7 @@
 The layout is that of the core specification, version 3.0, chapter 5 (Binary Format). Code and data are skipped by length, and
 entries are read when a caller asks for them, so the cost depends on what is asked and not on the size of the module.
 
-The outline explains a module to its owner before anything is sent. It is no validator, and a Keep never relies on it. It
+The outline explains a module to its owner before anything is sent. It does not validate, and a Keep never relies on it. It
 raises ParseError only for bytes that every validator refuses. After MAX_ENTRIES entries it raises TooLong, which says
 nothing about the module.
 """
@@ -39,8 +39,8 @@ KINDS = ("function", "table", "memory", "global", "tag")
 MAX_NAME = 100_000
 """Bytes of a name. Engines share this limit, which is that of the JavaScript API."""
 
-MAX_ENTRIES = 300_000
-"""Sections, imports, exports or types that are read, each by itself: a quarter of a second at most."""
+MAX_ENTRIES = 100_000
+"""Sections, imports, exports or types that are read, each by itself: less than half a second in all."""
 
 MAX_PAGES = 65_536
 """Pages of a memory with 32-bit addresses: 4 GiB."""
@@ -127,7 +127,7 @@ class _Cursor(Reader):
             raise self.error("name", "a name that is not UTF-8") from None
 
     def byte(self) -> int:
-        """The next byte."""
+        """The next byte, as a number."""
         return self.take(1)[0]
 
     def next_is(self, byte: int) -> bool:

@@ -2,7 +2,7 @@
 
 A mistake is named at once, instead of after a delivery and a compilation. The check accepts every module that a Keep runs;
 what only a compiler can see is left to the Keep, which checks everything itself. The explanations are in
-`enarx.tenant.module_faults`, which is loaded only for a module that has a fault.
+`module_files` and `module_faults`, which are loaded only for a module that has a fault.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ def _read(path: str) -> bytes:
     try:
         return read_file(path, MAX_WASM + 1, code="wasm-file")
     except UsageError as e:
-        from enarx.tenant import module_faults
+        from enarx.tenant import module_files
 
-        raise module_faults.unreadable(path, e.message) from None
+        raise module_files.unreadable(path, e.message) from None
 
 
 def is_text(data: bytes) -> bool:
     """Whether the bytes look like the text format: a parenthesis or a comment comes first."""
-    return data[:4096].lstrip().startswith((b"(", b";;"))
+    return data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"(", b";;"))
 
 
 def require(data: bytes, name: str, *, memory: int) -> None:
     """UsageError if a Keep would not start this module. `memory` is the Keep's limit in bytes; `name` is for messages."""
     if not data.startswith(wasm.HEADER):
-        from enarx.tenant import module_faults
+        from enarx.tenant import module_files
 
-        raise module_faults.no_module(data, name)
+        raise module_files.no_module(data, name)
     try:
         module = wasm.Module.from_bytes(data)
         _require_whole(module)
@@ -92,7 +92,7 @@ def _require_imports(module: wasm.Module, name: str) -> None:
     unknown: list[wasm.Import] = []
     count = 0
     for each in module.imports():
-        if each.kind == "function" and wasi.provided(each.module, each.name):
+        if each.kind == "function" and each.type is not None and wasi.provided(each.module, each.name):
             provided.setdefault((each.type, each.name), each)
         else:
             count += 1
@@ -130,22 +130,20 @@ def _require_command(module: wasm.Module, name: str) -> None:
 
 def _require_memories(module: wasm.Module, name: str, limit: int) -> None:
     memories = list(islice(module.memories(), 2))
-    if len(memories) > 1 or any(not plain_memory(each, limit) for each in memories):
+    if len(memories) > 1 or any(not _fits(each, limit) for each in memories):
         from enarx.tenant import module_faults
 
         raise module_faults.memory(name, memories, module.count(wasm.MEMORY), limit)
 
 
-def plain_memory(memory: wasm.Limits, limit: int) -> bool:
+def _fits(memory: wasm.Limits, limit: int) -> bool:
     """Whether a Keep supports this kind of memory, and its limit of `limit` bytes leaves room for it."""
     plain = not memory.flags & ~wasm.HAS_MAXIMUM
     return plain and memory.minimum <= wasm.MAX_PAGES and memory.minimum * wasm.PAGE <= limit
 
 
 def _require_tables(module: wasm.Module, name: str) -> None:
-    count = 0
-    for each in module.tables():
-        count += 1
+    for count, each in enumerate(module.tables(), 1):
         if each is None or each.flags & ~wasm.HAS_MAXIMUM or each.minimum > TABLE_ELEMENTS or count > TABLE_COUNT:
             from enarx.tenant import module_faults
 
