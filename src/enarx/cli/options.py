@@ -24,12 +24,13 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that knows what may follow it, and exits with 125 on wrong usage.
 
     `words` are the long options and the fixed values that may follow; `below` are the commands that may. Completion is
-    generated from both.
+    generated from both. `surplus` is the hint for arguments that nothing takes.
     """
 
     def __init__(self, **settings: Any) -> None:
         self.words: list[str] = []
         self.below: dict[str, Parser] = {}
+        self.surplus = ""
         self._subparsers_action: Any = None
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
@@ -67,20 +68,11 @@ class Parser(argparse.ArgumentParser):
         parser.runs(function, *examples)
         return parser
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Like argparse's; words left over after a workload are probably its own arguments, and the hint says so."""
-        options, left = self.parse_known_args(args, namespace)
-        if left and hasattr(options, "wasm"):
-            ours = f"{self.prog} --help"
-            hint = f"arguments of the workload follow --: {options.wasm} -- {' '.join(left)}; for options, see: {ours}"
-            self.exit(USAGE, f"error: unrecognized arguments: {' '.join(left)}\nhint: {hint}\n")
-        if left:
-            self.error(f"unrecognized arguments: {' '.join(left)}")
-        return options
-
     def error(self, message: str) -> NoReturn:
         """Like argparse's, with our exit code and error format."""
-        self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+        surplus = message.startswith("unrecognized arguments: ")
+        hints = [each.surplus for each in self.below.values() if surplus and each.surplus]
+        self.exit(USAGE, f"error: {message}\nhint: {'; '.join((*hints, f'{self.prog} --help'))}\n")
 
     def _note(self, names: tuple[str, ...], settings: dict[str, Any]) -> None:
         self.words += (name for name in names if name.startswith("--"))
@@ -127,6 +119,7 @@ def add_workload(parser: Parser) -> None:
         "wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1, or its text (.wat); - is stdin"
     )
     parser.usage = f"{parser.prog} [OPTIONS] WORKLOAD.wasm [-- ARGS ...]"
+    parser.surplus = f"arguments of the workload follow --: {parser.prog} WORKLOAD.wasm -- ARGS"
     parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable; overrides the file")
     parser.add_argument(
