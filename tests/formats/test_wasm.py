@@ -59,7 +59,7 @@ def read_all(found: Module) -> list[Any]:
     return [*found.imports(), *found.exports(), *found.memories(), *found.tables(), *found.types()]
 
 
-@pytest.mark.parametrize("guest", BODIES)
+@pytest.mark.parametrize("guest", [n for n in BODIES if n != "invalid"])
 def test_reads_what_the_engine_reads(guest: str) -> None:
     data = module(guest)
     found, engines = outline(data), wasmtime.Module(wasmtime.Engine(), data)
