@@ -40,7 +40,7 @@ def test_the_text_format() -> None:
     text = b'(module (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32))) (memory (export "memory") 1)'
     with enarx.run(text + b'(func (export "_start") (call $e (i32.const 9))))', simulate=True) as job:
         assert job.wait().exit_code == 9
-    assert refused(text, "wat-syntax").message == "the module:1:76: expected `)`"
+    assert refused(text, "wat-syntax").message == "the module:1:105: expected `)`"
 
 
 @pytest.mark.parametrize(

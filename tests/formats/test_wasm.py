@@ -144,6 +144,8 @@ def test_counts_of_sections() -> None:
         pytest.param(made(custom(b"n" * 100_001)), "name", id="a long name"),
         pytest.param(made(section(IMPORT, leb(2) + imported("a", "b"))), "cut", id="more imports than there are"),
         pytest.param(made(section(IMPORT, leb(1 << 30))), "count", id="a billion imports"),
+        pytest.param(made(section(TYPE, vector([functype(b"\x7f" * 1001)]))), "count", id="1001 parameters"),
+        pytest.param(made(section(TYPE, vector([functype(b"", b"\x7f" * 1001)]))), "count", id="1001 results"),
         pytest.param(made(section(IMPORT, vector([imported("a", "b", b"\7")]))), "kind", id="an import of kind 7"),
         pytest.param(made(section(EXPORT, vector([name("a") + b"\7\0"]))), "kind", id="an export of kind 7"),
         pytest.param(made(section(MEMORY, b"\1\x10\1")), "limits", id="an unknown flag of a memory"),
@@ -152,6 +154,12 @@ def test_counts_of_sections() -> None:
 )
 def test_malformed(data: bytes, code: str) -> None:
     refused(data, code)
+
+
+def test_a_function_may_have_a_thousand_parameters_and_results() -> None:
+    data = made(section(TYPE, vector([functype(b"\x7f" * 1000, b"\x7e" * 1000)])))
+    assert list(outline(data).types()) == [(b"\x7f" * 1000, b"\x7e" * 1000)]
+    wasmtime.Module(wasmtime.Engine(), data)
 
 
 def test_a_name_may_have_a_hundred_thousand_bytes() -> None:

@@ -21,6 +21,7 @@ from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
+from enarx.tenant.module import require
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
@@ -28,6 +29,8 @@ from tests import exchange
 from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 from tests.fuzz.target import Target
+from tests.programs import module
+from tests.wasm import custom, limits, program
 
 
 def _replayed(data: bytes) -> object:
@@ -108,6 +111,10 @@ TARGETS = {
     "configuration": Target(
         lambda data: Config.from_toml(data.decode(errors="replace")),
         (b'args = ["x"]\n[[dirs]]\nguest = "/d"\nhost = "d"\n',),
+    ),
+    "module": Target(
+        lambda data: require(data, "fuzz", memory=1 << 30),
+        (module("cat"), program(memories=[limits(1)], extra=custom("name"))),
     ),
     "json": Target(lambda data: json.dumps(plain_json.decode(data, "fuzz")), (BUNDLE, b'{"keeps": [{"id": "abc"}]}')),
 }

@@ -37,7 +37,10 @@ KINDS = ("function", "table", "memory", "global", "tag")
 """What an import or an export is, by its number."""
 
 MAX_NAME = 100_000
-"""Bytes of a name. Engines share this limit, which is that of the JavaScript API."""
+"""Bytes of a name. Engines share this limit and the next, which are those of the JavaScript API."""
+
+MAX_VALUES = 1000
+"""Parameters or results of a function."""
 
 MAX_ENTRIES = 100_000
 """Sections, imports, exports or types that are read, each by itself: less than half a second in all."""
@@ -141,6 +144,13 @@ class _Cursor(Reader):
             self.unsigned(35)  # signed, in at most five bytes
         return kind
 
+    def value_types(self) -> bytes:
+        """The parameters or the results of a function, a byte each."""
+        count = self.unsigned()
+        if count > MAX_VALUES:
+            raise self.error("count", f"a function of {count} parameters or results, at most {MAX_VALUES}")
+        return bytes([self.value_type() for _ in range(count)])
+
     def limits(self, known: int) -> Limits:
         """Limits whose flags are among those of the mask `known`."""
         flags = self.byte()
@@ -242,8 +252,8 @@ class Module:
             if read.byte() != FUNCTION_TYPE:
                 yield None
                 return
-            parameters = bytes([read.value_type() for _ in range(read.count())])
-            yield parameters, bytes([read.value_type() for _ in range(read.count())])
+            parameters = read.value_types()
+            yield parameters, read.value_types()
 
     def count(self, section: int) -> int:
         """The number of entries that a section declares; 0 without the section."""
