@@ -23,7 +23,7 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
     Without `secrets` the values of secrets are left empty; the package digest does not cover them.
     """
     return Workload(
-        module=_from_stdin() if options.wasm == "-" else options.wasm,
+        module=module_of(options),
         config=options.config or None,
         args=tuple(options.args) or None,
         env=tuple(parse_env(text) for text in options.env),
@@ -34,8 +34,12 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
     )
 
 
+def module_of(options: argparse.Namespace) -> str | bytes:
+    """The path of the module; its bytes if it is on stdin, whose end a workload then sees at once. UsageError."""
+    return _from_stdin() if options.wasm == "-" else str(options.wasm)
+
+
 def _from_stdin() -> bytes:
-    """The module on stdin, to its end: the workload's own stdin is then empty. UsageError."""
     try:
         if os.isatty(STDIN):
             raise UsageError("wasm-stdin", "the module on stdin: a terminal", hint="pipe it in, or give its path")

@@ -255,6 +255,20 @@ class Module:
             parameters = read.value_types()
             yield parameters, read.value_types()
 
+    def producers(self) -> Iterator[tuple[str, str, str]]:
+        """Field, name and version of every tool and language in the custom section `producers`.
+
+        ParseError if that section has another layout, which validators do not look at.
+        """
+        for name, start, end in self.customs:
+            if name != "producers":
+                continue
+            read = _Cursor(self.data, "producers section", start, end)
+            for _ in range(read.count()):
+                field = read.name()
+                for _ in range(read.count()):
+                    yield field, read.name(), read.name()
+
     def count(self, section: int) -> int:
         """The number of entries that a section declares; 0 without the section."""
         return self._cursor(section).unsigned() if section in self.spans else 0

@@ -31,16 +31,22 @@ def load(source: str | bytes, *, memory: int, assemble: Assemble | None = None) 
 
     `assemble` takes the text format. Without it, text is refused.
     """
-    data, name = (source, "the module") if isinstance(source, bytes) else (_read(source), source)
-    if len(data) > MAX_WASM:
-        raise UsageError("wasm-size", f"{name}: over {MAX_WASM >> 20} MiB")
-    if assemble is not None and is_text(data):
-        data = assemble(data, name)
+    data, name = read(source, assemble=assemble)
     require(data, name, memory=memory)
     return data
 
 
-def _read(path: str) -> bytes:
+def read(source: str | bytes, *, assemble: Assemble | None = None) -> tuple[bytes, str]:
+    """The bytes of a module, assembled if it is text, and a name for messages. UsageError."""
+    data, name = (source, "the module") if isinstance(source, bytes) else (_file(source), source)
+    if len(data) > MAX_WASM:
+        raise UsageError("wasm-size", f"{name}: over {MAX_WASM >> 20} MiB")
+    if assemble is not None and is_text(data):
+        data = assemble(data, name)
+    return data, name
+
+
+def _file(path: str) -> bytes:
     try:
         return read_file(path, MAX_WASM + 1, code="wasm-file")
     except UsageError as e:

@@ -14,6 +14,9 @@ from enarx.formats import wasi, wasm
 from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.tenant.module_files import BUILD, SHOWN, nearest
 
+LONG = 60
+"""Characters of a name that a message shows."""
+
 
 def unknown_imports(module: wasm.Module, name: str, unknown: list[wasm.Import], count: int) -> UsageError:
     """The module imports what no Keep provides; `unknown` are the first of `count` such imports."""
@@ -26,7 +29,7 @@ def unknown_imports(module: wasm.Module, name: str, unknown: list[wasm.Import], 
 
 
 def _named(each: wasm.Import) -> str:
-    name = f"{each.module}.{each.name}"[:200]
+    name = ".".join(part if len(part) <= LONG else f"{part[:LONG]}..." for part in (each.module, each.name))
     return name if each.kind == "function" else f"the {each.kind} {name}"
 
 
@@ -88,8 +91,10 @@ def _is_assemblyscript_abort(module: wasm.Module, each: wasm.Import) -> bool:
 
 
 def _undefined(each: wasm.Import) -> str:
+    if each.module == "env":
+        return f"it is an undefined symbol: link the library that defines it, or {BUILD}"
     if each.module not in wasi.MODULES:
-        return f"Keeps provide WASI preview 1 alone: link the code that defines it into the program, or {BUILD}"
+        return "it is made for a host with functions of its own, and Keeps provide WASI preview 1 alone: build it without them"
     if each.name.startswith("sock_"):
         return "Keeps have no sockets yet: build it without them"
     if each.kind != "function":
