@@ -65,7 +65,7 @@ def test_no_keep_is_launched_for_it(home: Path, missing_start: Path) -> None:
 def test_a_module_on_stdin(home: Path) -> None:
     found = run(home, "-", stdin=module("hello"))
     assert (found.returncode, found.stdout) == (0, b"hello\n")
-    assert run(home, "-", stdin=module("cat")).stdout == b""  # its own stdin is at its end
+    assert run(home, "-", stdin=module("cat")).stdout == b""  # its own stdin is empty
     digest = enarx(home, "package", "digest", "--salt", home / "salt", "-", stdin=module("cat"), check=True).stdout
     (home / "main.wasm").write_bytes(module("cat"))
     assert enarx(home, "package", "digest", "--salt", home / "salt", home / "main.wasm").stdout == digest

@@ -205,7 +205,7 @@ class Module:
         raise TooLong
 
     def imports(self) -> Iterator[Import]:
-        """Every import, in order."""
+        """Every import of the module, in order."""
         for read in self._entries(IMPORT):
             module, name, kind = read.name(), read.name(), read.byte()
             if kind == 0:
