@@ -36,7 +36,6 @@ from tests.wasm import (
     HEADER,
     I32,
     I64,
-    IMPORT,
     MEM,
     START,
     TABLES,
@@ -49,7 +48,6 @@ from tests.wasm import (
     limits,
     program,
     section,
-    sized,
     vector,
 )
 from tests.wasm import module as made
@@ -77,7 +75,8 @@ def starts(data: bytes, memory: int = MEMORY) -> bool:
         code = wasi.compile_module(data, fuel=False)
     except wasmtime.WasmtimeError:
         return False
-    return bool(wasi.Guest(wasi.Stage(fuel=False), code).run(order)["cause"] != "failed")
+    parts = code if isinstance(code, tuple) else (code,)
+    return bool(wasi.Guest(wasi.Stage(fuel=False), *parts).run(order)["cause"] != "failed")
 
 
 def refused(data: bytes, code: str, *words: str, memory: int = MEMORY) -> UsageError:
@@ -160,7 +159,7 @@ def test_no_program() -> None:
         ("wasi_snapshot_preview1", "fd_writ", ("did you mean fd_write?",)),
         ("wasi_snapshot_preview1", "zzz", ("no such function",)),
         ("wasi_snapshot_preview1", "sock_open", ("no sockets yet",)),
-        ("wasi_unstable", "sock_accept", ("no sockets yet",)),
+        ("wasi_unstable", "sock_open", ("no sockets yet",)),
     ],
 )
 def test_unknown_imports(module: str, name: str, words: tuple[str, ...]) -> None:
@@ -482,5 +481,3 @@ def test_a_module_may_define_its_function_by_a_type_far_away() -> None:
     )
     assert starts(data)
     assert check(data) is None
-    assert sized(b"x") == b"\1x"
-    assert section(IMPORT, b"\0") == b"\2\1\0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 PREVIEW1 = "wasi_snapshot_preview1"
 PREVIEW0 = "wasi_unstable"
 MODULES = (PREVIEW1, PREVIEW0)
-"""The modules that a program imports these functions from. PREVIEW0 is the name before the first snapshot."""
+"""The modules that a program imports these functions from. PREVIEW0 is the name before the first snapshot, with the same types."""
 
 FUNCTIONS = {
     "args_get": "ii",
@@ -61,15 +61,12 @@ FUNCTIONS = {
 """The parameters of each function: i is an i32, I an i64. The result is an i32, except that NO_RESULT have none."""
 
 NO_RESULT = ("proc_exit",)
-LATER = ("sock_accept",)
-"""Functions that PREVIEW0 does not have."""
-
 _TYPES = {"i": 0x7F, "I": 0x7E}
 
 
 def provided(module: str, name: str) -> bool:
     """Whether a Keep provides this function."""
-    return name in FUNCTIONS and (module == PREVIEW1 or (module == PREVIEW0 and name not in LATER))
+    return module in MODULES and name in FUNCTIONS
 
 
 def type_of(name: str) -> tuple[bytes, bytes]:
