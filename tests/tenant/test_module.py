@@ -202,7 +202,7 @@ def test_many_unknown_imports_are_counted() -> None:
         (program(memories=[limits(1, flags=4)]), "memory64"),
         (program(memories=[limits(1, 1, flags=2)]), "threads"),
         (program(imports=[imported("env", "memory", MEM, limits(1, 1, flags=2))]), "threads"),
-        (program(memories=[b"\x08\1\0"]), "pages of another size"),
+        (program(memories=[b"\x08\1\0"]), "memory pages of another size"),
         (program(memories=[limits(1), limits(1)]), "2 memories"),
         (program(types=[b"\x5f\0"]), "garbage-collected"),
         (program(types=[b"\x4e\1" + functype()]), "garbage-collected"),

@@ -160,7 +160,7 @@ def memory(name: str, memories: list[wasm.Limits], count: int, limit: int) -> Us
     """The module's memory is of a kind that Keeps do not support, or larger than the limit in bytes."""
     if count > 1:
         return UsageError(
-            "wasm-feature", f"{name}: has {count} memories, Keeps support 1", hint="build it with one memory"
+            "wasm-feature", f"{name}: has {count} memories, Keeps support one", hint="build it with one memory"
         )
     each = memories[0]
     if each.flags & wasm.SHARED:
@@ -169,7 +169,7 @@ def memory(name: str, memories: list[wasm.Limits], count: int, limit: int) -> Us
         message = f"{name}: needs a 64-bit memory (memory64), which Keeps do not support"
         return UsageError("wasm-feature", message, hint="build it for wasm32")
     if each.flags & wasm.CUSTOM_PAGE:
-        message = f"{name}: needs pages of another size, which Keeps do not support"
+        message = f"{name}: needs memory pages of another size than 64 KiB, which Keeps do not support"
         return UsageError("wasm-feature", message, hint="build it with pages of 64 KiB")
     if each.minimum > wasm.MAX_PAGES:
         message = f"{name}: needs {each.minimum} pages of memory, at most {wasm.MAX_PAGES} (4 GiB)"
