@@ -77,6 +77,7 @@ BODIES = {
           (local.set $n (i32.add (local.get $n) (i32.const 1)))
           (br_if $more (i32.lt_u (local.get $n) (i32.const 10)))))""",
     "no-start": '(func (export "main"))',
+    "invalid": '(func (export "_start") (drop (i32.add)))',
 }
 
 

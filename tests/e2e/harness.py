@@ -41,6 +41,23 @@ def run(home: Path, *arguments: str | Path, stdin: bytes = b"") -> subprocess.Co
     return enarx(home, "run", "--simulate", *arguments, stdin=stdin)
 
 
+UNREAD = """
+from pathlib import Path
+from enarx.tenant import package
+package.load_module = lambda path, **_: Path(path).read_bytes()
+from enarx.cli.main import script
+script()
+"""
+
+
+def run_unread(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """`enarx run --simulate` by a hostile tenant, whose side sends any module, so that the Keep has to refuse it."""
+    command = [sys.executable, "-c", UNREAD, "run", "--simulate", *map(str, arguments)]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=environment(home)
+    )
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> object:
     """Wait for something to become true."""
     end = time.monotonic() + seconds

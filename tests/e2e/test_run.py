@@ -33,7 +33,7 @@ def test_without_simulate_there_is_no_hardware(home: Path, wasm: Wasm) -> None:
     assert b"--simulate" in found.stderr
 
 
-@pytest.mark.parametrize(("name", "code"), [("exit31", 31), ("trap", 134), ("no-start", 126)])
+@pytest.mark.parametrize(("name", "code"), [("exit31", 31), ("trap", 134), ("no-start", 125), ("invalid", 126)])
 def test_exit_code(home: Path, wasm: Wasm, name: str, code: int) -> None:
     assert run(home, wasm(name)).returncode == code
 
@@ -101,14 +101,17 @@ def test_sockets_are_refused_clearly(home: Path, wasm: Wasm, config: Config) -> 
     assert found.stdout == b""
 
 
-def test_not_a_module(home: Path) -> None:
+def test_not_a_module(home: Path, wasm: Wasm) -> None:
     path = home / "text.wasm"
-    path.write_bytes(b"no module")
-    assert run(home, path).returncode == 125
-    path.write_bytes(b"\0asm\1\0\0\0broken")
-    found = run(home, path)
-    assert found.returncode == 126
-    assert b"not a valid module" in found.stderr
+    for data, said in ((b"no module", b"text, wanted"), (b"\0asm\1\0\0\0broken", b"malformed WebAssembly")):
+        path.write_bytes(data)
+        found = run(home, path)
+        assert (found.returncode, said in found.stderr) == (125, True)
+
+
+def test_only_the_keep_sees_into_functions(home: Path, wasm: Wasm) -> None:
+    found = run(home, wasm("invalid"))
+    assert (found.returncode, b"not a valid module" in found.stderr) == (126, True)
 
 
 def test_json_says_how_it_ended(home: Path, wasm: Wasm, config: Config) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from tests import wasm
+
 Family = Callable[[int], bytes]
 
 
@@ -156,3 +158,41 @@ RAW: dict[str, Family] = {
     "table of places": lambda n: fill(struct.pack("<16sII", b"\x01" * 16, 24, 0xFFFFFFFF), n),
     "table of one place": lambda n: fill(struct.pack("<16sII", b"\x8d" * 16, 24, n // 2), n),
 }
+
+
+def entries(section: int, each: bytes) -> Family:
+    """A module with as many entries in one section as fit."""
+    return lambda size: wasm.module(wasm.section(section, wasm.leb(size // len(each)) + each * (size // len(each))))
+
+
+WASM: dict[str, Family] = {
+    "custom sections": lambda size: wasm.module(wasm.custom("") * (size // 3)),
+    "named sections": lambda size: wasm.module(*(wasm.custom(str(i)) for i in range(size // 8))),
+    "imports": entries(wasm.IMPORT, wasm.imported("", "")),
+    "imports of memories": entries(wasm.IMPORT, wasm.imported("", "", wasm.MEM, wasm.limits(1))),
+    "imports that are known": entries(wasm.IMPORT, wasm.imported("wasi_snapshot_preview1", "fd_write")),
+    "imports of many types": lambda size: wasm.module(
+        wasm.section(
+            wasm.IMPORT,
+            wasm.vector(
+                wasm.imported("wasi_snapshot_preview1", "fd_write", type=wasm.leb(i)) for i in range(size // 36)
+            ),
+        )
+    ),
+    "a type far away": lambda size: wasm.program(
+        types=[wasm.functype()] * (size // 4),
+        imports=[wasm.imported("wasi_snapshot_preview1", "fd_write", type=wasm.leb(size // 4 - 1))],
+    ),
+    "exports": entries(wasm.EXPORT, wasm.export("")),
+    "memories": entries(wasm.MEMORY, wasm.limits(1)),
+    "tables": entries(wasm.TABLE, wasm.table(wasm.limits(1))),
+    "one long type": lambda size: wasm.program(
+        types=[wasm.functype(wasm.I32 * size)], imports=[wasm.imported("wasi_snapshot_preview1", "fd_write")]
+    ),
+    "one long name": lambda size: wasm.module(wasm.custom(b"n" * size)),
+    "one long integer": lambda size: wasm.HEADER + b"\x01" + b"\x80" * size,
+    "sections of no kind": lambda size: wasm.HEADER + b"\x63" * size,
+    "text": lambda size: b"a" * size,
+    "a component": lambda size: b"\0asm\r\0\1\0" + bytes(size),
+}
+"""Modules of about `size` bytes that take as much of a reader as they can."""

@@ -24,6 +24,7 @@ from enarx.formats.evidence.families import cose
 from enarx.formats.evidence.families.amd import certificate_table
 from enarx.formats.package import Head, Manifest, decode_index
 from enarx.simulator.orders import parse
+from enarx.tenant.module import require
 from enarx.verify.families.intel.collateral import parsed
 from enarx.verify.policy_file import read_policy
 from tests.exchange import manifest
@@ -67,6 +68,7 @@ PARSERS: dict[str, Case] = {
     "certificate table": (certificate_table, bombs.RAW),
     "configuration": (lambda data: Config.from_toml(data.decode()), bombs.TOML),
     "policy": (lambda data: read_policy(data.decode(), "x"), bombs.TOML),
+    "module": (lambda data: require(data, "x", memory=1 << 30), bombs.WASM),
 }
 CASES = [(parser, family) for parser, (_, families) in PARSERS.items() for family in families]
 

@@ -25,6 +25,7 @@ from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
 from enarx.tenant.invitations import Invitation
+from enarx.tenant.module import require
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
@@ -32,6 +33,8 @@ from tests import exchange, parties
 from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 from tests.fuzz.target import Target
+from tests.programs import module
+from tests.wasm import custom, limits, program
 
 INVITATION = Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
 
@@ -160,6 +163,10 @@ TARGETS = {
         ),
     ),
     "invitation": Target(lambda data: Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)),
+    "module": Target(
+        lambda data: require(data, "fuzz", memory=1 << 30),
+        (module("cat"), program(memories=[limits(1)], extra=custom("name"))),
+    ),
     "json": Target(lambda data: json.dumps(plain_json.decode(data, "fuzz")), (BUNDLE, b'{"keeps": [{"id": "abc"}]}')),
 }
 

@@ -54,6 +54,7 @@ FOREIGN = {
     "delivery": {"cryptography"},
     "image": {"cryptography"},
     "endorsements": {"filelock"},
+    "api": {"wasmtime"},
     "tenant": {"cryptography"},
     "cli": {"joserfc"},
     "simulator": {"cryptography"},

@@ -75,7 +75,7 @@ class LocalStart(Start):
     def start(self) -> Job:
         """Implement Start: BackendError if this machine has no such backend."""
         kind = local_host.choose(self._backend, simulate=self._simulate)
-        package, owners = self._workload.build()
+        package, owners = self._packaged(self._workload)
         if package.manifest.providers or package.manifest.recipients:
             hint = "enarx host serve, then enarx deploy --invite FILE"
             raise UsageError("parties-local", "providers and recipients cannot reach a host of this command", hint=hint)
@@ -96,7 +96,7 @@ class LocalStart(Start):
             )
             verifier = self._verifier(acceptance.local(), package.manifest.digest, pooled=False)
             delivered = admit(place.link, package, owners, verifier, progress=self._hooks.progress)
-            return self._job(place, delivered, verifier.result, results)
+            return self._job(place, delivered, verifier.result, package, results)
         except BaseException:
             place.leave()
             raise

@@ -106,7 +106,7 @@ class RemoteStart(Start):
 
         With `invite`, the path of a file, the invitation for providers and recipients is written there.
         """
-        package, owners = self._workload.build()
+        package, owners = self._packaged(self._workload)
         results = None if self._detach else self._results(package.manifest.config)
         inviting = self._inviting(package.manifest)
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
@@ -126,7 +126,7 @@ class RemoteStart(Start):
             self._require_not_aborted()
             progress = self._hooks.progress
             delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
-            job = self._job(place, delivered, verifier.result, results)
+            job = self._job(place, delivered, verifier.result, package, results)
             if inviting is not None and delivered.accepted:
                 job.invitation = inviting.write(job)
         if self._detach and delivered.accepted:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from enarx.api.acceptance import Acceptance, EvidenceVerifier
 from enarx.api.jobs import Job, Place
 from enarx.api.streams import Sink
-from enarx.api.workloads import Out
+from enarx.api.workloads import Out, Workload
 from enarx.errors import UnavailableError, UsageError
 from enarx.formats.config import Config
 from enarx.record import record
 from enarx.tenant.deploy import Delivered, Progress, Stdin
+from enarx.tenant.owners import Owners
+from enarx.tenant.package import Package
 from enarx.verify import AttestationResult
 from enarx.verify.kinds import SIMULATED
 
@@ -45,12 +47,15 @@ class Hooks:
     `progress` gets the number of bytes sealed so far, and the total. `attested` gets each verdict, trusted or not, before it
     takes effect, and the digest of the package that the Keep is for. `note` gets a line for people; by default the logger
     `enarx` logs it as a warning. `contributed` gets the name of each provider whose part the Keep has confirmed.
+    `stage` gets the name of each stage of the start that may take long, when the stage begins:
+    `packaging`, `launching`, `compiling`; and the module's size in bytes, 0 before it is known.
     """
 
     progress: Progress | None = None
     attested: Callable[[AttestationResult, bytes], None] = _warn_simulated
     note: Callable[[str], None] = _log
     contributed: Callable[[str], None] = lambda name: None
+    stage: Callable[[str, int], None] = lambda name, size: None
 
 
 class Start:
@@ -76,6 +81,13 @@ class Start:
         if self._aborted:
             raise UnavailableError("aborted", "the start was aborted")
 
+    def _packaged(self, workload: Workload) -> tuple[Package, Owners]:
+        """The package of the workload, and its owners. UsageError."""
+        self._hooks.stage("packaging", 0)
+        package, owners = workload.build()
+        self._hooks.stage("launching", len(package.wasm))
+        return package, owners
+
     def _verifier(self, accepted: Acceptance, package: bytes, *, pooled: bool) -> EvidenceVerifier:
         return EvidenceVerifier(accepted, package, pooled=pooled, on_result=self._hooks.attested)
 
@@ -95,11 +107,13 @@ class Start:
         place: Place,
         delivered: Delivered,
         attestation: AttestationResult | None,
+        package: Package,
         results: Results | None,
     ) -> Job:
         """The job of a package that the Keep has accepted, or has refused under seal."""
         self._require_not_aborted()
         stdin, stdout, stderr = self._streams
+        self._hooks.stage("compiling", len(package.wasm))
         return Job(
             place,
             delivered.session,

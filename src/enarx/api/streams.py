@@ -26,7 +26,8 @@ Sink = BinaryIO | int | None
 class Output:
     """The two output streams of one job, for one writer and any number of readers.
 
-    `error` is the reason if the output ended early. A reader gets it at the end, so truncated output never passes for complete.
+    `begun` is whether the workload has written anything. `error` is the reason if the output ended early. A reader gets it
+    at the end, so truncated output never passes for complete.
     """
 
     def __init__(self, stdout: Sink = None, stderr: Sink = None) -> None:
@@ -36,12 +37,14 @@ class Output:
         self._readers = 0
         self._listeners: list[Callable[[], object]] = []
         self._ended = False
+        self.begun = False
         self.error: BaseException | None = None
         self.stdout: BinaryIO = io.BufferedReader(_Stream(self, STDOUT))
         self.stderr: BinaryIO = io.BufferedReader(_Stream(self, STDERR))
 
     def write(self, kind: int, data: bytes) -> None:
         """Take bytes of STDOUT or STDERR. OSError from a sink."""
+        self.begun = True
         with self._changed:
             self._changed.wait_for(lambda: self._readers or self._ended or self._sinks[kind] or self._size < AHEAD)
             sink = self._sinks[kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from enarx.api.text_format import assemble
 from enarx.errors import UsageError
 from enarx.formats.checks import Invalid
 from enarx.formats.config import Config, Dir, Limits, limits_of
@@ -65,7 +66,8 @@ def out_of(out: Mapping[str, Path] | None, *, replace: bool, times: str = FIXED)
 class Workload:
     """A module to run, with its configuration, data and secrets. No file is read before `build`.
 
-    `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes. `config` is a Config or the path
+    `module` is the path of a core WebAssembly module with WASI preview 1, or its bytes; both may have the text format, if
+    wasmtime is installed. `config` is a Config or the path
     of an Enarx.toml; None is the Enarx.toml beside the module, if there is one. Its relative directories start from the
     file's directory and stay below it; those of a Config start from the working directory.
 
@@ -121,6 +123,7 @@ class Workload:
             times=self.times == KEEP,
             providers=providers,
             recipients=recipients,
+            assemble=assemble,
         )
         return built, signers
 
@@ -216,12 +219,19 @@ def read_config(path: str) -> Config:
     """The configuration in a file, whose directories stay below the file's own. UsageError with line and column."""
     data = read_file(path, MAX_CONFIG + 1, code="config-file", hint="write one with: enarx init")
     try:
-        text = data.decode()
+        text = data.decode().removeprefix("\ufeff")  # the mark of some editors
     except UnicodeDecodeError as e:
-        raise UsageError("config-encoding", f"{path}: not UTF-8 at byte {e.start}") from e
+        from enarx.tenant import config_faults
+
+        raise config_faults.undecodable(path, data, e.start) from e
     if len(data) > MAX_CONFIG:
         raise UsageError("config-size", f"{path}: over {MAX_CONFIG >> 20} MiB")
-    config = Config.from_toml(text, source=path)
+    try:
+        config = Config.from_toml(text, source=path)
+    except UsageError as e:
+        from enarx.tenant import config_faults
+
+        raise config_faults.refused(e, text, path) from None
     for directory in config.dirs:
         hint = f"paths in a file stay below it; if you mean it: --dir {directory.host}::{directory.guest}"
         _require_below("host", directory.host or ".", path, hint)

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from enarx.errors import (
@@ -23,6 +23,9 @@ from enarx.errors import (
     UsageError,
     VerificationError,
 )
+
+SLOW = 2.0
+"""Seconds after which a user wonders what a command is doing."""
 
 EXIT_TIME, EXIT_USAGE, EXIT_REFUSED, EXIT_UNDECIDED = 124, 125, 126, 127
 EXIT_INTERRUPTED, EXIT_TRAP, EXIT_KILLED, EXIT_PIPE = 130, 134, 137, 141
@@ -139,6 +142,26 @@ class Progress:
             text = f"\r{text} [{'#' * filled}{'.' * (30 - filled)}]"
         sys.stderr.write(text + ("" if bar and done < size else "\n"))  # at once: another thread may print an error
         sys.stderr.flush()
+
+
+class Notice:
+    """A line about work that takes long, on stderr: shown after SLOW seconds, unless `end` is called before, or `over` is true."""
+
+    def __init__(self, line: str, over: Callable[[], bool] = lambda: False) -> None:
+        import threading  # the commands that wait for a Keep have loaded it
+
+        self._line, self._over = line, over
+        self._timer = threading.Timer(SLOW, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Note that the work has ended: the line is not shown any more."""
+        self._timer.cancel()
+
+    def _show(self) -> None:
+        if not self._over():
+            say(self._line)
 
 
 def utc(seconds: int) -> str:

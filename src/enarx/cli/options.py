@@ -24,12 +24,13 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that knows what may follow it, and exits with 125 on wrong usage.
 
     `words` are the long options and the fixed values that may follow; `below` are the commands that may. Completion is
-    generated from both.
+    generated from both. `surplus` is the hint for arguments that nothing takes.
     """
 
     def __init__(self, **settings: Any) -> None:
         self.words: list[str] = []
         self.below: dict[str, Parser] = {}
+        self.surplus = ""
         self._subparsers_action: Any = None
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
@@ -69,7 +70,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Like argparse's, with our exit code and error format."""
-        self.exit(USAGE, f"error: {message}\nhint: {self.prog} --help\n")
+        surplus = message.startswith("unrecognized arguments: ")
+        hints = [each.surplus for each in self.below.values() if surplus and each.surplus]
+        self.exit(USAGE, f"error: {message}\nhint: {'; '.join((*hints, f'{self.prog} --help'))}\n")
 
     def _note(self, names: tuple[str, ...], settings: dict[str, Any]) -> None:
         self.words += (name for name in names if name.startswith("--"))
@@ -112,8 +115,11 @@ def add_json(parser: Parser, text: str = "JSON on stdout") -> None:
 
 def add_workload(parser: Parser) -> None:
     """The options that say what runs, the same for run, deploy and package."""
-    parser.add_argument("wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1")
+    parser.add_argument(
+        "wasm", metavar="WORKLOAD.wasm", help="a core module with WASI preview 1, or its text (.wat); - is stdin"
+    )
     parser.usage = f"{parser.prog} [OPTIONS] WORKLOAD.wasm [-- ARGS ...]"
+    parser.surplus = f"arguments of the workload follow --: {parser.prog} WORKLOAD.wasm -- ARGS"
     parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable; overrides the file")
     parser.add_argument(

@@ -18,6 +18,7 @@ COMMANDS = {
     "host": "serve Keeps on this machine",
     "platform": "show what this machine can do, and what is missing",
     "init": "write a commented Enarx.toml",
+    "inspect": "show what a module needs, and whether a Keep starts it",
     "package": "show what a package contains, and its digest",
     "data": "contribute data to a Keep of somebody else's, or read its results",
     "owner": "manage owner keys, which decide who may provision a package's secrets",

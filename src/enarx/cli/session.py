@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from enarx.api.jobs import Job, Result
 from enarx.api.start import Hooks
@@ -19,17 +20,60 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 """The descriptors that an attached job reads and writes."""
 
 
-def hooks(verdict: attestation.Verdict) -> Hooks:
+SLOW_MODULE = 1 << 20
+"""Bytes of a module from which on compiling may take long enough to be worth a line. Compiling takes up to 3 s per MiB."""
+
+
+class Stages:
+    """Tells people what a start is doing when it takes long; silent if `quiet`, for programs. A context for the start."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._size = 0
+        self._notice: console.Notice | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def __call__(self, name: str, size: int) -> None:
+        """Implement `Hooks.stage`; every stage ends the one before it."""
+        self.end()
+        self._size = size
+        if name == "packaging":
+            self._begin("packaging...")
+
+    def waiting(self, job: Job) -> None:
+        """The package is delivered. The Keep does not say when it has compiled the module; the workload's output does."""
+        if self._size >= SLOW_MODULE:
+            self._begin(f"compiling ({round(self._size / 1e6)} MB)...", lambda: job.output.begun)
+
+    def end(self) -> None:
+        """End the current stage: its line is not shown any more."""
+        if self._notice is not None:
+            self._notice.end()
+
+    def _begin(self, line: str, over: Callable[[], bool] = lambda: False) -> None:
+        if not self.quiet:
+            self._notice = console.Notice(line, over)
+
+
+def hooks(verdict: attestation.Verdict, stages: Stages) -> Hooks:
     """What a terminal shows while a job starts and runs."""
-    return Hooks(progress=console.Progress("delivering"), attested=verdict, note=console.note)
+    progress = None if stages.quiet else console.Progress("delivering")
+    return Hooks(progress=progress, attested=verdict, note=console.note, stage=stages)
 
 
-def wait(job: Job, receipt: str) -> Result:
+def wait(job: Job, receipt: str, stages: Stages | None = None) -> Result:
     """Wait for the end, and write the receipt while the job still exists.
 
     Dropped output does not raise here: `conclude` reports it. Results that cannot be put into place raise.
     """
     sys.stdout.flush()
+    if stages is not None:
+        stages.waiting(job)
     try:
         result = job.wait()
     except EnarxError as e:

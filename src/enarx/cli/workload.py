@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from enarx.api.workloads import Out, Workload, out_of
 from enarx.errors import UsageError
 from enarx.formats.arguments import parse_dir, parse_env
-from enarx.formats.package import SALT_SIZE
+from enarx.formats.package import MAX_WASM, SALT_SIZE
 from enarx.formats.text import hex_bytes
 from enarx.tenant.paths import read_file, write_private
 
 LIMITS = ("memory", "time", "fuel", "disk")
 """The limits that have an option each."""
 
+STDIN = 0
 MAX_SECRET = 1 << 20
 """Bytes of a secret's value."""
 
@@ -27,7 +28,7 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
     Without `secrets` the values of secrets are left empty; the package digest does not cover them.
     """
     return Workload(
-        module=options.wasm,
+        module=module_of(options),
         config=options.config or None,
         args=tuple(options.args) or None,
         env=(*(_terminal_size() if options.tty else ()), *(parse_env(text) for text in options.env)),
@@ -77,6 +78,21 @@ def places(texts: list[str]) -> dict[str, str]:
             raise UsageError("out", f"--out: {guest} is given twice")
         given[guest] = host
     return given
+
+
+def module_of(options: argparse.Namespace) -> str | bytes:
+    """The path of the module; its bytes if it is on stdin, whose end a workload then sees at once. UsageError."""
+    return _from_stdin() if options.wasm == "-" else str(options.wasm)
+
+
+def _from_stdin() -> bytes:
+    try:
+        if os.isatty(STDIN):
+            raise UsageError("wasm-stdin", "the module on stdin: a terminal", hint="pipe it in, or give its path")
+        with open(STDIN, "rb", closefd=False) as file:
+            return file.read(MAX_WASM + 1)
+    except OSError as e:
+        raise UsageError("wasm-stdin", f"the module on stdin: {e.strerror}") from e
 
 
 def _salt(path: str | None) -> bytes | None:

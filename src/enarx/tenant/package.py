@@ -15,7 +15,6 @@ from enarx.formats.making import head_bytes, make_manifest
 from enarx.formats.package import (
     MAX_ENTRIES,
     MAX_INDEX,
-    MAX_WASM,
     Head,
     Manifest,
     commit_args,
@@ -27,7 +26,8 @@ from enarx.formats.package import (
 from enarx.formats.wire import CHUNK
 from enarx.record import record
 from enarx.tenant import tree
-from enarx.tenant.paths import read_file
+from enarx.tenant.module import Assemble
+from enarx.tenant.module import load as load_module
 from enarx.tenant.tree import Tree
 
 ARGV0 = "main.wasm"
@@ -36,9 +36,6 @@ ARGV0 = "main.wasm"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.formats.sharing import Provider, Recipient
-
-WASM_MAGIC = b"\0asm\1\0\0\0"
-COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
 
 @record(hidden=("head", "wasm", "indexes", "trees"))
@@ -123,18 +120,20 @@ def build(
     times: bool = False,
     providers: tuple[Provider, ...] = (),
     recipients: tuple[Recipient, ...] = (),
+    assemble: Assemble | None = None,
 ) -> Package:
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
     has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
-    directories keep their modification times. What `providers` bring is left out.
+    directories keep their modification times. What `providers` bring is left out. `assemble` turns a module in the
+    text format into the binary format.
     """
     theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
     own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
     _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
     args = (_require_name(argv0), *config.args)
-    module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
+    module = load_module(wasm, memory=config.limits.memory, assemble=assemble)
     trees = [read_tree(directory, base, times=times) for directory in own_dirs]
     _check_outputs(own_dirs, trees, config.limits.disk)
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
@@ -158,26 +157,6 @@ def build(
         index_sizes=tuple(map(len, indexes)),
     )
     return Package(manifest=manifest, head=head_bytes(head), wasm=module, indexes=indexes, trees=tuple(trees))
-
-
-def read_module(path: str) -> bytes:
-    """The core WebAssembly module in a file. UsageError."""
-    return require_module(read_file(path, MAX_WASM + 1, code="wasm-file"), path)
-
-
-def require_module(data: bytes, path: str) -> bytes:
-    """The bytes, if they are a core WebAssembly module of at most MAX_WASM bytes. UsageError, which names `path`."""
-    if data.startswith(COMPONENT_MAGIC):
-        raise UsageError(
-            "wasm-component",
-            f"{path}: a WebAssembly component, wanted a core module with WASI preview 1",
-            hint="build it for the target wasm32-wasip1",
-        )
-    if not data.startswith(WASM_MAGIC):
-        raise UsageError("wasm-magic", f"{path}: not a WebAssembly module in the binary format")
-    if len(data) > MAX_WASM:
-        raise UsageError("wasm-size", f"{path}: over {MAX_WASM >> 20} MiB")
-    return data
 
 
 def _require_name(argv0: str) -> str:

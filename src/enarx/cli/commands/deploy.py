@@ -11,6 +11,7 @@ from enarx.errors import BackendError, EnarxError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.api.jobs import Job, Result
+    from enarx.cli.session import Stages
 
 
 def declare(parser: Parser) -> None:
@@ -54,11 +55,11 @@ def deploy(options: argparse.Namespace) -> int:
 
     _check(options)
     verdict = attestation.Verdict(explain=options.explain)
-    described = workload.from_options(options, secrets=True)
     waiting = parties.Waiting()
+    stages = session.Stages(quiet=options.json)
     starting = RemoteStart(
-        described,
-        replace(session.hooks(verdict), contributed=waiting.took),
+        workload.from_options(options, secrets=True),
+        replace(session.hooks(verdict, stages), contributed=waiting.took),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
         out=workload.out(options),
         host=remote.host(options),
@@ -71,16 +72,17 @@ def deploy(options: argparse.Namespace) -> int:
     )
     if options.detach:
         console.note("only the session file written now can read this job's results; without it they are lost")
-    job = starting.start()
-    if job.invitation is not None:
-        waiting.expect(job.session, options.invite)
-    if job.detached:
-        console.say(f"session: {job.session_file}")
-        for place in options.out:
-            console.note(f"its results, once it has ended: enarx keep attach {job.keep} --out {place}")
-        print(job.keep, flush=True)
-        return 0
-    result = _attached(job, options)
+    with stages:
+        job = starting.start()
+        if job.invitation is not None:
+            waiting.expect(job.session, options.invite)
+        if job.detached:
+            console.say(f"session: {job.session_file}")
+            for place in options.out:
+                console.note(f"its results, once it has ended: enarx keep attach {job.keep} --out {place}")
+            print(job.keep, flush=True)
+            return 0
+        result = _attached(job, options, stages)
     if result is None:
         return 0
     return session.conclude(result, options, attestation=verdict.summary)
@@ -105,7 +107,7 @@ def _check(options: argparse.Namespace) -> None:
     session.require_receipt(options)
 
 
-def _attached(job: Job, options: argparse.Namespace) -> Result | None:
+def _attached(job: Job, options: argparse.Namespace, stages: Stages) -> Result | None:
     """Wait for the end, and remove the Keep. Ctrl-C removes it too; after any other error the job keeps its session.
 
     Returns None if the results are for recipients: then the Keep stays for them.
@@ -113,7 +115,7 @@ def _attached(job: Job, options: argparse.Namespace) -> Result | None:
     from enarx.cli import session
 
     try:
-        result = session.wait(job, options.receipt)
+        result = session.wait(job, options.receipt, stages)
     except (EnarxError, OSError) as e:
         if isinstance(e, EnarxError) and e.code == "results-sealed":
             job.detach(close_stdin=False)

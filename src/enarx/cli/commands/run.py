@@ -39,9 +39,10 @@ def _run(options: argparse.Namespace) -> int:
 
     session.require_receipt(options)
     verdict = attestation.Verdict(explain=options.explain)
+    stages = session.Stages(quiet=options.json)
     starting = LocalStart(
         workload.from_options(options, secrets=True),
-        session.hooks(verdict),
+        session.hooks(verdict, stages),
         session.STDIN,
         session.STDOUT,
         session.STDERR,
@@ -50,6 +51,6 @@ def _run(options: argparse.Namespace) -> int:
         simulate=options.simulate,
         skip_layers=options.unsafe_skip_layer,
     )
-    with starting.start() as job:
-        result = session.wait(job, options.receipt)
+    with stages, starting.start() as job:
+        result = session.wait(job, options.receipt, stages)
     return session.conclude(result, options, attestation=verdict.summary)
