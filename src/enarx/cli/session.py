@@ -77,8 +77,10 @@ def as_json(result: Result, code: int, attestation: dict[str, Any] | None) -> di
 
 def require_receipt(options: argparse.Namespace) -> None:
     """UsageError, before anything runs, if the file of --receipt cannot be written."""
-    directory = os.path.dirname(os.path.abspath(options.receipt))
-    if options.receipt and (os.path.isdir(options.receipt) or not os.access(directory, os.W_OK)):
+    if not options.receipt:
+        return
+    directory = os.path.dirname(options.receipt) or "."
+    if os.path.isdir(options.receipt) or not os.access(directory, os.W_OK):
         raise UsageError("receipt-file", f"{options.receipt}: cannot be written")
 
 
