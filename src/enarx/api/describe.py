@@ -91,6 +91,7 @@ def deploy(
     backend: str = "auto",
     pool: bool = True,
     detach: bool = False,
+    name: str = "",
     **options: Unpack[Options],
 ) -> Start:
     """Deliver a workload to a Keep on a host that need not be trusted, attested and encrypted. Returns a Job.
@@ -104,6 +105,7 @@ def deploy(
     backend         the kind of Keep; "auto" leaves it to the host
     pool            take a ready Keep from the host's pool, launched for no package yet
     detach          leave the job once the Keep has accepted it and its stdin; see `attach`
+    name            name the Keep; unique among this tenant's running Keeps, and shown to the host
 
     The other arguments are those of `run`. The session is saved where `enarx keep` finds it, until the job is removed.
     """
@@ -115,6 +117,7 @@ def deploy(
         accepted=accepting(simulated_root, measurements, policy, endorsements),
         pool=pool,
         detach=detach,
+        name=name,
     )
 
 
@@ -128,7 +131,7 @@ def attach(
     stderr: Sink = None,
     hooks: Hooks | None = None,
 ) -> Start:
-    """Attach to a job by its Keep's id, or a prefix of it that is unique. Returns a Job, with all output from the start.
+    """Attach to a job by its Keep's name or id, or a unique prefix of the id. Returns a Job, with all output from the start.
 
     host        the daemon, if several have such a Keep; otherwise the saved session names it
     token_file  file with the bearer token for `host`

@@ -15,7 +15,7 @@ from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
 from enarx.api.workloads import Workload
 from enarx.delivery.tenant import Session
-from enarx.errors import EnarxError, UnavailableError
+from enarx.errors import EnarxError, UnavailableError, UsageError
 from enarx.tenant.deploy import Stdin, admit
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved, forget
@@ -24,8 +24,11 @@ from enarx.tenant.sessions import Saved, forget
 class RemotePlace:
     """A Keep at a daemon, and the session with it, saved before anything secret is sent."""
 
-    def __init__(self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None) -> None:
+    def __init__(
+        self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None, *, name: str = ""
+    ) -> None:
         self.keep = keep
+        self._name = name
         self.link = client.link(keep)
         self.saved = saved
         self._client = client
@@ -48,6 +51,7 @@ class RemotePlace:
             certificate=certificate,
             key=key,
             session=opened,
+            name=self._name,
         )
         self.saved.save()
 
@@ -66,6 +70,17 @@ class RemotePlace:
         self._client.close()
 
 
+def _checked(name: str) -> str:
+    """The name of a Keep, or an empty text. UsageError."""
+    if not name:
+        return ""
+    from enarx.formats.names import WANTED, is_keep_name
+
+    if not isinstance(name, str) or not is_keep_name(name):
+        raise UsageError("keep-name", f"the name is {str(name)[:80]!r}, wanted {WANTED}")
+    return name
+
+
 class RemoteStart(Start):
     """Starts a job on a host, through its daemon."""
 
@@ -82,8 +97,10 @@ class RemoteStart(Start):
         accepted: Acceptance,
         pool: bool,
         detach: bool,
+        name: str = "",
     ) -> None:
         super().__init__(hooks, stdin, stdout, stderr)
+        self._name = _checked(name)
         self._workload = workload
         self._host = host
         self._kind = "" if backend == "auto" else backend
@@ -100,11 +117,13 @@ class RemoteStart(Start):
         keep = client.launch(
             kind=self._kind,
             package=None if self._pool else package.manifest.digest,
+            declared=package.manifest.digest,
+            name=self._name,
             memory=package.manifest.config.limits.memory,
             compile=package.compile,
             disk=package.disk,
         )
-        place = RemotePlace(client, keep, self._host.token_file)
+        place = RemotePlace(client, keep, self._host.token_file, name=self._name)
         self._close = place.link.close
         with self._undoing(place):
             self._require_not_aborted()

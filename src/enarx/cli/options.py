@@ -142,7 +142,9 @@ class Parser(argparse.ArgumentParser):
 class _StoreOnce(argparse.Action):
     """Stores a value, like argparse's `store`; an option that is given twice or is empty is wrong usage."""
 
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
         """Implement Action."""
         if option_string is not None:
             parser.give(option_string, self.dest, values)

@@ -42,23 +42,29 @@ def wait(job: Job, receipt: str) -> Result:
 
 def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None) -> int:
     """Report how the run ended, unless it just exited, and return the exit code."""
+    code = report(result)
+    if options.json:
+        print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
+    return code
+
+
+def report(result: Result, of: str = "") -> int:
+    """Say how the run ended, unless it just exited, and return the exit code. `of` starts the lines, if there are several runs."""
     status = result.status
     code = console.STATUS_EXITS.get(status.cause, status.code)
     if status.cause != "exit":
-        console.say(f"error: {_story(status)}", colour="31;1")
+        console.say(f"error: {of}{_story(status)}", colour="31;1")
         if status.backtrace:
             console.say("wasm backtrace:")
             for line in status.backtrace.splitlines():
                 console.say(f"  {line}")
     elif status.message:
-        console.note(f"the workload exited with {status.code}; {status.message}")
+        console.note(f"{of}the workload exited with {status.code}; {status.message}")
     if result.lost:
         stdout, stderr = result.unproven
         missing = f"the output shown is incomplete; {stdout} bytes of stdout and {stderr} of stderr are unproven"
-        console.say(f"error: the host dropped output: {missing}", colour="31;1")
+        console.say(f"error: {of}the host dropped output: {missing}", colour="31;1")
         code = console.EXIT_UNDECIDED
-    if options.json:
-        print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
     return code
 
 

@@ -36,6 +36,7 @@ def declare(parser: Parser) -> None:
         metavar="HEX",
         help="accept this Keep image (default: this release's)",
     )
+    parser.add_argument("--name", metavar="NAME", default="", help="name the Keep; the host sees the name")
     parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
     parser.add_argument("--no-pool", action="store_true", help="launch a Keep for this package alone")
 
@@ -59,6 +60,7 @@ def deploy(options: argparse.Namespace) -> int:
         accepted=attestation.simulated(options),
         pool=not options.no_pool,
         detach=options.detach,
+        name=options.name,
     )
     if options.detach:
         console.note("only the session file written now can read this job's results; without it they are lost")

@@ -45,6 +45,7 @@ def _listening(parser: Parser) -> None:
 
 def _bounds(parser: Parser) -> None:
     parser.add_argument("--pool", type=count, default=0, metavar="N", help="keep N empty Keeps ready")
+    parser.add_argument("--pool-kind", metavar="KIND", default="", help="their kind (default: the host's default kind)")
     parser.add_argument("--max-keeps", type=count, default=100, metavar="N", help="running Keeps (default: 100)")
     parser.add_argument(
         "--max-memory",
@@ -86,6 +87,7 @@ def serve(options: argparse.Namespace) -> int:
         disk=parse_size(options.max_disk) if options.max_disk else 0,
         stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
         pool=options.pool,
+        pool_kind=options.pool_kind,
         finished=options.max_finished,
         stored_total=parse_size(options.max_stored) if options.max_stored else 0,
         tenant_keeps=options.tenant_keeps,

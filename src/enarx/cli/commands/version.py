@@ -13,7 +13,7 @@ def declare(parser: Parser) -> None:
     parser.runs(show, "enarx version")
 
 
-def show(options: argparse.Namespace) -> int:
+def show(_: argparse.Namespace) -> int:
     """Print the version, as `enarx --version` does; 0."""
     from enarx import VERSION
 

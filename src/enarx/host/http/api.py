@@ -100,7 +100,12 @@ class Api:
         body = schemas.decode_body(await read_body(Timed(request.stream(), self.limits)), schemas.Launch)
         with self._metrics.launches.time():
             record = await self._keeps.launch(
-                tenant=_tenant(request), kind=body.kind, package=body.package_digest, sizes=body.sizes, key=key or ""
+                tenant=_tenant(request),
+                kind=body.kind,
+                package=body.package_digest,
+                sizes=body.sizes,
+                key=key or "",
+                said=body.said,
             )
         return _json(schemas.Launched, {"id": record.id}, 201)
 
@@ -108,7 +113,7 @@ class Api:
         """List a page of the tenant's Keeps."""
         query = _query(request, schemas.PageQuery)
         page = await self._keeps.page(
-            tenant=_tenant(request), after=query.after, limit=query.limit, state=query.state or ""
+            tenant=_tenant(request), after=query.after, limit=query.limit, state=query.state or "", name=query.name
         )
         return _json(schemas.Page, page)
 

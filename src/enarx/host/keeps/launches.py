@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from enarx.errors import BackendError, EnarxError
@@ -38,6 +40,7 @@ class Launches:
         self._turn = asyncio.Lock()
         self._by_key: dict[str, tuple[str, asyncio.Task[Record]]] = {}
         self._filler: asyncio.Task[None] | None = None
+        self._reserving: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Keep the pool filled from now on."""
@@ -47,18 +50,21 @@ class Launches:
         """Stop launching, and leave no launch half done."""
         await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
-    async def launch(self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int]) -> Record:
+    async def launch(
+        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], said: dict[str, str]
+    ) -> Record:
         """The Keep of this idempotency key if it exists, else a Keep from the pool if one fits, else a new Keep. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
-            return await self._launch(tenant, kind, package, sizes)
-        request = request_digest(kind=kind, package=package or "", **sizes)
+            return await self._launch(tenant, kind, package, sizes, said)
+        request = request_digest(kind=kind, package=package or "", **sizes, **said)
         known = self._lifecycle.index.keyed(digest)
         if known is not None:
             _require_same(known.record.request, request)
             return known.record
         if digest not in self._by_key:
-            task = asyncio.create_task(self._launch(tenant, kind, package, sizes, digest, request))
+            given = {"key": digest, "request": request, **said}
+            task = asyncio.create_task(self._launch(tenant, kind, package, sizes, given))
             self._by_key[digest] = request, task
             task.add_done_callback(lambda task: self._launched(digest, task))
         first, task = self._by_key[digest]
@@ -71,30 +77,43 @@ class Launches:
             task.exception()  # mark it as retrieved: every client that waited may be gone
 
     async def _launch(
-        self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], digest: str = "", request: str = ""
+        self, tenant: str, kind: str, package: str | None, sizes: dict[str, int], given: dict[str, str]
     ) -> Record:
+        """Launch or claim a Keep. `given` are the fields of its record that came with the request."""
         _require(kind)
-        if package is None and all(sizes[name] <= POOL[name] for name in POOL):
-            for keep in self._pooled():
-                if keep.record.kind == kind:
-                    return self._claim(keep, tenant, digest, request)
-        async with self._turn:
-            await self._make_room(tenant, sizes)
-            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant=tenant, key=digest, request=request)
+        with self._reserved(tenant, given.get("name", "")):
+            if package is None and all(sizes[name] <= POOL[name] for name in POOL):
+                for keep in self._pooled():
+                    if keep.record.kind == kind:
+                        return self._claim(keep, tenant, given)
+            async with self._turn:
+                await self._make_room(tenant, sizes)
+                return await self._make(kind, package or ANY_PACKAGE, sizes, tenant, given)
+
+    @contextlib.contextmanager
+    def _reserved(self, tenant: str, name: str) -> Iterator[None]:
+        """Keep other launches from taking the name until this launch has it or has failed. HostError `name-taken`."""
+        key = tenant, name
+        if name and (key in self._reserving or self._lifecycle.index.named(tenant, name) is not None):
+            hint = "use another name, or remove that Keep first: enarx keep rm --force NAME"
+            raise HostError("name-taken", f"a running Keep of this tenant is named {name}", hint=hint)
+        self._reserving.add(key)
+        try:
+            yield
+        finally:
+            self._reserving.discard(key)
 
     def _pooled(self) -> list[Keep]:
         return [keep for keep in self._lifecycle.index.live() if keep.record.pooled and keep.removal is None]
 
     # From the pool
 
-    def _claim(self, keep: Keep, tenant: str, digest: str, request: str) -> Record:
+    def _claim(self, keep: Keep, tenant: str, given: dict[str, str]) -> Record:
         """Give a pooled Keep to a tenant. It keeps the sizes that it was launched with."""
         self._check_store()
         self._check_tenant(tenant, _sizes(keep.record))
         try:
-            record = self._lifecycle.store.claim(
-                keep.record, tenant=tenant, key=digest, request=request, created=time.time()
-            )
+            record = self._lifecycle.store.claim(keep.record, tenant=tenant, created=time.time(), **given)
         except OSError as e:
             raise fault(e) from e
         self._lifecycle.index.claim(keep, record)
@@ -164,13 +183,12 @@ class Launches:
         kind: str,
         package: str,
         sizes: dict[str, int],
-        *,
         tenant: str = "",
-        key: str = "",
-        request: str = "",
+        given: dict[str, str] | None = None,
+        *,
         pooled: bool = False,
     ) -> Record:
-        store = self._lifecycle.store
+        store, said = self._lifecycle.store, given or {}
         try:
             name = store.make()
         except OSError as e:
@@ -186,10 +204,12 @@ class Launches:
                 **sizes,
                 created=time.time(),
                 tenant=tenant,
-                key=key,
-                request=request,
                 pooled=pooled,
                 processes=Processes.of(answer["processes"]),
+                key=said.get("key", ""),
+                request=said.get("request", ""),
+                name=said.get("name", ""),
+                declared_package=said.get("declared_package", ""),
             )
             store.write(record)
         except BaseException as e:

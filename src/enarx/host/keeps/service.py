@@ -47,10 +47,12 @@ class Keeps:
         """Keeps of all tenants by state; here `pooled` is a state of its own."""
         return self._index.counts()
 
-    async def page(self, *, tenant: str, after: str = "", limit: int = 100, state: str = "") -> dict[str, Any]:
-        """Some of a tenant's Keeps, oldest first, as `schemas.Page`. An empty `state` means any."""
+    async def page(
+        self, *, tenant: str, after: str = "", limit: int = 100, state: str = "", name: str = ""
+    ) -> dict[str, Any]:
+        """Some of a tenant's Keeps, oldest first, as `schemas.Page`. An empty `state` or `name` means any."""
         await self._lifecycle.loaded()
-        return self._index.page(tenant=tenant, after=after, limit=max(1, limit), state=state)
+        return self._index.page(tenant=tenant, after=after, limit=max(1, limit), state=state, name=name)
 
     async def _known(self, name: str, tenant: str) -> Keep:
         await self._lifecycle.loaded()
@@ -83,15 +85,24 @@ class Keeps:
     # Launching and ending
 
     async def launch(
-        self, *, tenant: str, kind: str, package: str | None, sizes: dict[str, int], key: str = ""
+        self,
+        *,
+        tenant: str,
+        kind: str,
+        package: str | None,
+        sizes: dict[str, int],
+        key: str = "",
+        said: dict[str, str] | None = None,
     ) -> Record:
-        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes. HostError.
+        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes, `said` fields of its record. HostError.
 
         While the Keep exists, the same tenant and `key` return it again. HostError `key-reused` if they come with another
-        kind, package or size.
+        request; `name-taken` if a running Keep of the tenant has the name.
         """
         await self._lifecycle.loaded()
-        return await self._launches.launch(tenant=tenant, kind=kind, package=package, key=key, sizes=sizes)
+        return await self._launches.launch(
+            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, said=said or {}
+        )
 
     async def stop(self, name: str, *, tenant: str) -> None:
         """Kill the Keep, and return once it is gone; its output stays."""

@@ -9,8 +9,12 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from enarx.formats.names import KEEP_NAME
+
 ID = re.compile(r"[0-9a-f]{16}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+DECLARED = re.compile(r"[0-9a-f]{64}|")
+NAME = re.compile(f"{KEEP_NAME}|")
 SHORT_DIGEST = re.compile(r"[0-9a-f]{32}|")
 BOOT = re.compile(r"[0-9a-f-]{36}")
 TENANT = re.compile(r"[a-z]{1,16}:[0-9a-zA-Z]{1,64}|")
@@ -48,6 +52,7 @@ class Record:
 
     Sizes are what it was launched with, in bytes; `created` is when its tenant got it, in unix seconds. `key` and `request`
     are digests of the tenant's Idempotency-Key and of what came with it; both are empty for a launch without a key.
+    `name` and `declared_package` are what the tenant calls the Keep and what it intends to deliver; empty if it did not say.
     `processes` is None for a Keep whose processes are known to be gone.
     """
 
@@ -63,6 +68,8 @@ class Record:
     request: str
     pooled: bool
     processes: Processes | None
+    name: str = ""
+    declared_package: str = ""
 
     def value(self) -> dict[str, Any]:
         """The record as JSON, without `pooled`, which the name of the file shows."""
@@ -70,8 +77,8 @@ class Record:
 
     @classmethod
     def of(cls, value: dict[str, Any], *, keep: str, pooled: bool) -> Record:
-        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` out."""
-        value = {"request": "", **value}
+        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` and later fields out."""
+        value = {"request": "", "name": "", "declared_package": "", **value}
         if set(value) != set(cls.__slots__) - {"pooled"} or value["id"] != keep:
             raise BadFileError("not a Keep's record, or another Keep's")
         return cls(
@@ -87,6 +94,8 @@ class Record:
             request=_text(value, "request", SHORT_DIGEST),
             pooled=pooled,
             processes=Processes.of(value["processes"]),
+            name=_text(value, "name", NAME),
+            declared_package=_text(value, "declared_package", DECLARED),
         )
 
 
