@@ -36,6 +36,8 @@ def find(host: str | Endpoint = "", token_file: str = "") -> Host:
 
     `token_file` is the path of a file with a bearer token. UsageError; UnavailableError if no host is named or found.
     """
+    if not isinstance(host, (str, Endpoint)):
+        raise UsageError("host-url", f"host is of type {type(host).__name__}, wanted a URL or an enarx.Endpoint")
     named = host if isinstance(host, Endpoint) else Endpoint(url=host)
     default = os.environ.get("ENARX_HOST", "").rstrip("/")
     url = named.url.rstrip("/") or default or _local()

@@ -153,7 +153,7 @@ def choose(backend: str, *, simulate: bool) -> str:
             return kind
     raise BackendError(
         "no-hardware",
-        f"no Keep of kind {backend} can be started: this machine has no hardware that this release can drive",
+        f"no Keep{'' if backend == 'auto' else f' of kind {backend}'} can be started: this machine has no hardware that this release can drive",
         hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
     )
 

@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers_action is None:
             self._subparsers_action = self.add_subparsers(metavar=metavar, required=True)
         parser: Parser = self._subparsers_action.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+            name, help=text, description="\n".join(_lines(f"{text[0].upper()}{text[1:]}.", WIDTH))
         )
         self.below[name] = parser
         return parser
@@ -81,6 +81,8 @@ class Parser(argparse.ArgumentParser):
         arguments = [*args] if args is not None else sys.argv[1:]
         if self.below:
             self._require_command(arguments)
+        else:
+            self._require_known(arguments)
         options, unknown = super().parse_known_args(arguments, namespace)
         if unknown:
             self._refuse(unknown)
@@ -98,6 +100,13 @@ class Parser(argparse.ArgumentParser):
             near = _near(name, self.below)
             hint = f"did you mean {self.prog} {near}?" if near else f"{self.prog} --help lists the commands"
             self.error(f"{self.prog} has no command {name!r}", hint=hint)
+
+    def _require_known(self, arguments: list[str]) -> None:
+        """Report an option that does not exist before anything else: what is missing may be its value."""
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        options = [word for word in own if word.startswith("--")]
+        if unknown := [word for word in options if word.partition("=")[0] not in self._option_string_actions]:
+            self._refuse(unknown)
 
     def _refuse(self, unknown: list[str]) -> NoReturn:
         """Report the first option that does not exist, else the first argument that nothing takes."""
@@ -124,6 +133,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str, *, hint: str = "") -> NoReturn:
         """Like argparse's, with our exit code and error format."""
+        message = message.replace(": ignored explicit argument ", " takes no value, got ")
         self.exit(USAGE, f"error: {message}\nhint: {hint or f'{self.prog} --help'}\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -161,12 +171,18 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 def _folded(line: str) -> str:
     """A command line, folded for a shell so that it fits the help text."""
-    lines = [""]
-    for word in line.split(" "):
-        if len(lines[-1]) + len(word) + len("    ") >= WIDTH - len(" \\") and lines[-1]:
-            lines.append("")
-        lines[-1] += f"{' ' if lines[-1] else ''}{word}"
-    return " \\\n    ".join(lines)
+    return " \\\n    ".join(_lines(line, WIDTH - len("      \\")))
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` characters, as far as its words allow."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 class Section:
