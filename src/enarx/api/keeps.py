@@ -78,7 +78,7 @@ def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note:
 def wait_for_end(known: Known, timeout: float, *, note: Note) -> None:
     """Wait until the Keep has ended, as its host says, over as many connections as necessary.
 
-    UnavailableError after `timeout` seconds, or if the host stays away.
+    UnavailableError after `timeout` seconds, if the host stays away, or if the Keep is removed meanwhile.
     """
     end = time.monotonic() + timeout
     broken, reached = 0, False
@@ -86,17 +86,27 @@ def wait_for_end(known: Known, timeout: float, *, note: Note) -> None:
         while True:
             left = max(0.0, end - time.monotonic())
             try:
-                if client.wait(known.keep, left):
+                if client.wait(known.keep, left if reached else 0):  # the first answer shows that the host is there
                     return
                 broken, reached = 0, True
+            except UsageError as e:
+                if reached and e.code == "not-found":
+                    raise removed(known.keep) from e
+                raise
             except UnavailableError as e:
                 broken += 1
                 if broken > TRIES or not (e.code in AGAIN or (reached and e.code == "host-down")):
                     raise
                 note(f"{e.message}; asking again")
                 time.sleep(min(left, LONGEST_PAUSE, FIRST_PAUSE * 2 ** (broken - 1)))
-            if time.monotonic() >= end:
+            if reached and time.monotonic() >= end:
                 raise UnavailableError("still-running", f"Keep {known.keep} has not ended in time", hint="wait longer")
+
+
+def removed(keep: str) -> UnavailableError:
+    """The error for a Keep that was removed before its end could be read."""
+    hint = "an attached deploy removes its Keep at the end, and has the result"
+    return UnavailableError("keep-removed", f"Keep {keep} was removed; how it ended cannot be read any more", hint=hint)
 
 
 def ours(note: Note) -> list[Saved]:

@@ -151,9 +151,10 @@ def choose(backend: str, *, simulate: bool) -> str:
         candidate = backends.find(kind)
         if candidate.probe()["available"] and not (backend == "auto" and candidate.warning):
             return kind
+    what = "no Keep" if backend == "auto" else f"no Keep of kind {backend}"
     raise BackendError(
         "no-hardware",
-        f"no Keep{'' if backend == 'auto' else f' of kind {backend}'} can be started: this machine has no hardware that this release can drive",
+        f"{what} can be started: this machine has no hardware that this release can drive",
         hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
     )
 

@@ -155,7 +155,7 @@ class _StoreOnce(argparse.Action):
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
     ) -> None:
-        """Implement Action."""
+        """Implement Action: store the value in the namespace."""
         if option_string is not None:
             parser.give(option_string, self.dest, values)
         setattr(namespace, self.dest, values)

@@ -76,8 +76,8 @@ class HostClient:
         """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
         body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
-        said = {"kind": kind, "name": name, "declared_package": declared.hex() if declared else ""}
-        body |= {field: text for field, text in said.items() if text}
+        optional = {"kind": kind, "name": name, "declared_package": declared.hex() if declared else ""}
+        body |= {field: text for field, text in optional.items() if text}
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
         keep: Any = answer.get("id") if isinstance(answer, dict) else None
         if not _is_id(keep):

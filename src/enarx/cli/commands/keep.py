@@ -178,8 +178,11 @@ def _end(known: Known) -> tuple[int, dict[str, Any]]:
 
     result = None
     if known.saved is not None:
-        with open(os.devnull, "wb") as nothing:
-            result, _ = keeps.read_so_far(known, nothing, nothing)
+        try:
+            with open(os.devnull, "wb") as nothing:
+                result, _ = keeps.read_so_far(known, nothing, nothing)
+        except UsageError as e:
+            raise (keeps.removed(known.keep) if e.code == "not-found" else e) from e
     if result is None:
         why = "no session with it is saved here" if known.saved is None else "no final record of it is left"
         console.note(f"Keep {known.keep} has ended, as the host says; how is not proven: {why}")

@@ -105,7 +105,7 @@ class Api:
                 package=body.package_digest,
                 sizes=body.sizes,
                 key=key or "",
-                said=body.said,
+                declared=body.declared,
             )
         return _json(schemas.Launched, {"id": record.id}, 201)
 

@@ -30,7 +30,9 @@ Size = Annotated[int, Meta(ge=1, le=MAX_NUMBER, description="bytes")]
 Count = Annotated[int, Meta(ge=0)]
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(backends.kinds()), "default": backends.default()})]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
-Name = Annotated[str, Meta(pattern=f"^{KEEP_NAME}$", max_length=63, description="what the tenant calls the Keep")]
+Name = Annotated[  # in Python, $ matches before a last newline too
+    str, Meta(pattern=f"^{KEEP_NAME}$(?!\\n)", max_length=63, description="what the tenant calls the Keep")
+]
 
 Type = TypeVar("Type")
 
@@ -58,10 +60,10 @@ class Launch(Struct, kw_only=True, frozen=True):
         return {"memory": self.memory, "compile": compile, "disk": self.disk}
 
     @property
-    def said(self) -> dict[str, str]:
-        """What the tenant says about the Keep, if anything: fields of its record."""
-        said = {"name": self.name, "declared_package": self.declared_package}
-        return {field: text for field, text in said.items() if text}
+    def declared(self) -> dict[str, str]:
+        """What the tenant declares about the Keep, if anything: fields of its record."""
+        declared = {"name": self.name, "declared_package": self.declared_package}
+        return {field: text for field, text in declared.items() if text}
 
 
 class Launched(Struct, frozen=True):

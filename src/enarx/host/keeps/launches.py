@@ -51,19 +51,19 @@ class Launches:
         await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
     async def launch(
-        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], said: dict[str, str]
+        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], declared: dict[str, str]
     ) -> Record:
         """The Keep of this idempotency key if it exists, else a Keep from the pool if one fits, else a new Keep. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
-            return await self._launch(tenant, kind, package, sizes, said)
-        request = request_digest(kind=kind, package=package or "", **sizes, **said)
+            return await self._launch(tenant, kind, package, sizes, declared)
+        request = request_digest(kind=kind, package=package or "", **sizes, **declared)
         known = self._lifecycle.index.keyed(digest)
         if known is not None:
             _require_same(known.record.request, request)
             return known.record
         if digest not in self._by_key:
-            given = {"key": digest, "request": request, **said}
+            given = {"key": digest, "request": request, **declared}
             task = asyncio.create_task(self._launch(tenant, kind, package, sizes, given))
             self._by_key[digest] = request, task
             task.add_done_callback(lambda task: self._launched(digest, task))
@@ -188,7 +188,7 @@ class Launches:
         *,
         pooled: bool = False,
     ) -> Record:
-        store, said = self._lifecycle.store, given or {}
+        store, declared = self._lifecycle.store, given or {}
         try:
             name = store.make()
         except OSError as e:
@@ -206,10 +206,10 @@ class Launches:
                 tenant=tenant,
                 pooled=pooled,
                 processes=Processes.of(answer["processes"]),
-                key=said.get("key", ""),
-                request=said.get("request", ""),
-                name=said.get("name", ""),
-                declared_package=said.get("declared_package", ""),
+                key=declared.get("key", ""),
+                request=declared.get("request", ""),
+                name=declared.get("name", ""),
+                declared_package=declared.get("declared_package", ""),
             )
             store.write(record)
         except BaseException as e:

@@ -92,16 +92,16 @@ class Keeps:
         package: str | None,
         sizes: dict[str, int],
         key: str = "",
-        said: dict[str, str] | None = None,
+        declared: dict[str, str] | None = None,
     ) -> Record:
-        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes, `said` fields of its record. HostError.
+        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes, `declared` fields of its record. HostError.
 
         While the Keep exists, the same tenant and `key` return it again. HostError `key-reused` if they come with another
         request; `name-taken` if a running Keep of the tenant has the name.
         """
         await self._lifecycle.loaded()
         return await self._launches.launch(
-            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, said=said or {}
+            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, declared=declared or {}
         )
 
     async def stop(self, name: str, *, tenant: str) -> None:
