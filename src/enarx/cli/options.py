@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
         parser.runs(function, *examples)
         return parser
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # typeshed overloads it
         """Like argparse's, but each parser refuses what it does not know, and an incomplete command shows its help."""
         self._given.clear()
         arguments = [*args] if args is not None else sys.argv[1:]
