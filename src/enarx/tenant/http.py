@@ -42,6 +42,8 @@ _WHOLE = re.compile(r"[0-9a-f]{16}")
 
 REACH = "is a host serving at {}? start one with: enarx host serve"
 
+OTHERS = "another user runs this host; its --socket-group lets the members of a group in"
+
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What http.client raises if the peer violates HTTP or disconnects."""
 
@@ -227,7 +229,8 @@ class HostClient:
         except OSError as e:
             connection.close()
             message = f"{what}: the host cannot be reached: {e.strerror or 'it does not answer in time'}"
-            raise UnavailableError("host-down", message, hint=REACH.format(self.endpoint.url)) from e
+            hint = OTHERS if isinstance(e, PermissionError) else REACH.format(self.endpoint.url)
+            raise UnavailableError("host-down", message, hint=hint) from e
 
 
 def _tls_failed(url: str, e: ssl.SSLError) -> EnarxError:
