@@ -63,6 +63,7 @@ def test_the_weaker_option_is_not_taken_for_another(capsys: pytest.CaptureFixtur
     [
         ("rnu x", "enarx has no command 'rnu'", "did you mean enarx run?"),
         ("keep lsit", "enarx keep has no command 'lsit'", "did you mean enarx keep list?"),
+        ("HELP", "enarx has no command 'HELP'", "did you mean enarx help?"),
         ("qqq", "enarx has no command 'qqq'", "enarx --help lists the commands"),
         ("--simulate run x", "enarx has no option '--simulate'", "options follow their command; enarx --help"),
         ("keep list --host a --host b", "--host is given twice, wanted once", "enarx keep list --help"),

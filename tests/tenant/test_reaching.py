@@ -118,7 +118,8 @@ def test_what_hangs_up_or_refuses_at_once(tmp_path: Path) -> None:
     for url in (f"http://127.0.0.1:{port}", f"unix://{tmp_path}/absent"):
         e = fails(UnavailableError, url=url)
         assert (e.code, "cannot be reached" in e.message) == ("host-down", True)
-        assert e.hint == f"is a host serving at {url}? start one with: enarx host serve"
+        assert e.message.startswith(url)
+        assert e.hint == "is it running, and is this its address? start one with: enarx host serve"
         assert "attach" not in e.hint
 
 

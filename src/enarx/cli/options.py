@@ -165,6 +165,7 @@ def _near(word: str, known: Iterable[str]) -> str:
     """The known word that `word` most resembles or abbreviates; empty if there is none."""
     import difflib  # only a mistake needs it
 
+    word = word.lower()
     longer = [each for each in known if each.startswith(word) and len(word) > len("--")]
     return (longer or difflib.get_close_matches(word, list(known), 1) or [""])[0]
 

@@ -40,7 +40,9 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WHOLE = re.compile(r"[0-9a-f]{16}")
 """A complete Keep id (docs/spec/host.md)."""
 
-REACH = "is a host serving at {}? start one with: enarx host serve"
+REACH = "is it running, and is this its address? start one with: enarx host serve"
+
+CLOSED = "the host closed the connection without an answer"
 
 OTHERS = "another user runs this host; its --socket-group lets the members of a group in"
 
@@ -195,7 +197,7 @@ class HostClient:
         again = method == "GET" or "Idempotency-Key" in headers
         while True:
             try:
-                self._open(connection, f"{method} {path}")
+                self._open(connection)
                 connection.request(method, path, body, headers, encode_chunked="Transfer-Encoding" in headers)
                 answer = connection.getresponse()
             except _BROKEN as e:
@@ -215,9 +217,9 @@ class HostClient:
         hint = f"if it serves over TLS: https://{place}"
         if scheme == "https":
             hint = "--client-cert FILE and --client-key FILE, if the host requires a certificate"
-        return UnavailableError("host-lost", f"{what}: the host closed the connection without an answer", hint=hint)
+        return UnavailableError("host-lost", f"{self.endpoint.url}: {CLOSED}", hint=hint)
 
-    def _open(self, connection: Connection, what: str) -> None:
+    def _open(self, connection: Connection) -> None:
         """Open a connection that is not open. UnavailableError `host-down`; VerificationError if its certificate is wrong."""
         if connection.sock is not None:
             return
@@ -228,8 +230,9 @@ class HostClient:
             raise _tls_failed(self.endpoint.url, e) from e
         except OSError as e:
             connection.close()
-            message = f"{what}: the host cannot be reached: {e.strerror or 'it does not answer in time'}"
-            hint = OTHERS if isinstance(e, PermissionError) else REACH.format(self.endpoint.url)
+            reason = e.strerror or "it does not answer in time"
+            message = f"{self.endpoint.url}: the host cannot be reached: {reason}"
+            hint = OTHERS if isinstance(e, PermissionError) else REACH
             raise UnavailableError("host-down", message, hint=hint) from e
 
 

@@ -153,9 +153,8 @@ def attach(options: argparse.Namespace) -> int:
 def wait(options: argparse.Namespace) -> int:
     """Wait for the end of jobs. Returns the exit code of the first that did not end with 0; 127 for an end that is not proven."""
     from enarx.api import keeps
-    from enarx.formats.quantities import parse_duration
 
-    end = time.monotonic() + parse_duration(options.timeout) if options.timeout else float("inf")
+    end = time.monotonic() + _seconds(options.timeout)
     ends: dict[str, Any] = {}
 
     def waited(known: Known) -> int:
@@ -169,6 +168,16 @@ def wait(options: argparse.Namespace) -> int:
     if options.json:
         console.show_json([{"keep": keep, **value} for keep, value in ends.items()])
     return code
+
+
+def _seconds(text: str) -> float:
+    """The seconds of --timeout; without it, no end. UsageError."""
+    from enarx.formats.quantities import parse_duration
+
+    try:
+        return parse_duration(text) if text else float("inf")
+    except UsageError as e:
+        raise UsageError(e.code, f"--timeout: {e.message}", hint=e.hint) from None
 
 
 def _end(known: Known) -> tuple[int, dict[str, Any]]:
