@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from enarx.errors import UsageError
+from enarx.errors import BackendError, UsageError
 from enarx.host.daemon import Options, serve
 from enarx.host.http.access import read_token
 from enarx.host.http.certificates import public_key
 from enarx.host.keeps.bounds import Bounds
 
-from .harness import DISK, MEMORY, Daemon
+from .harness import DISK, KIND, MEMORY, Daemon
 
 Make = Callable[..., Daemon]
 TOKEN = "0123456789abcdef-secret"
@@ -210,6 +210,34 @@ def test_tcp_wants_a_credential_wherever_it_is(root: Path, address: str) -> None
 
 def test_client_certificates_need_tls(root: Path) -> None:
     assert refused(root, address="0.0.0.0", client_ca="ca").code == "client-ca"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"address": "127.0.0.1", "token_files": ("t",), "tls_key": "k"}, "--tls-key without --tls-cert"),
+        ({"socket": "s", "token_files": ("t",)}, "a token or a TLS certificate without --address"),
+        ({"socket": "s", "tls_certificate": "c"}, "a token or a TLS certificate without --address"),
+        ({"address": "127.0.0.1", "token_files": ("t",), "socket_group": "g"}, "--socket-group without"),
+        (
+            {"socket": "s", "bounds": Bounds(keeps=1, memory=0, disk=0, stored_output=1, pool=0, pool_kind=KIND)},
+            "--pool",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(root: Path, given: dict[str, object], name: str) -> None:
+    """A door would be less guarded than its operator believes."""
+    e = refused(root, **given)
+    assert e.code == "option-unused"
+    assert name in e.message
+
+
+def test_a_pool_of_a_kind_that_cannot_be_launched(root: Path) -> None:
+    bounds = {"keeps": 1, "memory": 0, "disk": 0, "stored_output": 1, "pool": 1}
+    with pytest.raises(UsageError, match="no kind of Keep is called 'vax'"):
+        serve(options(root, socket="s", bounds=Bounds(**bounds, pool_kind="vax")))
+    with pytest.raises(BackendError, match="no Keep of kind nitro"):
+        serve(options(root, socket="s", bounds=Bounds(**bounds, pool_kind="nitro")))
 
 
 def test_tls_files_that_are_none(root: Path) -> None:

@@ -36,12 +36,17 @@ def blocks(language: str) -> list[tuple[str, str]]:
     ]
 
 
+def folded(epilog: str | None) -> str:
+    """The examples, each in a line again."""
+    return (epilog or "").replace("\\\n", "")
+
+
 def examples() -> Iterator[str]:
     """All example lines in the help of all commands."""
     waiting = [build_parser()]
     while waiting:
         parser = waiting.pop()
-        yield from (line.strip() for line in (parser.epilog or "").splitlines() if line.strip().startswith("enarx "))
+        yield from (line.strip() for line in folded(parser.epilog).splitlines() if line.strip().startswith("enarx "))
         waiting += parser.below.values()
 
 

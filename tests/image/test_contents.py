@@ -104,7 +104,7 @@ def test_the_first_directory_wins_as_it_does_in_imports(tree: Path, tmp_path_fac
 
 
 def test_a_directory_that_is_not_there_is_passed_over(tree: Path) -> None:
-    assert files(("/nonexistent", str(tree))) == files((str(tree),))
+    assert files((str(tree / "absent"), str(tree))) == files((str(tree),))
 
 
 @pytest.mark.parametrize("name", ["a", "z"])
@@ -120,7 +120,7 @@ def test_a_missing_package_is_said_with_a_remedy(tree: Path, name: str) -> None:
     (tree / name / "__init__.py").unlink()
     for ask in (code_paths, files):
         with pytest.raises(UnavailableError, match=name) as caught:
-            ask((str(tree), "/nonexistent"))
+            ask((str(tree), str(tree / "absent")))
         assert caught.value.hint
 
 

@@ -234,6 +234,36 @@ def test_sessions_are_kept_and_found(home: Path) -> None:
     assert sessions.known() == ([other], [])
 
 
+def test_a_name_stands_for_the_latest_keep_of_that_name(home: Path) -> None:
+    first, second = replace(saved("abc123"), name="web"), replace(saved("def456", number=5), name="web")
+    second.save()
+    first.save()
+    assert found("web") == second
+    assert (found("abc123"), found("we")) == (first, None), "a name has no prefixes"
+    replace(saved("web1", number=3), name="").save()
+    assert found("web") == second, "a name goes before the start of an id"
+    sessions.forget(second)
+    assert found("web") == first
+    elsewhere = replace(saved("0ff", "http://other:1", number=9), name="web")
+    elsewhere.save()
+    with pytest.raises(UsageError, match="'web' stands for 2 Keeps") as caught:
+        found("web")
+    assert "http://other:1" in caught.value.message
+    assert found("web", "http://other:1") == elsewhere
+    assert found("web", "http://h:1") == first
+
+
+def test_a_session_without_a_name_is_one_of_an_older_release(home: Path) -> None:
+    path = Path(saved("abc").save())
+    fields = json.loads(path.read_text())
+    del fields["name"]
+    path.write_text(json.dumps(fields))
+    assert found("abc") == saved("abc")
+    path.write_text(json.dumps({**fields, "name": 3}))
+    assert found("abc") is None
+    assert len(sessions.known()[1]) == 1
+
+
 def test_a_session_is_never_written_over(home: Path) -> None:
     path = Path(saved("abc").save())
     before = path.read_bytes()

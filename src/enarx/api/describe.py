@@ -106,6 +106,7 @@ def deploy(
     pool: bool = True,
     detach: bool = False,
     invite: Path = "",
+    name: str = "",
     **options: Unpack[Options],
 ) -> Start:
     """Deliver a workload to a Keep on a host that need not be trusted, attested and encrypted. Returns a Job.
@@ -120,6 +121,7 @@ def deploy(
     pool            take a ready Keep from the host's pool, launched for no package yet
     detach          leave the job once the Keep has accepted it and its stdin; see `attach`
     invite          where to write the invitation for providers and recipients, a file; Job.invitation has it too
+    name            name the Keep; unique among this tenant's running Keeps, and shown to the host
 
     The other arguments are those of `run`. The session is saved where `enarx keep` finds it, until the job is removed.
     """
@@ -133,6 +135,7 @@ def deploy(
         pool=pool,
         detach=detach,
         invite=os.fspath(invite),
+        name=name,
     )
 
 
@@ -149,7 +152,7 @@ def attach(
     stderr: Sink = None,
     hooks: Hooks | None = None,
 ) -> Start:
-    """Attach to a job by its Keep's id, or a prefix of it that is unique. Returns a Job, with all output from the start.
+    """Attach to a job by its Keep's name or id, or a unique prefix of the id. Returns a Job, with all output from the start.
 
     host        the daemon, if several have such a Keep; otherwise the saved session names it
     token_file  file with the bearer token for `host`

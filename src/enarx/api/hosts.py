@@ -10,6 +10,7 @@ import os
 
 from enarx.errors import UnavailableError, UsageError
 from enarx.record import record, replace
+from enarx.tenant.connection import require_url
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.paths import SOCKET, read_file, runtime_dirs
 from enarx.tenant.sessions import Saved, endpoint_of
@@ -35,12 +36,17 @@ def find(host: str | Endpoint = "", token_file: str = "") -> Host:
 
     `token_file` is the path of a file with a bearer token. UsageError; UnavailableError if no host is named or found.
     """
+    if not isinstance(host, (str, Endpoint)):
+        raise UsageError("host-url", f"host is of type {type(host).__name__}, wanted a URL or an enarx.Endpoint")
     named = host if isinstance(host, Endpoint) else Endpoint(url=host)
     default = os.environ.get("ENARX_HOST", "").rstrip("/")
     url = named.url.rstrip("/") or default or _local()
+    source = ""
+    if not named.url and default:
+        require_url(url, "ENARX_HOST")
     if not token_file and not named.token and default and url == default:
-        token_file = os.environ.get("ENARX_TOKEN_FILE", "")
-    token = read_token(token_file) if token_file else named.token
+        token_file, source = os.environ.get("ENARX_TOKEN_FILE", ""), "ENARX_TOKEN_FILE: "
+    token = read_token(token_file, source) if token_file else named.token
     return Host(endpoint=replace(named, url=url, token=token), token_file=token_file)
 
 
@@ -63,17 +69,32 @@ def of_session(saved: Saved, host: str | Endpoint = "", token_file: str = "") ->
     return Host(endpoint=endpoint, token_file=path)
 
 
-def read_token(path: str) -> str:
-    """The token in a file; empty without a path. UsageError."""
+def read_token(path: str, source: str = "") -> str:
+    """The token in a file; empty without a path. UsageError, whose text begins with `source`."""
     if not path:
         return ""
+    hint = "wanted a file with one token in one line, in ASCII"
     try:
-        token = read_file(path, MAX_TOKEN + 1).decode("ascii").strip()
-    except (UsageError, UnicodeDecodeError) as e:
-        raise UsageError("token-file", f"{path}: cannot be read as a token") from e
-    if not 0 < len(token) <= MAX_TOKEN or any(c.isspace() or not c.isprintable() for c in token):
-        raise UsageError("token-file", f"{path}: wanted one token in one line")
-    return token
+        data = read_file(path, MAX_TOKEN + 1)
+    except UsageError as e:
+        raise UsageError("token-file", f"{source}{e.message}", hint=hint) from e
+    if problem := _token_problem(data):
+        raise UsageError("token-file", f"{source}{path}: {problem}", hint=hint)
+    return data.decode("ascii").strip()
+
+
+def _token_problem(data: bytes) -> str:
+    """Why the bytes of a file are not a token; empty if they are one. The text never has a part of them."""
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return "begins with a byte order mark"
+    if not data.isascii():
+        return "has bytes that are not ASCII"
+    token = data.decode("ascii").strip()
+    if not token:
+        return "has no token in it"
+    if len(data) > MAX_TOKEN:
+        return f"has over {MAX_TOKEN} bytes"
+    return "has more than one word" if any(c.isspace() or not c.isprintable() for c in token) else ""
 
 
 def _local() -> str:

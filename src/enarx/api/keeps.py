@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import time
 from collections.abc import Callable, Mapping
 
 from enarx.api.hosts import Host, find, of_session
@@ -14,18 +15,21 @@ from enarx.api.workloads import Out, Path, out_of
 from enarx.delivery.output import FILES
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.tenant import Attachment, Session
-from enarx.errors import UsageError
+from enarx.errors import UnavailableError, UsageError
 from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
 from enarx.record import record, replace
 from enarx.tenant import deploy, sessions
-from enarx.tenant.delivering import refused
+from enarx.tenant.delivering import FIRST_PAUSE, LONGEST_PAUSE, TRIES, refused
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enarx.tenant.results import Results
+
+AGAIN = ("host-lost", "host-slow", "crowded", "silent")
+"""Codes of UnavailableError after which the host is asked again."""
 
 Note = Callable[[str], None]
 """Takes a line that people should see."""
@@ -55,10 +59,12 @@ class Known:
 
 
 def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note: Note) -> Known:
-    """The Keep whose id starts with `keep`: among our sessions first, which also know its host; else at the host.
+    """The Keep that has the name `keep` or an id that starts with it: among our sessions first, which also know its host.
 
     UsageError if there is none, or more than one.
     """
+    if not isinstance(keep, str) or not keep:
+        raise UsageError("keep", f"a Keep is named by {keep!r}, wanted its id or its name as a text")
     url = (host.url if isinstance(host, Endpoint) else host).rstrip("/")
     saved = sessions.find(keep, ours(note), url=url)
     if saved is not None:
@@ -67,11 +73,47 @@ def resolve(keep: str, *, host: str | Endpoint = "", token_file: str = "", note:
     with contextlib.closing(daemon.client()) as client:
         matches = client.find(keep)
     if len(matches) != 1:
-        hint = "enarx keep list; more digits of the id if several begin alike"
         url = daemon.endpoint.url
-        subject = f"{len(matches)} Keeps of {url} begin" if matches else f"no Keep of {url} begins"
-        raise UsageError("keep-unknown", f"{subject} with {keep!r}", hint=hint)
+        if matches:
+            message = f"{keep!r} stands for {len(matches)} Keeps of {url}: {', '.join(matches[:5])}"
+            raise UsageError("keep-ambiguous", message, hint="give more digits of its id")
+        message = f"no Keep of {url} has the name {keep!r}, or an id that starts with it"
+        raise UsageError("keep-unknown", message, hint="enarx keep list shows the Keeps of a host")
     return Known(keep=matches[0], host=daemon, saved=None)
+
+
+def wait_for_end(known: Known, timeout: float, *, note: Note) -> None:
+    """Wait until the Keep has ended, as its host says, over as many connections as necessary.
+
+    UnavailableError after `timeout` seconds, if the host stays away, or if the Keep is removed meanwhile.
+    """
+    end = time.monotonic() + timeout
+    broken, reached = 0, False
+    with contextlib.closing(known.client()) as client:
+        while True:
+            left = max(0.0, end - time.monotonic())
+            try:
+                if client.wait(known.keep, left if reached else 0):  # the first answer shows that the host is there
+                    return
+                broken, reached = 0, True
+            except UsageError as e:
+                if reached and e.code == "not-found":
+                    raise removed(known.keep) from e
+                raise
+            except UnavailableError as e:
+                broken += 1
+                if broken > TRIES or not (e.code in AGAIN or (reached and e.code == "host-down")):
+                    raise
+                note(f"{e.message}; asking again")
+                time.sleep(min(left, LONGEST_PAUSE, FIRST_PAUSE * 2 ** (broken - 1)))
+            if reached and time.monotonic() >= end:
+                raise UnavailableError("still-running", f"Keep {known.keep} has not ended in time", hint="wait longer")
+
+
+def removed(keep: str) -> UnavailableError:
+    """The error for a Keep that was removed before its end could be read."""
+    hint = "an attached deploy removes its Keep at the end, and has the result"
+    return UnavailableError("keep-removed", f"Keep {keep} was removed; how it ended cannot be read any more", hint=hint)
 
 
 def ours(note: Note) -> list[Saved]:

@@ -85,10 +85,25 @@ def code_paths() -> list[str]:
     return [own, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")) and p != own)]
 
 
+LONGEST_PLACE = 79
+"""Bytes of the path of a directory below which a private directory and its socket still fit a socket's address."""
+
+
+def _takes_socket(path: str) -> bool:
+    """Whether a private directory can be made in `path`."""
+    fits = os.path.isabs(path) and len(os.fsencode(path)) <= LONGEST_PLACE
+    return fits and os.path.isdir(path) and os.access(path, os.W_OK)
+
+
 def _private_directory() -> str:
-    """A new directory in memory that only this user can enter."""
+    """A new directory in memory that only this user can enter. UsageError if there is no place for it."""
     places = (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/tmp")  # noqa: S108  # a new directory of mode 0700
-    base = next(d for d in places if d and os.access(d, os.W_OK))
+    base = next(filter(_takes_socket, places), "")
+    if not base:
+        from enarx.errors import UsageError
+
+        hint = "set XDG_RUNTIME_DIR to the absolute path of a directory that you can write to"
+        raise UsageError("runtime-directory", f"no place for a socket: {' and '.join(filter(None, places))}", hint=hint)
     while True:
         path = f"{base}/enarx-{os.urandom(8).hex()}"
         try:
@@ -139,9 +154,10 @@ def choose(backend: str, *, simulate: bool) -> str:
         candidate = backends.find(kind)
         if candidate.probe()["available"] and not (backend == "auto" and candidate.warning):
             return kind
+    what = "no Keep" if backend == "auto" else f"no Keep of kind {backend}"
     raise BackendError(
         "no-hardware",
-        f"no Keep of kind {backend} can be started: this machine has no hardware that this release can drive",
+        f"{what} can be started: this machine has no hardware that this release can drive",
         hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
     )
 

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 class RemotePlace:
     """A Keep at a daemon, and the session with it, saved before anything secret is sent."""
 
-    def __init__(self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None) -> None:
+    def __init__(
+        self, client: HostClient, keep: str, token_file: str, saved: Saved | None = None, *, name: str = ""
+    ) -> None:
         self.keep = keep
+        self._name = name
         self.link = client.link(keep)
         self.saved = saved
         self._client = client
@@ -53,6 +56,7 @@ class RemotePlace:
             certificate=certificate,
             key=key,
             session=opened,
+            name=self._name,
         )
         self.saved.save()
 
@@ -69,6 +73,17 @@ class RemotePlace:
         """Implement jobs.Place: closes connections; the Keep goes on."""
         self.link.close()
         self._client.close()
+
+
+def _checked(name: str) -> str:
+    """The name of a Keep, or an empty text. UsageError."""
+    if not name:
+        return ""
+    from enarx.formats.names import WANTED, is_keep_name
+
+    if not isinstance(name, str) or not is_keep_name(name):
+        raise UsageError("keep-name", f"the name is {str(name)[:80]!r}, wanted {WANTED}")
+    return name
 
 
 class RemoteStart(Start):
@@ -88,10 +103,12 @@ class RemoteStart(Start):
         accepted: Acceptance,
         pool: bool,
         detach: bool,
+        name: str = "",
         invite: str = "",
         invite_required: bool = False,
     ) -> None:
         super().__init__(hooks, stdin, stdout, stderr, out)
+        self._name = _checked(name)
         self._workload = workload
         self._host = host
         self._kind = "" if backend == "auto" else backend
@@ -115,12 +132,14 @@ class RemoteStart(Start):
         keep = client.launch(
             kind=self._kind,
             package=None if self._pool else package.manifest.digest,
+            declared=package.manifest.digest,
+            name=self._name,
             memory=package.manifest.config.limits.memory,
             compile=package.compile,
             disk=package.disk,
             invitation=inviting.digest if inviting is not None else "",
         )
-        place = RemotePlace(client, keep, self._host.token_file)
+        place = RemotePlace(client, keep, self._host.token_file, name=self._name)
         self._close = place.link.close
         with self._undoing(place):
             self._require_not_aborted()

@@ -10,7 +10,8 @@ Nothing here imports a zone: help and completion answer at once, and a broken zo
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 USAGE = 125
@@ -20,19 +21,27 @@ Run = Callable[[argparse.Namespace], int]
 """What a command does: takes the parsed options, returns the exit code."""
 
 
+WIDTH = 80
+"""Columns that help texts fit."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that knows what may follow it, and exits with 125 on wrong usage.
 
     `words` are the long options and the fixed values that may follow; `below` are the commands that may. Completion is
-    generated from both. `surplus` is the hint for arguments that nothing takes.
+    generated from both. `surplus` is the hint for arguments that nothing takes. Options are never abbreviated: an
+    abbreviation would change its meaning when an option is added.
     """
 
     def __init__(self, **settings: Any) -> None:
         self.words: list[str] = []
         self.below: dict[str, Parser] = {}
         self.surplus = ""
+        self._given: set[str] = set()
         self._subparsers_action: Any = None
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+        self.register("action", None, _StoreOnce)
+        self.register("action", "store", _StoreOnce)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
         """Like argparse's, and records the words for completion."""
@@ -52,7 +61,7 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers_action is None:
             self._subparsers_action = self.add_subparsers(metavar=metavar, required=True)
         parser: Parser = self._subparsers_action.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+            name, help=text, description="\n".join(_lines(f"{text[0].upper()}{text[1:]}.", WIDTH))
         )
         self.below[name] = parser
         return parser
@@ -60,7 +69,7 @@ class Parser(argparse.ArgumentParser):
     def runs(self, function: Run, *examples: str) -> None:
         """Have this command run `function`; its help ends with the examples."""
         self.set_defaults(run=function)
-        self.epilog = "examples:\n" + "".join(f"  {line}\n" for line in examples)
+        self.epilog = "examples:\n" + "".join(f"  {_folded(line)}\n" for line in examples)
 
     def action(self, name: str, function: Run, text: str, *examples: str) -> Parser:
         """A command below this one that runs `function`."""
@@ -68,15 +77,115 @@ class Parser(argparse.ArgumentParser):
         parser.runs(function, *examples)
         return parser
 
-    def error(self, message: str) -> NoReturn:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # typeshed overloads it
+        """Like argparse's, but each parser refuses what it does not know, and an incomplete command shows its help."""
+        self._given.clear()
+        arguments = [*args] if args is not None else sys.argv[1:]
+        if self.below:
+            self._require_command(arguments)
+        else:
+            self._require_known(arguments)
+        options, unknown = super().parse_known_args(arguments, namespace)
+        if unknown:
+            self._refuse(unknown)
+        return options, unknown
+
+    def _require_command(self, arguments: list[str]) -> None:
+        if not arguments:
+            self.print_help(sys.stderr)
+            self.exit(USAGE)
+        at = next((i for i, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+        if unknown := [word for word in arguments[:at] if word not in self._option_string_actions]:
+            self._refuse(unknown)
+        name = arguments[at] if at < len(arguments) else ""
+        if name and name not in self.below:
+            near = _near(name, self.below)
+            hint = f"did you mean {self.prog} {near}?" if near else f"{self.prog} --help lists the commands"
+            self.error(f"{self.prog} has no command {name!r}", hint=hint)
+
+    def _require_known(self, arguments: list[str]) -> None:
+        """Report an option that does not exist before anything else: what is missing may be its value."""
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        options = [word for word in own if word.startswith("--")]
+        if unknown := [word for word in options if word.partition("=")[0] not in self._option_string_actions]:
+            self._refuse(unknown)
+
+    def _refuse(self, unknown: list[str]) -> NoReturn:
+        """Report the first option that does not exist, else the first argument that nothing takes."""
+        option = next((word for word in unknown if word.startswith("-")), "")
+        if not option:
+            self.error(f"unexpected argument {unknown[0]!r}", hint=self.surplus)
+        name, given, value = option.partition("=")
+        near = _near(name, self.words)
+        taken = f"{near}={value}" if given else near
+        self.error(f"{self.prog} has no option {name!r}", hint=f"did you mean {taken}?" if near else self._elsewhere)
+
+    @property
+    def _elsewhere(self) -> str:
+        """The hint for an option that may belong to a command below this one."""
+        return f"options follow their command; {self.prog} --help" if self.below else ""
+
+    def give(self, option: str, key: str, value: object) -> None:
+        """Note that an option is given; `key` is the same for all of its names. It exits with 125 if it is given twice or empty."""
+        if key in self._given:
+            self.error(f"{option} is given twice, wanted once")
+        if value == "":
+            self.error(f"{option} has an empty value")
+        self._given.add(key)
+
+    def error(self, message: str, *, hint: str = "") -> NoReturn:
         """Like argparse's, with our exit code and error format."""
-        surplus = message.startswith("unrecognized arguments: ")
-        hints = [each.surplus for each in self.below.values() if surplus and each.surplus]
-        self.exit(USAGE, f"error: {message}\nhint: {'; '.join((*hints, f'{self.prog} --help'))}\n")
+        message = message.replace(": ignored explicit argument ", " takes no value, got ")
+        self.exit(USAGE, f"error: {message}\nhint: {hint or f'{self.prog} --help'}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Like argparse's, except that a stream that cannot be written raises OSError."""
+        if message:
+            from enarx.cli.console import printable
+
+            stream = sys.stderr if file is None else file
+            stream.write("\n".join(printable(line, stream) for line in message.split("\n")))
 
     def _note(self, names: tuple[str, ...], settings: dict[str, Any]) -> None:
         self.words += (name for name in names if name.startswith("--"))
         self.words += (value for value in settings.get("choices", ()) if value)
+
+
+class _StoreOnce(argparse.Action):
+    """Stores a value, like argparse's `store`; an option that is given twice or is empty is wrong usage."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Implement Action: store the value in the namespace."""
+        if option_string is not None:
+            parser.give(option_string, self.dest, values)
+        setattr(namespace, self.dest, values)
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """The known word that `word` most resembles or abbreviates; empty if there is none."""
+    import difflib  # only a mistake needs it
+
+    word = word.lower()
+    longer = [each for each in known if each.startswith(word) and len(word) > len("--")]
+    return (longer or difflib.get_close_matches(word, list(known), 1) or [""])[0]
+
+
+def _folded(line: str) -> str:
+    """A command line, folded for a shell so that it fits the help text."""
+    return " \\\n    ".join(_lines(line, WIDTH - len("      \\")))
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` characters, as far as its words allow."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 class Section:

@@ -29,6 +29,8 @@ COMMANDS = {
     "image": "compute what hardware measures at launch",
     "reset": "remove all local state, after asking",
     "completion": "print a shell's completion script",
+    "help": "show the help of a command",
+    "version": "print the version of this program",
 }
 
 
@@ -63,7 +65,7 @@ def _top() -> Parser:
         "  enarx deploy --host https://host.example:8443 --token-file token report.wasm\n"
         "  enarx keep attach KEEP\n",
     )
-    parser.add_argument("--version", action="version", version=f"enarx {VERSION}")
+    parser.add_argument("-V", "--version", action="version", version=f"enarx {VERSION}")
     return parser
 
 

@@ -93,29 +93,35 @@ def conclude(
     result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None, keep: str = ""
 ) -> int:
     """Report how the run ended, unless it just exited, and return the exit code. `keep` still has results not fetched yet."""
+    code = report(result)
+    for directory in result.directories:
+        if keep and not directory.path:
+            holds = f"{directory.files} files, {directory.bytes} bytes"
+            console.note(f"results in {directory.guest} ({holds}): enarx keep logs {keep} --out DIR::{directory.guest}")
+    if result.directories and result.status.cause != "exit":
+        console.warn("the results are partial, because the workload did not end by itself")
+    if options.json:
+        print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
+    return code
+
+
+def report(result: Result, of: str = "") -> int:
+    """Say how the run ended, unless it just exited, and return the exit code. `of` starts the lines, if there are several runs."""
     status = result.status
     code = console.STATUS_EXITS.get(status.cause, status.code)
     if status.cause != "exit":
-        console.say(f"error: {_story(status)}", colour="31;1")
+        console.say(f"error: {of}{_story(status)}", colour="31;1")
         if status.backtrace:
             console.say("wasm backtrace:")
             for line in status.backtrace.splitlines():
                 console.say(f"  {line}")
     elif status.message:
-        console.note(f"the workload exited with {status.code}; {status.message}")
+        console.note(f"{of}the workload exited with {status.code}; {status.message}")
     if result.lost:
         stdout, stderr = result.unproven
         missing = f"the output shown is incomplete; {stdout} bytes of stdout and {stderr} of stderr are unproven"
-        console.say(f"error: the host dropped output: {missing}", colour="31;1")
+        console.say(f"error: {of}the host dropped output: {missing}", colour="31;1")
         code = console.EXIT_UNDECIDED
-    for directory in result.directories:
-        if keep and not directory.path:
-            holds = f"{directory.files} files, {directory.bytes} bytes"
-            console.note(f"results in {directory.guest} ({holds}): enarx keep logs {keep} --out DIR::{directory.guest}")
-    if result.directories and status.cause != "exit":
-        console.warn("the results are partial, because the workload did not end by itself")
-    if options.json:
-        print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
     return code
 
 
@@ -135,8 +141,10 @@ def as_json(result: Result, code: int, attestation: dict[str, Any] | None) -> di
 
 def require_receipt(options: argparse.Namespace) -> None:
     """UsageError, before anything runs, if the file of --receipt cannot be written."""
-    directory = os.path.dirname(os.path.abspath(options.receipt))
-    if options.receipt and (os.path.isdir(options.receipt) or not os.access(directory, os.W_OK)):
+    if not options.receipt:
+        return
+    directory = os.path.dirname(options.receipt) or "."
+    if os.path.isdir(options.receipt) or not os.access(directory, os.W_OK):
         raise UsageError("receipt-file", f"{options.receipt}: cannot be written")
 
 

@@ -78,9 +78,14 @@ def serve(options: Options) -> None:
 
 
 def _check(options: Options) -> None:
-    """UsageError if these options would admit clients without a credential, or no client at all."""
+    """UsageError if these options would admit clients without a credential, or no client at all, or fill no pool."""
+    if options.bounds.pool_kind:
+        backends.find(options.bounds.pool_kind).require()
     if options.client_ca and not options.tls_certificate:
         raise UsageError("client-ca", "client certificates need TLS", hint="--tls-cert and --tls-key")
+    unused = _unused(options)
+    if unused:
+        raise UsageError("option-unused", unused, hint="leave it out, or see: enarx host serve --help")
     if not options.socket and not options.address:
         raise UsageError("no-socket", "nowhere to listen", hint="--socket PATH, or --port with --token-file")
     if options.address and not options.token_files and not options.client_ca:
@@ -89,6 +94,21 @@ def _check(options: Options) -> None:
             f"{options.address}: every user and program that reaches this port would be let in",
             hint="--token-file FILE, or --tls-cert, --tls-key and --client-ca; or --socket PATH instead",
         )
+
+
+def _unused(options: Options) -> str:
+    """What is given in vain, and would leave a door less guarded than its operator believes; empty if nothing is."""
+    if options.tls_key and not options.tls_certificate:
+        return "--tls-key without --tls-cert: there would be no TLS"
+    if not options.address and (options.token_files or options.tls_certificate):
+        return (
+            "a token or a TLS certificate without --address or --port: only a Unix socket is served, which uses neither"
+        )
+    if options.socket_group and not options.socket:
+        return "--socket-group without a Unix socket: only TCP is served"
+    if options.bounds.pool_kind and not options.bounds.pool:
+        return "--pool-kind without --pool: no Keep is kept ready"
+    return ""
 
 
 def _doors(options: Options) -> Iterator[contextlib.AbstractContextManager[Door]]:

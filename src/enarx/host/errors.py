@@ -19,6 +19,7 @@ STATUS = {
     "slow": 408,
     "busy": 409,
     "key-reused": 409,
+    "name-taken": 409,
     "not-ended": 409,
     "ended": 409,
     "cut": 400,

@@ -64,6 +64,7 @@ class Place:
         self._path = parts.path if parts.scheme == "unix" else ""
         self._host = parts.hostname or ""
         self._port = port or (443 if parts.scheme == "https" else 80)
+        _require_tls(endpoint, parts.scheme)
         self._tls = _context(endpoint) if parts.scheme == "https" else None
         if (endpoint.token or endpoint.invitation) and parts.scheme == "http" and not _is_loopback(self._host):
             secret = "a token" if endpoint.token else "the secret of an invitation"
@@ -82,18 +83,31 @@ class Place:
         return Connection(self._host, self._port, timeout=timeout)
 
 
+def require_url(url: str, source: str) -> None:
+    """UsageError for an invalid URL, which names the `source` that it came from."""
+    try:
+        _split(url)
+    except UsageError as e:
+        raise UsageError(e.code, f"{source}: {e.message}", hint=e.hint) from None
+
+
 def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UsageError("host-url", f"{url}: wanted {FORMS}") from None
+        raise _bad_url(url) from None
     bare = not (parts.query or parts.fragment or parts.username or parts.password) and url.isprintable()
     network = parts.scheme in ("http", "https") and parts.hostname and not parts.path.strip("/")
     local = parts.scheme == "unix" and not parts.netloc and len(parts.path.rstrip("/")) > 1
     if not bare or " " in url or port == 0 or not (network or local):
-        raise UsageError("host-url", f"{url}: wanted {FORMS}")
+        raise _bad_url(url)
     return parts, port
+
+
+def _bad_url(url: str) -> UsageError:
+    hint = "" if "://" in url else f"did you mean {f'unix://{url}' if url.startswith('/') else f'http://{url}'}?"
+    return UsageError("host-url", f"{url!r} is not the URL of a host, wanted {FORMS}", hint=hint)
 
 
 def _is_loopback(host: str) -> bool:
@@ -103,14 +117,41 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _require_tls(endpoint: Endpoint, scheme: str) -> None:
+    """UsageError for files of TLS that would be ignored."""
+    given = {"CA": endpoint.ca, "client certificate": endpoint.certificate, "client key": endpoint.key}
+    for what, path in given.items():
+        if path and scheme != "https":
+            hint = "use https://, or leave it out" if scheme == "http" else "a Unix socket needs none: leave it out"
+            raise UsageError(
+                "host-tls", f"{endpoint.url}: a {what} is given ({path}) for a host without TLS", hint=hint
+            )
+    if endpoint.key and not endpoint.certificate:
+        raise UsageError("host-tls", f"{endpoint.key}: a client key without its certificate", hint="--client-cert FILE")
+
+
 def _context(endpoint: Endpoint) -> ssl.SSLContext:
+    path = endpoint.ca
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca or None, cadata=endpoint.authorities or None)
+        context = ssl.create_default_context(cafile=path or None, cadata=endpoint.authorities or None)
         if endpoint.certificate:
-            context.load_cert_chain(endpoint.certificate, endpoint.key or None)
-    except (OSError, ssl.SSLError) as e:
-        raise UsageError("host-tls", f"TLS files for the host: {e}") from e
+            path = endpoint.certificate
+            context.load_cert_chain(path, endpoint.key or None)
+    except OSError as e:  # ssl.SSLError is one
+        raise UsageError("host-tls", _tls_problem(path, endpoint.key, e), hint="wanted certificates in PEM") from e
     return context
+
+
+def _tls_problem(path: str, key: str, e: OSError) -> str:
+    """Which file cannot be used, and why. OpenSSL names neither."""
+    for file in (path, key):
+        try:
+            os.close(os.open(file or path, os.O_RDONLY))
+        except OSError as unreadable:
+            return f"{file}: {unreadable.strerror}"
+    if getattr(e, "reason", "") == "KEY_VALUES_MISMATCH":
+        return f"{key}: not the key of the certificate {path}"
+    return f"{path}: {getattr(e, 'reason', None) or e.strerror or e}"
 
 
 class _Source(io.RawIOBase):

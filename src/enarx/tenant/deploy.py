@@ -283,7 +283,9 @@ class Run:
 
     def _pause(self, e: UnavailableError, broken: int) -> bool:
         """Wait before the next connection; False if there should be no other."""
-        unreachable = e.code == "host-down" and not self._reached  # it never answered: report that at once
+        unreachable = (
+            e.code in ("host-down", "host-tls") and not self._reached
+        )  # it never answered: report that at once
         if unreachable or e.code in FINAL_CODES or broken > TRIES:
             return False
         self.interrupted(e)

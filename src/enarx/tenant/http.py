@@ -11,14 +11,14 @@ import http.client
 import json
 import os
 import re
-import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from enarx.errors import EnarxError, ParseError, UnavailableError
+from enarx.errors import EnarxError, ParseError, UnavailableError, VerificationError
 from enarx.formats import plain_json
 from enarx.formats.bounds import COMPILE
 from enarx.tenant.connection import MAX_ANSWER, MAX_TIME, TIMEOUT, Answer, Connection, Endpoint, Place
@@ -30,12 +30,21 @@ PAGE = 1000
 MAX_LIST = 16 << 20
 """Bytes of all pages of a list together: about 50,000 Keeps."""
 
+PATIENCE = 20.0
+"""Seconds that the host is asked to wait for an end in one request: less than the silence after which it counts as lost."""
+
 IDLE = 2.0
 """Seconds that a kept connection may be idle: daemons close theirs after five."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WHOLE = re.compile(r"[0-9a-f]{16}")
 """A complete Keep id (docs/spec/host.md)."""
+
+REACH = "is it running, and is this its address? start one with: enarx host serve"
+
+CLOSED = "the host closed the connection without an answer"
+
+OTHERS = "another user runs this host; its --socket-group lets the members of a group in"
 
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What http.client raises if the peer violates HTTP or disconnects."""
@@ -61,19 +70,21 @@ class HostClient:
         memory: int,
         compile: int = COMPILE,
         disk: int,
+        name: str = "",
+        declared: bytes | None = None,
         invitation: str = "",
     ) -> str:
         """Launch a Keep and return its id; from the host's pool if `package` is None and the sizes (bytes) fit.
 
-        Without a `kind` the host launches its default kind. `invitation` is the digest of the secret by which others may
-        reach the Keep; without it only the tenant can.
+        Without a `kind` the host launches its default kind. The host lists the Keep with its `name`, if that is not empty, and
+        with the digest of the package that will be delivered, `declared`. `invitation` is the digest of the secret by which
+        others may reach the Keep; without it only the tenant can.
         """
         sizes = {"memory": memory, "compile": compile, "disk": disk}
         body: dict[str, object] = {"package_digest": package.hex() if package else None, **sizes}
-        if kind:
-            body["kind"] = kind
-        if invitation:
-            body["invitation"] = invitation
+        optional = {"kind": kind, "name": name, "declared_package": declared.hex() if declared else ""}
+        optional |= {"invitation": invitation}
+        body |= {field: text for field, text in optional.items() if text}
         answer = self.call("POST", "/v1/keeps", body, key=os.urandom(16).hex())
         keep: Any = answer.get("id") if isinstance(answer, dict) else None
         if not _is_id(keep):
@@ -99,13 +110,18 @@ class HostClient:
         except ParseError as e:
             raise unclear(e.message) from e
 
-    def keeps(self) -> list[dict[str, Any]]:
-        """All Keeps that the host lists, each a dict with an id. All pages together are bounded as one answer is."""
+    def keeps(self, *, name: str = "", state: str = "") -> list[dict[str, Any]]:
+        """All Keeps that the host lists, each a dict with an id. All pages together are bounded as one answer is.
+
+        Only those with the `name` and in the `state`, if given.
+        """
+        wanted = {field: text for field, text in (("name", name), ("state", state)) if text}
+        query = "".join(f"&{field}={quote(text, safe='')}" for field, text in wanted.items())
         listed: dict[str, dict[str, Any]] = {}
         after: Any = ""
         total, end = 0, time.monotonic() + MAX_TIME
         while True:
-            answer, size = self._call("GET", f"/v1/keeps?limit={PAGE}" + (f"&after={after}" if after else ""))
+            answer, size = self._call("GET", f"/v1/keeps?limit={PAGE}{query}" + (f"&after={after}" if after else ""))
             total += size
             if total > MAX_LIST or time.monotonic() > end:
                 raise unclear(f"GET /v1/keeps: the list is over {MAX_LIST >> 20} MiB, or takes over {MAX_TIME:g} s")
@@ -116,13 +132,29 @@ class HostClient:
             listed |= {k["id"]: k for k in keeps}
             after = answer.get("next")
             if not _is_id(after) or len(listed) == before:
-                return list(listed.values())
+                return [k for k in listed.values() if all(k.get(field) == text for field, text in wanted.items())]
 
-    def find(self, beginning: str) -> list[str]:
-        """The ids of the host's Keeps that start with `beginning`; a complete id is returned without asking the host."""
-        if _WHOLE.fullmatch(beginning):
-            return [beginning]
-        return [keep["id"] for keep in self.keeps() if keep["id"].startswith(beginning)]
+    def find(self, word: str) -> list[str]:
+        """The ids of the host's Keeps that `word` may stand for: a name, or the start of an id.
+
+        A complete id is returned without asking the host. Of several Keeps with the name, it is the one that runs, else the one
+        that was launched last.
+        """
+        if _WHOLE.fullmatch(word):
+            return [word]
+        listed = self.keeps()
+        named = [keep for keep in listed if keep.get("name") == word]
+        if named:  # the host lists the oldest first
+            return [next((k["id"] for k in named if k.get("state") == "running"), named[-1]["id"])]
+        return [keep["id"] for keep in listed if keep["id"].startswith(word)]
+
+    def wait(self, keep: str, seconds: float) -> bool:
+        """Whether the Keep ends within `seconds`, as the host says; an answer may take that long, up to PATIENCE."""
+        answer = self.call("GET", f"/v1/keeps/{keep}/wait?timeout={max(0.0, min(seconds, PATIENCE)):g}")
+        ended = answer.get("ended") if isinstance(answer, dict) else None
+        if not isinstance(ended, bool):
+            raise unclear(f"GET /v1/keeps/{keep}/wait: the host's answer does not say whether the Keep has ended")
+        return ended
 
     def link(self, keep: str) -> HttpLink:
         """The link to one Keep."""
@@ -159,7 +191,7 @@ class HostClient:
         try:
             with self._answer(connection, method, path, body, headers) as answer:
                 if not 200 <= answer.status < 300:
-                    raise _error(answer, f"{method} {path}")
+                    raise _error(answer, f"{method} {path}", credential=bool(self.endpoint.token))
                 yield answer
             connection.used = time.monotonic()
         except BaseException:
@@ -170,16 +202,60 @@ class HostClient:
         again = method == "GET" or "Idempotency-Key" in headers
         while True:
             try:
+                self._open(connection)
                 connection.request(method, path, body, headers, encode_chunked="Transfer-Encoding" in headers)
                 answer = connection.getresponse()
             except _BROKEN as e:
                 connection.close()
                 if not again or not isinstance(e, ConnectionError):
-                    raise _failed(f"{method} {path}", e) from e
+                    raise self._broken(f"{method} {path}", e, first=connection.used < 0) from e
                 again = False
             else:
                 assert isinstance(answer, Answer)  # as every `Connection` does
                 return answer
+
+    def _broken(self, what: str, e: Exception, *, first: bool) -> UnavailableError:
+        """The error for a request that failed. A host that closes its `first` connection may expect TLS, or a certificate."""
+        scheme, _, place = self.endpoint.url.partition("://")
+        if not first or scheme == "unix" or not isinstance(e, (ConnectionError, http.client.BadStatusLine)):
+            return _failed(what, e)
+        hint = f"if it serves over TLS: https://{place}"
+        if scheme == "https":
+            hint = "--client-cert FILE and --client-key FILE, if the host requires a certificate"
+        return UnavailableError("host-lost", f"{self.endpoint.url}: {CLOSED}", hint=hint)
+
+    def _open(self, connection: Connection) -> None:
+        """Open a connection that is not open. UnavailableError `host-down`; VerificationError if its certificate is wrong."""
+        if connection.sock is not None:
+            return
+        try:
+            connection.connect()
+        except ssl.SSLError as e:
+            connection.close()
+            raise _tls_failed(self.endpoint.url, e) from e
+        except OSError as e:
+            connection.close()
+            reason = e.strerror or "it does not answer in time"
+            message = f"{self.endpoint.url}: the host cannot be reached: {reason}"
+            hint = OTHERS if isinstance(e, PermissionError) else REACH
+            raise UnavailableError("host-down", message, hint=hint) from e
+
+
+def _tls_failed(url: str, e: ssl.SSLError) -> EnarxError:
+    """The error for a TLS handshake that failed."""
+    if isinstance(e, ssl.SSLCertVerificationError):
+        hint = "is this the host's name, and --ca FILE the authority that signed its certificate?"
+        return VerificationError("host-certificate", f"{url}: the host's certificate: {e.verify_message}", hint=hint)
+    if e.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        hint = f"if it serves without TLS: {url.replace('https', 'http', 1)}"
+        return UnavailableError("host-tls", f"{url}: the host does not speak TLS", hint=hint)
+    return _tls_refused(url, e)
+
+
+def _tls_refused(what: str, e: ssl.SSLError) -> UnavailableError:
+    reason = (e.reason or e.strerror or "the handshake failed").replace("_", " ").lower()
+    hint = "--client-cert FILE and --client-key FILE, if the host requires a certificate"
+    return UnavailableError("host-tls", f"{what}: TLS with the host fails: {reason}", hint=hint)
 
 
 def _is_id(value: object) -> bool:
@@ -217,9 +293,8 @@ def _failed(what: str, e: Exception) -> UnavailableError:
     """The error for what http.client raised."""
     if isinstance(e, TimeoutError):
         return UnavailableError("host-slow", f"{what}: the host does not answer in time", hint="try again")
-    if isinstance(e, (ConnectionRefusedError, FileNotFoundError, socket.gaierror)):
-        message = f"{what}: the host cannot be reached: {e.strerror}"
-        return UnavailableError("host-down", message, hint="is it running, and is this its address?")
+    if isinstance(e, ssl.SSLError) and "ALERT" in (e.reason or ""):  # TLS 1.3: the host refuses after the handshake
+        return _tls_refused(what, e)
     if isinstance(e, (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)):
         return lost(f"{what}: the host closed the connection")
     if isinstance(e, OSError):
@@ -292,14 +367,19 @@ class HttpLink:
             answer.hang_up()
 
 
-def _error(answer: http.client.HTTPResponse, what: str) -> EnarxError:
-    """The error that the host reports, or else its status."""
+def _error(answer: http.client.HTTPResponse, what: str, *, credential: bool) -> EnarxError:
+    """The error that the host reports, or else its status. `credential` is True if a token was sent."""
     try:
         value = plain_json.decode(whole(answer, what), what)
         error = value.get("error") if isinstance(value, dict) else None
     except (ParseError, UnavailableError):
         error = None
-    return host_error(error) if isinstance(error, dict) else unclear(f"{what}: the host answered {answer.status}")
+    if not isinstance(error, dict):
+        return unclear(f"{what}: the host answered {answer.status}")
+    reported = host_error(error)
+    if reported.code == "unauthorized" and credential:
+        reported.hint = "the token that was sent is not one of this host's"
+    return reported
 
 
 __all__ = ["Endpoint", "HostClient", "HttpLink", "ids"]

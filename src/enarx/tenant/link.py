@@ -88,7 +88,7 @@ class Stream:
 
 def lost(message: str) -> UnavailableError:
     """The error for a broken connection to the host. Whether the Keep still runs is unknown."""
-    return UnavailableError("host-lost", message, hint="the Keep may still be running: attach again")
+    return UnavailableError("host-lost", message, hint="try again")
 
 
 def closed() -> UnavailableError:
@@ -105,7 +105,7 @@ def host_error(error: Any) -> EnarxError:
     message = f"the host says: {message or 'an error without a message'}"
     if code in ("layers-missing", "no-hardware"):
         return BackendError(code, message, hint=hint, checks=_checks(given.get("checks")))
-    if code in ("usage", "unauthorized", "not-found", "not-ended", "unknown-layer"):
+    if code in ("usage", "unauthorized", "not-found", "not-ended", "unknown-layer", "name-taken"):
         return UsageError(code, message, hint=hint)
     return UnavailableError(code or "host", message, hint=hint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -12,26 +13,55 @@ SOCKET = "host.sock"
 SYSTEM_RUNTIME = "/run/enarx"
 
 
-def _base(variable: str, *default: str) -> str:
+DEFAULTS = {
+    "XDG_CONFIG_HOME": (".config",),
+    "XDG_STATE_HOME": (".local", "state"),
+    "XDG_CACHE_HOME": (".cache",),
+}
+"""The variable that names each base directory, and its default below the home directory."""
+
+
+def _base(variable: str) -> str:
+    """Our directory below the base directory of a variable; a relative value is ignored, as the specification says. UsageError."""
     base = os.environ.get(variable, "")
     if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), *default)
+        base = os.path.join(_home(variable), *DEFAULTS[variable])
     return os.path.join(base, "enarx")
+
+
+def _home(variable: str) -> str:
+    """The home directory. UsageError, which names the variable that can replace it."""
+    given = os.environ.get("HOME")
+    home = os.path.expanduser("~") if given is None or os.name != "posix" else given
+    if os.path.isabs(home):
+        return home
+    problem = "is not set, and this user has no home directory" if given is None else f"is {given!r}"
+    hint = f"set HOME or {variable} to the absolute path of a directory that you can write to"
+    raise UsageError("home", f"the variable HOME {problem}, wanted an absolute path", hint=hint)
+
+
+def _hint(path: str) -> str:
+    """The hint for a directory that cannot be used: the variable that leads to it."""
+    for variable in DEFAULTS:
+        if path.startswith(_base(variable)):
+            names = variable if os.path.isabs(os.environ.get(variable, "")) else f"HOME or {variable}"
+            return f"set {names} to the absolute path of a directory that you can write to"
+    return "it must be a directory that you own"
 
 
 def config_dir() -> str:
     """The directory of owner keys."""
-    return _base("XDG_CONFIG_HOME", ".config")
+    return _base("XDG_CONFIG_HOME")
 
 
 def state_dir() -> str:
     """The directory of sessions, the simulator's root, and the host daemon's Keeps."""
-    return _base("XDG_STATE_HOME", ".local", "state")
+    return _base("XDG_STATE_HOME")
 
 
 def cache_dir() -> str:
     """The directory of files that can be recomputed."""
-    return _base("XDG_CACHE_HOME", ".cache")
+    return _base("XDG_CACHE_HOME")
 
 
 def runtime_dirs() -> tuple[str, ...]:
@@ -60,14 +90,13 @@ def private_dir(path: str) -> str:
         _make(path)
         status = os.stat(path)
         if status.st_uid != _user(status):
-            hint = "remove it, or let XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME name another place"
-            raise UsageError("private-owner", f"{path}: the directory is another user's ({status.st_uid})", hint=hint)
+            message = f"{path}: the directory is another user's ({status.st_uid})"
+            raise UsageError("private-owner", message, hint=_hint(path))
         if os.name == "posix" and stat.S_IMODE(status.st_mode) != 0o700:
             os.chmod(path, 0o700)
     except OSError as e:
-        raise UsageError(
-            "private-directory", f"{path}: {e.strerror}", hint="it must be a directory that you own"
-        ) from e
+        place = "" if e.filename in (None, path) else f": {e.filename}"
+        raise UsageError("private-directory", f"{path}{place}: {e.strerror}", hint=_hint(path)) from e
     return path
 
 
@@ -82,7 +111,7 @@ def _make(path: str) -> None:
             os.mkdir(each, 0o700)
         except FileExistsError:
             if not os.path.isdir(each):
-                raise
+                raise NotADirectoryError(errno.ENOTDIR, "not a directory", each) from None
         else:
             os.chmod(each, 0o700)
 

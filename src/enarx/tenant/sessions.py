@@ -33,7 +33,10 @@ def _directory() -> str:
 
 @record()
 class Saved:
-    """A session and the address of its Keep. Of credentials it has the paths of their files, never their content."""
+    """A session and the address of its Keep. Of credentials it has the paths of their files, never their content.
+
+    `name` is what the tenant called the Keep; empty without a name.
+    """
 
     keep: str
     url: str
@@ -42,6 +45,7 @@ class Saved:
     certificate: str
     key: str
     session: Session
+    name: str = ""
 
     @property
     def binding(self) -> str:
@@ -102,21 +106,28 @@ def known() -> tuple[list[Saved], list[UsageError]]:
     return saved, bad
 
 
-def find(beginning: str, saved: Iterable[Saved], *, url: str = "") -> Saved | None:
-    """The session whose Keep's id starts with `beginning`, at the host `url` if given; None if there is none.
+def find(word: str, saved: Iterable[Saved], *, url: str = "") -> Saved | None:
+    """The session whose Keep has the name `word` or an id that starts with it, at the host `url` if given; None without one.
 
-    A complete binding finds its session whatever the host calls its Keep. UsageError if several sessions match.
+    A complete id or name comes before the start of an id. A complete binding finds its session whatever the host calls its
+    Keep. Of a host's Keeps with the same name it is the latest. UsageError if several sessions match.
     """
     candidates = [session for session in saved if not url or session.url == url]
-    matches = [session for session in candidates if session.keep.startswith(beginning)]
-    exact = [session for session in candidates if beginning in (session.keep, session.binding)]
-    if len(exact) == 1:
-        return exact[0]
-    if len(exact or matches) > 1:
-        some = ", ".join(f"{s.keep} at {s.url} (session {s.binding[:16]}...)" for s in (exact or matches)[:5])
+    matches = (
+        [session for session in candidates if word in (session.keep, session.binding)]
+        or list(_latest(session for session in candidates if word and session.name == word).values())
+        or [session for session in candidates if session.keep.startswith(word)]
+    )
+    if len(matches) > 1:
+        some = ", ".join(f"{s.keep} at {s.url} (session {s.binding[:16]}...)" for s in matches[:5])
         hint = "give more of its id, --host, or the whole name of the session's file"
-        raise UsageError("keep-ambiguous", f"{len(exact or matches)} Keeps begin with {beginning!r}: {some}", hint=hint)
+        raise UsageError("keep-ambiguous", f"{word!r} stands for {len(matches)} Keeps: {some}", hint=hint)
     return matches[0] if matches else None
+
+
+def _latest(saved: Iterable[Saved]) -> dict[str, Saved]:
+    """The latest of these sessions at each host, by its URL."""
+    return {session.url: session for session in sorted(saved, key=lambda session: session.session.time)}
 
 
 def forget(saved: Saved) -> None:

@@ -163,10 +163,13 @@ def test_banks(tmp_path: Path, measured: Run, bank: str) -> None:
         (["--kernel", "k", "--bank", "md5"], "bank"),
         (["--uki", "u", "--initrd", "i"], "image-option"),
         (["--uki", "u", "--uki", "v"], "image-option"),
-        (["--uki", "/nowhere"], "file"),
+        (["--uki", "absent"], "file"),
     ],
 )
-def test_options_that_make_no_sense(refused: Any, words: list[str], code: str) -> None:
+def test_options_that_make_no_sense(
+    refused: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert refused("measure", "--kind", "tpm", *words) == (125, code)
 
 

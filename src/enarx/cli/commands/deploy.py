@@ -37,6 +37,7 @@ def declare(parser: Parser) -> None:
         metavar="HEX",
         help="accept this Keep image (default: this release's)",
     )
+    parser.add_argument("--name", metavar="NAME", default="", help="name the Keep; the host sees the name")
     parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
     parser.add_argument(
         "--invite", metavar="FILE", default="", help="write the invitation for providers and recipients of the workload"
@@ -69,6 +70,7 @@ def deploy(options: argparse.Namespace) -> int:
         detach=options.detach,
         invite=options.invite,
         invite_required=True,
+        name=options.name,
     )
     if options.detach:
         console.note("only the session file written now can read this job's results; without it they are lost")

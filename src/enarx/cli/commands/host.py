@@ -45,6 +45,7 @@ def _listening(parser: Parser) -> None:
 
 def _bounds(parser: Parser) -> None:
     parser.add_argument("--pool", type=count, default=0, metavar="N", help="keep N empty Keeps ready")
+    parser.add_argument("--pool-kind", metavar="KIND", default="", help="their kind (default: the host's default kind)")
     parser.add_argument("--max-keeps", type=count, default=100, metavar="N", help="running Keeps (default: 100)")
     parser.add_argument(
         "--max-memory",
@@ -75,21 +76,21 @@ def serve(options: argparse.Namespace) -> int:
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
     from enarx.api.local_host import code_paths
-    from enarx.formats.quantities import parse_size
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = Bounds(
         keeps=options.max_keeps,
-        memory=parse_size(options.max_memory) if options.max_memory else share_of_memory(),
-        disk=parse_size(options.max_disk) if options.max_disk else 0,
-        stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
+        memory=_size(options, "--max-memory", share_of_memory),
+        disk=_size(options, "--max-disk"),
+        stored_output=_size(options, "--stored-output", lambda: STORED_OUTPUT),
         pool=options.pool,
+        pool_kind=options.pool_kind,
         finished=options.max_finished,
-        stored_total=parse_size(options.max_stored) if options.max_stored else 0,
+        stored_total=_size(options, "--max-stored"),
         tenant_keeps=options.tenant_keeps,
-        tenant_memory=parse_size(options.tenant_memory) if options.tenant_memory else 0,
+        tenant_memory=_size(options, "--tenant-memory"),
     )
     daemon.serve(
         daemon.Options(
@@ -110,6 +111,17 @@ def serve(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _size(options: argparse.Namespace, name: str, default: Callable[[], int] = int) -> int:
+    """The bytes that an option gives; `default`, which is 0, if it is not given. UsageError, which names the option."""
+    from enarx.formats.quantities import parse_size
+
+    text = getattr(options, name.strip("-").replace("-", "_"))
+    try:
+        return parse_size(text) if text else default()
+    except UsageError as e:
+        raise UsageError(e.code, f"{name}: {e.message}", hint=e.hint) from None
 
 
 def _default_socket(choose: Callable[[str, str], str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from enarx.cli import console
 from enarx.cli.options import Parser
@@ -21,8 +22,11 @@ def declare(parser: Parser) -> None:
 def new(options: argparse.Namespace) -> int:
     """Make a key pair in a new file and print its public half; 0."""
     from enarx.tenant import owners
+    from enarx.tenant.paths import private_dir
 
     path = options.file or owners.default_path()
+    if not options.file:
+        private_dir(os.path.dirname(path))
     public = owners.create(path)
     console.say(f"wrote {path} (keep it secret)")
     print(owners.public_pem(public), end="")

@@ -148,8 +148,11 @@ def read_token(path: str) -> str:
     try:
         with open(path, encoding="ascii") as file:
             mode, token = os.fstat(file.fileno()).st_mode, file.read(MAX_TOKEN + 1).strip()
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError("token-file", f"{path}: cannot be read as a token") from e
+    except OSError as e:
+        raise UsageError("token-file", f"{path}: {e.strerror}", hint="wanted a file with one token in one line") from e
+    except UnicodeDecodeError as e:
+        hint = "save it as ASCII, without a byte order mark"
+        raise UsageError("token-file", f"{path}: has bytes that are not ASCII", hint=hint) from e
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError("token-mode", f"{path}: others can read this token", hint=f"chmod 600 {path}")
     if not MIN_TOKEN <= len(token) <= MAX_TOKEN:

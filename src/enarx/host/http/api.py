@@ -105,7 +105,7 @@ class Api:
                 package=body.package_digest,
                 sizes=body.sizes,
                 key=key or "",
-                invitation=body.invitation or "",
+                declared=body.declared,
             )
         return _json(schemas.Launched, {"id": record.id}, 201)
 
@@ -113,7 +113,7 @@ class Api:
         """List a page of the tenant's Keeps."""
         query = _query(request, schemas.PageQuery)
         page = await self._keeps.page(
-            tenant=_tenant(request), after=query.after, limit=query.limit, state=query.state or ""
+            tenant=_tenant(request), after=query.after, limit=query.limit, state=query.state or "", name=query.name
         )
         return _json(schemas.Page, page)
 

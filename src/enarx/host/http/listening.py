@@ -135,7 +135,7 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as e:
-        raise UsageError("listen", f"{address}:{port}: {e.strerror}", hint="another --port?") from e
+        raise UsageError("listen", f"{address}:{port}: {_reason(e)}", hint="another --address or --port") from e
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in OPTIONS:  # accepted connections inherit these
@@ -143,6 +143,11 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
         name, number = listener.getsockname()[:2]
         shown = f"[{name}]:{number}" if ":" in name else f"{name}:{number}"
         yield TcpDoor(listener, f"{'http' if context is None else 'https'}://{shown}", tokens, context)
+
+
+def _reason(e: OSError) -> str:
+    """The reason of a failure, without what Python adds to it. A name that cannot be resolved has a reason of its own."""
+    return str(e.strerror) if isinstance(e, socket.gaierror) or e.errno is None else os.strerror(e.errno)
 
 
 def tls_context(certificate: str, key: str, client_ca: str) -> ssl.SSLContext | None:

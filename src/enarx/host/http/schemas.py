@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, inspect
 
 from enarx.formats.bounds import COMPILE
+from enarx.formats.names import KEEP_NAME
 from enarx.host import backends
 from enarx.host.errors import HostError
 
@@ -29,18 +30,28 @@ Size = Annotated[int, Meta(ge=1, le=MAX_NUMBER, description="bytes")]
 Count = Annotated[int, Meta(ge=0)]
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(backends.kinds()), "default": backends.default()})]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+Name = Annotated[  # in Python, $ matches before a last newline too
+    str, Meta(pattern=f"^{KEEP_NAME}$(?!\\n)", max_length=63, description="what the tenant calls the Keep")
+]
 
 Type = TypeVar("Type")
 
 
 class Launch(Struct, kw_only=True, frozen=True):
-    """A Keep to launch. Without a `package_digest` it may come from the pool."""
+    """A Keep to launch. Without a `package_digest` it may come from the pool.
+
+    A `name` is unique among the tenant's running Keeps.
+    """
 
     memory: Size
     disk: Size
     kind: Kind = backends.default()
     package_digest: Digest | None = None
     compile: Annotated[Size | None, Meta(description="bytes that the compiler may take")] = None
+    name: Name | None = None
+    declared_package: Annotated[
+        Digest | None, Meta(description="what the tenant will deliver; for lists only, the Keep does not depend on it")
+    ] = None
     invitation: Annotated[
         Digest | None,
         Meta(description="SHA-256 of a secret of 32 bytes; its holders may give this Keep frames, and read its frames"),
@@ -52,6 +63,12 @@ class Launch(Struct, kw_only=True, frozen=True):
         compile = COMPILE if self.compile is None else self.compile
         return {"memory": self.memory, "compile": compile, "disk": self.disk}
 
+    @property
+    def declared(self) -> dict[str, str]:
+        """What the tenant declares about the Keep, if anything: fields of its record."""
+        declared = {"name": self.name, "declared_package": self.declared_package, "invitation": self.invitation}
+        return {field: text for field, text in declared.items() if text}
+
 
 class Launched(Struct, frozen=True):
     """The id of the Keep."""
@@ -60,15 +77,21 @@ class Launched(Struct, frozen=True):
 
 
 class Listed(Struct, kw_only=True, frozen=True):
-    """A Keep in a list. Times are unix seconds; `started` is when the tenant got it."""
+    """A Keep in a list. Times are unix seconds; `started` is when the tenant got it.
+
+    `package_digest` is what the Keep was launched for, zeros for a Keep from the pool. `name` and `declared_package` are what
+    the tenant said, empty if it did not.
+    """
 
     id: str
+    name: str
     kind: str
     state: State
     created: float
     started: float | None
     ended: float | None
     package_digest: str
+    declared_package: str
     memory: Size
     disk: Size
 
@@ -112,6 +135,7 @@ class PageQuery(Struct, kw_only=True, frozen=True):
     after: Annotated[str, Meta(max_length=64, description="the `next` of the page before")] = ""
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="Keeps in the page")] = 100
     state: Annotated[State | None, Meta(description="only Keeps in this state")] = None
+    name: Annotated[str, Meta(max_length=63, description="only Keeps of this name")] = ""
 
 
 class OutputQuery(Struct, kw_only=True, frozen=True, rename={"start": "from"}):

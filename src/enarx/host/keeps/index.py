@@ -70,24 +70,27 @@ class Keep:
         record = self.record
         return {
             "id": record.id,
+            "name": record.name,
             "kind": record.kind,
             "state": self.state,
             "created": record.created,
             "started": record.created,
             "ended": self.ended,
             "package_digest": record.package_digest,
+            "declared_package": record.declared_package,
             "memory": record.memory,
             "disk": record.disk,
         }
 
 
 class Index:
-    """All Keeps by id, live Keeps, Keeps by key, and each tenant's Keeps in order."""
+    """All Keeps by id, live Keeps, Keeps by key, live Keeps by name, and each tenant's Keeps in order."""
 
     def __init__(self) -> None:
         self._all: dict[str, Keep] = {}
         self._live: dict[str, Keep] = {}
         self._keys: dict[str, Keep] = {}
+        self._names: dict[tuple[str, str], Keep] = {}
         self._places: dict[str, list[tuple[float, str]]] = {}
         self._states: Counter[str] = Counter()
         self.stored = 0
@@ -103,6 +106,8 @@ class Index:
         bisect.insort(self._places.setdefault(keep.record.tenant, []), keep.order)
         if keep.record.key:
             self._keys[keep.record.key] = keep
+        if keep.record.name:
+            self._names[keep.record.tenant, keep.record.name] = keep
 
     def claim(self, keep: Keep, record: Record) -> None:
         """Move a Keep from the pool to the tenant that `record` names."""
@@ -111,6 +116,7 @@ class Index:
 
     def end(self, keep: Keep, state: str, ended: float) -> None:
         """Note that it has ended; its supervisor may still have readers."""
+        self._free_name(keep)
         if keep.record.id in self._live:
             del self._live[keep.record.id]
         else:
@@ -134,6 +140,7 @@ class Index:
         record = keep.record
         if self._all.pop(record.id, None) is None:
             return
+        self._free_name(keep)
         if self._live.pop(record.id, None) is None:
             self._states[keep.state] -= 1
         self.stored -= keep.stored
@@ -147,6 +154,15 @@ class Index:
             self._places.pop(record.tenant, None)
         if keep.over is not None:
             keep.over.set()
+
+    def _free_name(self, keep: Keep) -> None:
+        name = keep.record.tenant, keep.record.name
+        if self._names.get(name) is keep:
+            del self._names[name]
+
+    def named(self, tenant: str, name: str) -> Keep | None:
+        """The tenant's live Keep of that name, if it has one."""
+        return self._names.get((tenant, name))
 
     def live(self) -> list[Keep]:
         """The Keeps whose processes are not proven to be gone."""
@@ -183,7 +199,7 @@ class Index:
         places = self._places.get(tenant, ())
         return [self._all[name] for _, name in places if name not in self._live]
 
-    def page(self, *, tenant: str, after: str, limit: int, state: str) -> dict[str, Any]:
+    def page(self, *, tenant: str, after: str, limit: int, state: str, name: str = "") -> dict[str, Any]:
         """Up to `limit` of a tenant's Keeps after the place `after`, and where the next page begins. HostError `usage`."""
         places = self._places.get(tenant, [])
         begin = bisect.bisect_right(places, self._after(after, tenant)) if after else 0
@@ -191,7 +207,7 @@ class Index:
         at = begin
         for at in range(begin, min(len(places), begin + SCAN)):
             keep = self._all[places[at][1]]
-            if not state or keep.state == state:
+            if (not state or keep.state == state) and (not name or keep.record.name == name):
                 items.append(keep.item())
             if len(items) == limit:
                 break

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from enarx.errors import BackendError, EnarxError
@@ -42,6 +43,7 @@ class Launches:
         self._turn = asyncio.Lock()
         self._by_key: dict[str, tuple[str, asyncio.Task[Record]]] = {}
         self._filler: asyncio.Task[None] | None = None
+        self._reserving: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Keep the pool filled from now on."""
@@ -52,20 +54,19 @@ class Launches:
         await relay.cancel(self._filler, *(task for _, task in self._by_key.values()))
 
     async def launch(
-        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], invitation: str = ""
+        self, *, tenant: str, kind: str, package: str | None, key: str, sizes: dict[str, int], declared: dict[str, str]
     ) -> Record:
         """The Keep of this idempotency key if it exists, else a Keep from the pool if one fits, else a new Keep. HostError."""
         digest = key_digest(tenant, key)
         if not digest:
-            return await self._launch(tenant, kind, package, sizes, {"invitation": invitation})
-        invited = {"invitation": invitation} if invitation else {}
-        request = request_digest(kind=kind, package=package or "", **sizes, **invited)
+            return await self._launch(tenant, kind, package, sizes, declared)
+        request = request_digest(kind=kind, package=package or "", **sizes, **declared)
         known = self._lifecycle.index.keyed(digest)
         if known is not None:
             _require_same(known.record.request, request)
             return known.record
         if digest not in self._by_key:
-            given = {"key": digest, "request": request, "invitation": invitation}
+            given = {"key": digest, "request": request, **declared}
             task = asyncio.create_task(self._launch(tenant, kind, package, sizes, given))
             self._by_key[digest] = request, task
             task.add_done_callback(lambda task: self._launched(digest, task))
@@ -83,13 +84,27 @@ class Launches:
     ) -> Record:
         """Launch or claim a Keep. `given` are the fields of its record that came with the request."""
         _require(kind)
-        if package is None and all(sizes[name] <= POOL[name] for name in POOL):
-            for keep in self._pooled():
-                if keep.record.kind == kind:
-                    return self._claim(keep, tenant, given)
-        async with self._turn:
-            await self._make_room(tenant, sizes)
-            return await self._make(kind, package or ANY_PACKAGE, sizes, tenant, given)
+        with self._reserved(tenant, given.get("name", "")):
+            if package is None and all(sizes[name] <= POOL[name] for name in POOL):
+                for keep in self._pooled():
+                    if keep.record.kind == kind:
+                        return self._claim(keep, tenant, given)
+            async with self._turn:
+                await self._make_room(tenant, sizes)
+                return await self._make(kind, package or ANY_PACKAGE, sizes, tenant, given)
+
+    @contextlib.contextmanager
+    def _reserved(self, tenant: str, name: str) -> Iterator[None]:
+        """Keep other launches from taking the name until this launch has it or has failed. HostError `name-taken`."""
+        key = tenant, name
+        if name and (key in self._reserving or self._lifecycle.index.named(tenant, name) is not None):
+            hint = "use another name, or remove that Keep first: enarx keep rm --force NAME"
+            raise HostError("name-taken", f"a running Keep of this tenant is named {name}", hint=hint)
+        self._reserving.add(key)
+        try:
+            yield
+        finally:
+            self._reserving.discard(key)
 
     def _pooled(self) -> list[Keep]:
         return [keep for keep in self._lifecycle.index.live() if keep.record.pooled and keep.removal is None]
@@ -198,6 +213,8 @@ class Launches:
                 processes=Processes.of(answer["processes"]),
                 key=given.get("key", ""),
                 request=given.get("request", ""),
+                name=given.get("name", ""),
+                declared_package=given.get("declared_package", ""),
                 invitation=given.get("invitation", ""),
             )
             store.write(record)

@@ -50,10 +50,12 @@ class Keeps:
         """Keeps of all tenants by state; here `pooled` is a state of its own."""
         return self._index.counts()
 
-    async def page(self, *, tenant: str, after: str = "", limit: int = 100, state: str = "") -> dict[str, Any]:
-        """Some of a tenant's Keeps, oldest first, as `schemas.Page`. An empty `state` means any."""
+    async def page(
+        self, *, tenant: str, after: str = "", limit: int = 100, state: str = "", name: str = ""
+    ) -> dict[str, Any]:
+        """Some of a tenant's Keeps, oldest first, as `schemas.Page`. An empty `state` or `name` means any."""
         await self._lifecycle.loaded()
-        return self._index.page(tenant=tenant, after=after, limit=max(1, limit), state=state)
+        return self._index.page(tenant=tenant, after=after, limit=max(1, limit), state=state, name=name)
 
     async def _known(self, name: str, tenant: str) -> Keep:
         await self._lifecycle.loaded()
@@ -93,16 +95,16 @@ class Keeps:
         package: str | None,
         sizes: dict[str, int],
         key: str = "",
-        invitation: str = "",
+        declared: dict[str, str] | None = None,
     ) -> Record:
-        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes. HostError.
+        """Launch a Keep; `sizes` are `memory`, `compile` and `disk` in bytes, `declared` fields of its record. HostError.
 
         While the Keep exists, the same tenant and `key` return it again. HostError `key-reused` if they come with another
-        kind, package, size or invitation. `invitation` is the SHA-256 of a secret, in hexadecimal digits, or empty.
+        request; `name-taken` if a running Keep of the tenant has the name.
         """
         await self._lifecycle.loaded()
         return await self._launches.launch(
-            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, invitation=invitation
+            tenant=tenant, kind=kind, package=package, key=key, sizes=sizes, declared=declared or {}
         )
 
     async def stop(self, name: str, *, tenant: str) -> None:

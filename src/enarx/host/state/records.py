@@ -9,8 +9,12 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from enarx.formats.names import KEEP_NAME
+
 ID = re.compile(r"[0-9a-f]{16}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+DECLARED = re.compile(r"[0-9a-f]{64}|")
+NAME = re.compile(f"{KEEP_NAME}|")
 SHORT_DIGEST = re.compile(r"[0-9a-f]{32}|")
 OPTIONAL_DIGEST = re.compile(r"[0-9a-f]{64}|")
 BOOT = re.compile(r"[0-9a-f-]{36}")
@@ -49,6 +53,7 @@ class Record:
 
     Sizes are what it was launched with, in bytes; `created` is when its tenant got it, in unix seconds. `key` and `request`
     are digests of the tenant's Idempotency-Key and of what came with it; both are empty for a launch without a key.
+    `name` and `declared_package` are what the tenant calls the Keep and what it intends to deliver; empty if it did not say.
     `invitation` is the SHA-256, in hexadecimal digits, of the secret of those whom the tenant has invited; empty for none.
     `processes` is None for a Keep whose processes are known to be gone.
     """
@@ -65,6 +70,8 @@ class Record:
     request: str
     pooled: bool
     processes: Processes | None
+    name: str = ""
+    declared_package: str = ""
     invitation: str = ""
 
     def value(self) -> dict[str, Any]:
@@ -73,8 +80,8 @@ class Record:
 
     @classmethod
     def of(cls, value: dict[str, Any], *, keep: str, pooled: bool) -> Record:
-        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` and `invitation` out."""
-        value = {"request": "", "invitation": "", **value}
+        """From the JSON of a file in the directory `keep`. BadFileError. Older hosts left `request` and later fields out."""
+        value = {"request": "", "name": "", "declared_package": "", "invitation": "", **value}
         if set(value) != set(cls.__slots__) - {"pooled"} or value["id"] != keep:
             raise BadFileError("not a Keep's record, or another Keep's")
         return cls(
@@ -90,6 +97,8 @@ class Record:
             request=_text(value, "request", SHORT_DIGEST),
             pooled=pooled,
             processes=Processes.of(value["processes"]),
+            name=_text(value, "name", NAME),
+            declared_package=_text(value, "declared_package", DECLARED),
             invitation=_text(value, "invitation", OPTIONAL_DIGEST),
         )
 

@@ -156,6 +156,8 @@ def open_state(path: str) -> int:
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileExistsError as e:
+        raise UsageError("state", f"{path}: not a directory", hint="--state DIR") from e
     except OSError as e:
         raise UsageError("state", f"{path}: {e.strerror}", hint="--state DIR") from e
     return _own(fd, path)
