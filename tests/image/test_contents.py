@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import enarx
-from enarx.errors import UnavailableError
-from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, code_paths, files
+from enarx.errors import UnavailableError, UsageError
+from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, code_paths, files, require
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 SEARCH = (SOURCE, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")) and p != SOURCE))
@@ -114,10 +114,10 @@ def test_the_order_of_the_search_is_kept(tree: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["enarx", *DISTRIBUTIONS])
 def test_a_missing_package_is_said_with_a_remedy(tree: Path, name: str) -> None:
     (tree / name / "__init__.py").unlink()
-    for ask in (code_paths, files):
-        with pytest.raises(UnavailableError, match=name) as caught:
+    for ask in (code_paths, files, require):
+        with pytest.raises(UsageError, match=f"{name} is not installed") as caught:
             ask((str(tree), "/nonexistent"))
-        assert caught.value.hint
+        assert "pip install 'enarx[host]'" in caught.value.hint
 
 
 def test_a_directory_that_can_not_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,11 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
-    from enarx.api.local_host import code_paths
+    from enarx.api.local_host import code_paths, require_keep
     from enarx.formats.quantities import parse_size
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
+    require_keep()
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = Bounds(
