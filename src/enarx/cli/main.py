@@ -91,6 +91,7 @@ def script() -> None:
         sys.stderr.flush()
     except SystemExit as e:
         code = e.code if isinstance(e.code, int) else 1
+        sys.stdout.flush()  # of --help and --version
     except BrokenPipeError:
         code = 141
     except Exception as e:  # noqa: BLE001  # the outermost edge: print a line, not a traceback
