@@ -68,7 +68,7 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
         from enarx.host import daemon
-        from enarx.host.http import listening
+        from enarx.host.http import activation, listening
         from enarx.host.keeps.bounds import Bounds, share_of_memory
     except ModuleNotFoundError as e:
         raise UsageError(
@@ -79,6 +79,13 @@ def serve(options: argparse.Namespace) -> int:
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
     require_keep()
+    passed = activation.passed()
+    if passed and (options.socket or options.address or options.port is not None):
+        raise UsageError(
+            "listen-fds",
+            "a service manager passed the sockets to listen on, so --socket, --address and --port have no place",
+            hint="name them in the socket unit: ListenStream=",
+        )
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
     bounds = Bounds(
@@ -98,7 +105,7 @@ def serve(options: argparse.Namespace) -> int:
             backends_state=os.path.join(state, "hardware"),
             cache=private_dir(cache_dir()),
             paths=":".join(code_paths()),
-            socket=options.socket or ("" if address else _default_socket(listening.default_socket)),
+            socket=options.socket or ("" if address or passed else _default_socket(listening.default_socket)),
             socket_group=options.socket_group,
             address=address,
             port=PORT if options.port is None else options.port,
@@ -108,6 +115,7 @@ def serve(options: argparse.Namespace) -> int:
             client_ca=options.client_ca,
             bounds=bounds,
             skip_layers=tuple(options.unsafe_skip_layer),
+            passed=passed,
         )
     )
     return 0
