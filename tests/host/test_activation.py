@@ -43,6 +43,7 @@ class Activated:
     def __init__(
         self, home: Path, *sockets: Any, options: tuple[str, ...] = (), pid: str = "", count: str = ""
     ) -> None:
+        self.sockets = len(sockets)
         fds = [each if isinstance(each, int) else each.fileno() for each in sockets]
         self.log = home / "host.log"
         serve = [*ENARX, "host", "serve", "--state", str(home / "host"), *options]
@@ -58,7 +59,8 @@ class Activated:
         def told() -> list[str]:
             assert self.process.poll() is None, self.log.read_text()
             events = [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
-            return [event["url"] for event in events if event["event"] == "listening"]
+            urls = [event["url"] for event in events if event["event"] == "listening"]
+            return urls if len(urls) >= self.sockets else []
 
         urls: Any = until(told, "the daemon to listen")
         return list(urls)
