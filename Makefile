@@ -60,7 +60,7 @@ diagrams: $(VENV)
 pythons: $(VENV)
 	$(BIN)/python -m tests.packaging.pythons
 
-# The wheel, as a release has it. Builds fetch nothing.
+# The wheel of a release. Builds fetch nothing.
 wheel: $(VENV)
 	$(BIN)/python -m hatchling build -t wheel -d dist
 

@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import ENARX, environment, until
 from tests.host.harness import UnixConnection, processes
-from tests.host.test_access import STRANGER, as_root
+from tests.host.test_access import ASK, STRANGER, as_root
 
 TOKEN = "0123456789abcdef-secret"
 
@@ -148,16 +148,10 @@ def test_several_sockets_and_the_credential_of_each(home: Path, starting: Any) -
 def test_the_mode_of_the_file_admits_nobody(home: Path, starting: Any) -> None:
     home.chmod(0o755)
     path = home / "host.sock"
-    ask = (
-        "import os, socket, sys\nuid = int(sys.argv[2]); os.setgroups([]); os.setresgid(uid, uid, uid)\n"
-        "os.setresuid(uid, uid, uid)\ns = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "s.sendall(b'GET /v1/keeps HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\n\\r\\n')\n"
-        "print(s.recv(4096).split()[1].decode())"
-    )
     with unix(path, 0o666) as listener:
         starting(listener).listening()
         for uid, wanted in ((0, "200"), (STRANGER, "403")):
-            command = [sys.executable, "-I", "-c", ask, str(path), str(uid)]
+            command = [sys.executable, "-I", "-c", ASK, str(path), str(uid), str(uid), ""]
             found = subprocess.run(command, capture_output=True, text=True, cwd="/")
             assert found.stdout.strip() == wanted, found.stderr
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from enarx.cli.options import Parser, add_skip_layer, count, port
 from enarx.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.host.keeps.bounds import Bounds
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
@@ -69,36 +73,18 @@ def serve(options: argparse.Namespace) -> int:
     try:
         from enarx.host import daemon
         from enarx.host.http import activation, listening
-        from enarx.host.keeps.bounds import Bounds, share_of_memory
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
     from enarx.api.local_host import code_paths, require_keep
-    from enarx.formats.quantities import parse_size
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
     require_keep()
     passed = activation.passed()
-    if passed and (options.socket or options.address or options.port is not None):
-        raise UsageError(
-            "listen-fds",
-            "a service manager passed the sockets to listen on, so --socket, --address and --port have no place",
-            hint="name them in the socket unit: ListenStream=",
-        )
+    _require_one_source(options, passed)
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
-    bounds = Bounds(
-        keeps=options.max_keeps,
-        memory=parse_size(options.max_memory) if options.max_memory else share_of_memory(),
-        disk=parse_size(options.max_disk) if options.max_disk else 0,
-        stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
-        pool=options.pool,
-        finished=options.max_finished,
-        stored_total=parse_size(options.max_stored) if options.max_stored else 0,
-        tenant_keeps=options.tenant_keeps,
-        tenant_memory=parse_size(options.tenant_memory) if options.tenant_memory else 0,
-    )
     daemon.serve(
         daemon.Options(
             state=state,
@@ -113,12 +99,40 @@ def serve(options: argparse.Namespace) -> int:
             tls_certificate=options.tls_cert,
             tls_key=options.tls_key,
             client_ca=options.client_ca,
-            bounds=bounds,
+            bounds=_chosen_bounds(options),
             skip_layers=tuple(options.unsafe_skip_layer),
             passed=passed,
         )
     )
     return 0
+
+
+def _chosen_bounds(options: argparse.Namespace) -> Bounds:
+    """The bounds on Keeps that the options state. UsageError."""
+    from enarx.formats.quantities import parse_size
+    from enarx.host.keeps.bounds import Bounds, share_of_memory
+
+    return Bounds(
+        keeps=options.max_keeps,
+        memory=parse_size(options.max_memory) if options.max_memory else share_of_memory(),
+        disk=parse_size(options.max_disk) if options.max_disk else 0,
+        stored_output=parse_size(options.stored_output) if options.stored_output else STORED_OUTPUT,
+        pool=options.pool,
+        finished=options.max_finished,
+        stored_total=parse_size(options.max_stored) if options.max_stored else 0,
+        tenant_keeps=options.tenant_keeps,
+        tenant_memory=parse_size(options.tenant_memory) if options.tenant_memory else 0,
+    )
+
+
+def _require_one_source(options: argparse.Namespace, passed: Sequence[object]) -> None:
+    """UsageError if a service manager passed sockets and the options name others."""
+    if passed and (options.socket or options.address or options.port is not None):
+        raise UsageError(
+            "listen-fds",
+            "a service manager passed the sockets to listen on, so --socket, --address and --port have no place",
+            hint="name them in the socket unit: ListenStream=",
+        )
 
 
 def _default_socket(choose: Callable[[str, str], str]) -> str:

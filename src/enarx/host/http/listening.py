@@ -144,7 +144,7 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
 def passed_unix_door(listener: socket.socket, group: str) -> Iterator[UnixDoor]:
     """Serve a listening Unix socket that was passed: for this user, and for the members of `group`. UsageError.
 
-    Its file stays: whoever made it removes it.
+    Its file stays: it belongs to the service manager.
     """
     path = listener.getsockname()
     if not isinstance(path, str) or not os.path.isabs(path):
