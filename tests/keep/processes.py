@@ -37,8 +37,14 @@ def compiles(source: socket.socket) -> None:
 
 
 def spawn(guest: Guest = echo, compile: Callable[[socket.socket], None] = compiles) -> runner.Handle:
-    orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
+
+    def work() -> None:
+        module.close()
+        compile(compiler_module)
+
+    compiling = fork(work)  # before the pipes, whose ends it would hold until it has closed them
+    orders, runner_orders = socket.socketpair()
     stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
 
     def run() -> None:
@@ -50,14 +56,7 @@ def spawn(guest: Guest = echo, compile: Callable[[socket.socket], None] = compil
             end.close()
         guest(runner_orders)
 
-    def work() -> None:
-        for fd in (*stdin, *stdout, *stderr):
-            os.close(fd)
-        for end in (orders, runner_orders, module):
-            end.close()
-        compile(compiler_module)
-
-    running, compiling = fork(run), fork(work)
+    running = fork(run)
     for end in (runner_orders, compiler_module):
         end.close()
     for fd in (stdin[0], stdout[1], stderr[1]):
