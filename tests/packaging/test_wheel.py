@@ -60,8 +60,11 @@ def test_without_extras_there_is_no_runtime(bare: Installed, host: Installed) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_example_evidence_is_verified_at_once(kind: str, bare: Installed) -> None:
-    found = bare.enarx("evidence", "example", kind)
+    found = bare.enarx("evidence", "example", kind, "--write", f"example-{kind}")
     assert (found.returncode, f"trusted ({kind})" in found.stderr) == (0, True), found.stderr
+    shown = bare.enarx("evidence", "show", f"example-{kind}/evidence.bin")
+    assert (shown.returncode, "not verified" in shown.stdout) == (0, True), shown.stderr
+    shutil.rmtree(bare.home / f"example-{kind}")
 
 
 @pytest.mark.parametrize("real", [SNP, TDX], ids=["snp", "tdx"])
