@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from enarx.delivery.content import Module, Part, Receiver, Trees
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
+from enarx.delivery.session import Status
 from enarx.delivery.suite import signing_key
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session
 from enarx.formats.config import Config, Dir
+from enarx.formats.making import head_bytes, make_manifest
 from enarx.formats.package import (
     Head,
     Manifest,
@@ -46,36 +48,38 @@ class Content:
     """A package's parts; change one, and nothing else, to see it refused."""
 
     salt: bytes = SALT
-    args: tuple[str, ...] = CONFIG.args
+    args: tuple[str, ...] = ("main.wasm", *CONFIG.args)
     env: tuple[tuple[str, str], ...] = CONFIG.env
     secrets: tuple[tuple[str, bytes], ...] = (("key", b"canary-secret"),)
     wasm: bytes = WASM
     index: bytes = encode_index(
         [
-            Node("d", "d"),
-            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest()),
+            Node("d", "d", mtime=NOW * 10**9),
+            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest(), executable=True),
             Node("l", "l", target="d"),
         ]
     )
     file: bytes = FILE
 
     def plaintext(self) -> bytes:
-        head = Head(
+        parts = Head(
             salt=self.salt,
             args=self.args,
             env=self.env,
             secrets=self.secrets,
             wasm_size=len(self.wasm),
             index_sizes=(len(self.index),),
-        ).to_bytes()
+        )
+        head = head_bytes(parts)
         return len(head).to_bytes(4, "big") + head + self.wasm + self.index + self.file
 
 
 def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None, config: Config = CONFIG) -> Manifest:
-    """The manifest of a package with these parts, and one directory at /data."""
+    """The manifest of a package with these parts, and one directory at /data, of the configuration's mode if it has one."""
     content = content or Content()
-    config = config.replace(dirs=(Dir(guest="/data", host="x"),))
-    return Manifest.make(
+    mode = config.dirs[0].mode if config.dirs else "ro"
+    config = config.replace(dirs=(Dir(guest="/data", host="x", mode=mode),))
+    return make_manifest(
         owners=tuple(public(seed) for seed in owners),
         wasm=hashlib.sha256(content.wasm).digest(),
         config=config,
@@ -194,6 +198,15 @@ def session() -> Session:
     exchange.delivery()
     assert exchange.session is not None
     return exchange.session
+
+
+def final_body() -> bytes:
+    """What a Keep signs in a final record."""
+    exchange, attachment = running()
+    final = attachment.receive(FrameType.OUTPUT, payload(exchange.keep.final(Status(cause="exit"))))
+    assert final is not None
+    assert final.final is not None
+    return final.final.body
 
 
 def frames(data: bytes) -> list[bytes]:

@@ -99,3 +99,14 @@ def test_no_descriptor_is_left_where_it_cannot_be_started() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         start_python("", [], (0, 1 << 20))
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_blocked_signals_wait_from_the_start() -> None:
+    code = "import os, signal; os.write(3, str(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))).encode())"
+    for blocked in ((), (signal.SIGINT, signal.SIGUSR1)):
+        reading, writing = os.pipe()
+        pid = start_python(code, [], (writing,), blocked_signals=blocked)
+        os.close(writing)
+        with open(reading, "rb") as file:
+            assert file.read().decode() == str(sorted(signal.Signals(number) for number in blocked))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -23,12 +23,13 @@ def start_python(
     *,
     new_session: bool = False,
     default_signals: tuple[int, ...] = (),
+    blocked_signals: tuple[int, ...] = (),
 ) -> int:
     """Run `code` in a new interpreter and return its pid, which the caller waits for.
 
     `arguments` become sys.argv[1:], and `descriptors` become 3, 4, ... in the child; the caller's stay open. The
     interpreter is isolated and loads no site module (-I -S), so the code must set sys.path. `default_signals` are reset
-    to their default action. OSError.
+    to their default action, `blocked_signals` are blocked from the first instruction on. OSError.
     """
     close_on_exec()
     copies: list[int] = []
@@ -44,6 +45,7 @@ def start_python(
             file_actions=actions,
             setsid=new_session,
             setsigdef=default_signals,
+            setsigmask=blocked_signals,
         )
     finally:
         for copy in copies:

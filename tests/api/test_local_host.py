@@ -38,7 +38,7 @@ def test_a_child_that_has_ended_is_unavailable(directories: Path) -> None:
 
 
 def test_a_child_that_cannot_be_started_leaves_nothing(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> int:
+    def refused(*_: object, **__: object) -> int:
         raise OSError(11, "no more processes")
 
     monkeypatch.setattr(local_host, "start_python", refused)

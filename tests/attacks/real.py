@@ -133,7 +133,7 @@ class Machine:
         (home / "cache").mkdir(parents=True)
         self._site = Site(paths=":".join(search), state=str(home / "hardware"), cache=str(home / "cache"))
         self._simulator = Simulator(self._site.paths, state=self._site.state, cache=self._site.cache)
-        self._measurement = measure(files(search), DigestCache(str(home / "cache" / "mine.json"))).value
+        self.measured = measure(files(search), DigestCache(str(home / "cache" / "mine.json"))).value
         self._open: list[tuple[Wire, Handle]] = []
         self.owners = Owners((public(OWNER),), OWNER)
 
@@ -165,7 +165,7 @@ class Machine:
 
     def verifier(self, built: package.Package) -> Callable[[ReceivedEvidence], AttestationResult]:
         root = bytes.fromhex((self.home / "hardware" / "root.pub").read_text().strip())
-        return verifier(self._measurement, built.manifest.digest, root)
+        return verifier(self.measured, built.manifest.digest, root)
 
     def deliver(self, wire: Wire, built: package.Package, patience: float = PATIENCE) -> Delivered:
         return admit(wire, built, self.owners, self.verifier(built), patience=patience)

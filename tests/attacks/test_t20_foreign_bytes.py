@@ -123,22 +123,23 @@ def test_a_full_index_is_read_in_bounded_time() -> None:
 
 def test_a_head_cannot_announce_more_indexes_than_there_may_be() -> None:
     from enarx.formats.config import Config, Dir
-    from enarx.formats.package import Head, Manifest, commit_args, commit_env
+    from enarx.formats.making import head_bytes, make_manifest
+    from enarx.formats.package import Head, commit_args, commit_env
 
     config = Config().replace(dirs=(Dir(guest="/a", host="x"), Dir(guest="/b", host="x")))
     salt = bytes(32)
-    manifest = Manifest.make(
+    manifest = make_manifest(
         owners=(b"\1" * 32,),
         wasm=bytes(32),
         config=config,
-        args=commit_args(salt, ()),
+        args=commit_args(salt, ("main.wasm",)),
         env=commit_env(salt, ()),
         dirs=(bytes(32),) * 2,
     )
-    fields: dict[str, Any] = {"salt": salt, "args": (), "env": (), "secrets": (), "wasm_size": 8}
-    Head.from_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2,) * 2).to_bytes(), manifest)
+    fields: dict[str, Any] = {"salt": salt, "args": ("main.wasm",), "env": (), "secrets": (), "wasm_size": 8}
+    Head.from_bytes(head_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2,) * 2)), manifest)
     with pytest.raises(ParseError, check=lambda e: e.code == "head-sizes"):
-        Head.from_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2 + 1,) * 2).to_bytes(), manifest)
+        Head.from_bytes(head_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2 + 1,) * 2)), manifest)
 
 
 def test_an_error_of_any_parser_is_ours() -> None:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.delivery.output import ACCEPTED, CHECKPOINT
-from enarx.delivery.reading import OutputOpener
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES
+from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.wire import FrameType
+from enarx.record import as_dict
 from tests.exchange import ATTACH_NONCE, Exchange, frames, payload, running
 
 
@@ -45,7 +46,7 @@ def test_output_is_in_order_and_ends_with_its_status() -> None:
     assert [r.kind for r in found] == [ACCEPTED, STDOUT, STDERR, STDOUT, CHECKPOINT, CHECKPOINT, 3]
     assert found[6].status == Status(cause="exit", code=3, stdout=17, stderr=7)
     assert reader.finished
-    assert reader.unproven == {STDOUT: 0, STDERR: 0}
+    assert reader.unproven == {STDOUT: 0, STDERR: 0, FILES: 0}
 
 
 def test_a_gap_is_seen() -> None:
@@ -141,11 +142,11 @@ def test_nothing_after_the_end() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_status_takes_no_other_bytes(data: bytes) -> None:
+def test_a_final_record_takes_no_other_bytes(data: bytes) -> None:
     with pytest.raises(ParseError):
-        Status.from_bytes(data)
+        Final.from_parts(data, bytes(64))
 
 
 def test_status_of_an_unknown_cause_is_refused() -> None:
-    with pytest.raises(ParseError):
-        Status.from_bytes(Status(cause="praised").to_bytes())
+    with pytest.raises(ParseError, check=lambda e: e.code == "status-cause"):
+        Status.from_fields(as_dict(Status(cause="praised")))

@@ -52,6 +52,19 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
+def left(home: Path) -> list[str]:
+    """Host processes whose command line names this home."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            line = Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(home).encode() in line and b"--state" in line:
+            found.append(name)
+    return found
+
+
 def session_file(home: Path, keep: str) -> Path:
     """The saved session with a Keep."""
     files = (home / "state" / "enarx" / "sessions").iterdir()

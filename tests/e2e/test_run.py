@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import ENARX, enarx, environment, run, until
+from tests.e2e.harness import ENARX, enarx, environment, left, run, until
 
 Wasm = Callable[[str], Path]
 Config = Callable[[str], Path]
@@ -160,7 +159,7 @@ def test_interrupt_stops_and_leaves_nothing(home: Path, wasm: Wasm) -> None:
         assert process.stdout.readline() == b"tick\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-    until(lambda: not _left(home), "everything to be gone")
+    until(lambda: not left(home), "everything to be gone")
 
 
 def test_closed_pipe_ends_quietly(home: Path, wasm: Wasm) -> None:
@@ -171,26 +170,13 @@ def test_closed_pipe_ends_quietly(home: Path, wasm: Wasm) -> None:
         process.stdout.close()
         assert process.wait(20) == 141
         assert b"Traceback" not in process.stderr.read()
-    until(lambda: not _left(home), "everything to be gone")
+    until(lambda: not left(home), "everything to be gone")
 
 
 def test_killed_command_leaves_nothing(home: Path, wasm: Wasm) -> None:
     with _start(home, wasm("slow")) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"tick\n"
-        assert _left(home)
+        assert left(home)
         process.kill()
-    until(lambda: not _left(home), "everything to be gone")
-
-
-def _left(home: Path) -> list[str]:
-    """Host processes whose command line names this home."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            line = Path(f"/proc/{name}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(home).encode() in line and b"--state" in line:
-            found.append(name)
-    return found
+    until(lambda: not left(home), "everything to be gone")

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from enarx.delivery.answers import Grant, Invitation
 from enarx.delivery.messages import Attach, Attached, Attestation, Challenge, Delivery
-from enarx.delivery.session import Status
+from enarx.delivery.reading import Final
+from enarx.delivery.sharing import Contribution, Join
 from enarx.delivery.tenant import Session, refusal_code
 from enarx.errors import MAX_MESSAGE, EnarxError
 from enarx.formats import endorsements, wire
@@ -49,7 +51,11 @@ PARSERS: dict[str, Case] = {
     "attach": (Attach.from_bytes, bombs.CBOR),
     "attached": (Attached.from_bytes, bombs.CBOR),
     "refusal": (refusal_code, bombs.CBOR),
-    "status": (Status.from_bytes, bombs.CBOR),
+    "join": (Join.from_bytes, bombs.CBOR),
+    "contribution": (Contribution.from_bytes, bombs.CBOR),
+    "invitation": (Invitation.from_bytes, bombs.CBOR),
+    "grant": (Grant.from_bytes, bombs.CBOR),
+    "final record": (lambda data: Final.from_parts(data, bytes(64)), bombs.CBOR),
     "session": (Session.from_bytes, bombs.CBOR),
     "simulated evidence": (simulated.Evidence.from_bytes, bombs.CBOR),
     "simulated chip": (simulated.ChipCertificate.from_bytes, bombs.CBOR),

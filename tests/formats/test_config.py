@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enarx.errors import ParseError, UsageError
-from enarx.formats.config import Config, Dir, Secret, parse_dir, parse_env
+from enarx.formats.config import Config, Dir, Secret
 from enarx.formats.template import TEMPLATE
 
 FULL = """
@@ -89,7 +88,7 @@ def test_template_with_everything_on_is_valid() -> None:
     assert config.steward
     assert config.limits.time == 600
     assert len(config.secrets) == 2
-    assert len(config.dirs) == 2
+    assert len(config.dirs) == 3
     assert [f.kind for f in config.files or ()] == ["stdin", "stdout", "stderr", "listen", "connect", "null"]
 
 
@@ -246,6 +245,17 @@ def test_any_toml_like_text(text: str) -> None:
         assert ":" in e.message
 
 
+def test_a_terminal_is_asked_for_by_the_tenant_and_no_file() -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "config-unknown-key"):
+        Config.from_toml("tty = true")
+    public = Config().replace(tty=True).public()
+    assert Config.from_public(public).tty
+    assert not Config.from_public(Config().public()).tty
+    for value in (1, None, "yes"):
+        with pytest.raises(ParseError):
+            Config.from_public(public | {"tty": value})
+
+
 def test_public_is_read_back() -> None:
     config = Config.from_toml(FULL)
     back = Config.from_public(config.public())
@@ -303,34 +313,3 @@ def test_a_keep_refuses_without_loading_more_code(monkeypatch: pytest.MonkeyPatc
     for value in ({**base, "limits": {**base["limits"], "memroy": 1}}, {**base, "files": [{"kind": "stdni"}]}):
         with pytest.raises(ParseError):
             Config.from_public(value)
-
-
-def test_texts_of_the_command_line() -> None:
-    assert parse_env("A=b=c") == ("A", "b=c")
-    assert parse_dir("./x::/data") == Dir(guest="/data", host="./x", mode="ro")
-    assert parse_dir("a::b::/:rw") == Dir(guest="/", host="a::b", mode="rw")
-    assert parse_dir("x::/a:ro:rw") == Dir(guest="/a:ro", host="x", mode="rw")
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (parse_env, "A"),
-        (parse_env, "=x"),
-        (parse_dir, "/only"),
-        (parse_dir, "x::rel"),
-        (parse_dir, "::/x"),
-        (parse_dir, "x::/\udcff"),
-    ],
-)
-def test_wrong_texts_of_the_command_line_have_a_hint(call: Callable[[str], object], text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        call(text)
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize("text", ["hunter2", "A=hunter2\0", "A\0=hunter2", "=hunter2", "A=hunter2\udcff"])
-def test_a_value_that_is_not_taken_is_not_told(text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_env(text)
-    assert "hunter2" not in caught.value.message + caught.value.hint

@@ -12,8 +12,11 @@ from importlib import import_module
 from typing import Any
 from unittest import mock
 
+from enarx.delivery.answers import Contributed, Declined, Grant, Invitation
+from enarx.delivery.contribution import open_grant
 from enarx.delivery.messages import Attach, Attached, Attestation, Challenge, Delivery
-from enarx.delivery.session import Status
+from enarx.delivery.reading import Final
+from enarx.delivery.sharing import Contribution, Join, PartReceiver
 from enarx.errors import EnarxError
 from enarx.formats import bundle, endorsements, plain_json, wire
 from enarx.formats.config import Config
@@ -24,7 +27,7 @@ from enarx.formats.package import Head, Manifest, decode_index, encode_index
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
-from tests import exchange
+from tests import exchange, parties
 from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 from tests.fuzz.target import Target
@@ -59,8 +62,43 @@ def _indexed(data: bytes) -> object:
     return nodes
 
 
+def _part(data: bytes) -> None:
+    manifest = parties.shared()
+    for provider in manifest.providers:
+        receiver = PartReceiver(manifest, provider)
+        with contextlib.suppress(EnarxError):
+            for _ in receiver.feed(memoryview(data)):
+                assert receiver.digest
+            receiver.finish()
+
+
+def _gathered(data: bytes) -> None:
+    """Frames of a host to a Keep that waits for parts: none of them ends the job."""
+    pair = parties.accepted(parties.READER)
+    for kind in (wire.FrameType.JOIN, wire.FrameType.CONTRIBUTION, wire.FrameType.PART):
+        if len(data) <= wire.LARGEST[kind]:
+            pair.keep.receive(wire.frame(kind, data))
+    assert pair.state == "session"
+    assert not pair.keep.over
+
+
+MESSAGES = (
+    Challenge,
+    Attestation,
+    Delivery,
+    Attach,
+    Attached,
+    Join,
+    Contribution,
+    Invitation,
+    Contributed,
+    Declined,
+    Grant,
+)
+
+
 def _message(data: bytes) -> None:
-    for kind in (Challenge, Attestation, Delivery, Attach, Attached):
+    for kind in MESSAGES:
         with contextlib.suppress(EnarxError):
             assert kind.from_bytes(data).to_bytes() == data
 
@@ -97,11 +135,17 @@ TARGETS = {
         lambda data: cose.decode(data, "fuzz", tags=frozenset((18,))),
         (wire.encode([b"\xa1\x01\x26", {}, b"payload", bytes(64)]),),
     ),
-    "manifest": Target(Manifest.from_bytes, (exchange.manifest().raw,)),
+    "manifest": Target(Manifest.from_bytes, (exchange.manifest().raw, parties.shared(parties.READER).raw)),
+    "part": Target(_part, tuple(parties.part_of(seed)[1] for seed in (parties.NORTH, parties.SOUTH))),
+    "gathering": Target(_gathered, parties.frames_of_a_provider()),
+    "grant": Target(lambda data: open_grant(data, parties.READER), (parties.grant(),)),
     "head": Target(lambda data: Head.from_bytes(data, exchange.manifest()), (exchange.Content().plaintext()[4:],)),
     "index": Target(_indexed, (exchange.Content().index,)),
-    "messages": Target(_message, (Challenge(nonce=bytes(32), verifier=bytes(32), package=bytes(32)).to_bytes(),)),
-    "status": Target(Status.from_bytes, (Status(cause="exit").to_bytes(),)),
+    "messages": Target(
+        _message,
+        (Challenge(nonce=bytes(32), verifier=bytes(32), package=bytes(32)).to_bytes(), *parties.frames_of_a_provider()),
+    ),
+    "final record": Target(lambda data: Final.from_parts(data, bytes(64)), (exchange.final_body(),)),
     "simulated": Target(
         simulated.Evidence.from_bytes, (simulated.signed(simulated.evidence_body(**SIMULATED), bytes(64)),)
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 import wasmtime
 
 from enarx.api.local_host import code_paths
-from enarx.image.contents import DISTRIBUTIONS, OWN_FILES, files
+from enarx.image.contents import DISTRIBUTIONS, OWN_FILES, PROFILES, files
 from enarx.image.contents import code_paths as keep_paths
 
 NATIVE = {"_cffi_backend", "_openssl"}
@@ -47,6 +47,7 @@ def test_measured_files_are_all_there_is() -> None:
     measured = files(tuple(code_paths()))
     assert all(Path(path).is_file() for path in measured.values())
     own = {name for name in measured if name.startswith("enarx/")}
-    assert all(any(name == allowed or name.startswith(allowed) for allowed in OWN_FILES) for name in own)
+    allowed = (*OWN_FILES, *(name for names in PROFILES.values() for name in names))
+    assert all(any(name == entry or name.startswith(entry) for entry in allowed) for name in own)
     library = Path(wasmtime.__file__).parent
     assert any(path.startswith(str(library)) and path.endswith(".so") for path in measured.values())

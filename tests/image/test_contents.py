@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import enarx
-from enarx.errors import UnavailableError, UsageError
-from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, code_paths, files, require
+from enarx.errors import DeliveryError, UnavailableError, UsageError
+from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, PROFILES, code_paths, files, require
+from tests.attacks import shared
+from tests.attacks.real import Machine, finish
+from tests.verifier import measured
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 SEARCH = (SOURCE, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")) and p != SOURCE))
@@ -127,3 +131,20 @@ def test_a_directory_that_can_not_be_read(tree: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UnavailableError, match="Permission denied"):
         files((str(tree),))
+
+
+def test_a_keep_without_a_profile_works_and_refuses_what_needs_it(tmp_path: Path) -> None:
+    """The files of a profile can be left out: the measurement is another, and nothing else misses them."""
+    shutil.copytree(f"{SOURCE}/enarx", tmp_path / "code" / "enarx", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (name for names in PROFILES.values() for name in names):
+        (tmp_path / "code" / name).unlink()
+    machine = Machine(tmp_path / "machine", tmp_path / "code")
+    try:
+        assert machine.measured != measured()
+        built, wire = machine.package("hello"), machine.keep()
+        result, shown = finish(wire, machine.deliver(wire, built))
+        assert (result.status.cause, shown) == ("exit", b"hello\n")
+        with pytest.raises(DeliveryError, match="manifest-providers"):
+            machine.deliver(machine.keep(), shared.package())
+    finally:
+        machine.close()

@@ -96,6 +96,15 @@ def test_the_end_is_an_empty_packet(link: Ends) -> None:
     receiver.close()
 
 
+def test_a_link_that_is_reset_has_ended(link: Ends) -> None:
+    """The host closes it before it reads the last answer, as after Ctrl-C."""
+    receiver = orders.Orders(link.fd)
+    receiver.answer({"ok": True}, [])
+    link.link.close()
+    assert receiver.receive() == (b"", [])
+    receiver.close()
+
+
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from enarx.delivery.messages import Delivery
+from enarx.delivery.output import FILES
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.formats.wire import FrameType, frame_header
-from tests.exchange import Content, Exchange, kind, payload
+from enarx.tenant.results import Results
+from tests.exchange import Content, Exchange, kind, payload, public
+from tests.streams import config
 from tests.vectors import make
 
 HERE = Path(__file__).resolve().parent
@@ -53,11 +56,22 @@ def test_the_kept_output_opens() -> None:
         secret=secret, session=bytes.fromhex(kept["session"]), package=receipt.package, identity=receipt.identity
     )
     frames = [bytes.fromhex(frame) for frame in kept["output_frames"]]
-    assert all(frame_header(frame[:5])[0] is FrameType.OUTPUT for frame in frames)
+    assert [frame_header(frame[:5])[0] for frame in frames[:3]] == [FrameType.OUTPUT] * 3
+    assert frame_header(frames[3][:5])[0] is FrameType.FILES
     records = [opener.open(payload(frame)) for frame in frames]
     assert [record.data for record in records[1:3]] == [b"stdout", b"stderr"]
     assert records[-1].final is not None
-    assert (opener.lost, opener.unproven) == (0, {STDOUT: 0, STDERR: 0})
+    assert (opener.lost, opener.unproven) == (0, {STDOUT: 0, STDERR: 0, FILES: 0})
+
+
+def test_the_kept_results_unpack(tmp_path: Path) -> None:
+    kept = vector("delivery")
+    stream, digest = (bytes.fromhex(kept["results"][name]) for name in ("stream", "digest"))
+    results = Results(config("/out"), {"/out": str(tmp_path / "r")}, times=True)
+    results.take(0, stream)
+    (directory,) = results.finish(Receipt.from_bytes(bytes.fromhex(kept["receipt"])).verify())
+    assert (directory.digest, directory.files) == (digest, 2)
+    assert (tmp_path / "r" / "d/run").stat().st_mtime_ns == 1
 
 
 def test_the_kept_receipt_holds() -> None:
@@ -85,3 +99,40 @@ def test_a_delivery_is_signed_over_what_the_specification_says() -> None:
     )
     assert by_hand.hex() == vector("delivery")["session"]
     assert lp(b"a", b"") == b"\0\0\0\1a\0\0\0\0"
+
+
+RANDOM = {"contribution_frame", "grant"}
+"""Values with a ciphertext of HPKE in them."""
+
+
+def test_everything_of_contributions_but_what_hpke_makes_random() -> None:
+    mine, kept = make.contributions(), vector("contributions")
+    assert set(mine) == set(kept)
+    for name in set(kept) - RANDOM - {"providers"}:
+        assert mine[name] == kept[name], name
+    for a, b in zip(mine["providers"], kept["providers"], strict=True):
+        assert {k: v for k, v in a.items() if k not in RANDOM} == {k: v for k, v in b.items() if k not in RANDOM}
+
+
+def test_the_kept_contributions_are_accepted() -> None:
+    pair = make.waiting()
+    for side in vector("contributions")["providers"]:
+        for data in (side["join_frame"], side["contribution_frame"], *side["part_frames"]):
+            pair.keep.receive(bytes.fromhex(data))
+        assert (FrameType.CONTRIBUTED, bytes.fromhex(side["contributed"])) in pair.sent()
+    assert pair.keep.start is not None
+
+
+def test_the_kept_grant_opens_the_kept_output() -> None:
+    from enarx.delivery.contribution import open_grant
+    from enarx.delivery.suite import HpkeKey
+
+    kept = vector("contributions")
+    reader = open_grant(bytes.fromhex(kept["grant"]), HpkeKey(bytes.fromhex(kept["recipient_seed"])))
+    assert (reader.transcript.hex(), reader.secret.hex()) == (kept["session"], kept["output_secret"])
+    opener = reader.opener()
+    records = [opener.open(bytes.fromhex(data)) for data in kept["output"]]
+    assert records[0].data == b"stdout"
+    assert records[-1].final is not None
+    sides = {public(bytes.fromhex(side["seed"])): bytes.fromhex(side["digest"]) for side in kept["providers"]}
+    assert dict(records[-1].final.providers) == sides

@@ -13,6 +13,9 @@ import sys
 from enarx.spawn import start_python
 from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
+SIGINT = 2
+"""As on every Unix. Importing `signal` takes longer than it is worth here."""
+
 BOOT = (
     "import gc; gc.disable(); import os, sys; os.umask(0o77); sys.path[:0] = sys.argv[1].split(':'); "
     "from enarx.host.local import main; main()"
@@ -32,8 +35,8 @@ class LocalHost:
         listener.listen(16)
         order, self._order = os.pipe()
         try:
-            self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order))
-        except OSError:
+            self._pid = start_python(BOOT, self._arguments(), (listener.fileno(), order), blocked_signals=(SIGINT,))
+        except BaseException:
             os.close(self._order)
             os.unlink(self.path)
             os.rmdir(self.directory)

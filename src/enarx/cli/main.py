@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import gc
 import os
 import sys
@@ -94,6 +92,8 @@ def script() -> None:
         sys.stdout.flush()  # of --help and --version
     except BrokenPipeError:
         code = 141
+    except KeyboardInterrupt:  # before the command runs, or a second one while it cleans up
+        code = 130
     except Exception as e:  # noqa: BLE001  # the outermost edge: print a line, not a traceback
         code = _unexpected(e)
     os._exit(code)
@@ -107,6 +107,9 @@ def _unexpected(e: Exception) -> int:
     """
     if os.environ.get("ENARX_TRACEBACK"):
         raise e
+    import contextlib
+    import errno
+
     lines = [f"error: unexpected {type(e).__name__}; this is a fault of the program"]
     lines += ["hint: ENARX_TRACEBACK=1 shows where; check it for secrets before you share it"]
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):

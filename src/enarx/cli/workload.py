@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+from collections.abc import Iterator
 
-from enarx.api.workloads import Workload
+from enarx.api.workloads import Out, Workload, out_of
 from enarx.errors import UsageError
-from enarx.formats.config import parse_dir, parse_env
+from enarx.formats.arguments import parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
 from enarx.formats.text import hex_bytes
 from enarx.tenant.paths import read_file, write_private
+
+LIMITS = ("memory", "time", "fuel", "disk")
+"""The limits that have an option each."""
 
 MAX_SECRET = 1 << 20
 """Bytes of a secret's value."""
@@ -25,12 +30,53 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         module=options.wasm,
         config=options.config or None,
         args=tuple(options.args) or None,
-        env=tuple(parse_env(text) for text in options.env),
+        env=(*(_terminal_size() if options.tty else ()), *(parse_env(text) for text in options.env)),
         dirs=tuple(parse_dir(text) for text in options.dir),
         secrets=tuple(_secrets(options.secret).items()) if secrets else None,
         owners=tuple(options.owner),
         salt=_salt(options.salt),
+        argv0=options.argv0,
+        times=options.times,
+        tty=options.tty,
+        limits=tuple(_limits(options)),
+        out=tuple(places(options.out)),
     )
+
+
+def _limits(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
+    """The limits among the options, as values of a configuration file."""
+    for name in LIMITS:
+        text = getattr(options, name)
+        if text is not None:
+            yield name, int(text) if name == "fuel" and text.isascii() and text.isdigit() else text
+
+
+def _terminal_size() -> Iterator[tuple[str, str]]:
+    """COLUMNS and LINES of the terminal, if there is any; the workload cannot learn of changes later."""
+    for descriptor in (1, 2, 0):
+        with contextlib.suppress(OSError):
+            columns, lines = os.get_terminal_size(descriptor)
+            if columns and lines:
+                yield from (("COLUMNS", str(columns)), ("LINES", str(lines)))
+                return
+
+
+def out(options: argparse.Namespace) -> Out:
+    """Where the results go. UsageError."""
+    return out_of(places(options.out), replace=options.replace, times=options.times)
+
+
+def places(texts: list[str]) -> dict[str, str]:
+    """The directories of --out HOST::GUEST, by guest path. UsageError."""
+    given: dict[str, str] = {}
+    for text in texts:
+        host, _, guest = text.rpartition("::")
+        if not host or not guest.startswith("/"):
+            raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
+        if guest in given:
+            raise UsageError("out", f"--out: {guest} is given twice")
+        given[guest] = host
+    return given
 
 
 def _salt(path: str | None) -> bytes | None:

@@ -12,6 +12,8 @@ Specified in docs/spec/delivery.md. Read in this order:
     keep       the Keep's side of the messages, driven by `enarx.keep.core`
     tenant     the tenant's side
     receipt    what a third party can check
+    sharing    several owners of data (docs/spec/contributions.md): what a Keep reads; `answers` and `contribution` are
+               the halves of providers and recipients
 
 The halves that only a tenant needs are modules of their own, because a Keep holds no code that it does not use.
 """

@@ -32,7 +32,7 @@ class Module:
 
 @record(kw_only=False, hidden=("trees",))
 class Trees:
-    """The entries of every directory, in the order of the manifest. Yielded once, also if there are no directories."""
+    """The entries of every directory of the configuration; none for those that a provider provides. Yielded once."""
 
     trees: list[list[Node]]
 
@@ -92,7 +92,7 @@ class Receiver:
             piece, data = data[: self._wanted], data[self._wanted :]
             yield from self._parts(piece)
         if len(data):
-            raise _broken("content-trailing", "bytes after the end of the package")
+            raise broken("content-trailing", "bytes after the end of the package")
 
     def _parts(self, piece: memoryview) -> Iterator[Part]:
         try:
@@ -106,24 +106,26 @@ class Receiver:
     def finish(self) -> None:
         """Raise DeliveryError unless the package is complete: the sealed stream has ended."""
         if not self.complete:
-            raise _broken("content-short", "the sealed stream ends before the package does")
+            raise broken("content-short", "the sealed stream ends before the package does")
 
     def _parse(self) -> Parser:
-        size = int.from_bytes((yield from _exactly(4)), "big")
+        size = int.from_bytes((yield from exactly(4)), "big")
         if size > MAX_HEAD:
-            raise _broken("content-head", f"a head of {size} bytes, at most {MAX_HEAD}")
-        head = Head.from_bytes((yield from _exactly(size)), self._manifest)
+            raise broken("content-head", f"a head of {size} bytes, at most {MAX_HEAD}")
+        head = Head.from_bytes((yield from exactly(size)), self._manifest)
         yield head
-        module = yield from _exactly(head.wasm_size)
+        module = yield from exactly(head.wasm_size)
         if not same(hashlib.sha256(module).digest(), self._manifest.wasm):
-            raise _broken("content-wasm", "the Wasm module is not the manifest's")
+            raise broken("content-wasm", "the Wasm module is not the manifest's")
         yield Module(module)
-        trees: list[list[Node]] = []
-        for i, index_size in enumerate(head.index_sizes):
-            index = yield from _exactly(index_size)
-            if not same(commit_dir(head.salt, self._manifest.config.dirs[i].guest, index), self._manifest.dirs[i]):
-                raise _broken("content-index", f"the index of directory {i} is not the manifest's")
-            trees.append(decode_index(index, MAX_ENTRIES - sum(map(len, trees))))
+        trees: list[list[Node]] = [[] for _ in self._manifest.config.dirs]
+        for i, index_size, commitment in zip(
+            self._manifest.own_dirs, head.index_sizes, self._manifest.dirs, strict=True
+        ):
+            index = yield from exactly(index_size)
+            if not same(commit_dir(head.salt, self._manifest.config.dirs[i].guest, index), commitment):
+                raise broken("content-index", f"the index of directory {i} is not the manifest's")
+            trees[i] = decode_index(index, MAX_ENTRIES - sum(map(len, trees)))
         yield Trees(trees)
         for i, nodes in enumerate(trees):
             for node in nodes:
@@ -139,17 +141,19 @@ class Receiver:
             yield FilePiece(tree, node, offset, piece)
             offset += len(piece)
         if not same(sha.digest(), node.digest):
-            raise _broken("content-file", f"a file of directory {tree} is not the one in its index")
+            raise broken("content-file", f"a file of directory {tree} is not the one in its index")
 
 
-def _exactly(size: int) -> Generator[int, memoryview, bytes]:
+def exactly(size: int) -> Generator[int, memoryview, bytes]:
+    """A step of a parser: the next `size` bytes."""
     data = bytearray()
     while len(data) < size:
         data += yield size - len(data)
     return bytes(data)
 
 
-def _broken(code: str, message: str) -> DeliveryError:
+def broken(code: str, message: str) -> DeliveryError:
+    """Return the error for content that is not what the manifest says."""
     return DeliveryError(code, message, state="receiving")
 
 

@@ -14,6 +14,7 @@ from enarx.delivery import states
 from enarx.delivery.messages import (
     ROLE_ADMIT,
     ROLE_SESSION,
+    VERSION,
     Attach,
     Attached,
     Attest,
@@ -28,7 +29,7 @@ from enarx.delivery.messages import (
     same,
     verifier_id,
 )
-from enarx.delivery.output import OutputSealer
+from enarx.delivery.output import FILES, OutputSealer
 from enarx.delivery.session import BROKEN, Channel, Status, channels
 from enarx.delivery.stream import NUMBER, Confirmer, Opener
 from enarx.delivery.suite import HPKE_SEED_SIZE, HpkeKey, commit_keys, derive, signing_key, verify_signature
@@ -48,7 +49,8 @@ class KeepProtocol:
     """The protocol state and keys of one Keep.
 
     `entropy` is ENTROPY_SIZE fresh bytes, from which its keys are made. `package` is the package digest that the hardware
-    launched it for, or ANY_PACKAGE.
+    launched it for, or ANY_PACKAGE. `identity` is the raw public key that signs, `session` the name of the session, and `parts` the
+    providers' keys and the digests of the parts that came, for the final record.
     """
 
     def __init__(self, *, entropy: bytes, package: bytes) -> None:
@@ -56,9 +58,10 @@ class KeepProtocol:
         self._hpke: HpkeKey | None = HpkeKey(entropy[:HPKE_SEED_SIZE])
         self._hpke_public = self._hpke.public
         self._identity = signing_key(entropy[HPKE_SEED_SIZE:])
-        self._package = package
-        self._challenge = self._attestation = self._delivery = b""
-        self._session = self._secret = b""
+        self.identity = self._identity.public_key().public_bytes_raw()
+        self.package = package
+        self._challenge = self._attestation = self._delivery = self._commitment = b""
+        self.session = self._secret = b""
         self._attachments = 0
         self._request = b""
         self._confirmer: Confirmer | None = None
@@ -67,6 +70,7 @@ class KeepProtocol:
         self.from_tenant: Channel | None = None
         self.to_tenant: Channel | None = None
         self.not_before = 0
+        self.parts: list[list[bytes]] = []
 
     @property
     def state(self) -> str:
@@ -77,11 +81,11 @@ class KeepProtocol:
         """Take the one Challenge; returns the 64 bytes of report data that the evidence must carry."""
         self.conversation.step(F.CHALLENGE)
         challenge = Challenge.from_bytes(payload)
-        if self._package not in (ANY_PACKAGE, challenge.package):
+        if self.package not in (ANY_PACKAGE, challenge.package):
             raise DeliveryError("other-package", "this Keep was launched for another package", state="challenged")
-        self._package, self._verifier = challenge.package, challenge.verifier
+        self.package, self._verifier = challenge.package, challenge.verifier
         self._challenge = payload
-        return report_data(ROLE_ADMIT, payload, self._hpke_public, self._public_identity())
+        return report_data(ROLE_ADMIT, payload, self._hpke_public, self.identity)
 
     def attestation(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
         """Return the frame that answers the Challenge."""
@@ -91,7 +95,7 @@ class KeepProtocol:
             evidence=evidence,
             endorsements=endorsements,
             hpke=self._hpke_public,
-            identity=self._public_identity(),
+            identity=self.identity,
             challenge=hashlib.sha256(self._challenge).digest(),
         ).to_bytes()
         return frame(F.ATTESTATION, self._attestation)
@@ -103,7 +107,7 @@ class KeepProtocol:
         self._delivery = hashlib.sha256(payload).digest()
         delivery = Delivery.from_bytes(payload)
         manifest = Manifest.from_bytes(delivery.manifest)
-        if not same(manifest.digest, self._package):
+        if not same(manifest.digest, self.package):
             raise DeliveryError("other-manifest", "the manifest is not the challenged package's", state="attested")
         if delivery.owner not in manifest.owners:
             raise DeliveryError("not-an-owner", "the signer is not one of the manifest's owners", state="attested")
@@ -120,7 +124,7 @@ class KeepProtocol:
         return binding(
             challenge=self._challenge,
             attestation=self._attestation,
-            package=self._package,
+            package=self.package,
             commitment=delivery.commitment,
             time=delivery.time,
         )
@@ -131,9 +135,10 @@ class KeepProtocol:
         stream_key, secret = open_keys(keys)
         self.opener = Opener(stream_key)
         self._confirmer = Confirmer(derive(secret, bound, "received"))
-        self._session, self._secret = bound, secret
-        self.output = OutputSealer(secret=secret, session=bound, package=self._package, key=self._identity)
+        self.session, self._secret = bound, secret
+        self.output = OutputSealer(secret=secret, session=bound, package=self.package, key=self._identity)
         self.not_before = delivery.time
+        self._commitment = delivery.commitment
 
     def again(self, payload: bytes) -> bytes:
         """Take the same Delivery once more, byte for byte, from a tenant that was interrupted.
@@ -184,9 +189,9 @@ class KeepProtocol:
         nonce = Attach.from_bytes(payload).nonce
         self._attachments += 1
         number = self._attachments
-        basis = attach_transcript(self._session, nonce, keep_nonce, number)
+        basis = attach_transcript(self.session, nonce, keep_nonce, number)
         self.from_tenant, self.to_tenant = channels(
-            self._secret, session=self._session, nonce=nonce, keep_nonce=keep_nonce, number=number
+            self._secret, session=self.session, nonce=nonce, keep_nonce=keep_nonce, number=number
         )
         answer = Attached(nonce=nonce, keep_nonce=keep_nonce, number=number, signature=self._identity.sign(basis))
         self.conversation.step(F.ATTACHED)
@@ -214,7 +219,7 @@ class KeepProtocol:
         self.conversation.step(F.ATTEST)
         Attest.from_bytes(payload)
         self._request = hashlib.sha256(payload).digest()
-        return report_data(ROLE_SESSION, payload, self._session, self._public_identity(), self._package)
+        return report_data(ROLE_SESSION, payload, self.session, self.identity, self.package)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> bytes:
         """Return the frame that answers the last Attest."""
@@ -223,30 +228,40 @@ class KeepProtocol:
             kind=kind,
             evidence=evidence,
             endorsements=endorsements,
-            session=self._session,
-            identity=self._public_identity(),
-            package=self._package,
+            session=self.session,
+            identity=self.identity,
+            package=self.package,
             request=self._request,
         )
         return frame(F.EVIDENCE, answer.to_bytes())
 
     def write(self, kind: int, data: bytes | memoryview) -> bytes:
-        """Return the frames that carry bytes of stdout or stderr, with the checkpoints that are due."""
+        """Return the frames that carry bytes of a stream, with the checkpoints that are due."""
         assert self.output is not None  # only a delivered Keep runs anything
-        self.conversation.step(F.OUTPUT)
-        frames = [frame(F.OUTPUT, payload) for payload in self.output.data(kind, data)]
+        carrier = F.FILES if kind == FILES else F.OUTPUT
+        self.conversation.step(carrier)
+        frames = [frame(carrier, payload) for payload in self.output.data(kind, data)]
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def final(self, status: Status) -> bytes:
-        """Return the last frames: the checkpoints that are due, and the final record."""
+    def final(self, status: Status, directories: dict[str, bytes] | None = None) -> bytes:
+        """Return the last frames: the checkpoints that are due, and the final record, as `OutputSealer.final` makes them."""
         assert self.output is not None  # the table allows this only after a delivery
         self.conversation.step(states.FINAL)
-        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status))
+        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status, directories, self.parts))
 
     def refusal(self, code: str) -> bytes:
         """Return the frame that refuses a tenant with whom there is no session yet. It is in clear and proves nothing."""
         self.conversation.step(F.REFUSAL)
         return frame(F.REFUSAL, encode({"code": code}))
 
-    def _public_identity(self) -> bytes:
-        return self._identity.public_key().public_bytes_raw()
+    def sign(self, message: bytes) -> bytes:
+        """Return the identity key's signature over a transcript, whose label no other message of this protocol has."""
+        return self._identity.sign(message)
+
+    def grant(self, secret: bytes, manifest: Manifest) -> bytes:
+        """Seal all further output under another secret; returns the terms that a reader with that secret needs."""
+        self.output = OutputSealer(
+            secret=secret, session=self.session, package=self.package, key=self._identity, first=1
+        )
+        messages = {"challenge": self._challenge, "attestation": self._attestation, "manifest": manifest.raw}
+        return encode({"version": VERSION, **messages, "commitment": self._commitment, "time": self.not_before})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Any, Self
 
 from enarx.errors import ParseError
@@ -48,31 +49,46 @@ def verifier_id(owner: bytes) -> bytes:
     return hashlib.sha256(owner).digest()
 
 
-class _Message:
-    """Parsing that all messages share: a map with exactly the record's fields, and byte strings of known size.
+class Message:
+    """Coding that all messages share: a map with exactly the record's fields, and byte strings of known size.
 
-    The version is checked first, because another version may have other fields.
+    `SIZES` has the byte strings, with the size or sizes of each, and `OTHERS` the other fields, each with a function that
+    checks a decoded value and returns the field's; a list in the map is a tuple in the record. `FIXED` is what every such
+    message carries. It is checked first, because another version may have other fields.
     """
 
     __slots__ = ()
+    FIXED = {"version": VERSION}
     SIZES: dict[str, int | range]
+    OTHERS: dict[str, Callable[[Any, str, str], Any]] = {}
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical encoding of this message."""
+        values = {name: getattr(self, name) for name in (*self.SIZES, *self.OTHERS)}
+        return encode(self.FIXED | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()})
 
     @classmethod
-    def _fields(cls, data: bytes, *others: str) -> dict[str, Any]:
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the canonical encoding."""
         what = cls.__name__.lower()
         value: Any = decode(data, what)
         if not isinstance(value, dict):
             raise ParseError(f"{what}-keys", f"{what}: wanted a map", what=what)
-        expect(value.pop("version", None), VERSION, what, "version")
-        if set(value) != {*cls.SIZES, *others}:
-            raise ParseError(f"{what}-keys", f"{what}: wanted exactly {', '.join((*cls.SIZES, *others))}", what=what)
+        for name, wanted in cls.FIXED.items():
+            expect(value.pop(name, None), wanted, what, name)
+        if set(value) != {*cls.SIZES, *cls.OTHERS}:
+            raise ParseError(
+                f"{what}-keys", f"{what}: wanted exactly {', '.join((*cls.SIZES, *cls.OTHERS))}", what=what
+            )
         for name, size in cls.SIZES.items():
             item = value[name]
             sizes = range(size, size + 1) if isinstance(size, int) else size
             if not isinstance(item, bytes) or len(item) not in sizes:
                 got = f"{len(item)} bytes" if isinstance(item, bytes) else type(item).__name__
                 raise ParseError(f"{what}-{name}", f"{what}: {name} is {got}, wanted {sizes}", what=what)
-        return value
+        for name, check in cls.OTHERS.items():
+            value[name] = check(value[name], what, name)
+        return cls(**value)
 
 
 def expect(value: object, wanted: int, what: str, name: str) -> None:
@@ -89,30 +105,46 @@ def number(value: object, limit: int, what: str, name: str) -> int:
     return value
 
 
+def below(limit: int) -> Callable[[Any, str, str], int]:
+    """Return the check of a number from 0 to below `limit`."""
+    return lambda value, what, name: number(value, limit, what, name)
+
+
+def short_text(value: Any, what: str, name: str) -> str:
+    """Check the kind of some evidence."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 32:
+        raise ParseError(f"{what}-{name}", f"{what}: {name} is not a short text", what=what)
+    return value
+
+
+def few_endorsements(value: Any, what: str, name: str) -> tuple[bytes, ...]:
+    """Check the endorsements that accompany some evidence."""
+    if not isinstance(value, list) or any(not isinstance(e, bytes) for e in value):
+        raise ParseError(f"{what}-{name}", f"{what}: wanted a list of byte strings", what=what)
+    size = sum(map(len, value))
+    if len(value) > MAX_ENDORSEMENTS or size > MAX_ENDORSED:
+        got = f"{len(value)} endorsements of {size} bytes, at most {MAX_ENDORSEMENTS} of {MAX_ENDORSED}"
+        raise ParseError(f"{what}-{name}", f"{what}: {got}", what=what)
+    return tuple(value)
+
+
+ATTESTED: dict[str, Callable[[Any, str, str], Any]] = {"kind": short_text, "endorsements": few_endorsements}
+"""The fields beside the byte strings of a message that carries evidence."""
+
+
 @record()
-class Challenge(_Message):
+class Challenge(Message):
     """A tenant's request that a Keep prove itself, for one package, to one verifier, once."""
 
     nonce: bytes
     verifier: bytes
     package: bytes
+    FIXED = {"version": VERSION, "suite": SUITE}
     SIZES = {"nonce": 32, "verifier": 32, "package": 32}
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        fields = {name: getattr(self, name) for name in self.SIZES}
-        return encode({"version": VERSION, "suite": SUITE, **fields})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "suite")
-        expect(value.pop("suite"), SUITE, "challenge", "suite")
-        return cls(**value)
 
 
 @record()
-class Attestation(_Message):
+class Attestation(Message):
     """The Keep's answer: evidence whose report data binds the exact Challenge and both of its keys."""
 
     kind: str
@@ -122,33 +154,7 @@ class Attestation(_Message):
     identity: bytes
     challenge: bytes
     SIZES = {"evidence": range(1, MAX_EVIDENCE + 1), "hpke": HPKE_PUBLIC_SIZE, "identity": 32, "challenge": 32}
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        fields = {name: getattr(self, name) for name in self.SIZES}
-        return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "attestation"))
-
-
-def _attested(value: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return the fields of a message that carries evidence, after checking its kind and endorsements."""
-    kind, endorsements = value["kind"], value["endorsements"]
-    if not isinstance(kind, str) or not 1 <= len(kind) <= 32:
-        raise ParseError(f"{what}-kind", f"{what}: kind is not a short text", what=what)
-    if not isinstance(endorsements, list) or any(not isinstance(e, bytes) for e in endorsements):
-        raise ParseError(f"{what}-endorsements", f"{what}: wanted a list of byte strings", what=what)
-    size = sum(map(len, endorsements))
-    if len(endorsements) > MAX_ENDORSEMENTS or size > MAX_ENDORSED:
-        raise ParseError(
-            f"{what}-endorsements",
-            f"{what}: {len(endorsements)} endorsements of {size} bytes, at most {MAX_ENDORSEMENTS} of {MAX_ENDORSED}",
-            what=what,
-        )
-    return {**value, "endorsements": tuple(endorsements)}
+    OTHERS = ATTESTED
 
 
 def report_data(role: str, *parts: bytes) -> bytes:
@@ -161,7 +167,7 @@ def report_data(role: str, *parts: bytes) -> bytes:
 
 
 @record()
-class Delivery(_Message):
+class Delivery(Message):
     """An owner's delivery of its package: the manifest in clear, the sealed keys of the stream, the owner's signature.
 
     `time` is the owner's clock in unix seconds. HPKE authenticates no sender, so the signature covers `commitment`, which
@@ -181,18 +187,7 @@ class Delivery(_Message):
         "sealed": range(1, 4096),
         "commitment": 32,
     }
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        fields = {name: getattr(self, name) for name in self.SIZES}
-        return encode({**fields, "version": VERSION, "time": self.time})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "time")
-        number(value["time"], MAX_TIME, "delivery", "time")
-        return cls(**value)
+    OTHERS = {"time": below(MAX_TIME)}
 
 
 def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment: bytes, time: int) -> bytes:
@@ -206,20 +201,11 @@ def binding(*, challenge: bytes, attestation: bytes, package: bytes, commitment:
 
 
 @record()
-class _Nonce(_Message):
+class _Nonce(Message):
     """A message that carries only a nonce."""
 
     nonce: bytes
     SIZES = {"nonce": 32}
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        return encode({"version": VERSION, "nonce": self.nonce})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**cls._fields(data))
 
 
 @record()
@@ -228,7 +214,7 @@ class Attach(_Nonce):
 
 
 @record()
-class Attached(_Message):
+class Attached(Message):
     """The Keep's answer to Attach: both nonces, the attachment's number, and a signature by the identity key."""
 
     nonce: bytes
@@ -236,18 +222,7 @@ class Attached(_Message):
     number: int
     signature: bytes
     SIZES = {"nonce": 32, "keep_nonce": 32, "signature": 64}
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        fields = {name: getattr(self, name) for name in self.SIZES}
-        return encode({**fields, "version": VERSION, "number": self.number})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        value = cls._fields(data, "number")
-        number(value["number"], 1 << 32, "attached", "number")
-        return cls(**value)
+    OTHERS = {"number": below(1 << 32)}
 
 
 def attach_transcript(session: bytes, nonce: bytes, keep_nonce: bytes, number: int) -> bytes:
@@ -261,7 +236,7 @@ class Attest(_Nonce):
 
 
 @record()
-class Evidence(_Message):
+class Evidence(Message):
     """The answer to Attest. The evidence's report data binds the exact Attest, session, identity key and package.
 
     `request` is the SHA-256 of the Attest.
@@ -281,16 +256,7 @@ class Evidence(_Message):
         "package": 32,
         "request": 32,
     }
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this message."""
-        fields = {name: getattr(self, name) for name in self.SIZES}
-        return encode({**fields, "version": VERSION, "kind": self.kind, "endorsements": list(self.endorsements)})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        return cls(**_attested(cls._fields(data, "kind", "endorsements"), "evidence"))
+    OTHERS = ATTESTED
 
 
 def sealed_keys(*, stream: bytes, session: bytes) -> bytes:

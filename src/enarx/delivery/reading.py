@@ -15,6 +15,7 @@ from enarx.delivery.messages import same
 from enarx.delivery.output import (
     ACCEPTANCE,
     ACCEPTED,
+    CHAINED,
     CHECKPOINT,
     CHECKPOINT_DATA,
     FINAL,
@@ -31,13 +32,17 @@ from enarx.delivery.output import (
 from enarx.delivery.session import Status, open_record
 from enarx.delivery.suite import verify_signature
 from enarx.errors import DeliveryError, ParseError
+from enarx.formats.package import byte_strings
 from enarx.formats.wire import decode
 from enarx.record import record
+
+SEALED = 255
+"""In place of the kind of a record that only recipients can open."""
 
 DIGEST = 32
 SIGNATURE = 64
 MAX_BYTES = 1 << 63
-KEYS = {*STATUS, *STREAMS.values(), "records", "directories"}
+KEYS = {*STATUS, *STREAMS.values(), "records", "directories", "providers"}
 
 
 @record()
@@ -46,13 +51,15 @@ class Final:
 
     `body` is what the Keep signed, and `signature` its signature. From the body come `status`, with the bytes of both
     streams; `digests`, the running hashes of stdout and stderr at their ends; `records`, the number of output records
-    before this one; and `directories`, the digests of output directories by guest path.
+    before this one; `directories`, the digests of output directories by guest path; and `providers`, the digests of the
+    parts that came, by provider's key.
     """
 
     status: Status
     records: int
     digests: tuple[bytes, bytes]
     directories: tuple[tuple[str, bytes], ...]
+    providers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     signature: bytes
 
@@ -73,12 +80,14 @@ class Final:
         ends = [_end(value.pop(name)) for name in STREAMS.values()]
         records = integer(value.pop("records"), MAX_BYTES, "final", "records")
         directories = _directories(value.pop("directories"))
+        providers = _providers(value.pop("providers"))
         status = Status.from_fields({**value, "stdout": ends[0][0], "stderr": ends[1][0]})
         return cls(
             status=status,
             records=records,
             digests=(ends[0][1], ends[1][1]),
             directories=directories,
+            providers=providers,
             body=body,
             signature=signature,
         )
@@ -106,11 +115,19 @@ def _directories(value: object) -> tuple[tuple[str, bytes], ...]:
     return tuple(value.items())  # type: ignore[attr-defined]  # checked above to be a map
 
 
+def _providers(value: object) -> tuple[tuple[bytes, bytes], ...]:
+    if not isinstance(value, list) or not all(isinstance(v, list) and len(v) == 2 for v in value):
+        raise ParseError("final-providers", "final record: wanted pairs of key and digest", what="final record")
+    for pair in value:
+        byte_strings(pair, DIGEST, "final record")
+    return tuple((key, digest) for key, digest in value)
+
+
 @record(kw_only=False, hidden=("data",))
 class Output:
     """One output record that opened: bytes of a stream at an offset, the acceptance, a checkpoint, or the final record.
 
-    `lost` is the number of records before it that the host did not deliver.
+    `lost` is the number of records before it that the host did not deliver. A record for recipients is `SEALED`, without data.
     """
 
     kind: int
@@ -175,15 +192,19 @@ class _Stream:
 class OutputOpener:
     """Opens and checks the output records of one session.
 
-    `next` is the number of the next record, `lost` the number of records that the host did not deliver, and `finished`
-    whether the final record was read.
+    `next` is the number of the next record, from `first` on; `lost` the number of records that the host did not deliver; and
+    `finished` whether the final record was read. With `granted`, the records may be sealed to recipients from some record
+    after the acceptance on: then the end is what the host says.
     """
 
-    def __init__(self, *, secret: bytes, session: bytes, package: bytes, identity: bytes) -> None:
+    def __init__(
+        self, *, secret: bytes, session: bytes, package: bytes, identity: bytes, first: int = 0, granted: bool = False
+    ) -> None:
         self._aead = AESGCM(output_key(secret, session))
         self._session, self._package, self._identity = session, package, identity
-        self._streams = {kind: _Stream(session, kind) for kind in STREAMS}
-        self.next = 0
+        self._streams = {kind: _Stream(session, kind) for kind in CHAINED}
+        self._granted = granted
+        self.next = first
         self.lost = 0
         self.finished = False
 
@@ -200,7 +221,7 @@ class OutputOpener:
         """Open an OUTPUT frame's payload.
 
         DeliveryError or ParseError if it does not open, is not signed where it must be, or comes out of order: records
-        arrive in rising order, and none after the final record.
+        arrive in rising order, and none after the final record. With `granted`, a record that does not open is SEALED.
         """
         if len(payload) < HEADER.size:
             raise DeliveryError("record-size", "an output record is too short", state="session")
@@ -210,10 +231,16 @@ class OutputOpener:
                 "record-order", f"output record {number}, wanted {self.next}: replayed", state="session"
             )
         header, sealed = payload[: HEADER.size], payload[HEADER.size :]
-        kind, offset, data = open_record(self._aead, number, bool(final), header, sealed, "session")
+        lost = number - self.next
+        try:
+            kind, offset, data = open_record(self._aead, number, bool(final), header, sealed, "session")
+        except DeliveryError:
+            if not self._granted or number == 0:
+                raise
+            self.next, self.finished = number + 1, bool(final)
+            return Output(SEALED, 0, b"", lost)
         if (kind == FINAL) != bool(final) or (kind == ACCEPTED) != (number == 0 and kind != FINAL):
             raise _forged("record-kind", f"output record {number} is of a kind that is not allowed at this place")
-        lost = number - self.next
         self.lost += lost
         end = self._take(kind, offset, data, number)
         self.next, self.finished = number + 1, bool(final)

@@ -65,7 +65,39 @@ class Terms:
             time=self.time,
         )
 
-    def _encoded(self) -> bytes:
+    @property
+    def attested(self) -> Attestation:
+        """The attestation as a message, with the evidence in it."""
+        return Attestation.from_bytes(self.attestation)
+
+    @property
+    def report_data(self) -> bytes:
+        """The 64 bytes of report data that the evidence must carry."""
+        return report_data(ROLE_ADMIT, self.challenge, self.attested.hpke, self.identity)
+
+    def check(self, what: str) -> Manifest:
+        """Return the manifest, after checking that the messages of `what` belong together; VerificationError if they do not.
+
+        The attestation must answer the challenge, and the challenge must be for this manifest's package and from an owner
+        that the manifest names.
+        """
+        challenge = Challenge.from_bytes(self.challenge)
+        manifest = Manifest.from_bytes(self.manifest)
+        if not same(self.attested.challenge, hashlib.sha256(self.challenge).digest()):
+            raise _wrong(what, "challenge", "the attestation answers another challenge")
+        if not same(challenge.package, self.package):
+            raise _wrong(what, "package", "the challenge is for a package other than the manifest's")
+        if not any(same(challenge.verifier, verifier_id(owner)) for owner in manifest.owners):
+            raise _wrong(what, "owner", "none of the manifest's owners sent the challenge")
+        return manifest
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Parse; ParseError on anything but the canonical encoding. Nothing is verified yet."""
+        return cls._decoded(data, "terms")
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical encoding of these terms."""
         return encode({"version": VERSION, **{name: getattr(self, name) for name in names(self)}})
 
     @classmethod
@@ -99,10 +131,6 @@ class Receipt(Terms):
         fields = {name: getattr(terms, name) for name in names(Terms)}
         return cls(**fields, body=final.body, signature=final.signature)
 
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this receipt."""
-        return self._encoded()
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding. Nothing is verified yet."""
@@ -112,12 +140,6 @@ class Receipt(Terms):
         Final.from_parts(receipt.body, receipt.signature)
         return receipt
 
-    @property
-    def report_data(self) -> bytes:
-        """The 64 bytes of report data that the evidence must carry."""
-        attested = Attestation.from_bytes(self.attestation)
-        return report_data(ROLE_ADMIT, self.challenge, attested.hpke, attested.identity)
-
     def verify(self) -> Final:
         """Return how the run ended, after checking that the parts belong together; VerificationError if they do not.
 
@@ -126,21 +148,13 @@ class Receipt(Terms):
         3. the challenge came from one of the manifest's owners
         4. the attested identity key signed the final record, for the package and the session that these parts give
         """
-        challenge = Challenge.from_bytes(self.challenge)
-        attested = Attestation.from_bytes(self.attestation)
-        manifest = Manifest.from_bytes(self.manifest)
-        if not same(attested.challenge, hashlib.sha256(self.challenge).digest()):
-            raise _wrong("receipt-challenge", "the attestation answers another challenge")
-        if not same(challenge.package, self.package):
-            raise _wrong("receipt-package", "the challenge is for a package other than the manifest's")
-        if not any(same(challenge.verifier, verifier_id(owner)) for owner in manifest.owners):
-            raise _wrong("receipt-owner", "none of the manifest's owners sent the challenge")
+        self.check("receipt")
         final = Final.from_parts(self.body, self.signature)
         try:
-            final.verify(identity=attested.identity, session=self.transcript, package=self.package)
+            final.verify(identity=self.identity, session=self.transcript, package=self.package)
         except DeliveryError as e:
             raise _wrong(
-                "receipt-signature", "the attested Keep did not sign this final record for this session"
+                "receipt", "signature", "the attested Keep did not sign this final record for this session"
             ) from e
         return final
 
@@ -152,8 +166,8 @@ class Receipt(Terms):
         index = list(STREAMS).index(stream)
         size = (final.status.stdout, final.status.stderr)[index]
         if chain.offset != size or not same(chain.digest, final.digests[index]):
-            raise _wrong("receipt-output", f"{STREAMS[stream]} is not what the workload wrote")
+            raise _wrong("receipt", "output", f"{STREAMS[stream]} is not what the workload wrote")
 
 
-def _wrong(code: str, message: str) -> VerificationError:
-    return VerificationError(code, f"receipt: {message}")
+def _wrong(what: str, code: str, message: str) -> VerificationError:
+    return VerificationError(f"{what}-{code}", f"{what}: {message}")

@@ -21,8 +21,8 @@ from enarx.delivery.messages import attach_transcript
 from enarx.delivery.stream import TAG
 from enarx.delivery.suite import derive
 from enarx.errors import DeliveryError, ParseError
-from enarx.formats.wire import CHUNK, decode, encode
-from enarx.record import names, record
+from enarx.formats.wire import CHUNK
+from enarx.record import record
 
 CHANNEL_HEADER = struct.Struct(">IQ")
 """In clear before an attachment record: the attachment's number, the record's number."""
@@ -89,18 +89,6 @@ class Status:
     time: int = 0
 
     CAUSES = ("exit", "trap", "time", "memory", "output", "stopped", "refused", "failed")
-
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this status."""
-        return encode({name: getattr(self, name) for name in names(self)})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse; ParseError on anything but the canonical encoding."""
-        value: Any = decode(data, "status")
-        if not isinstance(value, dict) or set(value) != set(names(cls)):
-            raise ParseError("status-keys", "status: wanted exactly its fields", what="status")
-        return cls.from_fields(value)
 
     @classmethod
     def from_fields(cls, value: dict[str, Any]) -> Self:

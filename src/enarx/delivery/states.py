@@ -25,6 +25,10 @@ LAST_CHUNK = "the last chunk"
 ACCEPTANCE = "the acceptance"
 FINAL = "the final record"
 
+OF_OWNER = (F.ATTACH, F.ATTACHED, F.INPUT, F.REPLY, F.ATTEST, F.EVIDENCE, F.OUTPUT, F.FILES)
+OF_PROVIDERS = (F.JOIN, F.INVITATION, F.CONTRIBUTION, F.PART, F.PART_RECEIVED, F.CONTRIBUTED, F.GRANT, F.DECLINED)
+"""The types of frames in a session."""
+
 TABLE: dict[tuple[str, F | str], str] = {
     (FRESH, F.CHALLENGE): CHALLENGED,
     (CHALLENGED, F.ATTESTATION): ATTESTED,
@@ -40,29 +44,20 @@ TABLE: dict[tuple[str, F | str], str] = {
     (COMPLETE, LAST_CHUNK): COMPLETE,
     (COMPLETE, ACCEPTANCE): SESSION,
     (COMPLETE, FINAL): ENDED,
-    (SESSION, F.ATTACH): SESSION,
-    (SESSION, F.ATTACHED): SESSION,
-    (SESSION, F.INPUT): SESSION,
-    (SESSION, F.REPLY): SESSION,
-    (SESSION, F.ATTEST): SESSION,
-    (SESSION, F.EVIDENCE): SESSION,
-    (SESSION, F.OUTPUT): SESSION,
     (SESSION, FINAL): ENDED,
-    (FRESH, F.REFUSAL): REFUSED,
-    (CHALLENGED, F.REFUSAL): REFUSED,
-    (ATTESTED, F.REFUSAL): REFUSED,
-    (RECEIVING, F.REFUSAL): REFUSED,
+    **dict.fromkeys(((state, F.REFUSAL) for state in (FRESH, CHALLENGED, ATTESTED, RECEIVING)), REFUSED),
+    **dict.fromkeys(((SESSION, kind) for kind in (*OF_OWNER, *OF_PROVIDERS)), SESSION),
 }
 
-FROM_TENANT = frozenset((F.CHALLENGE, F.DELIVERY, F.CHUNK, F.ATTACH, F.INPUT, F.ATTEST))
-"""The types that a tenant sends. A Keep that receives any other refuses it, whatever the state."""
+FROM_TENANT = frozenset(kind for kind in F if kind < F.ATTESTATION)
+"""The types that a tenant or a provider sends. A Keep that receives any other refuses it, whatever the state."""
 
 
 class Conversation:
-    """One side's state. Only `step` changes it."""
+    """One side's state. Only `step` changes it, by the table."""
 
-    def __init__(self, state: str = FRESH) -> None:
-        self._state = state
+    def __init__(self, state: str = FRESH, table: dict[tuple[str, F | str], str] = TABLE) -> None:
+        self._state, self._table = state, table
 
     @property
     def state(self) -> str:
@@ -71,7 +66,7 @@ class Conversation:
 
     def step(self, event: F | str) -> None:
         """Make the table's move for a message. DeliveryError if the table has none; the state then stays as it is."""
-        following = TABLE.get((self._state, event))
+        following = self._table.get((self._state, event))
         if following is None:
             raise self.unexpected(event)
         self._state = following

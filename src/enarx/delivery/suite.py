@@ -58,7 +58,7 @@ def hpke_seal(plaintext: bytes, public: bytes, *, info: bytes) -> bytes:
         ecdh = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_SIZE:])
         return _SUITE.encrypt(plaintext, MLKEM768X25519PublicKey(kem, ecdh), info)
     except ValueError as e:
-        raise DeliveryError("hpke-key", "the Keep's HPKE key is not valid", state="challenged") from e
+        raise DeliveryError("hpke-key", "an HPKE key is not valid", state="challenged") from e
 
 
 def signing_key(seed: bytes) -> Ed25519PrivateKey:

@@ -27,7 +27,7 @@ from enarx.delivery.messages import (
     sealed_keys,
     verifier_id,
 )
-from enarx.delivery.output import ACCEPTED
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES
 from enarx.delivery.reading import Output, OutputOpener
 from enarx.delivery.receipt import Terms
 from enarx.delivery.sealing import Sealer, confirmed
@@ -48,10 +48,6 @@ class Session(Terms):
 
     secret: bytes
 
-    def to_bytes(self) -> bytes:
-        """Return the canonical encoding of this session."""
-        return self._encoded()
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse; ParseError on anything but the canonical encoding."""
@@ -61,7 +57,14 @@ class Session(Terms):
 
     def opener(self) -> OutputOpener:
         """Return an opener of the session's output records, from the first on."""
-        return OutputOpener(secret=self.secret, session=self.transcript, package=self.package, identity=self.identity)
+        granted = bool(Manifest.from_bytes(self.manifest).recipients)
+        return OutputOpener(
+            secret=self.secret,
+            session=self.transcript,
+            package=self.package,
+            identity=self.identity,
+            granted=granted,
+        )
 
 
 class Admission:
@@ -200,6 +203,7 @@ class Attachment:
 
     `nonce` is 32 bytes, fresh for each attachment. An earlier attachment's `output` may be passed on, so that reading
     continues where it stopped. `stdin` is the number of bytes of stdin that the Keep has taken; None before its first reply.
+    `contributed` has the digests of the parts that the Keep has confirmed, by provider's key.
     """
 
     def __init__(self, session: Session, *, nonce: bytes, output: OutputOpener | None = None) -> None:
@@ -212,6 +216,7 @@ class Attachment:
         self.stdin: int | None = None
         self.stdin_open = True
         self.records = 0
+        self.contributed: dict[bytes, bytes] = {}
 
     def attach(self) -> bytes:
         """Return the frame that asks the Keep to attach."""
@@ -227,8 +232,10 @@ class Attachment:
         if kind is F.RECEIVED:
             return None  # left over from the delivery
         self.conversation.step(kind)
-        if kind is F.OUTPUT:
+        if kind in (F.OUTPUT, F.FILES):
             record = self.output.open(payload)
+            if record.kind != CHECKPOINT and (record.kind == FILES) != (kind is F.FILES):
+                raise DeliveryError("record-kind", "an output record in a frame of another type", state="session")
             if record.status is not None:
                 self.conversation.step(states.FINAL)
             return record
@@ -236,7 +243,17 @@ class Attachment:
             self._attached(Attached.from_bytes(payload))
         elif kind is F.REPLY and self._to_tenant is not None:
             self._reply(self._to_tenant.open(payload))
+        elif kind is F.CONTRIBUTED:
+            self._contributed(payload)
         return None
+
+    def _contributed(self, payload: bytes) -> None:
+        from enarx.delivery.contribution import confirmed_part
+
+        session = self._session
+        self.contributed |= confirmed_part(
+            payload, session=session.transcript, package=session.package, identity=session.identity
+        )
 
     def _attached(self, answer: Attached) -> None:
         if answer.nonce != self._nonce or (self._to_keep is not None and answer.number <= self._to_keep.number):

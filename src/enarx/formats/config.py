@@ -31,11 +31,11 @@ from enarx.record import names, record, replace
 STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
-MODES = ("ro", "rw")
-PAGE = 65536
-LEAST = {"memory": PAGE, "compile": 1 << 20}
+MODES = ("ro", "rw", "out")
+LEAST = {"memory": 65536, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
 
+TIMES = {"time", "contributions"}
 MAX_GUEST = 1024
 PORTS = {"tls": 443, "tcp": 80}
 MAX_SECONDS = 10**9
@@ -48,6 +48,7 @@ class Limits:
 
     `disk` limits the data that the workload writes, besides the directories of its package. `output` limits stdout and
     stderr together. `compile` limits the compiler's memory; None derives it from the module's size (`formats.bounds`).
+    Providers' parts count against `disk`; the Keep waits for them for `contributions` seconds.
     """
 
     memory: int = 1 << 30
@@ -57,19 +58,20 @@ class Limits:
     open_files: int = 256
     disk: int = 64 << 20
     output: int | None = None
+    contributions: float = 600.0
 
     def public(self) -> dict[str, Any]:
-        """The limits as plain values for CBOR, with `time` in whole milliseconds, at least one."""
-        time = None if self.time is None else max(1, round(self.time * 1000))
-        return {name: getattr(self, name) for name in names(Limits)} | {"time": time}
+        """The limits as plain values for CBOR, with times in whole milliseconds, at least one."""
+        value = {name: getattr(self, name) for name in names(Limits)}
+        return value | {name: max(1, round(value[name] * 1000)) for name in TIMES if value[name] is not None}
 
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
         given = {k: v for k, v in dict(value).items() if v is not None}
-        if "time" in given:
-            given["time"] = whole(given["time"], ("limits", "time"), 1, MAX_SECONDS * 1000) / 1000
-        return _limits(given)
+        for name in TIMES & given.keys():
+            given[name] = whole(given[name], ("limits", name), 1, MAX_SECONDS * 1000) / 1000
+        return limits_of(given)
 
 
 @record()
@@ -86,7 +88,7 @@ class File:
 
 @record()
 class Dir:
-    """A directory at `guest`: a copy of `host` on the tenant's machine, or empty. `mode` is ro or rw."""
+    """A directory at `guest`: a copy of `host` on the tenant's machine, or empty. `mode` is ro, rw, or out: its content returns."""
 
     guest: str
     host: str | None = None
@@ -105,6 +107,8 @@ class Secret:
 class Config:
     """A complete, checked configuration. If `files` is None, the workload inherits stdio.
 
+    With `tty` the workload sees a terminal at its descriptors 0 to 2. No file sets it: the tenant's side does.
+
     Arguments and variables are not shown: no host may see them, and a program may log a configuration.
     """
 
@@ -115,6 +119,7 @@ class Config:
     limits: Limits = Limits()
     secrets: tuple[Secret, ...] = ()
     dirs: tuple[Dir, ...] = ()
+    tty: bool = False
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Self:
@@ -137,7 +142,7 @@ class Config:
             args=each_of(value, (), "args", text_of),
             env=_env(value.get("env", {})),
             files=files,
-            limits=_limits(value.get("limits", {})),
+            limits=limits_of(value.get("limits", {})),
             secrets=_secrets(value.get("secrets", {})),
             dirs=each_of(value, (), "dirs", _dir),
         )
@@ -178,6 +183,7 @@ class Config:
             "limits": self.limits.public(),
             "secrets": [_plain(s) for s in self.secrets],
             "dirs": [{"guest": d.guest, "mode": d.mode} for d in self.dirs],
+            "tty": self.tty,
         }
 
     @classmethod
@@ -194,9 +200,8 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        given: dict[str, Any] = {
-            "secrets": {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]},
-        }
+        known = {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]}
+        given: dict[str, Any] = {"secrets": known}
         if value["steward"] is not None:
             given["steward"] = value["steward"]
         if value["files"] is not None:
@@ -204,7 +209,8 @@ class Config:
         config = cls._from_value(given)
         dirs = each_of(value, (), "dirs", _public_dir)
         secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
-        config = replace(config, limits=Limits.from_public(value["limits"]), dirs=dirs, secrets=secrets)
+        limits = Limits.from_public(value["limits"])
+        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=value["tty"] is True)
         config.check()
         return config
 
@@ -246,13 +252,14 @@ def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) ->
         taken.add(name)
 
 
-def _limits(value: Any) -> Limits:
+def limits_of(value: Any) -> Limits:
+    """The limits in the table [limits] of a file; Invalid."""
     known_keys(value, ("limits",), names(Limits))
     return Limits(**{key: _limit(key, item, ("limits", key)) for key, item in value.items()})
 
 
 def _limit(key: str, value: object, path: Path) -> Any:
-    if key == "time":
+    if key in TIMES:
         return _duration(value, path)
     if key == "fuel":
         return whole(value, path, 1, (1 << 63) - 1)
@@ -268,9 +275,8 @@ def _duration(value: object, path: Path) -> float:
     if type(value) is int:
         return float(whole(value, path, 1, MAX_SECONDS))
     if not isinstance(value, float):
-        raise Invalid(
-            path, f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"', code="config-type"
-        )
+        message = f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"'
+        raise Invalid(path, message, code="config-type")
     if not 0.001 <= value <= MAX_SECONDS:
         raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
     return value
@@ -308,7 +314,7 @@ def _dir(value: Any, path: Path) -> Dir:
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
     if host is None and mode == "ro":
-        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw"')
+        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw" or "out"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 
@@ -375,26 +381,3 @@ def _positions(files: tuple[File, ...]) -> None:
         if file.kind not in allowed:
             message = f"descriptor {i} is a file of kind {file.kind}, wanted {' or '.join(allowed)}"
             raise Invalid(("files", i), message, hint="the order of [[files]] is the order of descriptors")
-
-
-def parse_env(text: str) -> tuple[str, str]:
-    """Name and value of NAME=VALUE; UsageError, which never contains the value."""
-    name, given, value = text.partition("=")
-    try:
-        if not given:
-            raise Invalid((), "a variable without =")
-        return _variable(name, ("env",)), text_of(value, ("env", name))
-    except Invalid as e:
-        raise UsageError("env", e.message, hint="as NAME=VALUE") from None
-
-
-def parse_dir(text: str) -> Dir:
-    """The directory that HOST::GUEST or HOST::GUEST:rw stands for; UsageError."""
-    host, given, guest = text.rpartition("::")
-    guest, mode = (guest[:-3], guest[-2:]) if guest.endswith((":ro", ":rw")) else (guest, "ro")
-    try:
-        if not given or not host:
-            raise Invalid((), f"{text!r} is not a directory")
-        return Dir(guest=_guest(guest, ("guest",)), host=host, mode=mode)
-    except Invalid as e:
-        raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None

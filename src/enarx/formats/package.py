@@ -13,11 +13,15 @@ from typing import Any, Self
 
 from enarx.errors import ParseError
 from enarx.formats import cbor
-from enarx.formats.config import Config
+from enarx.formats.config import Config, Secret
 from enarx.formats.wire import MAX_DEPTH, decode, encode
-from enarx.record import record
+from enarx.record import names, record
 
-VERSION = 2
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.formats.sharing import Provider, Recipient
+
+VERSION = 3
 SALT_SIZE = 32
 DIGEST_SIZE = 32
 OWNER_SIZE = 32
@@ -29,10 +33,15 @@ MAX_INDEX = 64 << 20
 """Bytes of all directory indexes of a package together."""
 MAX_ENTRIES = 1 << 19
 """Entries of all directory indexes of a package together."""
-INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 5 * MAX_ENTRIES)
+INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 6 * MAX_ENTRIES)
 MAX_PATH = 4096
 MAX_NAME = 255
 MAX_TREE_DEPTH = 64
+FIXED_TIME = 315_532_800 * 10**9
+"""1980-01-01T00:00:00Z, the first time that a ZIP archive can hold, in nanoseconds since 1970: the time of an entry that carries
+none, so that equal data has equal digests."""
+
+MAX_TIME = (1 << 63) - 1
 
 MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs", "providers", "recipients"}
 
@@ -47,8 +56,8 @@ class Manifest:
     """Everything that changes a run, in the order of docs/spec/package.md.
 
     `config` is the effective configuration without arguments, environment and the tenant's own paths. `args`, `env` and
-    `dirs` (one for each of `config.dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted and unique.
-    `providers` and `recipients` are reserved for further data owners, and are empty in this release.
+    `dirs` (one for each of `own_dirs`) are commitments. `owners` are raw Ed25519 public keys, sorted and unique. `providers`
+    provide the other directories, and some secrets. `recipients`, if there are any, read the output in place of the owner.
     """
 
     owners: tuple[bytes, ...]
@@ -57,28 +66,9 @@ class Manifest:
     args: bytes
     env: bytes
     dirs: tuple[bytes, ...]
+    providers: tuple[Provider, ...]
+    recipients: tuple[Recipient, ...]
     raw: bytes
-
-    @classmethod
-    def make(
-        cls, *, owners: tuple[bytes, ...], wasm: bytes, config: Config, args: bytes, env: bytes, dirs: tuple[bytes, ...]
-    ) -> Self:
-        """The manifest of these values, parsed by `from_bytes` so that both sides apply the same rules."""
-        return cls.from_bytes(
-            encode(
-                {
-                    "version": VERSION,
-                    "owners": sorted(set(owners)),
-                    "wasm": wasm,
-                    "config": config.public(),
-                    "args": args,
-                    "env": env,
-                    "dirs": list(dirs),
-                    "providers": [],
-                    "recipients": [],
-                }
-            )
-        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -92,23 +82,53 @@ class Manifest:
             raise fail("manifest-version", "manifest", f"unknown version, wanted {VERSION}")
         if set(value) != MANIFEST_KEYS:
             raise fail("manifest-keys", "manifest", f"wanted a map with exactly {', '.join(sorted(MANIFEST_KEYS))}")
-        for key in ("providers", "recipients"):
-            if value[key] != []:
-                raise fail(f"manifest-{key}", "manifest", f"{key}: not supported by this release, wanted an empty list")
         config = Config.from_public(value["config"])
         dirs = byte_strings(value["dirs"], DIGEST_SIZE, "manifest directories")
-        if len(dirs) != len(config.dirs):
-            raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(config.dirs)} directories")
         owners = byte_strings(value["owners"], OWNER_SIZE, "manifest owners")
         if not 1 <= len(owners) <= MAX_OWNERS or list(owners) != sorted(set(owners)):
             raise fail("manifest-owners", "manifest", f"wanted 1 to {MAX_OWNERS} owners, sorted and unique")
-        wasm, args, env = byte_strings([value[k] for k in ("wasm", "args", "env")], DIGEST_SIZE, "manifest digests")
-        return cls(owners=owners, wasm=wasm, config=config, args=args, env=env, dirs=dirs, raw=data)
+        names = ("wasm", "args", "env")
+        digests = byte_strings([value[name] for name in names], DIGEST_SIZE, "manifest digests")
+        rest: dict[str, Any] = {**dict(zip(names, digests, strict=True)), **_parties(value, config)}
+        manifest = cls(owners=owners, config=config, dirs=dirs, raw=data, **rest)
+        if len(dirs) != len(manifest.own_dirs):
+            raise fail("manifest-dirs", "manifest", f"{len(dirs)} commitments for {len(manifest.own_dirs)} directories")
+        return manifest
 
     @property
     def digest(self) -> bytes:
         """The package digest: the SHA-256 of the manifest's bytes."""
         return hashlib.sha256(self.raw).digest()
+
+    @property
+    def shared(self) -> bool:
+        """Whether there are owners of data beside the owner."""
+        return bool(self.providers or self.recipients)
+
+    @property
+    def own_dirs(self) -> list[int]:
+        """The numbers, in `config.dirs`, of the directories that the owner delivers."""
+        provided = {guest for provider in self.providers for guest in provider.dirs}
+        return [i for i, directory in enumerate(self.config.dirs) if directory.guest not in provided]
+
+    @property
+    def own_secrets(self) -> tuple[Secret, ...]:
+        """The secrets that the owner delivers."""
+        provided = {name for provider in self.providers for name in provider.secrets}
+        return tuple(secret for secret in self.config.secrets if secret.name not in provided)
+
+
+def _parties(value: dict[str, Any], config: Config) -> dict[str, tuple[Provider, ...] | tuple[Recipient, ...]]:
+    """The providers and recipients in a manifest's map; ParseError, also in a Keep without the profile `providers`."""
+    if value["providers"] == [] == value["recipients"]:
+        return {"providers": (), "recipients": ()}
+    try:
+        from enarx.formats import sharing
+    except ImportError:
+        raise fail(
+            "manifest-providers", "manifest", "providers and recipients, which this Keep does not have"
+        ) from None
+    return sharing.read_parties(value, config)
 
 
 def byte_strings(value: object, size: int, what: str) -> tuple[bytes, ...]:
@@ -127,11 +147,11 @@ def item_salt(salt: bytes, label: str) -> bytes:
     """The salt of one item; to reveal it discloses that item and no other."""
     if len(salt) != SALT_SIZE:
         raise fail("salt", "package salt", f"{len(salt)} bytes, wanted {SALT_SIZE}")
-    return hmac.digest(salt, b"enarx package item v2\0" + label.encode(), "sha256")
+    return hmac.digest(salt, b"enarx package item v3\0" + label.encode(), "sha256")
 
 
 def commit_args(salt: bytes, args: tuple[str, ...]) -> bytes:
-    """The commitment to the workload's arguments, without its own name."""
+    """The commitment to the workload's arguments. The first is its own name, `argv[0]`."""
     return commit(salt, "args", hashlib.sha256(encode(list(args))).digest())
 
 
@@ -147,18 +167,27 @@ def commit_dir(salt: bytes, guest: str, index: bytes) -> bytes:
 
 @record(kw_only=False)
 class Node:
-    """An entry of a directory index: kind `d`, `f` (size in bytes, SHA-256) or `l` (target of a symbolic link)."""
+    """An entry of a directory index: kind `d`, `f` (size in bytes, SHA-256) or `l` (target of a symbolic link).
+
+    Files and directories have an `mtime`, in nanoseconds since 1970; files may be `executable`.
+    """
 
     path: str
     kind: str
     size: int = 0
     digest: bytes = b""
     target: str = ""
+    executable: bool = False
+    mtime: int = FIXED_TIME
 
     def value(self) -> list[object]:
         """The entry as a plain value for CBOR."""
-        rest: dict[str, list[object]] = {"d": [], "f": [self.size, self.digest], "l": [self.target]}
-        return [self.path, self.kind, *rest[self.kind]]
+        if self.kind == "l":
+            return [self.path, "l", self.target]
+        entry: list[object] = [self.path, "d"]
+        if self.kind == "f":
+            entry = [self.path, "x" if self.executable else "f", self.size, self.digest]
+        return entry if self.mtime == FIXED_TIME else [*entry, self.mtime]
 
 
 def _place(path: str) -> str:
@@ -204,14 +233,26 @@ def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
 
 def _node(item: object) -> Node:
     match item:
-        case [str(path), "d"]:
-            return Node(_path(path), "d")
-        case [str(path), "f", int(size), bytes(digest)] if size >= 0 and len(digest) == DIGEST_SIZE:
+        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if (
+            size >= 0 and len(digest) == DIGEST_SIZE
+        ):
             if not isinstance(size, bool):
-                return Node(_path(path), "f", size=size, digest=digest)
+                return Node(_path(path), "f", size, digest, "", kind == "x", _time(time))
+        case [str(path), "d", *time]:
+            return Node(_path(path), "d", 0, b"", "", False, _time(time))
         case [str(path), "l", str(target)] if target and len(target.encode()) < MAX_PATH and "\0" not in target:
             return Node(_path(path), "l", target=target)
     raise fail("index-entry", "directory index", "an entry is neither directory, file nor link")
+
+
+def _time(given: list[object]) -> int:
+    """The time at the end of an entry. FIXED_TIME is left out, so that each entry has one encoding."""
+    match given:
+        case []:
+            return FIXED_TIME
+        case [int(time)] if type(time) is int and 0 <= time <= MAX_TIME and time != FIXED_TIME:
+            return time
+    raise fail("index-time", "directory index", f"a time that is not 0 to {MAX_TIME}, or is the fixed time")
 
 
 _NO_NAMES = frozenset(("", ".", ".."))
@@ -228,12 +269,12 @@ def _path(path: str) -> str:
     return path
 
 
-HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
-
-
 @record(hidden=("salt", "args", "env", "secrets"))
 class Head:
-    """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest."""
+    """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest.
+
+    `args` starts with the workload's own name, `argv[0]`.
+    """
 
     salt: bytes
     args: tuple[str, ...]
@@ -242,33 +283,18 @@ class Head:
     wasm_size: int
     index_sizes: tuple[int, ...]
 
-    def to_bytes(self) -> bytes:
-        """The canonical encoding; ParseError if it is larger than MAX_HEAD."""
-        value = {k: getattr(self, k) for k in HEAD_KEYS}
-        value |= {"args": list(self.args), "env": dict(self.env), "secrets": dict(self.secrets)}
-        data = encode(value | {"index_sizes": list(self.index_sizes)})
-        if len(data) > MAX_HEAD:
-            raise fail("head-size", "package head", f"{len(data)} bytes of arguments, environment and secrets")
-        return data
-
     @classmethod
     def from_bytes(cls, data: bytes, manifest: Manifest) -> Self:
         """The head in these bytes, checked against the manifest's commitments; ParseError."""
-        value: Any = decode(data, "package head")
-        if not isinstance(value, dict) or set(value) != HEAD_KEYS:
-            raise fail("head-keys", "package head", f"wanted a map with exactly {', '.join(sorted(HEAD_KEYS))}")
+        value, salt = head_fields(data, names(cls), "package head")
         head = cls(
-            salt=byte_strings([value["salt"]], SALT_SIZE, "package salt")[0],
-            args=tuple(_texts(value["args"])),
+            salt=salt,
+            args=_args(value["args"]),
             env=tuple(sorted(_text_map(value["env"]))),
-            secrets=_secrets(value["secrets"], manifest.config),
+            secrets=secret_values(value["secrets"], manifest.own_secrets),
             wasm_size=_sizes([value["wasm_size"]], MAX_WASM)[0],
-            index_sizes=_sizes(value["index_sizes"], MAX_INDEX),
+            index_sizes=index_sizes(value["index_sizes"], len(manifest.dirs)),
         )
-        if len(head.index_sizes) != len(manifest.dirs):
-            raise fail("head-dirs", "package head", "its number of directories differs from the manifest's")
-        if sum(head.index_sizes) > MAX_INDEX:
-            raise fail("head-sizes", "package head", f"{sum(head.index_sizes)} bytes of indexes, at most {MAX_INDEX}")
         if commit_args(head.salt, head.args) != manifest.args or commit_env(head.salt, head.env) != manifest.env:
             raise fail(
                 "head-commitment", "package head", "arguments or environment do not match the manifest's commitments"
@@ -276,10 +302,28 @@ class Head:
         return head
 
 
-def _texts(value: object) -> list[str]:
-    if not isinstance(value, list) or any(not isinstance(v, str) or "\0" in v for v in value):
-        raise fail("head-args", "package head", "arguments: wanted texts without NUL")
-    return value
+def head_fields(data: bytes, keys: tuple[str, ...], what: str) -> tuple[dict[str, Any], bytes]:
+    """The map in a head's bytes, which has exactly these keys, and its salt; ParseError."""
+    value: Any = decode(data, what)
+    if not isinstance(value, dict) or set(value) != set(keys):
+        raise fail("head-keys", what, f"wanted a map with exactly {', '.join(keys)}")
+    return value, byte_strings([value["salt"]], SALT_SIZE, "package salt")[0]
+
+
+def index_sizes(value: object, count: int) -> tuple[int, ...]:
+    """The sizes of the indexes of `count` directories, at most MAX_INDEX bytes together; ParseError."""
+    sizes = _sizes(value, MAX_INDEX)
+    if len(sizes) != count:
+        raise fail("head-dirs", "package head", "its number of directories differs from the manifest's")
+    if sum(sizes) > MAX_INDEX:
+        raise fail("head-sizes", "package head", f"{sum(sizes)} bytes of indexes, at most {MAX_INDEX}")
+    return sizes
+
+
+def _args(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or any(not isinstance(v, str) or "\0" in v for v in value):
+        raise fail("head-args", "package head", "arguments: wanted the workload's name and texts, without NUL")
+    return tuple(value)
 
 
 def _text_map(value: object) -> list[tuple[str, str]]:
@@ -291,11 +335,12 @@ def _text_map(value: object) -> list[tuple[str, str]]:
     return list(value.items())
 
 
-def _secrets(value: object, config: Config) -> tuple[tuple[str, bytes], ...]:
-    names = {secret.name for secret in config.secrets}
+def secret_values(value: object, secrets: tuple[Secret, ...]) -> tuple[tuple[str, bytes], ...]:
+    """The values of exactly these secrets in a head's map; ParseError."""
+    names = {secret.name for secret in secrets}
     if not isinstance(value, dict) or set(value) != names or any(not isinstance(v, bytes) for v in value.values()):
         raise fail("head-secrets", "package head", "wanted exactly one value for each secret of the manifest")
-    if any(secret.env is not None and not is_variable(value[secret.name]) for secret in config.secrets):
+    if any(secret.env is not None and not is_variable(value[secret.name]) for secret in secrets):
         raise fail("head-secrets", "package head", "a secret that is a variable: wanted UTF-8 without NUL")
     return tuple(value.items())
 

@@ -36,9 +36,9 @@ HEADER = struct.Struct(">IB")
 
 
 class FrameType(IntEnum):
-    """The types of frames. The tenant sends those below 64, the Keep those from 64 on.
+    """The types of frames. Those below 64 go to the Keep, those from 64 on come from it.
 
-    16 to 31 and 80 to 95 are reserved for further data owners.
+    16 to 31 and 80 to 95 are for the parts of further owners of data (docs/spec/contributions.md).
     """
 
     CHALLENGE = 1
@@ -47,6 +47,9 @@ class FrameType(IntEnum):
     ATTACH = 4
     INPUT = 5
     ATTEST = 6
+    JOIN = 16
+    CONTRIBUTION = 17
+    PART = 18
 
     ATTESTATION = 64
     REFUSAL = 65
@@ -55,6 +58,12 @@ class FrameType(IntEnum):
     REPLY = 68
     RECEIVED = 69
     EVIDENCE = 70
+    FILES = 71
+    INVITATION = 80
+    PART_RECEIVED = 81
+    CONTRIBUTED = 82
+    GRANT = 83
+    DECLINED = 84
 
 
 MAX_EVIDENCE = 64 << 10
@@ -66,20 +75,18 @@ SMALL = 512
 
 _SEALED = CHUNK + 64
 _ATTESTED = MAX_EVIDENCE + MAX_ENDORSED + (4 << 10)
-LARGEST: dict[FrameType, int] = {
-    FrameType.CHALLENGE: SMALL,
+LARGEST: dict[FrameType, int] = dict.fromkeys(FrameType, SMALL) | {
     FrameType.DELIVERY: (256 << 10) + (8 << 10),
     FrameType.CHUNK: _SEALED,
-    FrameType.ATTACH: SMALL,
     FrameType.INPUT: _SEALED,
-    FrameType.ATTEST: SMALL,
     FrameType.ATTESTATION: _ATTESTED,
-    FrameType.REFUSAL: SMALL,
-    FrameType.ATTACHED: SMALL,
     FrameType.OUTPUT: _SEALED,
-    FrameType.REPLY: SMALL,
-    FrameType.RECEIVED: SMALL,
     FrameType.EVIDENCE: _ATTESTED,
+    FrameType.CONTRIBUTION: 4 << 10,
+    FrameType.PART: _SEALED,
+    FrameType.INVITATION: _ATTESTED + (256 << 10),
+    FrameType.GRANT: _ATTESTED + (268 << 10),
+    FrameType.FILES: _SEALED,
 }
 """Bytes of the largest payload of each type."""
 
@@ -108,13 +115,17 @@ def frame_head(kind: FrameType, size: int) -> bytes:
 
 
 def frame_header(header: bytes) -> tuple[FrameType, int]:
-    """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid."""
+    """Type and payload size of the frame that starts with these five bytes; ParseError if either is invalid.
+
+    For the types of providers, `what` in the error is "part": the owner did not send such a frame.
+    """
     length, number = HEADER.unpack(header)
+    what = "part" if FrameType.JOIN <= number < 32 else "frame"
     try:
         kind = FrameType(number)
     except ValueError:
-        raise ParseError("frame-type", f"frame of unknown type {number}", what="frame", offset=4) from None
+        raise ParseError("frame-type", f"frame of unknown type {number}", what=what, offset=4) from None
     if not 1 <= length <= LARGEST[kind] + 1:
         got = f"{kind.name.lower()} of {length} bytes, type included, wanted 1 to {LARGEST[kind] + 1}"
-        raise ParseError("frame-size", got, what="frame")
+        raise ParseError("frame-size", got, what=what)
     return kind, length - 1

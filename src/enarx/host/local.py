@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
 STORED_OUTPUT = 64 << 20
+"""Bytes of output, and of results, that are stored in memory. The command reads them, and no other client can ask for them."""
 
 
 def main() -> None:
@@ -45,7 +46,6 @@ def main() -> None:
 
     from enarx.host.state.files import erase_path
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what Ctrl-C means
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # undoes a launch that is under way
     try:
         line = _read_order()
@@ -86,7 +86,11 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
         launched = launch(order, name=name, place=place, site=site, until=ORDER)
         try:
             supervisor = launched.supervisor(
-                listener=listener, directory=open_directory(directory), stored_output=STORED_OUTPUT, until=ORDER
+                listener=listener,
+                directory=open_directory(directory),
+                stored_output=STORED_OUTPUT,
+                stored_results=STORED_OUTPUT,
+                until=ORDER,
             )
         except BaseException:
             launched.abandon()

@@ -23,6 +23,7 @@ OWN_FILES = (
     "enarx/formats/config.py",
     "enarx/formats/package.py",
     "enarx/formats/quantities.py",
+    "enarx/formats/results.py",
     "enarx/formats/wire.py",
     "enarx/delivery/__init__.py",
     "enarx/delivery/content.py",
@@ -36,6 +37,15 @@ OWN_FILES = (
     "enarx/keep/",
 )
 """Enarx's own files, and directories with all code below them."""
+
+PROFILES = {
+    "providers": (
+        "enarx/formats/sharing.py",
+        "enarx/delivery/sharing.py",
+        "enarx/keep/core/gathering.py",
+    ),
+}
+"""Files of features that a Keep can lack. An installation without them has a Keep that refuses such packages."""
 
 DISTRIBUTIONS = ("wasmtime", "cryptography", "cbor2")
 """Third-party packages: all of their Python sources and native libraries."""
@@ -65,6 +75,9 @@ def files(search: tuple[str, ...]) -> dict[str, str]:
     try:
         for name in OWN_FILES:
             paths |= dict(_below(homes["enarx"], name.rstrip("/")))
+        for name in (name for names in PROFILES.values() for name in names):
+            if os.path.exists(f"{homes['enarx']}/{name}"):
+                paths[name] = f"{homes['enarx']}/{name}"
         for name in DISTRIBUTIONS:
             paths |= dict(_below(homes[name], name))
     except OSError as e:

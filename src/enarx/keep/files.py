@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable
 
 from enarx.delivery.content import FilePiece
-from enarx.formats.package import Node
+from enarx.formats.package import FIXED_TIME, Node
 from enarx.keep import sandbox
+from enarx.keep.core.actions import ReplaceTrees
 
 SECRETS_GUEST = "/run/secrets"
 
@@ -22,34 +23,62 @@ class Storage:
     def __init__(self, isolation: sandbox.Isolation, *, sized: Callable[[], None]) -> None:
         self._isolation = isolation
         self._sized = sized
-        self._open = -1
+        self._open: dict[int, int] = {}
 
     def secrets(self, secrets: tuple[tuple[str, bytes], ...]) -> None:
-        """Write each secret to a file of mode 0400 in a directory that only the runner's Landlock rules include."""
+        """Write each secret to a file of mode 0400 in a directory that only the keeper and the runner may open."""
         for name, value in secrets:
             fd = os.open(f"{self._isolation.secrets}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
             with open(fd, "wb") as file:
                 file.write(value)
 
     def trees(self, trees: list[list[Node]], size: int) -> None:
-        """Set the size of /data to `size` bytes, then create every directory, link and empty file."""
+        """Set the size of /data to `size` bytes, then create every directory, link and empty file.
+
+        Writing a file does not change the time of its directory, so directories have their final times already.
+        """
         if self._isolation.resizable:  # unless the mount or user namespace was left out by name
             sandbox.resize(self._isolation, size)
         self._sized()
         for i, nodes in enumerate(trees):
             os.mkdir(self._path(i), 0o700)
-            for node in nodes:
-                self._create(self._path(i, node.path), node)
+            self._fill(i, nodes)
+
+    def replace_trees(self, action: ReplaceTrees) -> None:
+        """Empty directories, then create their entries. Links are removed, never followed."""
+        for i, nodes in action.trees:
+            if i in self._open:
+                os.close(self._open.pop(i))
+            self._clear(self._path(i))
+            self._fill(i, nodes)
+
+    def _clear(self, path: str) -> None:
+        for entry in os.scandir(path):
+            if entry.is_dir(follow_symlinks=False):
+                self._clear(entry.path)
+                os.rmdir(entry.path)
+            else:
+                os.unlink(entry.path)
+
+    def _fill(self, tree: int, nodes: list[Node]) -> None:
+        for node in nodes:
+            self._create(self._path(tree, node.path), node)
+        for node in nodes:
+            if node.kind == "d":  # only now: each entry that is created changes the time of its directory
+                os.utime(self._path(tree, node.path), ns=(node.mtime, node.mtime), follow_symlinks=False)
+        os.utime(self._path(tree), ns=(FIXED_TIME, FIXED_TIME))
 
     def piece(self, piece: FilePiece) -> None:
-        """Append a piece to its file. Pieces come in order, so at most one file is open."""
+        """Append a piece to its file. The pieces of a tree come in order, so at most one file of each is open."""
         if piece.offset == 0:
-            self._open = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
+            self._open[piece.tree] = os.open(self._path(piece.tree, piece.node.path), os.O_WRONLY)
         rest = piece.data
         while rest:
-            rest = rest[os.write(self._open, rest) :]
+            rest = rest[os.write(self._open[piece.tree], rest) :]
         if piece.offset + len(piece.data) == piece.node.size:
-            os.close(self._open)
+            fd = self._open.pop(piece.tree)
+            os.utime(fd, ns=(piece.node.mtime, piece.node.mtime))
+            os.close(fd)
 
     def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
         """Return the directories that the guest may open: (path here, path for the guest, writable)."""
@@ -67,4 +96,7 @@ class Storage:
         elif node.kind == "l":
             os.symlink(node.target, path)
         else:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if node.executable else 0o600)
+            if not node.size:  # no piece will follow
+                os.utime(fd, ns=(node.mtime, node.mtime))
+            os.close(fd)

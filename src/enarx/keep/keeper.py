@@ -17,6 +17,7 @@ from typing import Any
 
 from enarx.delivery.content import FilePiece
 from enarx.delivery.keep import ENTROPY_SIZE
+from enarx.delivery.session import Status
 from enarx.delivery.states import SESSION
 from enarx.errors import DeliveryError, EnarxError, ParseError, UnavailableError
 from enarx.formats import bounds
@@ -25,11 +26,13 @@ from enarx.keep.attester.link import AttesterLink
 from enarx.keep.core.actions import (
     AskEvidence,
     CloseStdin,
+    Collect,
     Compile,
     CreateTrees,
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
@@ -44,11 +47,27 @@ from enarx.keep.guest import runner
 from enarx.keep.hashing import AHEAD, Hashing
 from enarx.keep.watch import Watch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.keep.core.gathering import Gathering
+
 REST_FILES = 64
 """The keeper's limit on descriptors once the runner is forked."""
 
 LONGEST_WAIT = 3600.0
 """Seconds that the keeper waits at a time. Waking early costs nothing: it checks its deadline and waits on."""
+
+
+def _gathering() -> type[Gathering] | None:
+    try:
+        from enarx.keep.core import gathering
+    except ImportError:
+        return None
+    return gathering.Gathering
+
+
+GATHERING = _gathering()
+"""The code for several owners of data; None in a Keep without the profile `providers`."""
 
 
 def now() -> Now:
@@ -83,12 +102,14 @@ class Keeper:
         self._perform: dict[type, Callable[[Any], None]] = {
             AskEvidence: self._ask,
             CloseStdin: self._close_stdin,
+            Collect: self._collect,
             Compile: self._compile,
             CreateTrees: self._create_trees,
             Done: self._end,
             DropStdin: self._drop_stdin,
             FilePiece: self._storage.piece,
             Kill: self._kill,
+            ReplaceTrees: self._storage.replace_trees,
             Send: self._send,
             Start: self._start,
             StoreSecrets: self._store_secrets,
@@ -106,6 +127,7 @@ class Keeper:
                 deadlines=self._deadlines,
                 sha256=hashing.sha256,
                 buffers=AHEAD + 1,
+                gathering=GATHERING,
             )
             while self._watch is None and not self._done:
                 self._turn()
@@ -121,7 +143,10 @@ class Keeper:
             poll.register(self._attester, select.POLLIN)
         if self._watch is not None:
             self._watch.register(poll, output=queued < HIGH_WATER)
+        before = time.monotonic()
         ready = dict(poll.poll(self._timeout()))
+        if queued >= HIGH_WATER:
+            self._core.held(time.monotonic() - before)
         self._core.tick(now())
         self._act()
         if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
@@ -208,7 +233,7 @@ class Keeper:
             skip=self._skip,
             nofile=REST_FILES,
             nproc=runner.MAX_PROCESSES,
-            read_write=(self._isolation.data,),
+            read_write=(self._isolation.data, self._isolation.secrets),
         )
 
     def _start(self, action: Start) -> None:
@@ -218,6 +243,7 @@ class Keeper:
             "env": dict(action.env),
             "dirs": self._storage.guest_dirs(action.dirs, secrets=action.secrets),
             "limits": action.limits.public(),
+            "tty": action.tty,
             "data": bounds.process_memory(memory=action.limits.memory, compile=self._limits["compile"]),
         }
         self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)
@@ -236,7 +262,13 @@ class Keeper:
         self._running().close_stdin()
 
     def _kill(self, action: Kill) -> None:
-        self._running().kill()
+        if self._watch is None:  # it still waits for parts
+            self._core.ended(b"", Status(cause="failed"), now())
+        else:
+            self._watch.kill()
+
+    def _collect(self, action: Collect) -> None:
+        self._running().collect(action.trees, action.room)
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -41,7 +41,10 @@ class Orders:
 
     def receive(self) -> tuple[bytes, list[int]]:
         """Return the next packet and its descriptors; an empty packet means that the host closed the link."""
-        return receive(self._link)
+        try:
+            return receive(self._link)
+        except ConnectionResetError:  # the host closed it before it read the last answer
+            return b"", []
 
     def answer(self, value: Answer, fds: list[int]) -> None:
         """Answer the last order. If the host is gone, nobody needs the answer, and nothing is raised."""

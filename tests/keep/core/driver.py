@@ -21,17 +21,20 @@ from enarx.keep.core.actions import (
     Action,
     AskEvidence,
     CloseStdin,
+    Collect,
     Compile,
     CreateTrees,
     Done,
     DropStdin,
     Kill,
+    ReplaceTrees,
     Send,
     Start,
     StoreSecrets,
     WriteStdin,
 )
 from enarx.keep.core.deadlines import Deadlines, Now
+from enarx.keep.core.gathering import Gathering
 from enarx.keep.core.limits import Limits
 from enarx.keep.core.machine import NONCE_SIZE, Core
 from tests.exchange import frames
@@ -52,7 +55,10 @@ def now() -> Now:
 
 
 class MemoryKeep:
-    """`out` are the frames that the Keep has sent, then None at its end. `actions` are all that it asked for."""
+    """`out` are the frames that the Keep has sent, then None at its end. `actions` are all that it asked for.
+
+    Its collector answers with the stream `results`, in pieces, and with `report`.
+    """
 
     def __init__(
         self,
@@ -63,9 +69,11 @@ class MemoryKeep:
         entropy: bytes | None = None,
         clock: Callable[[], Now] = now,
         deadlines: Deadlines = DEADLINES,
+        gathering: type[Gathering] | None = Gathering,
+        fresh: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._attest = attest
-        self._clock = clock
+        self._clock, self._fresh = clock, fresh
         self.out: queue.Queue[Frame | None] = queue.Queue()
         self.actions: list[Action] = []
         self.secrets: dict[str, bytes] = {}
@@ -73,12 +81,15 @@ class MemoryKeep:
         self.module = b""
         self.start: Start | None = None
         self.over = False
+        self.results: list[bytes] = []
+        self.report = b""
         self.core = Core(
             entropy=entropy or os.urandom(ENTROPY_SIZE),
             host_data=host_data,
             limits=limits,
             now=clock(),
             deadlines=deadlines,
+            gathering=gathering,
         )
 
     def receive(self, data: bytes) -> None:
@@ -90,7 +101,7 @@ class MemoryKeep:
         except ParseError as e:
             self.core.malformed(e, self._clock())
         else:
-            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), os.urandom(NONCE_SIZE))
+            self.core.frame(kind, memoryview(data)[HEADER.size :], self._clock(), self._fresh(NONCE_SIZE))
         self.act()
 
     def tick(self) -> None:
@@ -114,7 +125,9 @@ class MemoryKeep:
     @property
     def stored(self) -> list[Action]:
         """The actions that put something of a package somewhere."""
-        return [a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | FilePiece)]
+        return [
+            a for a in self.actions if isinstance(a, StoreSecrets | Compile | CreateTrees | ReplaceTrees | FilePiece)
+        ]
 
     def _Send(self, action: Send) -> None:  # noqa: N802
         for frame in frames(action.data):
@@ -124,13 +137,18 @@ class MemoryKeep:
         self.core.evidence(*self._attest(action.report_data), self._clock())
 
     def _StoreSecrets(self, action: StoreSecrets) -> None:  # noqa: N802
-        self.secrets = dict(action.secrets)
+        self.secrets |= dict(action.secrets)
 
     def _Compile(self, action: Compile) -> None:  # noqa: N802
         self.module = action.module
 
     def _CreateTrees(self, action: CreateTrees) -> None:  # noqa: N802
         self.files = {f"{i}/{n.path}": b"" for i, nodes in enumerate(action.trees) for n in nodes if n.kind == "f"}
+
+    def _ReplaceTrees(self, action: ReplaceTrees) -> None:  # noqa: N802
+        for i, nodes in action.trees:
+            self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{i}/")}
+            self.files |= {f"{i}/{n.path}": b"" for n in nodes if n.kind == "f"}
 
     def _FilePiece(self, action: FilePiece) -> None:  # noqa: N802
         self.files[f"{action.tree}/{action.node.path}"] += bytes(action.data)
@@ -151,6 +169,11 @@ class MemoryKeep:
 
     def _Kill(self, action: Kill) -> None:  # noqa: N802
         self.core.ended(b"", VANISHED, self._clock())
+
+    def _Collect(self, action: Collect) -> None:  # noqa: N802
+        for piece in self.results:
+            self.core.files(piece)
+        self.core.collected(self.report, self._clock())
 
     def _Done(self, action: Done) -> None:  # noqa: N802
         self.die()

@@ -8,8 +8,9 @@ from enarx.delivery.keep import ANY_PACKAGE
 from enarx.delivery.reading import Output
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code
 from enarx.formats.config import Config
+from enarx.formats.package import Manifest
 from enarx.formats.wire import CHUNK, FrameType
-from enarx.keep.core.actions import AskEvidence, CloseStdin, Kill, Start, WriteStdin
+from enarx.keep.core.actions import AskEvidence, CloseStdin, Collect, Kill, Start, WriteStdin
 from enarx.keep.core.deadlines import Now
 from tests.exchange import ATTACH_NONCE, CONFIG, KEEP_ENTROPY, KEYS, NONCE, NOW, OWNER, Content, manifest
 from tests.keep.core.driver import Attest, MemoryKeep
@@ -52,6 +53,9 @@ class Manual(MemoryKeep):
     def _Kill(self, action: Kill) -> None:  # noqa: N802
         return
 
+    def _Collect(self, action: Collect) -> None:  # noqa: N802
+        return
+
 
 class Pair:
     """`pooled` Keeps are launched for no package. `options` are those of `MemoryKeep`."""
@@ -61,17 +65,19 @@ class Pair:
         *,
         config: Config = CONFIG,
         content: Content | None = None,
+        package: Manifest | None = None,
         pooled: bool = True,
         attest: Attest = attest,
         keep: type[MemoryKeep] = MemoryKeep,
+        entropy: bytes = KEEP_ENTROPY,
         **options: Any,
     ) -> None:
         self.content = content or Content()
-        self.package = manifest(content=self.content, config=config)
+        self.package = package or manifest(content=self.content, config=config)
         self.clock = Clock()
         self.tenant = Admission(manifest=self.package, owner_seed=OWNER, nonce=NONCE)
         host_data = ANY_PACKAGE if pooled else self.package.digest
-        self.keep = keep(attest, host_data=host_data, entropy=KEEP_ENTROPY, clock=self.clock, **options)
+        self.keep = keep(attest, host_data=host_data, entropy=entropy, clock=self.clock, **options)
         self.session: Session
         self.delivery = b""
         self.frames: list[tuple[FrameType, bytes]] = []

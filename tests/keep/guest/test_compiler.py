@@ -43,13 +43,13 @@ class Started:
         os.close(target)
 
     def output(self) -> tuple[bytes, bytes]:
-        """The verdict, and what follows the length."""
+        """The verdict, and what follows the lengths."""
         with open(self.code, "rb", closefd=False) as file:
             data = file.read()
         self.child.reap(wait=True)
-        size = int.from_bytes(data[1 : 1 + compiler.SIZE], "big")
-        assert len(data) == 0 or size == len(data) - 1 - compiler.SIZE
-        return data[:1], data[1 + compiler.SIZE :]
+        start = 1 + compiler.SIZES.size
+        assert len(data) == 0 or sum(compiler.SIZES.unpack(data[1:start])) == len(data) - start
+        return data[:1], data[start:]
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 
 from enarx.formats.bounds import OWN_FILES
 from enarx.formats.config import Limits
@@ -23,9 +26,10 @@ NO_USER_NAMESPACE = frozenset(("user-namespace",))
 """This process has none, so a limit on processes would count all of this user's."""
 
 ORDER: dict[str, Any] = {
-    "args": [],
+    "args": ["main.wasm"],
     "env": {},
     "dirs": [],
+    "tty": False,
     "limits": Limits(memory=16 << 20, open_files=64).public(),
     "data": 4 << 30,
 }
@@ -42,14 +46,21 @@ def isolation(tmp_path: Path) -> Isolation:
 
 @pytest.fixture
 def handle(isolation: Isolation) -> Iterator[runner.Handle]:
-    made = runner.spawn(isolation, NO_USER_NAMESPACE)
+    with spawned(isolation, NO_USER_NAMESPACE) as made:
+        yield made
+
+
+@contextmanager
+def spawned(isolation: Isolation, skip: frozenset[str]) -> Iterator[runner.Handle]:
+    made = runner.spawn(isolation, skip)
     yield made
-    for child in (made.child, made.compilation.child):
+    for child in (made.child, made.compilation.child, made.collection.child):
         child.kill()
         child.reap(wait=True)
     made.orders.close()
     made.compilation._source.close()
-    for fd in (made.stdin, made.stdout, made.stderr):
+    made.collection._link.close()
+    for fd in (made.stdin, made.stdout, made.stderr, made.collection.stream):
         os.close(fd)
 
 
@@ -82,6 +93,41 @@ def test_a_guest_runs_to_its_end(handle: runner.Handle) -> None:
 def test_its_stdio_are_the_keepers_pipes(handle: runner.Handle) -> None:
     assert run(handle, module("both"))["cause"] == "exit"
     assert (os.read(handle.stdout, 100), os.read(handle.stderr, 100)) == (b"out\n", b"err\n")
+
+
+IS_TERMINAL = wasmtime.wat2wasm("""(module
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func $tell (param $fd i32)
+    (drop (call $get (local.get $fd) (i32.const 64)))
+    (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 24))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+  (func (export "_start") (call $tell (i32.const 0)) (call $tell (i32.const 1)) (call $tell (i32.const 2))
+    (call $tell (i32.const 3))))""")
+CHARACTER_DEVICE, DIRECTORY, SEEK, TELL = 2, 3, 1 << 2, 1 << 5
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_a_terminal_is_seen_on_request(handle: runner.Handle, isolation: Isolation, tty: bool) -> None:
+    """Descriptors 0, 1, 2 are pipes. A terminal is a character device without the rights to seek and to tell."""
+    (Path(isolation.data) / "0").mkdir()
+    changed = {"tty": tty, "dirs": [[f"{isolation.data}/0", "/d", False]]}
+    handle.compilation.start(bytes(IS_TERMINAL), fuel=False, memory=256 << 20)
+    runner.send(handle.orders, ORDER | changed)
+    assert result(handle)["cause"] == "exit"
+    stats = [struct.unpack("<BxH4xQQ", os.read(handle.stdout, 24)) for _ in range(4)]
+    assert [kind == CHARACTER_DEVICE for kind, _, _, _ in stats] == [tty, tty, tty, False]
+    assert all(not rights & (SEEK | TELL) for _, _, rights, _ in stats[:3])
+    assert stats[3][0] == DIRECTORY
+
+
+def test_no_terminal_without_the_filter_that_shows_it(isolation: Isolation) -> None:
+    with spawned(isolation, NO_USER_NAMESPACE | {"seccomp"}) as handle:
+        handle.compilation.start(bytes(IS_TERMINAL), fuel=False, memory=256 << 20)
+        runner.send(handle.orders, ORDER | {"tty": True})
+        found = result(handle)
+        assert (found["cause"], found["message"]) == ("failed", "--tty needs the layer seccomp")
 
 
 def test_it_reads_what_the_keeper_writes(handle: runner.Handle) -> None:
@@ -128,8 +174,8 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(child.status or 0)
 
 
-def framed(verdict: bytes, code: bytes, size: int | None = None) -> bytes:
-    return verdict + (len(code) if size is None else size).to_bytes(compiler.SIZE, "big") + code
+def framed(verdict: bytes, code: bytes, size: int | None = None, adapter: int = 0) -> bytes:
+    return verdict + compiler.SIZES.pack(len(code) if size is None else size, adapter) + code
 
 
 @pytest.mark.parametrize(
@@ -139,6 +185,8 @@ def framed(verdict: bytes, code: bytes, size: int | None = None) -> bytes:
         compiler.OK,
         framed(compiler.OK, b"code", 5),
         framed(compiler.OK, b"code") + b"x",
+        framed(compiler.OK, b"code", adapter=1),
+        framed(compiler.OK, b"")[:-1],
         framed(compiler.OK, b"code", 1 << 60),
         framed(compiler.BAD, b"wrong") + b"x",
     ],

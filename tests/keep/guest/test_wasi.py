@@ -17,7 +17,7 @@ from enarx.record import replace
 from tests.wat import secret_reader
 
 EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
-ORDER = wasi.Order(args=(), env=(), dirs=(), limits=Limits(memory=16 << 20))
+ORDER = wasi.Order(args=("main.wasm",), env=(), dirs=(), limits=Limits(memory=16 << 20))
 
 
 def run(text: str | bytes, order: wasi.Order = ORDER, /, **changes: Any) -> dict[str, Any]:
@@ -25,13 +25,25 @@ def run(text: str | bytes, order: wasi.Order = ORDER, /, **changes: Any) -> dict
     order = replace(order, limits=replace(order.limits, **changes))
     counts = order.limits.fuel is not None
     stage = wasi.Stage(fuel=counts)
-    return wasi.Guest(stage, wasi.compile_module(module, fuel=counts)).run(order)
+    return wasi.Guest(stage, *wasi.compile_module(module, fuel=counts)).run(order)
 
 
 @pytest.mark.parametrize("code", [0, 1, 31, 125])
 def test_exit(code: int) -> None:
     result = run(f'{EXIT} (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const {code})))')
     assert result == {"cause": "exit", "code": code, "memory": 65536}
+
+
+def test_the_default_export_is_the_entry_before_start() -> None:
+    exits = f'{EXIT} (memory (export "memory") 1) (func (export "NAME") (call $exit (i32.const 3)))'
+    assert run(exits.replace("NAME", ""))["code"] == 3
+    assert run(exits.replace("NAME", "") + '(func (export "_start") unreachable)')["code"] == 3
+    assert run(exits.replace("NAME", "_start") + '(global (export "") i32 (i32.const 0))')["code"] == 3
+
+
+def test_exit_in_the_start_function() -> None:
+    start = f'{EXIT} (memory (export "memory") 1) (func $s (call $exit (i32.const 7))) (start $s)'
+    assert run(start + '(func (export "_start") unreachable)')["code"] == 7
 
 
 def test_returning_is_exit_0() -> None:
@@ -142,7 +154,7 @@ def test_proposals_without_users_are_off(text: str) -> None:
 
 
 def test_code_of_another_engine_is_refused() -> None:
-    code = wasi.compile_module(b"\0asm\1\0\0\0", fuel=True)
+    code, _ = wasi.compile_module(b"\0asm\1\0\0\0", fuel=True)
     with pytest.raises(wasmtime.WasmtimeError):
         wasi.Guest(wasi.Stage(fuel=False), code)
 
@@ -160,7 +172,7 @@ def test_arguments_environment_and_directories(tmp_path: Path, capfd: pytest.Cap
         (drop (call $args (i32.const 0) (i32.const 4)))
         (drop (call $env (i32.const 8) (i32.const 12)))
         (call $exit (i32.add (i32.mul (i32.const 10) (i32.load (i32.const 0))) (i32.load (i32.const 8)))))"""
-    order = replace(ORDER, args=("a", "b"), env=(("A", "1"),))
+    order = replace(ORDER, args=("main.wasm", "a", "b"), env=(("A", "1"),))
     assert run(EXIT + sizes, order)["code"] == 31
 
 

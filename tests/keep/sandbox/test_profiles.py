@@ -15,6 +15,7 @@ from enarx.keep.sandbox.profiles import (
     KEEPER,
     KEEPER_BOOT,
     KILLED,
+    PRETENDED_TERMINAL,
     RESIZE_FLAGS,
     RUNNER,
     UNKNOWN,
@@ -177,3 +178,15 @@ def test_arguments_that_reach_others(profile: Profile) -> None:
     assert of(profile, "ioctl", 0, 0x5412) == fail(errno.ENOTTY)  # TIOCSTI
     assert of(profile, "prctl", kernel.PR_SET_NAME) == ALLOW
     assert {of(profile, "prctl", option) for option in (kernel.PR_SET_DUMPABLE, kernel.PR_CAPBSET_DROP, 22)} == {EPERM}
+
+
+def test_a_pretended_terminal_answers_isatty_and_leaves_other_requests_alone() -> None:
+    checks = {CALLS[name]: check for name, check in PRETENDED_TERMINAL.items()}
+    terminal = bpf.assemble(ARCH, checks=checks, allowed=(), killed=(), default=ALLOW)
+    tcgets, tcgets2, tiocgwinsz, fionread, fionbio = 0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421
+    for request in (tcgets, tcgets2, tiocgwinsz):
+        assert verdict(terminal, ARCH, CALLS["ioctl"], 1, request) == DONE
+        assert of(RUNNER, "ioctl", 1, request) == ALLOW, "which the later filter overrules"
+    for request in (fionread, fionbio):
+        assert verdict(terminal, ARCH, CALLS["ioctl"], 1, request) == ALLOW
+    assert verdict(terminal, ARCH, CALLS["read"], 0, 0) == ALLOW

@@ -54,6 +54,7 @@ def deploy(options: argparse.Namespace) -> int:
         workload.from_options(options, secrets=True),
         session.hooks(verdict),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
+        out=workload.out(options),
         host=remote.host(options),
         backend=options.backend,
         accepted=attestation.simulated(options),
@@ -65,6 +66,8 @@ def deploy(options: argparse.Namespace) -> int:
     job = starting.start()
     if job.detached:
         console.say(f"session: {job.session_file}")
+        for place in options.out:
+            console.note(f"its results, once it has ended: enarx keep attach {job.keep} --out {place}")
         print(job.keep, flush=True)
         return 0
     result = _attached(job, options)
@@ -81,6 +84,9 @@ def _check(options: argparse.Namespace) -> None:
             "no evidence would be trusted: this release has no Keep that hardware protects from the host's owner",
             hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
         )
+    if options.detach and options.tty:
+        message = "--detach leaves the job without a terminal, and --tty shows it one"
+        raise UsageError("tty", message, hint="leave out one of the two")
     if options.detach and options.receipt:
         hint = "enarx keep attach KEEP --receipt FILE, or enarx keep logs, once the job has ended"
         raise UsageError("receipt", "--detach leaves before there is a result, and so no receipt", hint=hint)

@@ -17,8 +17,9 @@ from enarx.host.processes import Undisturbed, identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, OutputStore
 from enarx.host.supervisor.clients import Client, widen
-from enarx.host.supervisor.frames import Frame, FrameError
+from enarx.host.supervisor.frames import FrameError
 from enarx.host.supervisor.intake import Intake
+from enarx.host.supervisor.storing import Storing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Supervisor:
         listener: socket.socket,
         directory: int,
         stored_output: int,
+        stored_results: int,
         info: dict[str, Any],
         unused: float = 0.0,
         until: int = -1,
@@ -69,16 +71,15 @@ class Supervisor:
         self._directory = directory
         self._unused = unused
         self._until = until
-        self._output = OutputStore(directory, stored_output)
+        self._output = OutputStore(directory, stored_output, stored_results)
         self._info = {**info, "layers": keep.layers, "keep_pid": keep.handle.pid, "pid": os.getpid()}
         self._info |= {"state": "running", "started": time.time(), "ended": None, "reason": ""}
-        if keep.facts:
-            self._info["facts"] = keep.facts
+        self._info |= {"facts": keep.facts} if keep.facts else {}
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
+        self._storing = Storing(self._output, self._cursors, forgets=until >= 0)
         self._intake = Intake(patient=until >= 0)
-        self._frame = Frame()
-        self._is_abandoned = self._is_deaf = False
+        self._is_abandoned = self._is_deaf = self._is_dead = False
         self._claimed = self._ended = 0.0
         for end in (keep.control, listener):
             end.setblocking(False)
@@ -127,8 +128,11 @@ class Supervisor:
         if self._listener.fileno() >= 0 and not self._is_deaf:
             watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
-            watch(self._handle.fileno(), select.POLLIN, self._died)
-            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
+            if not self._is_dead:
+                watch(self._handle.fileno(), select.POLLIN, self._died)
+            events = (0 if self._storing.held() else select.POLLIN) | (
+                select.POLLOUT if self._intake.frame.whole else 0
+            )
             if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
@@ -148,12 +152,20 @@ class Supervisor:
 
     def _pause(self) -> float | None:
         """Seconds until deadlines are checked again; None if there is no deadline."""
-        if self._is_deaf or self._intake.holder is not None or any(map(self._is_waited_for, self._clients.values())):
+        if (
+            self._is_deaf
+            or self._storing.stuck
+            or self._intake.holder is not None
+            or any(map(self._is_waited_for, self._clients.values()))
+        ):
             return LOOK
         return min(30.0, self._unused / 4) if self._is_unused() else None
 
     def _check_deadlines(self, now: float) -> None:
         self._is_deaf = False
+        if self._storing.stuck:
+            self._storing.stuck = False
+            (self._died if self._is_dead else self._keep_ready)()
         if self._is_unused():
             self._check_claim(now)
         late = self._ended and now - self._ended > LINGER
@@ -187,38 +199,23 @@ class Supervisor:
 
     # The Keep
 
-    def _held(self) -> bool:
-        """Whether the Keep must pause: the store is full, and a reader still needs its oldest segment."""
-        return self._output.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
-
     def _keep_ready(self) -> None:
         if self._keep is not None and self._intake.frame.whole:
             self._intake.pass_on(self._keep)
         for _ in range(TURN):
-            if self._keep is None or self._held() or not self._receive(self._keep):
+            if self._keep is None or self._storing.held() or not self._storing.receive(self._keep):
                 break
-        self._feed_readers()
-
-    def _receive(self, keep: socket.socket) -> bool:
-        """Store one whole frame from the Keep; False if none has arrived."""
-        try:
-            self._frame.read(keep)
-        except BlockingIOError:
-            return False
-        except (EOFError, OSError, FrameError):
+        if self._storing.over:
             self._end()
-            return False
-        while self._output.full and not self._held():
-            self._output.drop()
-        self._output.append(self._frame.data)
-        self._frame.clear()
-        return True
+        self._feed_readers()
 
     def _died(self) -> None:
         """Its process is gone. What is still in the socket is stored even beyond the limit."""
-        while self._keep is not None and self._receive(self._keep):
+        self._is_dead = True
+        while self._keep is not None and self._storing.receive(self._keep):
             continue
-        self._end()
+        if not self._storing.stuck:
+            self._end()
 
     def _end(self) -> None:
         """End the Keep if it runs, write the last report, and accept no more connections."""
@@ -381,6 +378,9 @@ class Supervisor:
             self._answer(client, {"frames": client.frames})
 
     # Output
+
+    def _cursors(self) -> list[Cursor]:
+        return [client.cursor for client in self._clients.values() if client.cursor is not None]
 
     def _feed_readers(self) -> None:
         for client in list(self._clients.values()):

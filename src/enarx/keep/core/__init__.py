@@ -17,5 +17,6 @@ Three rules make a driver:
 * Call `tick` at the latest when `deadline` is reached.
 
 Read in this order: `actions` (what a driver must be able to do), `machine` (admission, delivery, session), `workload` (a
-running workload's stdin, output, limits and end), `limits` (what the host grants), `deadlines`.
+running workload's stdin, output, limits and end), `gathering` (a workload that waits for the parts of further owners of
+data), `limits` (what the host grants), `deadlines`.
 """

@@ -46,6 +46,13 @@ class CreateTrees:
     size: int
 
 
+@record(kw_only=False, hidden=("trees",))
+class ReplaceTrees:
+    """Empty the directories of these numbers, then create their entries. `FilePiece` actions fill the files."""
+
+    trees: tuple[tuple[int, list[Node]], ...]
+
+
 @record(hidden=("args", "env"))
 class Start:
     """Start the workload once it is compiled; the driver answers with the events `loaded` and `ended`.
@@ -59,6 +66,7 @@ class Start:
     dirs: tuple[tuple[int, str, bool], ...]
     secrets: bool
     limits: Limits
+    tty: bool
 
 
 @record(kw_only=False, hidden=("data",))
@@ -85,6 +93,17 @@ class Kill:
     cause: str
 
 
+@record(kw_only=False)
+class Collect:
+    """Collect output directories once the workload is dead: (number of the tree, path for the guest).
+
+    Their stream may have `room` bytes. The driver answers with the events `files` and `collected`.
+    """
+
+    trees: tuple[tuple[int, str], ...]
+    room: int
+
+
 @record()
 class Done:
     """The Keep's work is over: send what is queued, and end."""
@@ -96,11 +115,13 @@ Action = (
     | StoreSecrets
     | Compile
     | CreateTrees
+    | ReplaceTrees
     | FilePiece
     | Start
     | WriteStdin
     | DropStdin
     | CloseStdin
     | Kill
+    | Collect
     | Done
 )

@@ -22,7 +22,7 @@ from enarx.delivery.content import FilePiece, Hash, Module, Part, Receiver, Tree
 from enarx.delivery.keep import ANY_PACKAGE, KeepProtocol
 from enarx.delivery.session import Status
 from enarx.delivery.states import CHALLENGED, COMPLETE, FRESH, RECEIVING, SESSION
-from enarx.errors import DeliveryError, EnarxError, ParseError
+from enarx.errors import DeliveryError, EnarxError, ParseError, UsageError
 from enarx.formats import bounds
 from enarx.formats.package import Head, Manifest
 from enarx.formats.wire import CHUNK, FrameType
@@ -31,8 +31,12 @@ from enarx.keep.core.deadlines import CONFIRM_EVERY, Deadlines, Now
 from enarx.keep.core.limits import Limits
 from enarx.keep.core.workload import Workload
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.keep.core.gathering import Answer, Gathering
+
 NONCE_SIZE = 32
-"""Fresh bytes that come with each frame, for the Keep's nonce of an attachment."""
+"""Fresh bytes that come with each frame, for the nonce or key that answers it."""
 
 LATE = {FRESH: ("challenge-late", "challenge"), RECEIVING: ("delivery-idle", "chunk")}
 NO_MEMORY = "receiving the package needs more memory than the host gives: raise limits.compile or limits.disk"
@@ -43,7 +47,8 @@ class Core:
 
     `entropy` is ENTROPY_SIZE fresh bytes (`delivery.keep`) for the Keep's keys. `host_data` is the digest of the package
     that the hardware launched it for, or ANY_PACKAGE. Chunks are opened into `buffers` buffers in turn: a `sha256` that
-    still reads earlier pieces while the next is opened needs more than one.
+    still reads earlier pieces while the next is opened needs more than one. `gathering` is the code for several owners of
+    data; without it the Keep refuses a package that has them.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Core:
         deadlines: Deadlines = Deadlines(),  # noqa: B008  # it cannot be changed
         sha256: Callable[[], Hash] = hashlib.sha256,
         buffers: int = 1,
+        gathering: type[Gathering] | None = None,
     ) -> None:
         self._protocol = KeepProtocol(entropy=entropy, package=host_data)
         self._limits = limits
@@ -63,9 +69,11 @@ class Core:
         self._sha256 = sha256
         self._buffers = buffers
         self._actions: deque[Action] = deque()
-        self._asked = False
+        self._asked: dict[object, tuple[bytes, Answer]] = {}
+        self._shared = gathering
+        self._gathering: Gathering | None = None
         self._workload: Workload | None = None
-        self._package: _Package | None = None
+        self._package: Package | None = None
         self._wait = None if host_data == ANY_PACKAGE else now.clock + deadlines.challenge
         self.over = False
 
@@ -86,18 +94,18 @@ class Core:
         self._guard(now, self._frame, kind, payload, now, entropy)
 
     def malformed(self, error: ParseError, now: Now) -> None:
-        """A frame of unknown type or invalid size arrived, and was skipped."""
-        self._fault(error, now)
+        """A frame of unknown type or invalid size arrived, and was skipped. A provider's ends no attachment of the owner's."""
+        if self._gathering is None or error.what != "part":
+            self._fault(error, now)
 
     def evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...], now: Now) -> None:
         """The requested evidence arrived, with its endorsements."""
-        if self._asked:
-            self._asked = False
-            self._guard(now, self._evidence, kind, evidence, endorsements)
+        if answer := self._answered():
+            self._guard(now, self._evidence, answer, kind, evidence, endorsements)
 
     def no_evidence(self) -> None:
         """The hardware gave no evidence. A Keep that has not attested yet ends; a running job goes on."""
-        self._asked = False
+        self._answered()
         if self.state == CHALLENGED and not self.over:
             self._end()
 
@@ -106,10 +114,13 @@ class Core:
         if self._workload is None:
             self._fault(error, now)
             return
+        if self._gathering is not None and self._gathering.failed(error):
+            return
         sends = [action for action in self._actions if isinstance(action, Send)]
         self._actions.clear()  # the others depend on the action that failed
         self._actions.extend(sends)
-        self.ended(b"", Status(cause="failed", message=f"{error.code}: {error.message}"), now)
+        self._workload.finish(Status(cause="failed", message=f"{error.code}: {error.message}"), now)
+        self._end()
 
     def out_of_memory(self, now: Now) -> None:
         """The driver was refused memory. Ends the Keep like `failed`."""
@@ -153,14 +164,31 @@ class Core:
         `result` is the runner's report, CBOR of a status's fields. `otherwise` is the status that the driver observed, in case
         that report is missing or not credible.
         """
-        if self._workload is not None:
-            self._workload.ended(result, otherwise, now)
+        if self._workload is not None and not self._workload.ended(result, otherwise, now):
             self._end()
+
+    def files(self, data: bytes) -> None:
+        """The next bytes of the stream of output directories arrived."""
+        if self._workload is not None:
+            self._workload.files(data)
+
+    def collected(self, report: bytes, now: Now) -> None:
+        """All files have been passed to `files`. `report` is the collector's, empty if it gave none."""
+        if self._workload is not None:
+            self._workload.collected(report, now)
+            self._end()
+
+    def held(self, seconds: float) -> None:
+        """The host has taken no output for this long."""
+        if self._workload is not None:
+            self._workload.held(seconds)
 
     def next_action(self, now: Now) -> Action | None:
         """Return the next action, None if none is left. The call confirms that the previous action has been performed."""
         while not self._actions and self._package is not None and self._package.parts is not None:
             self._guard(now, self._advance, self._package, now)
+        while not self._actions and self._gathering is not None and self._gathering.steps is not None:
+            self._gathering.advance(now)
         return self._actions.popleft() if self._actions else None
 
     # --- faults and ends -----------------------------------------------------------------------------------------
@@ -191,7 +219,8 @@ class Core:
 
     def _end(self) -> None:
         self.over = True
-        self._wait = self._package = self._workload = None
+        self._wait = self._package = self._workload = self._gathering = None
+        self._asked.clear()
         self._actions.append(Done())
 
     def _no_memory(self) -> DeliveryError:
@@ -209,7 +238,7 @@ class Core:
 
     def _frame(self, kind: FrameType, payload: memoryview, now: Now, entropy: bytes) -> None:
         if kind is FrameType.CHUNK:
-            self._chunk(payload)
+            self._chunk(payload, entropy)
         elif kind is FrameType.INPUT:
             self._input(bytes(payload))
         elif kind is FrameType.CHALLENGE:
@@ -222,37 +251,47 @@ class Core:
             self._send(self._protocol.attach(bytes(payload), entropy))
             self._running().attached()
         elif kind is FrameType.ATTEST:
-            self._attest(bytes(payload))
+            self._ask("owner", lambda: (self._protocol.attest(bytes(payload)), self._protocol.evidence))
+        elif self._gathering is not None and kind in (FrameType.JOIN, FrameType.CONTRIBUTION, FrameType.PART):
+            self._gathering.frame(kind, payload, now, entropy)
         else:
             raise self._protocol.conversation.unexpected(kind)
 
     def _challenge(self, payload: bytes, now: Now) -> None:
         report_data = self._protocol.challenge(payload)
+        self._ask("challenge", lambda: (report_data, self._protocol.attestation))
         self._wait = now.clock + self._deadlines.delivery
-        self._ask(report_data)
 
-    def _attest(self, payload: bytes) -> None:
-        """Request fresh evidence, for one request at a time; others are skipped meanwhile."""
-        if not (self._asked and self.state == SESSION):
-            self._ask(self._protocol.attest(payload))
+    def _ask(self, party: object, request: Callable[[], tuple[bytes, Answer]]) -> None:
+        """Request evidence, for one request of each party at a time; others are skipped meanwhile.
 
-    def _ask(self, report_data: bytes) -> None:
-        self._asked = True
-        self._actions.append(AskEvidence(report_data))
+        `request` returns report data, and the function that makes the answer.
+        """
+        if party not in self._asked:
+            self._asked[party] = request()
+            if len(self._asked) == 1:
+                self._actions.append(AskEvidence(self._asked[party][0]))
 
-    def _evidence(self, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> None:
-        if self.state == CHALLENGED:
-            self._send(self._protocol.attestation(kind, evidence, endorsements))
-            return
+    def _answered(self) -> Answer | None:
+        """Take the oldest request, and go on to the next; returns the function that makes the answer, if evidence is awaited."""
+        answer = self._asked.pop(next(iter(self._asked)))[1] if self._asked else None
+        self._actions.extend(AskEvidence(report_data) for report_data, _ in list(self._asked.values())[:1])
+        return answer
+
+    def _evidence(self, answer: Answer, kind: str, evidence: bytes, endorsements: tuple[bytes, ...]) -> None:
         try:
-            self._send(self._protocol.evidence(kind, evidence, endorsements))
+            self._send(answer(kind, evidence, endorsements))
         except ParseError:
-            return  # too large for a frame: not the tenant's fault, and the tenant sees that no answer arrives
+            if self.state != SESSION:
+                raise
+            # too large for a frame: not the tenant's fault, and the tenant sees that no answer arrives
 
     def _delivery(self, payload: bytes, now: Now) -> None:
         manifest = self._protocol.delivery(payload)
+        if manifest.shared and self._shared is None:
+            raise UsageError("providers", "this Keep has no code for providers and recipients")
         self._limits.check(manifest.config)
-        self._package = _Package(manifest, self._sha256, self._buffers, now)
+        self._package = Package(manifest, self._sha256, self._buffers, now)
         self._wait = now.clock + self._deadlines.idle
 
     def _input(self, payload: bytes) -> None:
@@ -266,17 +305,18 @@ class Core:
 
     # --- a package -----------------------------------------------------------------------------------------------
 
-    def _chunk(self, payload: memoryview) -> None:
+    def _chunk(self, payload: memoryview, entropy: bytes) -> None:
         package = self._package
         if package is None:
             raise self._protocol.conversation.unexpected(FrameType.CHUNK)
         assert package.parts is None, "the driver has not performed all actions"
+        package.entropy = entropy
         buffer = package.next_buffer()
         size = self._protocol.chunk(payload, buffer)
         if size is not None:
             package.parts = package.receiver.feed(buffer[:size])
 
-    def _advance(self, package: _Package, now: Now) -> None:
+    def _advance(self, package: Package, now: Now) -> None:
         """Parse the newest chunk up to its next part, which becomes an action, or to its end."""
         assert package.parts is not None
         part = next(package.parts, None)
@@ -293,13 +333,13 @@ class Core:
         elif isinstance(part, Trees):
             self._actions.append(CreateTrees(part.trees, self._limits.disk_size(package.manifest.config, part.trees)))
 
-    def _compile(self, package: _Package, module: bytes) -> None:
+    def _compile(self, package: Package, module: bytes) -> None:
         config = package.manifest.config
         package.compile_seconds = bounds.WALL_FACTOR * bounds.compile_seconds(len(module))
         memory = self._limits.compile_memory(config, module)
         self._actions.append(Compile(module, config.limits.fuel is not None, memory))
 
-    def _chunk_taken(self, package: _Package, now: Now) -> None:
+    def _chunk_taken(self, package: Package, now: Now) -> None:
         assert self._protocol.opener is not None
         self._wait = now.clock + self._deadlines.idle
         if self.state == COMPLETE:
@@ -311,18 +351,24 @@ class Core:
             package.confirmed = now.clock
             self._send(self._protocol.received())
 
-    def _accept(self, package: _Package, now: Now) -> None:
+    def _accept(self, package: Package, now: Now) -> None:
         """Accept the package, now that everything is stored: open the session and start the workload."""
-        start = package.start()  # before the session opens: from then on, no fault can refuse the package
-        self._send(self._protocol.acceptance())
-        self._actions.append(start)
-        config, seconds = package.manifest.config, package.compile_seconds
-        self._workload = Workload(self._protocol, config, self._actions, compile_seconds=seconds, now=now)
+        config, start, seconds = package.manifest.config, package.start(), package.compile_seconds
+        if self._shared is not None and package.manifest.shared:
+            # made before the session opens: from then on, no fault can refuse the package
+            parts = self._shared(self._protocol, package, self._actions, self._ask, self._deadlines, now)
+            self._send(self._protocol.acceptance())
+            self._workload = self._gathering = parts
+            parts.begin(now)
+        else:
+            self._send(self._protocol.acceptance())
+            self._actions.append(start)
+            self._workload = Workload(self._protocol, config, self._actions, compile_seconds=seconds, now=now)
         self._package = self._wait = None
 
 
-class _Package:
-    """A package while it is received."""
+class Package:
+    """A package while it is received. `entropy` are the fresh bytes that came with its newest chunk."""
 
     def __init__(self, manifest: Manifest, sha256: Callable[[], Hash], buffers: int, now: Now) -> None:
         self.manifest = manifest
@@ -330,6 +376,7 @@ class _Package:
         self.parts: Iterator[Part] | None = None
         self.head: Head | None = None
         self.compile_seconds = 0
+        self.entropy = b""
         self.confirmed = now.clock
         self._buffers = deque(memoryview(bytearray(CHUNK)) for _ in range(buffers))
 
@@ -344,13 +391,14 @@ class _Package:
         config = self.manifest.config
         env = dict(self.head.env)
         secrets = dict(self.head.secrets)
-        env |= {s.env: secrets[s.name].decode() for s in config.secrets if s.env is not None}
+        env |= {s.env: secrets[s.name].decode() for s in config.secrets if s.env is not None and s.name in secrets}
         if config.files is not None:
             env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
         return Start(
             args=self.head.args,
             env=tuple(env.items()),
-            dirs=tuple((i, d.guest, d.mode == "rw") for i, d in enumerate(config.dirs)),
+            dirs=tuple((i, d.guest, d.mode != "ro") for i, d in enumerate(config.dirs)),
             secrets=bool(config.secrets),
             limits=config.limits,
+            tty=config.tty,
         )

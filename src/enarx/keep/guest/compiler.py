@@ -5,7 +5,8 @@ writes the code. The host sees neither. The runner is trusted no more than the g
 a module has taken over gains that module nothing: it would have run as the guest anyway.
 
     keeper    ORDER, then the module
-    compiler  verdict (OK or BAD), u64 length, then machine code or an error text
+    compiler  verdict (OK or BAD), two u64 lengths, then machine code and that of the adapter (`guest.unstable`), which
+              may be empty; or an error text and nothing
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ SPARE_SECONDS = 5
 SMALLEST = b"\0asm\1\0\0\0"
 """The empty module."""
 
-SIZE = 8
-"""Bytes of the length between verdict and code."""
+SIZES = struct.Struct(">QQ")
+"""The lengths between verdict and code."""
 
 
 def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
@@ -59,12 +60,12 @@ def main(source: socket.socket, target: int, *, skip: frozenset[str]) -> None:
         module = _read(source, size)
         if len(module) < size:
             return
-        verdict, answer = OK, wasi.compile_module(bytes(module), fuel=fuel)
+        verdict, (answer, adapter) = OK, wasi.compile_module(bytes(module), fuel=fuel)
     except MemoryError:
         os._exit(STARVED)
     except wasmtime.WasmtimeError as e:
-        verdict, answer = BAD, str(e).encode()[:2000]
-    rest = memoryview(verdict + len(answer).to_bytes(SIZE, "big") + answer)
+        verdict, answer, adapter = BAD, wasi.first_line(e).encode(), b""
+    rest = memoryview(verdict + SIZES.pack(len(answer), len(adapter)) + answer + adapter)
     while rest:
         rest = rest[os.write(target, rest) :]
 

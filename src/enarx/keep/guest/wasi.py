@@ -11,16 +11,17 @@ import wasmtime
 
 from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.formats.config import Limits
+from enarx.keep.guest import unstable
 from enarx.record import record
-
-ARGV0 = "main.wasm"
-"""The guest's name for itself. A file name would tell it something about the tenant."""
 
 BACKTRACE_MAX = 16 << 10
 """Characters of the longest backtrace."""
 
 PAGE = 65536
 """Bytes of a page of linear memory."""
+
+ENTRIES = ("", "_start")
+"""The exports that can be a command's entry, in the order of the wasmtime command: its default export comes first."""
 
 
 def engine(*, fuel: bool) -> wasmtime.Engine:
@@ -42,14 +43,21 @@ def engine(*, fuel: bool) -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
-def compile_module(module: bytes, *, fuel: bool) -> bytes:
-    """Return machine code for this CPU, as wasmtime serializes it. WasmtimeError if the module is not valid."""
-    return bytes(wasmtime.Module(engine(fuel=fuel), module).serialize())
+def compile_module(module: bytes, *, fuel: bool) -> tuple[bytes, bytes]:
+    """Return machine code for this CPU, as wasmtime serializes it, and that of the adapter if the module may need it.
+
+    WasmtimeError if the module is not valid.
+    """
+    settings = engine(fuel=fuel)
+    code = bytes(wasmtime.Module(settings, module).serialize())
+    if unstable.NAME.encode() not in module:
+        return code, b""
+    return code, bytes(wasmtime.Module(settings, unstable.ADAPTER).serialize())
 
 
 @record(hidden=("args", "env"))
 class Order:
-    """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable)."""
+    """How to run the guest. `args` starts with its own name. `dirs` holds (path in the Keep, path for the guest, writable)."""
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
@@ -69,19 +77,22 @@ class Stage:
 class Guest:
     """A loaded module, to be run once. The constructor maps executable memory; `run` needs no right to do so."""
 
-    def __init__(self, stage: Stage, code: bytes) -> None:
+    def __init__(self, stage: Stage, code: bytes, adapter: bytes = b"") -> None:
         self._engine, self._linker = stage.engine, stage.linker
         self._module = wasmtime.Module.deserialize(self._engine, code)
+        self._adapter = wasmtime.Module.deserialize(self._engine, adapter) if adapter else None
 
     def run(self, order: Order) -> dict[str, Any]:
-        """Run `_start` to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
+        """Run the module to its end; return the fields of the final status: cause, code, message, backtrace, memory."""
         store = wasmtime.Store(self._engine)
         limits = order.limits
-        store.set_limits(limits.memory, TABLE_ELEMENTS, instances=1, tables=TABLE_COUNT, memories=1)
+        store.set_limits(limits.memory, TABLE_ELEMENTS, instances=2, tables=TABLE_COUNT, memories=1)
         store.set_epoch_deadline(1)
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
         store.set_wasi(_wasi(order))
+        if self._adapter is not None:
+            unstable.define(self._linker, store, self._module, self._adapter)
         timer = self._timer(limits.time)
         try:
             return self._run(store, limits.memory)
@@ -94,17 +105,17 @@ class Guest:
         try:
             result = _call(lambda: instances.append(self._linker.instantiate(store, self._module)))
         except wasmtime.WasmtimeError as e:
-            return {"cause": "failed", "message": f"the module cannot be started: {_named(_first_line(e), limit)}"}
+            return {"cause": "failed", "message": f"the module cannot be started: {_named(first_line(e), limit)}"}
         if not instances:
             return result
         exports = instances[0].exports(store)
-        start = exports.get("_start")
-        if not isinstance(start, wasmtime.Func):
+        start = next((f for f in map(exports.get, ENTRIES) if isinstance(f, wasmtime.Func)), None)
+        if start is None:
             return {"cause": "failed", "message": "the module exports no function _start: it is not a WASI command"}
         try:
             result = _call(lambda: start(store))
         except wasmtime.WasmtimeError as e:
-            result = {"cause": "trap", "message": _first_line(e)}
+            result = {"cause": "trap", "message": first_line(e)}
         memory = max((m.data_len(store) for m in exports.values() if isinstance(m, wasmtime.Memory)), default=0)
         return _explain({**result, "memory": memory}, limit)
 
@@ -119,7 +130,7 @@ class Guest:
 
 def _wasi(order: Order) -> wasmtime.WasiConfig:
     wasi = wasmtime.WasiConfig()
-    wasi.argv = [ARGV0, *order.args]
+    wasi.argv = order.args
     wasi.env = order.env
     wasi.inherit_stdin()
     wasi.inherit_stdout()
@@ -137,7 +148,7 @@ def _call(run: Callable[[], object]) -> dict[str, Any]:
         return {"cause": "exit", "code": e.code}
     except wasmtime.Trap as e:
         cause = {wasmtime.TrapCode.INTERRUPT: "time"}.get(e.trap_code, "trap") if e.trap_code else "trap"
-        return {"cause": cause, "message": _first_line(e), "backtrace": _backtrace(e)}
+        return {"cause": cause, "message": first_line(e), "backtrace": _backtrace(e)}
     return {"cause": "exit", "code": 0}
 
 
@@ -161,7 +172,7 @@ def _explain(result: dict[str, Any], limit: int) -> dict[str, Any]:
     return result
 
 
-def _first_line(e: Exception) -> str:
+def first_line(e: Exception) -> str:
     """Return the innermost cause in wasmtime's message: one line of at most 500 characters."""
     text = e.message if isinstance(e, wasmtime.Trap) else str(e)
     _, chained, causes = text.partition("Caused by:")

@@ -4,10 +4,11 @@ A Keep puts it on in this order:
 
     isolate(...)            in a fresh process: another user, namespaces, a root directory in memory
     fork                    the child is process 1 of the new pid namespace, the keeper
-    confine(KEEPER_BOOT)    there; compiler, runner and attester are forked under it
-    confine(COMPILER), confine(RUNNER), confine(ATTESTER)    in each of them
+    confine(KEEPER_BOOT)    there; compiler, runner, collector and attester are forked under it
+    confine(COMPILER), confine(RUNNER), ...    in each of them
     confine(KEEPER)         once the storage has its size
-    forbid_new_code()       in the runner, once the machine code is loaded
+    pretend_terminal()      in the runner, if the workload asks for a terminal
+    forbid_new_code()       there, once the machine code is loaded
 
 After `isolate` nothing can be imported, because no file is left to import from.
 
@@ -17,14 +18,15 @@ what it stops, `profiles` has the lists of system calls, and `confinement` and `
 
 from __future__ import annotations
 
-from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare
+from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare, pretend_terminal
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
-from enarx.keep.sandbox.profiles import ATTESTER, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
+from enarx.keep.sandbox.profiles import ATTESTER, COLLECTOR, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
 
 __all__ = [
     "ATTESTER",
+    "COLLECTOR",
     "COMPILER",
     "KEEPER",
     "KEEPER_BOOT",
@@ -40,6 +42,7 @@ __all__ = [
     "forbid_new_code",
     "isolate",
     "prepare",
+    "pretend_terminal",
     "probe",
     "resize",
 ]

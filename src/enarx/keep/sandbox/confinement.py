@@ -15,10 +15,12 @@ from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
 from enarx.keep.sandbox.profiles import (
     AFTER_LOADING,
     ATTESTER,
+    COLLECTOR,
     COMPILER,
     KEEPER,
     KEEPER_BOOT,
     KILLED,
+    PRETENDED_TERMINAL,
     RUNNER,
     UNKNOWN,
     Profile,
@@ -104,6 +106,13 @@ def forbid_new_code(*, skip: frozenset[str] = frozenset()) -> Layer:
     return layer
 
 
+def pretend_terminal(*, skip: frozenset[str] = frozenset()) -> None:
+    """Have isatty(3) report a terminal for each descriptor of this process. BackendError without the layer 'seccomp'."""
+    if "seccomp" in skip:
+        raise BackendError("terminal", "--tty needs the layer seccomp", hint="leave out --unsafe-skip-layer seccomp")
+    _add(PRETENDED_TERMINAL)
+
+
 def try_forbid_new_code(skip: frozenset[str]) -> Layer:
     """Try to refuse new executable memory; return the outcome."""
     return attempt("mdwe", lambda: _forbid_new_code(skip), skip)
@@ -185,7 +194,7 @@ def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[s
 def prepare() -> None:
     """Assemble the filters of all profiles, so that processes that are forked afterwards share them."""
     if ARCH is not None:
-        for profile in (KEEPER_BOOT, KEEPER, ATTESTER, COMPILER, RUNNER):
+        for profile in (KEEPER_BOOT, KEEPER, ATTESTER, COLLECTOR, COMPILER, RUNNER):
             _program(profile)
 
 
@@ -193,7 +202,7 @@ def _filter(profile: Profile) -> str:
     """Install the profile's filter, and before it another for the calls that need this process's own id."""
     if profile.own:
         own = {name: Check(0, WORD, (os.getpid(),), fail(errno.EPERM)) for name in profile.own}
-        kernel.set_filter(_assemble(own, frozenset(), frozenset(), bpf.ALLOW))
+        _add(own)
     kernel.set_filter(_program(profile))
     return f"profile {profile.name}, {len(profile.allowed) + len(profile.checks) + len(profile.own)} calls"
 
@@ -203,6 +212,11 @@ def _program(profile: Profile) -> bytes:
         allowed = profile.allowed | profile.own
         _PROGRAMS[profile.name] = _assemble(profile.checks, allowed, KILLED, UNKNOWN)
     return _PROGRAMS[profile.name]
+
+
+def _add(checks: dict[str, Check]) -> None:
+    """Install a filter of these checks alone: whatever it allows, earlier filters may still refuse."""
+    kernel.set_filter(_assemble(checks, frozenset(), frozenset(), bpf.ALLOW))
 
 
 def _assemble(checks: dict[str, Check], allowed: frozenset[str], killed: frozenset[str], default: int) -> bytes:
@@ -234,7 +248,7 @@ def _forbid_new_code(skip: frozenset[str]) -> str:
     if hardened:
         kernel.prctl(kernel.PR_SET_MDWE, kernel.PR_MDWE_REFUSE_EXEC_GAIN)
     if "seccomp" not in skip:
-        kernel.set_filter(_assemble(AFTER_LOADING, frozenset(), frozenset(), bpf.ALLOW))
+        _add(AFTER_LOADING)
     elif not hardened:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), "PR_SET_MDWE")
     return "PR_SET_MDWE" if hardened else "a filter alone: Linux is older than 6.3"

@@ -110,6 +110,10 @@ _IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x802C542A, 0x5413)
 """FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, and the requests of isatty(3): TCGETS, TCGETS2, TIOCGWINSZ."""
 
 
+PRETENDED_TERMINAL = {"ioctl": Check(1, WORD, _IOCTLS[:4], fail(0))}
+"""For a guest at a terminal, although its descriptors are pipes: the requests of isatty(3) return success without effect."""
+
+
 def _prctl(*more: int) -> Check:
     return Check(0, WORD, _HARMLESS_PRCTL + more, fail(errno.EPERM))
 
@@ -207,6 +211,15 @@ ATTESTER = Profile(
     checks=_DATA_ONLY,
 )
 """Reads and writes the two descriptors that it has. An attester that needs more extends this in its own module."""
+
+COLLECTOR = Profile(
+    name="collector",
+    allowed=_MEMORY
+    | _calls("close dup exit exit_group fstat futex getdents64 lseek newfstatat openat read recvfrom restart_syscall")
+    | _calls("rt_sigreturn sendto statx write"),
+    checks=_DATA_ONLY | {"fcntl": _BASE_CHECKS["fcntl"]},
+)
+"""Reads files, for which Landlock grants /data alone, and uses the two descriptors that it has."""
 
 COMPILER = Profile(
     name="compiler", allowed=_BASE, checks=_BASE_CHECKS | _PRETENDED_CODE, own=frozenset(("kill", "tgkill"))
