@@ -1,61 +1,81 @@
-# make demo | test | check | cover | bench | fuzz | chaos | examples | clean
-# Needs only Python: everything else is installed into .venv.
+# make demo | test | check | cover | bench | fuzz | chaos | examples | diagrams | pythons | wheel | clean
+# Needs only Python: everything else is installed into .venv, or into the directory that ENVIRONMENT names.
 PYTHON ?= python3
+ENVIRONMENT ?= .venv
 SECONDS ?= 600
-export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PROJECT_ENVIRONMENT := $(ENVIRONMENT)
 export UV_PYTHON_DOWNLOADS := never
-VENV := .venv/.ready
+BIN := $(ENVIRONMENT)/bin
+VENV := $(ENVIRONMENT)/.ready
+
+# If PYTHON is given, an environment of another version is made anew.
+VERSION := -c 'import sys; print(sys.version)'
+STALE := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(BIN)/python || \
+  test "$$($(PYTHON) $(VERSION))" = "$$($(BIN)/python $(VERSION))" || echo stale))
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check cover bench fuzz chaos examples clean .venv
+.PHONY: demo test check cover bench fuzz chaos examples diagrams pythons wheel clean .venv FORCE
 
 demo: $(VENV)
-	.venv/bin/python examples/demo.py
+	$(BIN)/python examples/demo.py
 
 test: $(VENV)
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
 
 check: $(VENV)
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/basedpyright
-	.venv/bin/lint-imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
 
 bench: $(VENV)
-	.venv/bin/uv sync --locked --quiet --extra host --group bench --inexact
-	.venv/bin/python bench/run.py
+	$(BIN)/uv sync --locked --quiet --extra host --group bench --inexact
+	$(BIN)/python bench/run.py
 
 # The tests must take every branch of the code that parses and verifies evidence.
 cover: $(VENV)
-	.venv/bin/coverage run --branch -m pytest -q tests/formats tests/verify tests/cli/test_evidence.py tests/cli/test_event_logs.py
-	.venv/bin/coverage report --skip-covered --show-missing --fail-under=100 --include='src/enarx/formats/evidence/*,src/enarx/verify/*'
+	$(BIN)/coverage run --branch -m pytest -q tests/formats tests/verify tests/cli/test_evidence.py tests/cli/test_event_logs.py
+	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='src/enarx/formats/evidence/*,src/enarx/verify/*'
 
 # Fuzz every parser of a host's or a vendor's bytes. The corpus is kept, and .fuzz holds each input that fails.
 fuzz: $(VENV)
-	.venv/bin/uv sync --locked --quiet --extra host --group fuzz --inexact
-	.venv/bin/python -m tests.fuzz $(SECONDS)
+	$(BIN)/uv sync --locked --quiet --extra host --group fuzz --inexact
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 # Random kills, broken connections, a small disk and few descriptors while Keeps run. SEED repeats the choices of a run.
 chaos: $(VENV)
-	.venv/bin/python -m tests.chaos $(SECONDS) $(SEED)
+	$(BIN)/python -m tests.chaos $(SECONDS) $(SEED)
 
 # Rebuild every committed .wasm and compare. This needs a compiler of 400 MB, so no other target does it.
 examples: $(VENV)
-	.venv/bin/uv sync --locked --quiet --extra host --group examples --inexact
-	.venv/bin/python examples/build.py --check
+	$(BIN)/uv sync --locked --quiet --extra host --group examples --inexact
+	$(BIN)/python examples/build.py --check
+
+# Draw docs/diagrams/*.svg again from their sources. Needs dot (Graphviz).
+diagrams: $(VENV)
+	$(BIN)/python docs/diagrams/draw.py
+
+# The tests that depend most on Python, under every supported Python of this machine, each in .venv-VERSION.
+pythons: $(VENV)
+	$(BIN)/python -m tests.packaging.pythons
+
+# The wheel of a release. Builds fetch nothing.
+wheel: $(VENV)
+	$(BIN)/python -m hatchling build -t wheel -d dist
 
 .venv: $(VENV)
 
 # Everything is pinned by hash: uv and the build backend in bootstrap.txt, the rest in uv.lock. Builds fetch nothing.
-$(VENV): pyproject.toml uv.lock bootstrap.txt
+$(VENV): pyproject.toml uv.lock bootstrap.txt $(if $(STALE),FORCE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is missing or older than 3.11"; echo "hint: make PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+	@test -z "$(STALE)" || rm -rf $(ENVIRONMENT)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(ENVIRONMENT) || { rm -rf $(ENVIRONMENT); \
 	  echo "error: $(PYTHON) cannot create virtual environments"; echo "hint: on Debian, apt-get install python3-venv"; exit 1; }
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.txt
-	.venv/bin/uv sync --locked --quiet --extra host --inexact --python .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.txt
+	$(BIN)/uv sync --locked --quiet --extra host --inexact --python $(BIN)/python
 	@touch $@
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-* build dist

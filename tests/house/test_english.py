@@ -155,7 +155,7 @@ def faults(path: Path) -> list[str]:
     if path.name == "test_english.py":
         return []
     wrong = [f"{relative(path)}:{line}: {each}" for line, piece in prose(path) for each in phrases(piece)]
-    if path.is_relative_to(SRC):
+    if path.is_relative_to(SRC) and path.suffix == ".py":
         wrong += [f"{relative(path)}:{line}: {why}" for line, why in in_programs(path.read_text(encoding="utf-8"))]
     if path.suffix == ".md":
         wrong += [f"{relative(path)}:{line}: more than {WIDTH} columns" for line in too_wide(path.read_text())]

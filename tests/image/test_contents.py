@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import enarx
-from enarx.errors import DeliveryError, UnavailableError
-from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, PROFILES, code_paths, files
+from enarx.errors import DeliveryError, UnavailableError, UsageError
+from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, PROFILES, code_paths, files, require
 from tests.attacks import shared
 from tests.attacks.real import Machine, finish
 from tests.verifier import measured
@@ -118,10 +118,10 @@ def test_the_order_of_the_search_is_kept(tree: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["enarx", *DISTRIBUTIONS])
 def test_a_missing_package_is_said_with_a_remedy(tree: Path, name: str) -> None:
     (tree / name / "__init__.py").unlink()
-    for ask in (code_paths, files):
-        with pytest.raises(UnavailableError, match=name) as caught:
+    for ask in (code_paths, files, require):
+        with pytest.raises(UsageError, match=f"{name} is not installed") as caught:
             ask((str(tree), str(tree / "absent")))
-        assert caught.value.hint
+        assert "pip install 'enarx[host]'" in caught.value.hint
 
 
 def test_a_directory_that_can_not_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

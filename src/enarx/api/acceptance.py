@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from enarx.api.local_host import code_paths
+from enarx.api.local_host import code_paths, require_keep
 from enarx.errors import UsageError
 from enarx.formats.text import hex_bytes
 from enarx.image.contents import files
@@ -117,7 +117,10 @@ def accepting(
     policy: AppraisalPolicy | str | os.PathLike[str] | None = None,
     endorsements: Sequence[bytes] = (),
 ) -> Acceptance:
-    """The Acceptance for these arguments of `deploy`. UsageError if they exclude each other."""
+    """The Acceptance for these arguments of `deploy`.
+
+    UsageError if they exclude each other, or if the measurement of this installation's Keep is asked for and there is none.
+    """
     if policy is not None and measurements:
         raise UsageError("judge", "measurements go with a simulated root: a policy names its own")
     if policy is None and endorsements:
@@ -128,6 +131,8 @@ def accepting(
         simulated_root = os.fspath(
             simulated_root
         )  # read when evidence arrives: a new host creates the file at its first launch
+    if policy is None and simulated_root is not None and not measurements:
+        require_keep()  # before a host launches a Keep that cannot be appraised
     return Acceptance(
         simulated_root=simulated_root,
         measurements=tuple(map(measurement, measurements)),

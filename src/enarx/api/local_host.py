@@ -142,8 +142,9 @@ def _guess_kind(arguments: list[str]) -> str:
 def choose(backend: str, *, simulate: bool) -> str:
     """The kind to launch here: empty, for the simulated backend, or the kind `backend`, which this machine can launch.
 
-    `auto` chooses only kinds that hardware protects. BackendError, UsageError.
+    `auto` chooses only kinds that hardware protects. BackendError; UsageError without the packages of a Keep.
     """
+    require_keep()
     if simulate:
         return ""
     from enarx.errors import BackendError
@@ -160,6 +161,13 @@ def choose(backend: str, *, simulate: bool) -> str:
         f"{what} can be started: this machine has no hardware that this release can drive",
         hint="see: enarx platform; to try without protection from this machine's owner: --simulate",
     )
+
+
+def require_keep() -> None:
+    """Return if this installation can start and measure Keeps. UsageError without the extra `host`."""
+    from enarx.image import contents  # not needed to start the child
+
+    contents.require(tuple(code_paths()))
 
 
 def take(kind: str = "") -> LocalHost:

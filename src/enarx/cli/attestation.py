@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from enarx.api import acceptance
 from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting
 from enarx.api.start import WARNING
 from enarx.cli import console
@@ -86,10 +85,7 @@ def acceptable(options: argparse.Namespace) -> tuple[Acceptance, Verdict]:
 
 def simulated(options: argparse.Namespace) -> Acceptance:
     """Accepts the evidence that --simulated-root and --measurement describe. UsageError."""
-    return Acceptance(
-        simulated_root=options.simulated_root,
-        measurements=tuple(map(acceptance.measurement, options.measurement)),
-    )
+    return accepting(options.simulated_root, options.measurement)
 
 
 def _explain(result: AttestationResult) -> None:

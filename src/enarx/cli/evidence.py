@@ -94,7 +94,7 @@ def verify(options: argparse.Namespace) -> int:
         from enarx.verify.replay import appraise_event_log
 
         result = appraise_event_log(result, log)
-    return _finish(options, result, unused_content(kind, files, anchors, result))
+    return finish(options, result, unused_content(kind, files, anchors, result))
 
 
 def _kind(options: argparse.Namespace, data: bytes) -> str:
@@ -154,7 +154,7 @@ def _hex(text: str) -> bytes:
         raise UsageError("report-data", "--report-data: wanted hexadecimal digits") from None
 
 
-def _finish(options: argparse.Namespace, result: AttestationResult, unused: list[dict[str, str]]) -> int:
+def finish(options: argparse.Namespace, result: AttestationResult, unused: list[dict[str, str]]) -> int:
     """Print the result as the options ask, and return the exit code for its status."""
     code = EXITS.get(result.status, console.EXIT_REFUSED)
     value = result.to_value()

@@ -9,6 +9,7 @@ import gc
 import os
 import resource
 import signal
+import socket as sockets  # Options has a field `socket`
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from enarx.host.http.api import Api
 from enarx.host.http.doors import Door
 from enarx.host.http.entrance import Entrance
 from enarx.host.http.limits import USUAL, Limits, fitted
-from enarx.host.http.listening import tcp_door, tls_context, unix_door
+from enarx.host.http.listening import passed_tcp_door, passed_unix_door, tcp_door, tls_context, unix_door
 from enarx.host.keeps.bounds import Bounds
 from enarx.host.keeps.service import Keeps
 from enarx.host.launcher.client import Launcher
@@ -46,6 +47,7 @@ class Options:
     socket       the path of a Unix socket; empty for none
     socket_group a group whose members may use the socket too
     address      a TCP address; empty for none
+    passed       listening sockets that a service manager opened (`http/activation.py`)
     skip_layers  layers of the sandbox that no Keep will have
     """
 
@@ -64,6 +66,7 @@ class Options:
     bounds: Bounds
     skip_layers: tuple[str, ...]
     limits: Limits = USUAL
+    passed: tuple[sockets.socket, ...] = ()
 
 
 def serve(options: Options) -> None:
@@ -86,12 +89,12 @@ def _check(options: Options) -> None:
     unused = _unused(options)
     if unused:
         raise UsageError("option-unused", unused, hint="leave it out, or see: enarx host serve --help")
-    if not options.socket and not options.address:
+    if not options.socket and not options.address and not options.passed:
         raise UsageError("no-socket", "nowhere to listen", hint="--socket PATH, or --port with --token-file")
-    if options.address and not options.token_files and not options.client_ca:
+    if _tcp(options) and not options.token_files and not options.client_ca:
         raise UsageError(
             "no-authentication",
-            f"{options.address}: every user and program that reaches this port would be let in",
+            f"{options.address or 'the passed socket'}: every user and program that reaches this port would be let in",
             hint="--token-file FILE, or --tls-cert, --tls-key and --client-ca; or --socket PATH instead",
         )
 
@@ -100,24 +103,35 @@ def _unused(options: Options) -> str:
     """What is given in vain, and would leave a door less guarded than its operator believes; empty if nothing is."""
     if options.tls_key and not options.tls_certificate:
         return "--tls-key without --tls-cert: there would be no TLS"
-    if not options.address and (options.token_files or options.tls_certificate):
-        return (
-            "a token or a TLS certificate without --address or --port: only a Unix socket is served, which uses neither"
-        )
-    if options.socket_group and not options.socket:
+    if not _tcp(options) and (options.token_files or options.tls_certificate):
+        return "a token or a TLS certificate without a TCP socket: only a Unix socket is served, which uses neither"
+    if options.socket_group and not options.socket and all(each.family != sockets.AF_UNIX for each in options.passed):
         return "--socket-group without a Unix socket: only TCP is served"
     if options.bounds.pool_kind and not options.bounds.pool:
         return "--pool-kind without --pool: no Keep is kept ready"
     return ""
 
 
+def _tcp(options: Options) -> bool:
+    """Whether any of the sockets is reachable over TCP."""
+    return bool(options.address) or any(each.family != sockets.AF_UNIX for each in options.passed)
+
+
 def _doors(options: Options) -> Iterator[contextlib.AbstractContextManager[Door]]:
     if options.socket:
         yield unix_door(options.socket, options.socket_group)
+    for listener in options.passed:
+        if listener.family == sockets.AF_UNIX:
+            yield passed_unix_door(listener, options.socket_group)
+    if not _tcp(options):
+        return
+    tokens = read_tokens(options.token_files)
+    context = tls_context(options.tls_certificate, options.tls_key, options.client_ca)
     if options.address:
-        tokens = read_tokens(options.token_files)
-        context = tls_context(options.tls_certificate, options.tls_key, options.client_ca)
         yield tcp_door(options.address, options.port, tokens, context)
+    for listener in options.passed:
+        if listener.family != sockets.AF_UNIX:
+            yield passed_tcp_door(listener, tokens, context)
 
 
 async def _run(options: Options, doors: list[Door]) -> None:

@@ -57,7 +57,7 @@ SUFFIXES = (".py", ".so", ".dylib")
 
 
 def code_paths(search: tuple[str, ...]) -> tuple[str, ...]:
-    """The directories of `search`, in order, that contain the Keep's files. UnavailableError if a package is missing.
+    """The directories of `search`, in order, that contain the Keep's files. UsageError if a package is missing.
 
     As sys.path, they lead to exactly the modules that `files` lists.
     """
@@ -66,7 +66,10 @@ def code_paths(search: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def files(search: tuple[str, ...]) -> dict[str, str]:
-    """All files of a Keep: the path on this machine by the name in the image. UnavailableError if a package is missing."""
+    """All files of a Keep: the path on this machine by the name in the image.
+
+    UsageError if a package is missing, UnavailableError if a file cannot be read.
+    """
     homes = _homes(search)
     paths: dict[str, str] = {}
     try:
@@ -78,19 +81,33 @@ def files(search: tuple[str, ...]) -> dict[str, str]:
         for name in DISTRIBUTIONS:
             paths |= dict(_below(homes[name], name))
     except OSError as e:
-        raise _unavailable("keep-unreadable", f"{e.filename}: {e.strerror}") from e
+        from enarx.errors import UnavailableError  # loaded late: the simulator waits for this module
+
+        message = f"{e.filename}: {e.strerror}: this installation's Keep can be neither started nor measured"
+        raise UnavailableError("keep-unreadable", message, hint="install enarx again, readable by this user") from e
     for name, home in _extension_homes(search).items():
         paths |= {entry: f"{home}/{entry}" for entry in _extension_files(home, name)}
     return paths
 
 
+def require(search: tuple[str, ...]) -> None:
+    """Return if every package of a Keep is installed; UsageError, with the command that installs them."""
+    _homes(search)
+
+
 def _homes(search: tuple[str, ...]) -> dict[str, str]:
-    """The directory of `search` that each package is imported from."""
+    """The directory of `search` that each package is imported from. UsageError if a package is missing."""
     homes = {}
     for name in ("enarx", *DISTRIBUTIONS):
         home = next((d for d in search if os.path.isfile(f"{d}/{name}/__init__.py")), None)
         if home is None:
-            raise _unavailable("keep-incomplete", f"{name} is not installed")
+            from enarx.errors import UsageError  # loaded late: the simulator waits for this module
+
+            raise UsageError(
+                "keep-incomplete",
+                f"{name} is not installed, so this installation's Keep can be neither started nor measured",
+                hint="pip install 'enarx[host]'; to accept a Keep on another machine without it: --measurement HEX",
+            )
         homes[name] = home
     return homes
 
@@ -119,13 +136,3 @@ def _below(home: str, name: str) -> Iterator[tuple[str, str]]:
                 yield from _below(home, f"{name}/{entry.name}")
         elif entry.name.endswith(SUFFIXES):
             yield f"{name}/{entry.name}", entry.path
-
-
-def _unavailable(code: str, message: str) -> Exception:
-    from enarx.errors import UnavailableError  # loaded late: the simulator waits for this module
-
-    return UnavailableError(
-        code,
-        f"{message}: this installation's Keep can be neither started nor measured",
-        hint="install enarx with its dependencies; to accept a Keep on another machine, give its measurement",
-    )

@@ -1,4 +1,4 @@
-"""`enarx evidence`: show what evidence claims, and verify it."""
+"""`enarx evidence`: show what evidence claims, verify it, and try both on an example."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enarx.cli.options import Parser, add_json
 
 
 def declare(parser: Parser) -> None:
-    """Declare the options of `enarx evidence show` and `enarx evidence verify`."""
+    """Declare the options of `enarx evidence show`, `verify` and `example`."""
     showing = parser.action("show", show, "show what evidence claims, unverified", "enarx evidence show report.bin")
     verifying = parser.action(
         "verify",
@@ -25,6 +25,17 @@ def declare(parser: Parser) -> None:
         )
         add_json(each)
     _verify_options(verifying)
+    trying = parser.action(
+        "example",
+        example,
+        "verify evidence made for trying out, signed by a test and by no hardware",
+        "enarx evidence example",
+        "enarx evidence example tdx --write example/",
+    )
+    trying.add_argument("kind", nargs="?", metavar="KIND", default="snp", help="snp, tdx, sgx or nitro (default: snp)")
+    trying.set_defaults(ear="")
+    trying.add_argument("--write", metavar="DIR", default="", help="also write its files here, to look at")
+    add_json(trying)
 
 
 def _verify_options(parser: Parser) -> None:
@@ -72,3 +83,10 @@ def verify(options: argparse.Namespace) -> int:
     from enarx.cli.evidence import verify
 
     return verify(options)
+
+
+def example(options: argparse.Namespace) -> int:
+    """Verify and appraise the example of a kind; 0."""
+    from enarx.cli.example import run
+
+    return run(options)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from enarx.cli.options import Parser, add_skip_layer, count, port
 from enarx.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.host.keeps.bounds import Bounds
 
 PORT = 8800
 STORED_OUTPUT = 64 << 20
@@ -69,18 +73,46 @@ def serve(options: argparse.Namespace) -> int:
         raise UsageError("platform", "hosts run on Linux", hint="tenants run anywhere: enarx deploy --host URL")
     try:
         from enarx.host import daemon
-        from enarx.host.http import listening
-        from enarx.host.keeps.bounds import Bounds, share_of_memory
+        from enarx.host.http import activation, listening
     except ModuleNotFoundError as e:
         raise UsageError(
             "extra", f"the host's libraries are not installed: {e.name}", hint="pip install 'enarx[host]'"
         ) from e
-    from enarx.api.local_host import code_paths
+    from enarx.api.local_host import code_paths, require_keep
     from enarx.tenant.paths import cache_dir, private_dir, state_dir
 
+    require_keep()
+    passed = activation.passed()
+    _require_one_source(options, passed)
     address = options.address or ("127.0.0.1" if options.port is not None else "")
     state = os.path.abspath(options.state or os.path.join(state_dir(), "host"))
-    bounds = Bounds(
+    daemon.serve(
+        daemon.Options(
+            state=state,
+            backends_state=os.path.join(state, "hardware"),
+            cache=private_dir(cache_dir()),
+            paths=":".join(code_paths()),
+            socket=options.socket or ("" if address or passed else _default_socket(listening.default_socket)),
+            socket_group=options.socket_group,
+            address=address,
+            port=PORT if options.port is None else options.port,
+            token_files=tuple(options.token_file),
+            tls_certificate=options.tls_cert,
+            tls_key=options.tls_key,
+            client_ca=options.client_ca,
+            bounds=_chosen_bounds(options),
+            skip_layers=tuple(options.unsafe_skip_layer),
+            passed=passed,
+        )
+    )
+    return 0
+
+
+def _chosen_bounds(options: argparse.Namespace) -> Bounds:
+    """The bounds on Keeps that the options state. UsageError."""
+    from enarx.host.keeps.bounds import Bounds, share_of_memory
+
+    return Bounds(
         keeps=options.max_keeps,
         memory=_size(options, "--max-memory", share_of_memory),
         disk=_size(options, "--max-disk"),
@@ -92,25 +124,16 @@ def serve(options: argparse.Namespace) -> int:
         tenant_keeps=options.tenant_keeps,
         tenant_memory=_size(options, "--tenant-memory"),
     )
-    daemon.serve(
-        daemon.Options(
-            state=state,
-            backends_state=os.path.join(state, "hardware"),
-            cache=private_dir(cache_dir()),
-            paths=":".join(code_paths()),
-            socket=options.socket or ("" if address else _default_socket(listening.default_socket)),
-            socket_group=options.socket_group,
-            address=address,
-            port=PORT if options.port is None else options.port,
-            token_files=tuple(options.token_file),
-            tls_certificate=options.tls_cert,
-            tls_key=options.tls_key,
-            client_ca=options.client_ca,
-            bounds=bounds,
-            skip_layers=tuple(options.unsafe_skip_layer),
+
+
+def _require_one_source(options: argparse.Namespace, passed: Sequence[object]) -> None:
+    """UsageError if a service manager passed sockets and the options name others."""
+    if passed and (options.socket or options.address or options.port is not None):
+        raise UsageError(
+            "listen-fds",
+            "a service manager passed the sockets to listen on, so --socket, --address and --port have no place",
+            hint="name them in the socket unit: ListenStream=",
         )
-    )
-    return 0
 
 
 def _size(options: argparse.Namespace, name: str, default: Callable[[], int] = int) -> int:

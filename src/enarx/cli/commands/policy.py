@@ -35,7 +35,7 @@ def init(options: argparse.Namespace) -> int:
 
     text = template(options.kind)
     if options.measurement:
-        text = _with_measurement(text, options.measurement)
+        text = with_measurement(text, options.measurement)
     read_policy(text, "policy")
     if unmeasured := find(options.kind).unmeasured:
         console.warn(
@@ -48,7 +48,8 @@ def init(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_measurement(text: str, given: list[str]) -> str:
+def with_measurement(text: str, given: list[str]) -> str:
+    """The policy with these measurements in hexadecimal in place of the zeros. UsageError for another value."""
     from enarx.formats.text import hex_bytes
 
     for value in given:

@@ -136,6 +136,32 @@ def tcp_door(address: str, port: int, tokens: tuple[bytes, ...], context: ssl.SS
         listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as e:
         raise UsageError("listen", f"{address}:{port}: {_reason(e)}", hint="another --address or --port") from e
+    with passed_tcp_door(listener, tokens, context) as door:
+        yield door
+
+
+@contextlib.contextmanager
+def passed_unix_door(listener: socket.socket, group: str) -> Iterator[UnixDoor]:
+    """Serve a listening Unix socket that was passed: for this user, and for the members of `group`. UsageError.
+
+    Its file stays: it belongs to the service manager.
+    """
+    path = listener.getsockname()
+    if not isinstance(path, str) or not os.path.isabs(path):
+        raise UsageError("socket-path", f"{path!r}: wanted a socket with an absolute path", hint="ListenStream=/PATH")
+    try:
+        _require_safe(path, os.stat(os.path.dirname(path)))
+    except OSError as e:
+        raise UsageError("socket", f"{path}: {e.strerror}", hint="ListenStream=/PATH") from e
+    with listener:
+        yield UnixDoor(listener, f"unix://{path}", _gid(group))
+
+
+@contextlib.contextmanager
+def passed_tcp_door(
+    listener: socket.socket, tokens: tuple[bytes, ...], context: ssl.SSLContext | None
+) -> Iterator[TcpDoor]:
+    """Serve a listening TCP socket; clients must bring one of `tokens` or what the TLS `context` requires."""
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in OPTIONS:  # accepted connections inherit these
