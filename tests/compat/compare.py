@@ -7,7 +7,6 @@ they are what the table expects: two sides that fail alike prove nothing.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -156,8 +155,3 @@ def both(job: Job, place: Path, environment: dict[str, str]) -> tuple[Outcome, O
     finally:
         for side in sides:
             shutil.rmtree(side, ignore_errors=True)
-
-
-def without_time(outcome: Outcome) -> Outcome:
-    """The outcome without its duration, which no comparison uses."""
-    return dataclasses.replace(outcome, seconds=0.0)

@@ -96,17 +96,10 @@ def fetch(package: Package, directory: Path) -> None:
 
 
 def unpacked(name: str, cache: Path = CACHE) -> Path:
-    """The directory with a package's files, unpacked beside its final place so that a killed run leaves no half."""
+    """The directory with a package's files."""
     package = listed()[name]
     path = downloaded(package, cache)
-    place = cache / "unpacked" / f"{package.file}.{package.sha256[:12]}"
-    if not place.exists():
-        place.parent.mkdir(exist_ok=True)
-        partial = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        unpack(path, partial)
-        partial.rename(place)
-    return place
+    return together_in(cache / "unpacked" / f"{package.file}.{package.sha256[:12]}", [path])
 
 
 def unpack(path: Path, into: Path) -> None:
@@ -125,12 +118,23 @@ def together(names: tuple[str, ...], label: str, cache: Path = CACHE) -> Path:
     """One directory with the files of several Debian packages, as if they were installed below it."""
     packages = [listed()[name] for name in names]
     paths = [downloaded(package, cache) for package in packages]
-    place = cache / "unpacked" / f"{label}.{hashlib.sha256(''.join(p.sha256 for p in packages).encode()).hexdigest()[:12]}"
-    if not place.exists():
-        place.parent.mkdir(exist_ok=True)
-        partial = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        for path in paths:
-            unpack(path, partial)
+    digests = "".join(package.sha256 for package in packages)
+    return together_in(cache / "unpacked" / f"{label}.{hashlib.sha256(digests.encode()).hexdigest()[:12]}", paths)
+
+
+def together_in(place: Path, paths: list[Path]) -> Path:
+    """Unpack files into a directory that exists only when it is complete. Several processes may do so at the same time."""
+    if place.exists():
+        return place
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for path in paths:
+        unpack(path, partial)
+    try:
         partial.rename(place)
+    except OSError:
+        shutil.rmtree(partial)  # another process was first
+        if not place.exists():
+            raise
     return place

