@@ -1,4 +1,4 @@
-# make demo | test | check | cover | bench | fuzz | chaos | examples | clean
+# make demo | test | check | cover | bench | fuzz | chaos | examples | compat | clean
 # Needs only Python: everything else is installed into .venv.
 PYTHON ?= python3
 SECONDS ?= 600
@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 VENV := .venv/.ready
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check cover bench fuzz chaos examples clean .venv
+.PHONY: demo test check cover bench fuzz chaos examples compat clean .venv
 
 demo: $(VENV)
 	.venv/bin/python examples/demo.py
@@ -44,6 +44,14 @@ chaos: $(VENV)
 examples: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group examples --inexact
 	.venv/bin/python examples/build.py --check
+
+# Compare real programs in Keeps with the wasmtime command, and follow the guides for languages as they are printed. The first
+# run downloads 400 MB of packages into .compat, and takes half an hour.
+compat: export ENARX_COMPAT_DOWNLOAD := 1
+compat: $(VENV)
+	.venv/bin/uv sync --locked --quiet --extra host --group bench --group examples --inexact
+	.venv/bin/python -m tests.compat
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/compat
 
 .venv: $(VENV)
 

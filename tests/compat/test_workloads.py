@@ -17,9 +17,14 @@ from tests.conftest import shared
 from tests.e2e.harness import ENARX, run
 
 @functools.cache
-def option(name: str) -> bool:
-    """Whether `enarx run` has an option."""
-    return f"{name} " in subprocess.run([*ENARX, "run", "--help"], capture_output=True, text=True, timeout=60).stdout
+def offered(text: str) -> bool:
+    """Whether the help of `enarx run` mentions an option or a kind of file."""
+    return text in subprocess.run([*ENARX, "run", "--help"], capture_output=True, text=True, timeout=60).stdout
+
+
+TEXT = pytest.mark.skipif(not offered(".wat"), reason="this enarx does not run the text format")
+OLD = pytest.mark.skipif(not (offered(".wat") and offered("--tty")), reason="this enarx does not run wasi_unstable")
+TIMES = pytest.mark.skipif(not offered("--times"), reason="this enarx has no --times")
 
 
 def built(name: str, *command: str, toolchain: Callable[[], dict[str, str]], **variables: str) -> Path:
@@ -49,26 +54,30 @@ def rust(name: str) -> Path:
     return built(name, "rustc", "--target", "wasm32-wasi", "-O", "-o", toolchain=toolchains.rust)
 
 
+@TEXT
 def test_exit_in_the_start_function_is_an_exit(tmp_path: Path) -> None:
     ran = run(tmp_path, text_format("startexit.wat"))
     assert (ran.returncode, ran.stdout) == (7, b""), ran.stderr
 
 
+@OLD
 def test_the_first_name_of_wasi_is_accepted(tmp_path: Path) -> None:
     ran = run(tmp_path, text_format("unstable.wat"))
     assert (ran.returncode, ran.stdout) == (4, b""), ran.stderr
 
 
+@TEXT
 def test_a_minimum_of_memory_above_the_limit_names_both(tmp_path: Path) -> None:
     ran = run(tmp_path, text_format("bigmem.wat"))
     assert ran.returncode == 125, ran.stderr
     text = ran.stderr.decode()
     assert "attestation" not in text  # nothing was sent
-    assert "1 GiB" in text, text
+    assert re.search(r"1 GiB|1024 MiB", text), text
     assert re.search(r"2500 MiB|2\.\d+ GiB|40,?000 pages", text), text
     assert "limits.memory" in text, text
 
 
+@TEXT
 def test_with_that_memory_it_runs(tmp_path: Path) -> None:
     configuration = tmp_path / "big.toml"
     configuration.write_text('[limits]\nmemory = "2501MiB"\n')
@@ -109,7 +118,7 @@ def test_a_directory_is_listed_whole(tmp_path: Path) -> None:
     assert b'400 ["0000", "0001", "0002"' in ran.stderr.replace(b"\\", b"")
 
 
-@pytest.mark.skipif(not option("--times"), reason="enarx run has no --times yet")
+@TIMES
 def test_times_are_fixed_or_kept(tmp_path: Path) -> None:
     module = rust("fsx.rs")
     directory = tmp_path / "x"
