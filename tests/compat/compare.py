@@ -109,7 +109,18 @@ def in_a_keep(job: Job, place: Path, environment: dict[str, str]) -> Outcome:
     out = ["--out", f"{place}/out::/out"] if returns_files() else ["--dir", f"{place}/empty::/out:rw"]
     (place / "empty").mkdir()
     directories = ["--dir", f"{place}/in::/in", *out]
-    command = [ENARX, "run", "--simulate", "--json", *directories, *variables, *job.options, str(module), "--", *job.arguments]
+    command = [
+        ENARX,
+        "run",
+        "--simulate",
+        "--json",
+        *directories,
+        *variables,
+        *job.options,
+        str(module),
+        "--",
+        *job.arguments,
+    ]
     start = time.perf_counter()
     ran = subprocess.run(command, input=job.stdin, capture_output=True, timeout=PATIENCE, env=environment)
     seconds = time.perf_counter() - start
@@ -133,7 +144,9 @@ def differences(peer: Outcome, ours: Outcome, *, traps: bool = False, files: boo
     if peer.stdout != ours.stdout:
         found.append(f"stdout: {short(peer.stdout)} under wasmtime, {short(ours.stdout)} in a Keep")
     if not traps and not same_stderr(peer.stderr, ours):
-        found.append(f"stderr: {short(peer.stderr)} under wasmtime, {ours.stderr_size} bytes in a Keep: {short(ours.stderr)}")
+        found.append(
+            f"stderr: {short(peer.stderr)} under wasmtime, {ours.stderr_size} bytes in a Keep: {short(ours.stderr)}"
+        )
     if peer.code != ours.code:
         found.append(f"exit code: {peer.code} under wasmtime, {ours.code} in a Keep: {short(ours.stderr)}")
     if files and peer.files != ours.files:

