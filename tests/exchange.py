@@ -46,14 +46,14 @@ class Content:
     """A package's parts; change one, and nothing else, to see it refused."""
 
     salt: bytes = SALT
-    args: tuple[str, ...] = CONFIG.args
+    args: tuple[str, ...] = ("main.wasm", *CONFIG.args)
     env: tuple[tuple[str, str], ...] = CONFIG.env
     secrets: tuple[tuple[str, bytes], ...] = (("key", b"canary-secret"),)
     wasm: bytes = WASM
     index: bytes = encode_index(
         [
-            Node("d", "d"),
-            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest()),
+            Node("d", "d", mtime=NOW * 10**9),
+            Node("d/f", "f", size=len(FILE), digest=hashlib.sha256(FILE).digest(), executable=True),
             Node("l", "l", target="d"),
         ]
     )
@@ -72,9 +72,10 @@ class Content:
 
 
 def manifest(owners: tuple[bytes, ...] = (OWNER,), content: Content | None = None, config: Config = CONFIG) -> Manifest:
-    """The manifest of a package with these parts, and one directory at /data."""
+    """The manifest of a package with these parts, and one directory at /data, of the configuration's mode if it has one."""
     content = content or Content()
-    config = config.replace(dirs=(Dir(guest="/data", host="x"),))
+    mode = config.dirs[0].mode if config.dirs else "ro"
+    config = config.replace(dirs=(Dir(guest="/data", host="x", mode=mode),))
     return Manifest.make(
         owners=tuple(public(seed) for seed in owners),
         wasm=hashlib.sha256(content.wasm).digest(),

@@ -24,7 +24,7 @@ TAKEN_OVER = """
 
 def _attack(self, order):
     import ctypes, errno, os, resource, socket, threading, time
-    exec(order.args[0], {**globals(), **locals()})
+    exec(order.args[1], {**globals(), **locals()})
     return {"cause": "exit", "code": 0}
 
 
@@ -49,12 +49,14 @@ class Tree:
         path = self.code / "enarx" / file
         path.write_text(change(path.read_text()))
 
-    def run(self, attack: str, limits: str = "", module: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, attack: str, limits: str = "", module: Path | None = None, options: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[bytes]:
         """`enarx run` of this code. `limits` are lines of [limits]."""
         config = self.home / "Attack.toml"
         config.write_text(f"[limits]\n{limits}\n")
         path = str(module or self.home / "any.wasm")
-        command = [*ENARX, "run", "--simulate", "--config", str(config), path, "--", attack]
+        command = [*ENARX, "run", "--simulate", "--config", str(config), *options, path, "--", attack]
         where = environment(self.home) | {"PYTHONPATH": str(self.code)}
         return subprocess.run(command, capture_output=True, timeout=PATIENCE, env=where, stdin=subprocess.DEVNULL)
 

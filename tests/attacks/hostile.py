@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from enarx.delivery.keep import ANY_PACKAGE
+from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UnavailableError
 from enarx.formats.config import Config, Dir
 from enarx.formats.wire import HEADER, FrameType
@@ -23,6 +24,7 @@ from enarx.simulator.keys import Chip, load
 from enarx.tenant import deploy, package
 from enarx.tenant.deploy import Delivered, ReceivedEvidence, Result, Run
 from enarx.tenant.owners import Owners
+from enarx.tenant.results import Results
 from enarx.verify import AttestationResult, Roots, verify_and_appraise
 from enarx.verify.policy import AnyOf, Exactly, SimulatedPolicy, Unchecked
 from tests.controls import Control
@@ -127,6 +129,7 @@ class Scene:
     root: bytes
     canaries: tuple[bytes, ...]
     output: list[bytes] = field(default_factory=list)
+    session: Session | None = None
 
     def keep(self, **options: Any) -> MemoryKeep:
         return keep_on(self.chip, **options)
@@ -158,10 +161,11 @@ class Scene:
 
         Control(appraised, received=good).but(received=received)
 
-    def play(self, link: HostileLink, stdin: bytes = b"canary-stdin") -> Result:
+    def play(self, link: HostileLink, stdin: bytes = b"canary-stdin", *, results: Results | None = None) -> Result:
         """Admit, deliver, run to the end; whatever happens, the host must have seen no canary."""
         try:
             delivered = self.deliver(link)
+            self.session = delivered.session
             run = Run(
                 link=link,
                 session=delivered.session,
@@ -169,6 +173,7 @@ class Scene:
                 output=delivered.output,
                 stdin=BytesIO(stdin),
                 write=lambda _, data: self.output.append(data),
+                files=lambda offset, data: None if results is None else results.take(offset, data),
             )
             return run.serve()
         finally:
@@ -191,7 +196,7 @@ class Scene:
         raise AssertionError(f"accepted: {result}")
 
 
-def scene(tmp: os.PathLike[str]) -> Scene:
+def scene(tmp: os.PathLike[str], *, mode: str = "ro") -> Scene:
     base = os.fspath(tmp)
     os.makedirs(f"{base}/data")
     with open(f"{base}/data/file", "wb") as file:
@@ -199,7 +204,7 @@ def scene(tmp: os.PathLike[str]) -> Scene:
     with open(f"{base}/guest.wasm", "wb") as file:
         file.write(module("cat"))
     config = Config.from_toml('args = ["canary-arg"]\n[env]\nE = "canary-env"\n[secrets]\nkey = {}\n')
-    config = config.replace(dirs=(Dir(guest="/data", host="data"),))
+    config = config.replace(dirs=(Dir(guest="/data", host="data", mode=mode),))
     built = package.build(
         f"{base}/guest.wasm",
         config,

@@ -131,11 +131,11 @@ def test_a_head_cannot_announce_more_indexes_than_there_may_be() -> None:
         owners=(b"\1" * 32,),
         wasm=bytes(32),
         config=config,
-        args=commit_args(salt, ()),
+        args=commit_args(salt, ("main.wasm",)),
         env=commit_env(salt, ()),
         dirs=(bytes(32),) * 2,
     )
-    fields: dict[str, Any] = {"salt": salt, "args": (), "env": (), "secrets": (), "wasm_size": 8}
+    fields: dict[str, Any] = {"salt": salt, "args": ("main.wasm",), "env": (), "secrets": (), "wasm_size": 8}
     Head.from_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2,) * 2).to_bytes(), manifest)
     with pytest.raises(ParseError, check=lambda e: e.code == "head-sizes"):
         Head.from_bytes(Head(**fields, index_sizes=(MAX_INDEX // 2 + 1,) * 2).to_bytes(), manifest)

@@ -39,7 +39,7 @@ def test_everything_arrives_and_nothing_shows() -> None:
     store = exchange.deliver()
     head = store.got["head"]
     assert isinstance(head, Head)
-    assert (head.args, dict(head.secrets)) == (("canary-arg",), {"key": b"canary-secret"})
+    assert (head.args, dict(head.secrets)) == (("main.wasm", "canary-arg"), {"key": b"canary-secret"})
     assert (store.got["wasm"], store.got["data"]) == (WASM, FILE)
     assert not any(canary in frame for frame in exchange.sent for canary in CANARIES)
 
@@ -267,10 +267,10 @@ def test_content_is_what_the_manifest_commits_to(changes: dict[str, object], cod
 def test_a_secret_that_is_a_variable_is_a_text(value: bytes) -> None:
     """The Keep refuses what it could not give its workload, whatever program the tenant has."""
     for config, refused in (('key = {env = "KEY"}', True), ("key = {}", False)):
-        content = Content(args=(), env=(), secrets=(("key", value),))
+        content = Content(args=("main.wasm",), env=(), secrets=(("key", value),))
         package = manifest(content=content, config=Config.from_toml(f"[secrets]\n{config}\n"))
         head = Head(
-            salt=content.salt, args=(), env=(), secrets=content.secrets, wasm_size=1, index_sizes=(1,)
+            salt=content.salt, args=("main.wasm",), env=(), secrets=content.secrets, wasm_size=1, index_sizes=(1,)
         ).to_bytes()
         with pytest.raises(ParseError, check=lambda e: e.code == "head-secrets") if refused else nullcontext():
             assert Head.from_bytes(head, package).secrets == content.secrets

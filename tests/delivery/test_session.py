@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enarx.delivery.output import ACCEPTED, CHECKPOINT
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.session import STATE, STATE_DATA, STDERR, STDIN, STDOUT, Status
 from enarx.errors import DeliveryError, ParseError
@@ -45,7 +45,7 @@ def test_output_is_in_order_and_ends_with_its_status() -> None:
     assert [r.kind for r in found] == [ACCEPTED, STDOUT, STDERR, STDOUT, CHECKPOINT, CHECKPOINT, 3]
     assert found[6].status == Status(cause="exit", code=3, stdout=17, stderr=7)
     assert reader.finished
-    assert reader.unproven == {STDOUT: 0, STDERR: 0}
+    assert reader.unproven == {STDOUT: 0, STDERR: 0, FILES: 0}
 
 
 def test_a_gap_is_seen() -> None:

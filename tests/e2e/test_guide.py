@@ -12,11 +12,13 @@ import pytest
 from tests.e2e.harness import PATIENCE, Daemon, environment
 from tests.house.test_invariants import ROOT
 from tests.programs import module
+from tests.wat import reporter
 
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/guides/python.md").read_text(), re.DOTALL | re.MULTILINE)
 EXPECTED = (
     "hello\n 0\n",
     "line 0\nline 1\nline 2\n",
+    "/out 1 12\nall is well\n\n",
     r"[0-9a-f]{16} trusted\n",
     "hello\n\n",
     r"line \d\nline \d\n\[0, 0\]\n",
@@ -34,6 +36,7 @@ def test_it_runs_as_printed(home: Path, daemon: Daemon, number: int) -> None:
     place.mkdir()
     for name in ("hello", "cat"):
         (place / f"{name}.wasm").write_bytes(module(name))
+    (place / "report.wasm").write_bytes(reporter())
     (place / "root.pub").symlink_to(daemon.root)
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAMS[number]],

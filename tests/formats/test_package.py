@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from enarx.errors import ParseError
 from enarx.formats.config import Config
 from enarx.formats.package import (
+    FIXED_TIME,
+    Head,
     Manifest,
     Node,
     commit_args,
@@ -44,6 +46,20 @@ def test_everything_changes_the_digest() -> None:
     assert len(digests) == 7
 
 
+def test_times_and_executable_bits_change_an_index() -> None:
+    nodes = [
+        Node("a", "f", executable=executable, mtime=time) for executable in (False, True) for time in (0, FIXED_TIME)
+    ]
+    assert len({encode_index([node]) for node in nodes}) == 4
+
+
+def test_a_package_names_its_workload() -> None:
+    content = Content(args=())
+    head = content.plaintext()[4:][: int.from_bytes(content.plaintext()[:4], "big")]
+    with pytest.raises(ParseError, check=lambda e: e.code == "head-args"):
+        Head.from_bytes(head, manifest(content=content))
+
+
 def test_secrets_values_are_no_part_of_the_digest() -> None:
     assert manifest(content=Content(secrets=(("key", b"other"),))).digest == manifest().digest
 
@@ -57,7 +73,7 @@ def test_a_commitment_says_nothing_without_its_salt() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 1},
+        {"version": 2},
         {"version": True},
         {"owners": []},
         {"owners": [b"\1" * 32, b"\1" * 32]},
@@ -91,6 +107,10 @@ def test_index_round_trip() -> None:
         Node("a-b", "f", size=3, digest=DIGEST),
         Node("a/b", "f", size=0, digest=DIGEST),
         Node("l", "l", target="../anywhere"),
+        Node("t", "d", mtime=0),
+        Node("t/now", "f", size=1, digest=DIGEST, mtime=1_800_000_000_123_456_789),
+        Node("t/run", "f", size=1, digest=DIGEST, executable=True),
+        Node("t/run-now", "f", size=1, digest=DIGEST, executable=True, mtime=(1 << 63) - 1),
     ]
     found = decode_index(encode_index(nodes[::-1]))
     assert sorted(found, key=lambda n: n.path) == sorted(nodes, key=lambda n: n.path)
@@ -116,6 +136,19 @@ def test_index_round_trip() -> None:
         [["a", "f", -1, DIGEST]],
         [["a", "f", True, DIGEST]],
         [["a", "f", 0, b"short"]],
+        [["a", "x", 0, b"short"]],
+        [["a", "x", True, DIGEST]],
+        [["a", "x"]],
+        [["a", "d", FIXED_TIME]],
+        [["a", "d", -1]],
+        [["a", "d", True]],
+        [["a", "d", 0, 0]],
+        [["a", "d", "now"]],
+        [["a", "f", 0, DIGEST, FIXED_TIME]],
+        [["a", "f", 0, DIGEST, 1 << 63]],
+        [["a", "f", 0, DIGEST, 1.5]],
+        [["a", "x", 0, DIGEST, None]],
+        [["a", "l", "target", 0]],
         [["a", "l", ""]],
         [["a", "l", "x\0"]],
         [["a", "p"]],
@@ -153,6 +186,6 @@ def test_places_of_further_owners_of_data_are_empty(key: str, value: object) -> 
 
 
 def test_another_version_is_refused_by_its_number_before_its_keys() -> None:
-    for value in ({"version": 1}, {"version": 3, "more": 1}, {}):
+    for value in ({"version": 2}, {"version": 4, "more": 1}, {}):
         with pytest.raises(ParseError, check=lambda e: e.code == "manifest-version"):
             Manifest.from_bytes(encode(value))

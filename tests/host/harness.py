@@ -35,8 +35,8 @@ def frame(order: bytes, rest: bytes = b"") -> bytes:
     return (len(order) + len(rest) + 1).to_bytes(4, "big") + b"\x01" + order + rest
 
 
-def produce(count: int, size: int) -> bytes:
-    return frame(b"P", struct.pack(">II", count, size))
+def produce(count: int, size: int, *, results: bool = False) -> bytes:
+    return frame(b"F" if results else b"P", struct.pack(">II", count, size))
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from enarx.formats.bounds import sealed_results
 from enarx.host.state import stored
 
 from .harness import Daemon, eventually, frame, launch_body, processes, produce
@@ -150,7 +151,8 @@ def test_ended_keeps_are_bounded_by_number(daemon: Make) -> None:
 
 
 def test_stored_output_is_bounded_in_total(daemon: Make) -> None:
-    d = daemon(stored_output=1 << 20, stored_total=(2 << 20) - 1)
+    disk = launch_body()["disk"]
+    d = daemon(stored_output=1 << 20, stored_total=(2 << 20) + sealed_results(2 * disk) - 1)
     keep = d.launch()
     status, value = d.call("POST", "/v1/keeps", launch_body())
     assert (status, value["error"]["code"], value["error"]["hint"]) == (503, "host-full", "enarx keep prune")

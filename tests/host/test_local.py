@@ -98,6 +98,31 @@ def test_one_keep_that_ends_with_the_command(local: Callable[[], Local]) -> None
     eventually(one.is_gone)
 
 
+def test_results_that_the_command_has_read_take_no_memory(local: Callable[[], Local]) -> None:
+    one = local()
+    side = one.order()
+    reader = side.open("output", **{"from": 0, "follow": True})
+    side.give(produce(2000, 100_000, results=True))
+    numbers, stored = [], 0
+    for number, _ in reader.entries():
+        numbers.append(number)
+        if number % 100 == 99:
+            stored = max(stored, sum(p.stat().st_size for p in (one.root / "private").glob("output.*")))
+        if number == 1999:
+            break
+    assert numbers == list(range(2000))
+    assert stored < 100 << 20
+    reader.close()
+    side.give(produce(2000, 100_000, results=True))  # nobody reads these, and none is lost
+    eventually(lambda: side.ask("info")["stored"] >= 64 << 20)
+    first = side.ask("info")["first"]
+    again = side.open("output", **{"from": first, "follow": True})
+    for _, (number, _) in zip(range(2000), again.entries(), strict=False):
+        first = number
+    assert first >= 3000
+    again.close()
+
+
 def test_nothing_is_inherited(local: Callable[[], Local]) -> None:
     stray = os.dup(2)
     os.set_inheritable(stray, True)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from enarx.formats.bounds import sealed_results
 from enarx.formats.wire import FrameType
 from enarx.host.supervisor import frames
 
-from .harness import MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
+from .harness import DISK, MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable
 
 
 def cpu_seconds(pid: int) -> float:
@@ -149,6 +150,49 @@ def test_a_reader_holds_the_keep_back_rather_than_lose_anything(launcher: Launch
     assert [n for n, _ in reader.entries()] == list(range(400))
     reader.close()
     assert Stored(root / "k").words()["first"] > 300
+
+
+def test_results_are_never_dropped(launcher: Launcher, root: Path) -> None:
+    keep = launcher.keep("k", stored_output=2 << 20)
+    keep.give(produce(80, 100_000), produce(80, 100_000, results=True), produce(40, 100_000), frame(b"X"))
+    info = Stored(root / "k").words()
+    assert info["frames"] == 200
+    assert 0 < info["first"] == info["dropped"] <= 80
+    numbers = [n for n, _ in Stored(root / "k").entries()]
+    assert numbers == list(range(info["first"], 200))
+
+
+def test_results_beyond_the_keeps_disk_are_held_back(launcher: Launcher, root: Path) -> None:
+    keep = launcher.keep("k", stored_output=2 << 20)
+    most = sealed_results(DISK)
+    keep.give(produce(2 * most // 100_000, 100_000, results=True))
+    eventually(lambda: keep.ask("info")["stored"] >= most)
+    time.sleep(0.3)
+    info = keep.ask("info")
+    assert most <= info["stored"] < most + MAX_FRAME
+    assert (info["first"], info["dropped"], info["state"]) == (0, 0, "running")
+    assert [n for n, _ in keep.take(info["frames"])] == list(range(info["frames"]))
+    assert keep.ask("stop")["ok"]
+
+
+def test_results_wait_for_room_on_a_full_disk(launcher: Launcher, root: Path) -> None:
+    """A limit on file sizes stands in for a full disk."""
+    import resource
+
+    keep = launcher.keep("k")
+    pid = keep.ask("info")["pid"]
+    keep.give(produce(1, 1000, results=True))
+    keep.take(1)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (3 * 1013 + 500, resource.RLIM_INFINITY))
+    keep.give(produce(6, 1000, results=True), frame(b"E", b"last"), frame(b"X"))
+    time.sleep(1.5)  # the Keep has ended, and its last frames wait
+    info = keep.ask("info")
+    assert (info["frames"], info["dropped"], info["state"]) == (3, 0, "running")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert Stored(root / "k").words()["dropped"] == 0
+    entries = Stored(root / "k").entries()
+    assert [n for n, _ in entries] == list(range(8))
+    assert entries[-1][1] == b"\x01Elast"
 
 
 def test_a_slow_reader_blocks_nobody_else(launcher: Launcher) -> None:
@@ -327,7 +371,8 @@ def test_a_full_disk_costs_frames_and_shows_as_a_gap(launcher: Launcher, root: P
     assert info["dropped"] == 4
 
 
-def test_types_are_those_that_the_protocol_has_tenants_send() -> None:
+def test_types_are_those_of_the_protocol() -> None:
+    assert FrameType.FILES == frames.FILES
     assert {kind.value for kind in FrameType if kind < 64} == frames.FROM_TENANT
 
 

@@ -1,4 +1,4 @@
-"""Processes in place of a Keep's runner and compiler: Python that speaks their protocols, without a sandbox."""
+"""Processes in place of a Keep's runner, compiler and collector: Python that speaks their protocols, without a sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from enarx.formats.wire import encode
 from enarx.keep.children import fork
-from enarx.keep.guest import compiler, runner
+from enarx.keep.guest import collector, compiler, runner
 
 Guest = Callable[[socket.socket], None]
 """What runs in the runner's place, with the runner's end of `orders`; descriptors 0, 1, 2 are the guest's stdio."""
@@ -36,39 +36,69 @@ def compiles(source: socket.socket) -> None:
         continue
 
 
-def spawn(guest: Guest = echo, compile: Callable[[socket.socket], None] = compiles) -> runner.Handle:
+Collector = Callable[[socket.socket, int], None]
+"""What runs in the collector's place, with its ends of the link and of the stream."""
+
+
+def collects(link: socket.socket, stream: int) -> None:
+    """A collector that reports a directory of four bytes."""
+    if link.recv(1 << 16):
+        os.write(stream, bytes(4))
+        link.send(encode([b"d" * 32]))
+
+
+def spawn(
+    guest: Guest = echo, compile: Callable[[socket.socket], None] = compiles, collect: Collector = collects
+) -> runner.Handle:
     orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
-    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
+    link, collector_link = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    stdin, stdout, stderr, files = os.pipe(), os.pipe(), os.pipe(), os.pipe()
 
     def run() -> None:
         for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
             os.dup2(fd, target)
-        for fd in (*stdin, *stdout, *stderr):
+        for fd in (*stdin, *stdout, *stderr, *files):
             os.close(fd)
-        for end in (orders, module, compiler_module):
+        for end in (orders, module, compiler_module, link, collector_link):
             end.close()
         guest(runner_orders)
 
     def work() -> None:
-        for fd in (*stdin, *stdout, *stderr):
+        for fd in (*stdin, *stdout, *stderr, *files):
             os.close(fd)
-        for end in (orders, runner_orders, module):
+        for end in (orders, runner_orders, module, link, collector_link):
             end.close()
         compile(compiler_module)
 
-    running, compiling = fork(run), fork(work)
-    for end in (runner_orders, compiler_module):
+    def gather() -> None:
+        for fd in (*stdin, *stdout, *stderr, files[0]):
+            os.close(fd)
+        for end in (orders, runner_orders, module, compiler_module, link):
+            end.close()
+        collect(collector_link, files[1])
+
+    running, compiling, collecting = fork(run), fork(work), fork(gather)
+    for end in (runner_orders, compiler_module, collector_link):
         end.close()
-    for fd in (stdin[0], stdout[1], stderr[1]):
+    for fd in (stdin[0], stdout[1], stderr[1], files[1]):
         os.close(fd)
-    return runner.Handle(running, compiler.Compilation(compiling, module), orders, stdin[1], stdout[0], stderr[0])
+    return runner.Handle(
+        running,
+        compiler.Compilation(compiling, module),
+        collector.Collection(collecting, link, files[0]),
+        orders,
+        stdin[1],
+        stdout[0],
+        stderr[0],
+    )
 
 
 def close(handle: runner.Handle) -> None:
-    """End both processes, and close what the test has not."""
-    for child in (handle.child, handle.compilation.child):
+    """End the processes, and close what the test has not."""
+    for child in (handle.child, handle.compilation.child, handle.collection.child):
         child.kill()
         child.reap(wait=True)
     handle.orders.close()
     handle.compilation._source.close()
+    handle.collection._link.close()

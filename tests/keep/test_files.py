@@ -7,7 +7,7 @@ import pytest
 
 from enarx.delivery.content import FilePiece
 from enarx.errors import BackendError
-from enarx.formats.package import Node
+from enarx.formats.package import FIXED_TIME, Node
 from enarx.keep.files import SECRETS_GUEST, Storage
 from enarx.keep.sandbox import Isolation
 
@@ -51,6 +51,24 @@ def test_entries_are_created_and_files_filled(isolation: Isolation) -> None:
     assert os.readlink(root / "l") == "d/f"
     assert list((Path(isolation.data) / "1").iterdir()) == []
     assert {oct(p.lstat().st_mode & 0o777) for p in (root, root / "d", root / "d" / "f")} == {"0o700", "0o600"}
+
+
+def test_times_and_executable_bits_are_set(isolation: Isolation) -> None:
+    nodes = [
+        Node("d", "d", mtime=1_000_000_001),
+        Node("d/empty", "f", mtime=2_000_000_002),
+        Node("d/f", "f", size=3, mtime=3_000_000_003, executable=True),
+        Node("d/inner", "d"),
+        Node("d/l", "l", target="/"),
+    ]
+    store = storage(isolation)
+    store.trees([nodes], 1 << 20)
+    put(store, 0, nodes[2], b"abc", 2)
+    root = Path(isolation.data) / "0"
+    paths = (root, root / "d", root / "d/empty", root / "d/f", root / "d/inner")
+    wanted = [FIXED_TIME, 1_000_000_001, 2_000_000_002, 3_000_000_003, FIXED_TIME]
+    assert [path.stat().st_mtime_ns for path in paths] == wanted
+    assert [path.stat().st_mode & 0o100 for path in paths[2:4]] == [0, 0o100]
 
 
 def test_files_of_several_directories_do_not_mix(isolation: Isolation) -> None:

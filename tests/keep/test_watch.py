@@ -239,3 +239,86 @@ def test_ends_without_a_result(status: int, cause: str, message: str) -> None:
     end = _end_of(status, BOUND)
     assert end.cause == cause
     assert end.message.startswith(message)
+
+
+# --- results -----------------------------------------------------------------------------------------------------------
+
+
+def with_collector(*collectors: processes.Collector) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "run", [(processes.echo, processes.compiles, each) for each in collectors], indirect=True
+    )
+
+
+def reports(run: Run) -> list[bytes]:
+    return [report for (report,) in run.core.of("collected")]
+
+
+def collect(run: Run) -> tuple[bytes, list[bytes]]:
+    """End the guest and have results collected; the stream, and the reports."""
+    run.watch.close_stdin()
+    run.end()
+    run.watch.collect(((0, "/out"),), 100)
+    run.until("collected")
+    return b"".join(data for (data,) in run.core.of("files")), reports(run)
+
+
+def test_the_collectors_stream_and_report_are_passed_on(run: Run) -> None:
+    assert collect(run) == (bytes(4), [encode([b"d" * 32])])
+    assert len(run.core.of("ended")) == 1
+
+
+def _sends_much(link: socket.socket, stream: int) -> None:
+    assert link.recv(1 << 16)
+    rest = memoryview(bytes(10 << 20))
+    while rest:
+        rest = rest[os.write(stream, rest) :]
+    link.send(b"report")
+
+
+def _ends_at_once(link: socket.socket, stream: int) -> None:
+    return
+
+
+def _ends_without_a_report(link: socket.socket, stream: int) -> None:
+    assert link.recv(1 << 16)
+    os.write(stream, b"some")
+
+
+def _hangs(link: socket.socket, stream: int) -> None:
+    signal.pause()
+
+
+@with_collector(_sends_much)
+def test_more_than_a_pipe_holds(run: Run) -> None:
+    stream, told = collect(run)
+    assert (len(stream), told) == (10 << 20, [b"report"])
+
+
+@with_collector(_ends_at_once)
+def test_a_collector_that_has_ended_before(run: Run) -> None:
+    run.handle.collection.child.reap(seconds=PATIENCE)
+    assert collect(run) == (b"", [b""])
+
+
+@with_collector(_ends_without_a_report)
+def test_a_collector_without_a_report(run: Run) -> None:
+    assert collect(run) == (b"some", [b""])
+
+
+@with_collector(_hangs)
+def test_a_kill_after_the_guest_is_one_of_the_collector(run: Run) -> None:
+    run.watch.close_stdin()
+    run.end()
+    run.watch.collect(((0, "/out"),), 100)
+    run.watch.kill()
+    run.until("collected", output=False)
+    assert reports(run) == [b""]
+
+
+def test_a_kill_of_the_guest_leaves_the_collector(run: Run) -> None:
+    run.watch.kill()
+    run.end()
+    run.watch.collect(((0, "/out"),), 100)
+    run.until("collected")
+    assert reports(run) == [encode([b"d" * 32])]

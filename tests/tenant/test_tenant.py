@@ -12,6 +12,7 @@ from enarx.delivery.content import Receiver
 from enarx.delivery.tenant import Session
 from enarx.errors import ParseError, UnavailableError, UsageError
 from enarx.formats.config import Config, Dir
+from enarx.formats.package import FIXED_TIME
 from enarx.formats.wire import encode
 from enarx.record import replace
 from enarx.tenant import owners, package, sessions
@@ -68,12 +69,51 @@ def test_what_is_built_is_what_is_received(home: Path) -> None:
 def test_digest_does_not_depend_on_where_or_when(home: Path) -> None:
     first = build(home, with_data(home)).manifest.digest
     os.utime(home / "data" / "a", (1, 1))
-    (home / "data" / "a").chmod(0o755)
+    (home / "data" / "a").chmod(0o640)
     (home / "data").rename(home / "moved")
     moved = Config().replace(dirs=(Dir(guest="/data", host=str(home / "moved")),))
     assert build(home, moved).manifest.digest == first
     (home / "moved" / "a").write_bytes(b"b" * 3_000_000)
     assert build(home, moved).manifest.digest != first
+
+
+def test_the_executable_bit_is_part_of_the_digest(home: Path) -> None:
+    config = with_data(home)
+    digests = set()
+    for mode in (0o600, 0o611, 0o700):
+        (home / "data" / "a").chmod(mode)
+        digests.add(build(home, config).manifest.digest)
+    assert len(digests) == 2, "only the owner's bit counts"
+    nodes = received(build(home, config)).got["trees"][0]  # type: ignore[index]
+    assert [(node.path, node.executable) for node in nodes] == [
+        ("a", True),
+        ("l", False),
+        ("sub", False),
+        ("sub/b", False),
+    ]
+
+
+def test_times_are_kept_if_asked_for(home: Path) -> None:
+    config = with_data(home)
+    for path, time in (("a", 1_700_000_000_123_456_789), ("sub/b", -5), ("sub", 0)):
+        os.utime(home / "data" / path, ns=(1, time))
+    os.utime(home / "data" / "l", ns=(1, 1), follow_symlinks=False)
+
+    def times(keep: bool) -> list[int]:
+        built = package.build(
+            str(home / "guest.wasm"), config, owners=(public(OWNER),), salt=SALT, secrets={}, base=str(home), times=keep
+        )
+        return [node.mtime for node in received(built).got["trees"][0]]  # type: ignore[index]
+
+    assert times(keep=True) == [1_700_000_000_123_456_789, FIXED_TIME, 0, 0]
+    assert times(keep=False) == [FIXED_TIME] * 4
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\udcff"])
+def test_a_name_that_cannot_be_an_argument(home: Path, name: str) -> None:
+    with pytest.raises(UsageError, check=lambda e: e.code == "argv0" and "--argv0" in e.hint):
+        package.build(module("cat"), Config(), owners=(public(OWNER),), salt=SALT, secrets={}, argv0=name)
+    package.build(module("cat"), Config(), owners=(public(OWNER),), salt=SALT, secrets={}, argv0="a b \u00e9")
 
 
 def test_a_file_that_changes_meanwhile_is_noticed(home: Path) -> None:

@@ -8,11 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from enarx.delivery.output import Chain
+from enarx.delivery.output import FILES, Chain
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDIN, STDOUT, Status
 from enarx.delivery.tenant import Freshness
-from enarx.formats.package import commit_args, commit_dir, commit_env, item_salt
+from enarx.formats.package import Node, commit_args, commit_dir, commit_env, item_salt
+from enarx.formats.results import DirectoryDigest, encode_entry
 from tests.exchange import (
     ATTACH_NONCE,
     KEEP_ENTROPY,
@@ -55,14 +56,29 @@ def package() -> dict[str, Any]:
 
 
 def chains(session: bytes) -> list[dict[str, Any]]:
-    """Running hashes of stdout and stderr: this many bytes, each its offset modulo 251."""
+    """Running hashes of stdout, stderr and results: this many bytes, each its offset modulo 251."""
     found = []
-    for stream in (STDOUT, STDERR):
+    for stream in (STDOUT, STDERR, FILES):
         for size in CHAINS:
             chain = Chain(session, stream)
             chain.update(bytes(i % 251 for i in range(size)))
             found.append({"stream": stream, "bytes": size, "digest": chain.digest.hex()})
     return found
+
+
+def results() -> tuple[bytes, bytes]:
+    """The stream of one output directory, and its digest."""
+    script = b"#!/bin/sh\n"
+    nodes = [
+        (Node("d", "d", mtime=NOW * 10**9), b""),
+        (Node("d/run", "f", len(script), executable=True, mtime=1), script),
+        (Node("empty", "f", mtime=0), b""),
+    ]
+    stream, digest = len(nodes).to_bytes(4, "big"), DirectoryDigest(len(nodes))
+    for node, content in nodes:
+        stream += encode_entry(node) + content
+        digest.add(node, hashlib.sha256(content).digest())
+    return stream, digest.digest()
 
 
 def delivery() -> dict[str, Any]:
@@ -76,12 +92,14 @@ def delivery() -> dict[str, Any]:
     attachment = exchange.attach()
     stdin = attachment.send(STDIN, 0, b"stdin")
     outputs = [exchange.keep.write(STDOUT, b"stdout"), exchange.keep.write(STDERR, b"stderr")]
-    outputs = [exchange.accepted, *outputs]
+    stream, digest = results()
+    outputs = [exchange.accepted, *outputs, exchange.keep.write(FILES, stream)]
     assert exchange.session is not None
     fresh = Freshness(exchange.session, nonce=ATTEST_NONCE)
     session_report = exchange.keep.attest(payload(fresh.request()))
     evidence = exchange.keep.evidence("simulated", b"fresh", (b"endorsement",))
-    outputs += frames(exchange.keep.final(Status(cause="exit", code=3, message="m", time=NOW)))
+    status = Status(cause="exit", code=3, message="m", time=NOW)
+    outputs += frames(exchange.keep.final(status, {"/out": digest}))
     opener = exchange.session.opener()
     final = [opener.open(payload(frame)) for frame in outputs][-1].final
     assert final is not None
@@ -102,6 +120,7 @@ def delivery() -> dict[str, Any]:
         "stdin_frame": stdin.hex(),
         "output_frames": [frame.hex() for frame in outputs],
         "output_payload_0": payload(outputs[0]).hex(),
+        "results": {"stream": stream.hex(), "directory": "/out", "digest": digest.hex()},
         "received_frame": confirmed.hex(),
         "attest_frame": fresh.request().hex(),
         "session_report_data": session_report.hex(),

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from enarx.delivery.messages import Delivery
+from enarx.delivery.output import FILES
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.formats.wire import FrameType, frame_header
+from enarx.tenant.results import Results
 from tests.exchange import Content, Exchange, kind, payload
+from tests.streams import config
 from tests.vectors import make
 
 HERE = Path(__file__).resolve().parent
@@ -53,11 +56,22 @@ def test_the_kept_output_opens() -> None:
         secret=secret, session=bytes.fromhex(kept["session"]), package=receipt.package, identity=receipt.identity
     )
     frames = [bytes.fromhex(frame) for frame in kept["output_frames"]]
-    assert all(frame_header(frame[:5])[0] is FrameType.OUTPUT for frame in frames)
+    assert [frame_header(frame[:5])[0] for frame in frames[:3]] == [FrameType.OUTPUT] * 3
+    assert frame_header(frames[3][:5])[0] is FrameType.FILES
     records = [opener.open(payload(frame)) for frame in frames]
     assert [record.data for record in records[1:3]] == [b"stdout", b"stderr"]
     assert records[-1].final is not None
-    assert (opener.lost, opener.unproven) == (0, {STDOUT: 0, STDERR: 0})
+    assert (opener.lost, opener.unproven) == (0, {STDOUT: 0, STDERR: 0, FILES: 0})
+
+
+def test_the_kept_results_unpack(tmp_path: Path) -> None:
+    kept = vector("delivery")
+    stream, digest = (bytes.fromhex(kept["results"][name]) for name in ("stream", "digest"))
+    results = Results(config("/out"), {"/out": str(tmp_path / "r")}, times=True)
+    results.take(0, stream)
+    (directory,) = results.finish(Receipt.from_bytes(bytes.fromhex(kept["receipt"])).verify())
+    assert (directory.digest, directory.files) == (digest, 2)
+    assert (tmp_path / "r" / "d/run").stat().st_mtime_ns == 1
 
 
 def test_the_kept_receipt_holds() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, Self, TypeVar
 
 from enarx.api import describe, jobs, keeps
@@ -155,9 +155,16 @@ class Starting:
             await _to_end(self._job.close, lambda: None)
 
 
-async def logs(keep: str, *, host: str | Endpoint = "", token_file: Path = "") -> Logs:
+async def logs(
+    keep: str,
+    *,
+    host: str | Endpoint = "",
+    token_file: Path = "",
+    out: Mapping[str, Path] | None = None,
+    replace: bool = False,
+) -> Logs:
     """Like `enarx.logs`: the output so far."""
-    return await asyncio.to_thread(keeps.logs, keep, host=host, token_file=token_file)
+    return await asyncio.to_thread(keeps.logs, keep, host=host, token_file=token_file, out=out, replace=replace)
 
 
 def _async(description: Callable[P, Start]) -> Callable[P, Starting]:

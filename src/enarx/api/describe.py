@@ -13,7 +13,7 @@ from enarx.api.local import LocalStart
 from enarx.api.remote import AttachStart, RemoteStart
 from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
-from enarx.api.workloads import Dirs, Path, Workload, workload
+from enarx.api.workloads import FIXED, Dirs, Out, Path, Workload, out_of, workload
 from enarx.errors import UsageError
 from enarx.formats.config import Config
 from enarx.tenant.deploy import Stdin
@@ -31,6 +31,10 @@ class Options(TypedDict, total=False):
     secrets  {name: value} for exactly the names under [secrets]
     owners   key files, PEM: one private, the others public; none: the user's own key
     salt     32 bytes, kept to get the same package digest again
+    argv0    the workload's name for itself; None is the module's file name
+    times    "fixed": all files have one time; "keep": they keep their modification times
+    out      {guest path: directory of this machine}: where the content of output directories goes; adds missing ones
+    replace  replace directories of `out` that are not empty, as a whole
     stdin    bytes, a binary file, a descriptor, or an iterable of bytes; None: empty
     stdout   a binary file or descriptor for the output as it arrives; None: read Job.stdout
     stderr   a binary file or descriptor for the output as it arrives; None: read Job.stderr
@@ -44,6 +48,10 @@ class Options(TypedDict, total=False):
     secrets: Mapping[str, bytes] | None
     owners: Sequence[Path]
     salt: bytes | None
+    argv0: str | None
+    times: str
+    out: Mapping[str, Path] | None
+    replace: bool
     stdin: bytes | Stdin
     stdout: Sink
     stderr: Sink
@@ -65,7 +73,8 @@ def run(
     backend      the kind of Keep; "auto" takes one that hardware protects
     skip_layers  layers of the sandbox that may be missing
 
-    Also: config, args, env, dirs, secrets, owners, salt, stdin, stdout, stderr, hooks (enarx.api.describe.Options).
+    Also: config, args, env, dirs, secrets, owners, salt, argv0, times, out, replace, stdin, stdout, stderr, hooks
+    (enarx.api.describe.Options).
 
     UsageError, BackendError; AppraisalError or VerificationError if the Keep is not acceptable; DeliveryError;
     UnavailableError. After an error no Keep is left behind.
@@ -73,6 +82,7 @@ def run(
     return LocalStart(
         _workload(module, options),
         *_hooks_and_streams(options),
+        out=_out(options),
         backend=backend,
         simulate=simulate,
         skip_layers=skip_layers,
@@ -110,6 +120,7 @@ def deploy(
     return RemoteStart(
         _workload(module, options),
         *_hooks_and_streams(options),
+        out=_out(options),
         host=find(host, os.fspath(token_file)),
         backend=backend,
         accepted=accepting(simulated_root, measurements, policy, endorsements),
@@ -123,6 +134,9 @@ def attach(
     *,
     host: str | Endpoint = "",
     token_file: Path = "",
+    out: Mapping[str, Path] | None = None,
+    replace: bool = False,
+    times: str = FIXED,
     stdin: bytes | Stdin = None,
     stdout: Sink = None,
     stderr: Sink = None,
@@ -132,6 +146,9 @@ def attach(
 
     host        the daemon, if several have such a Keep; otherwise the saved session names it
     token_file  file with the bearer token for `host`
+    out         as for `run`, for output directories of the job; others are verified, and not written
+    replace     as for `run`
+    times       "keep": files get the times that they had in the Keep
     stdin       continues after the bytes that the workload has taken, and its end closes the workload's stdin;
                 None: stdin stays as it is
     stdout, stderr, hooks: as for `run`
@@ -144,6 +161,7 @@ def attach(
         _as_stdin(stdin),
         _as_sink(stdout, "stdout"),
         _as_sink(stderr, "stderr"),
+        out=out_of(out, replace=replace, times=times),
         host=host,
         token_file=os.fspath(token_file),
     )
@@ -159,7 +177,14 @@ def _workload(module: Path | bytes, options: Options) -> Workload:
         secrets=options.get("secrets"),
         owners=options.get("owners", ()),
         salt=options.get("salt"),
+        argv0=options.get("argv0"),
+        times=options.get("times", FIXED),
+        out=options.get("out") or (),
     )
+
+
+def _out(options: Options) -> Out:
+    return out_of(options.get("out"), replace=options.get("replace", False), times=options.get("times", FIXED))
 
 
 def _hooks_and_streams(options: Options) -> tuple[Hooks, Stdin, Sink, Sink]:

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from enarx.tenant.results import Directory, Results
     from enarx.verify import AttestationResult
 
 STOP = 10.0
@@ -38,7 +39,8 @@ class Result:
 
     `stdout` and `stderr` are the output that the program had not read, and that was not passed on to a file. `attestation`
     is the verdict on the Keep before the delivery; None for a job that was attached to. `lost` is True if the host
-    dropped output, and `unproven` then counts the bytes of stdout and stderr that no signature covers.
+    dropped output, and `unproven` then counts the bytes of stdout and stderr that no signature covers. `directories` are the
+    workload's output directories; if it did not end by `exit`, they may be partial.
     """
 
     status: Status
@@ -48,10 +50,11 @@ class Result:
     unproven: tuple[int, int]
     receipt: bytes
     attestation: AttestationResult | None = None
+    directories: tuple[Directory, ...] = ()
 
     @classmethod
     def of(cls, result: deploy.Result, attestation: AttestationResult | None = None) -> Self:
-        """The result of a run, without its output."""
+        """The result of a run, without its output and directories."""
         return cls(
             status=result.status,
             stdout=b"",
@@ -129,6 +132,7 @@ class Job:
         close_stdin: bool = True,
         stdout: Sink = None,
         stderr: Sink = None,
+        results: Results | None = None,
         attestation: AttestationResult | None = None,
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -142,6 +146,7 @@ class Job:
         self._place = place
         self._owned = owned
         self._note = note
+        self._results = results
         self.output = Output(stdout, stderr)
         self._run = Run(
             link=place.link,
@@ -149,6 +154,7 @@ class Job:
             start=start,
             output=opener,
             write=self.output.write,
+            files=lambda offset, data: None if results is None else results.take(offset, data),
             stdin=stdin,
             close_stdin=close_stdin,
             interrupted=lambda e: note(f"{e.message}; connecting again"),
@@ -249,12 +255,17 @@ class Job:
 
     def _serve(self) -> None:
         """The thread that reads from the Keep."""
+        results = self._results
         try:
             result = self._run.serve()
+            self.result = Result.of(result, self.attestation)
+            if results is not None:
+                self.result = replace(self.result, directories=results.finish(result.final))
         except BaseException as e:  # noqa: BLE001  # `wait` and the streams raise it
+            if results is not None:
+                results.discard()
             self.output.end(e)
             return
-        self.result = Result.of(result, self.attestation)
         self.output.end(_lost(result) if result.lost else None)
 
     def _close(self, *, remove: bool) -> None:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from enarx.api.hosts import Host, find, of_session
 from enarx.api.jobs import Result
 from enarx.api.streams import Sink, writer
+from enarx.api.workloads import Out, Path, out_of
+from enarx.delivery.output import FILES
 from enarx.delivery.session import STDERR, STDOUT
-from enarx.delivery.tenant import Attachment
+from enarx.delivery.tenant import Attachment, Session
 from enarx.errors import UsageError
+from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
-from enarx.record import record
+from enarx.record import record, replace
 from enarx.tenant import deploy, sessions
 from enarx.tenant.delivering import refused
 from enarx.tenant.http import Endpoint, HostClient
 from enarx.tenant.sessions import Saved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.results import Results
 
 Note = Callable[[str], None]
 """Takes a line that people should see."""
@@ -88,24 +95,58 @@ class Logs:
     lost: bool
 
 
-def logs(keep: str, *, host: str | Endpoint = "", token_file: str | os.PathLike[str] = "") -> Logs:
+def logs(
+    keep: str,
+    *,
+    host: str | Endpoint = "",
+    token_file: Path = "",
+    out: Mapping[str, Path] | None = None,
+    replace: bool = False,
+) -> Logs:
     """The output of a job so far, by its Keep's id or a unique prefix of it; the Keep is not disturbed.
 
-    `host` and `token_file` are as for `enarx.deploy`. UsageError if there is no session with it; DeliveryError if the
-    output does not verify; UnavailableError.
+    `host`, `token_file`, `out` and `replace` are as for `enarx.deploy`; results exist once the job has ended. UsageError if
+    there is no session with it; DeliveryError if the output does not verify; UnavailableError.
     """
     known = resolve(keep, host=host, token_file=os.fspath(token_file), note=lambda text: None)
     stdout, stderr = io.BytesIO(), io.BytesIO()
-    result, lost = read_so_far(known, stdout, stderr)
+    result, lost = read_so_far(known, stdout, stderr, out_of(out, replace=replace))
     return Logs(stdout=stdout.getvalue(), stderr=stderr.getvalue(), result=result, lost=lost)
 
 
-def read_so_far(known: Known, stdout: Sink, stderr: Sink) -> tuple[Result | None, bool]:
-    """Pass on a job's output so far, each record verified; nothing is sent to the Keep.
+def results(session: Session, out: Out) -> Results | None:
+    """What unpacks the results of a session; None if it has no output directories.
+
+    UsageError if a destination cannot be written, or belongs to none of them.
+    """
+    found = out.results(Manifest.from_bytes(session.manifest).config)
+    if found is not None:
+        found.check()
+    return found
+
+
+def read_so_far(
+    known: Known,
+    stdout: Sink,
+    stderr: Sink,
+    out: Out = Out(),  # noqa: B008  # it cannot be changed
+) -> tuple[Result | None, bool]:
+    """Pass on a job's output so far, each record verified, and put results into place; nothing is sent to the Keep.
 
     Returns the result if the job has ended, and whether the host dropped output. Raises as `logs`.
     """
     session = known.require_session().session
+    unpacking = results(session, out)
+    try:
+        return _read_so_far(known, session, stdout, stderr, unpacking)
+    finally:
+        if unpacking is not None:
+            unpacking.discard()
+
+
+def _read_so_far(
+    known: Known, session: Session, stdout: Sink, stderr: Sink, unpacking: Results | None
+) -> tuple[Result | None, bool]:
     write = {STDOUT: writer(stdout), STDERR: writer(stderr)}
     reader = Attachment(session, nonce=bytes(32))
     result = None
@@ -119,6 +160,10 @@ def read_so_far(known: Known, stdout: Sink, stderr: Sink) -> tuple[Result | None
                 continue
             if output.final is not None:
                 result = Result.of(deploy.Result.of(session, reader.output, output.final))
+                if unpacking is not None:
+                    result = replace(result, directories=unpacking.finish(output.final))
+            elif output.kind == FILES and unpacking is not None:
+                unpacking.take(output.offset, output.data)
             elif (sink := write.get(output.kind)) is not None:
                 sink(output.data)
     return result, reader.output.lost > 0

@@ -8,7 +8,7 @@ from enarx.api import acceptance, local_host
 from enarx.api.jobs import Job
 from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
-from enarx.api.workloads import Workload
+from enarx.api.workloads import Out, Workload
 from enarx.errors import UsageError
 from enarx.tenant.deploy import Stdin, admit
 from enarx.tenant.link import LocalLink
@@ -61,11 +61,12 @@ class LocalStart(Start):
         stdout: Sink,
         stderr: Sink,
         *,
+        out: Out,
         backend: str,
         simulate: bool,
         skip_layers: Sequence[str],
     ) -> None:
-        super().__init__(hooks, stdin, stdout, stderr)
+        super().__init__(hooks, stdin, stdout, stderr, out)
         self._workload = workload
         self._backend = backend
         self._simulate = simulate
@@ -77,6 +78,7 @@ class LocalStart(Start):
         package, owners = self._workload.build()
         limits = package.manifest.config.limits
         _require_files(limits.open_files)
+        results = self._results(package.manifest.config)
         self._require_not_aborted()
         host = local_host.take(kind)
         place = LocalPlace(host)
@@ -91,7 +93,7 @@ class LocalStart(Start):
             )
             verifier = self._verifier(acceptance.local(), package.manifest.digest, pooled=False)
             delivered = admit(place.link, package, owners, verifier, progress=self._hooks.progress)
-            return self._job(place, delivered, verifier.result)
+            return self._job(place, delivered, verifier.result, results)
         except BaseException:
             place.leave()
             raise

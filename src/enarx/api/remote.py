@@ -13,7 +13,7 @@ from enarx.api.jobs import Job
 from enarx.api.keeps import Known
 from enarx.api.start import Hooks, Start
 from enarx.api.streams import Sink
-from enarx.api.workloads import Workload
+from enarx.api.workloads import Out, Workload
 from enarx.delivery.tenant import Session
 from enarx.errors import EnarxError, UnavailableError
 from enarx.tenant.deploy import Stdin, admit
@@ -77,13 +77,14 @@ class RemoteStart(Start):
         stdout: Sink,
         stderr: Sink,
         *,
+        out: Out,
         host: Host,
         backend: str,
         accepted: Acceptance,
         pool: bool,
         detach: bool,
     ) -> None:
-        super().__init__(hooks, stdin, stdout, stderr)
+        super().__init__(hooks, stdin, stdout, stderr, out)
         self._workload = workload
         self._host = host
         self._kind = "" if backend == "auto" else backend
@@ -94,6 +95,7 @@ class RemoteStart(Start):
     def start(self) -> Job:
         """Implement Start: with `detach` the job is left as soon as the Keep has accepted it."""
         package, owners = self._workload.build()
+        results = None if self._detach else self._results(package.manifest.config)
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
         client = self._host.client()
         self._require_not_aborted()
@@ -110,7 +112,7 @@ class RemoteStart(Start):
             self._require_not_aborted()
             progress = self._hooks.progress
             delivered = admit(place.link, package, owners, verifier, progress=progress, opened=place.save)
-            job = self._job(place, delivered, verifier.result)
+            job = self._job(place, delivered, verifier.result, results)
         if self._detach and delivered.accepted:
             job.detach()
         return job
@@ -147,10 +149,11 @@ class AttachStart(Start):
         stdout: Sink,
         stderr: Sink,
         *,
+        out: Out,
         host: str | Endpoint,
         token_file: str,
     ) -> None:
-        super().__init__(hooks, stdin, stdout, stderr)
+        super().__init__(hooks, stdin, stdout, stderr, out)
         self._keep = keep
         self._host = host
         self._token_file = token_file
@@ -159,12 +162,20 @@ class AttachStart(Start):
         """Implement Start: UsageError if there is no such Keep, or no session with it."""
         known = keeps.resolve(self._keep, host=self._host, token_file=self._token_file, note=self._hooks.note)
         self._require_not_aborted()
-        return attached(known, self._hooks, *self._streams)
+        return attached(known, self._hooks, *self._streams, out=self._out)
 
 
-def attached(known: Known, hooks: Hooks, stdin: Stdin = None, stdout: Sink = None, stderr: Sink = None) -> Job:
+def attached(
+    known: Known,
+    hooks: Hooks,
+    stdin: Stdin = None,
+    stdout: Sink = None,
+    stderr: Sink = None,
+    out: Out = Out(),  # noqa: B008  # it cannot be changed
+) -> Job:
     """The job of a Keep, by its saved session; UsageError if none is saved. Without `stdin`, the job's stdin stays as it is."""
     saved = known.require_session()
+    results = keeps.results(saved.session, out)
     return Job(
         RemotePlace(known.client(), known.keep, known.host.token_file, saved),
         saved.session,
@@ -173,5 +184,6 @@ def attached(known: Known, hooks: Hooks, stdin: Stdin = None, stdout: Sink = Non
         close_stdin=stdin is not None,
         stdout=stdout,
         stderr=stderr,
+        results=results,
         note=hooks.note,
     )

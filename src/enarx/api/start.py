@@ -11,11 +11,17 @@ from collections.abc import Callable
 from enarx.api.acceptance import Acceptance, EvidenceVerifier
 from enarx.api.jobs import Job, Place
 from enarx.api.streams import Sink
+from enarx.api.workloads import Out
 from enarx.errors import UnavailableError, UsageError
+from enarx.formats.config import Config
 from enarx.record import record
 from enarx.tenant.deploy import Delivered, Progress, Stdin
 from enarx.verify import AttestationResult
 from enarx.verify.kinds import SIMULATED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.results import Results
 
 WARNING = "SIMULATED: no hardware protects this workload from the owner of the machine it runs on"
 """The warning for every simulated piece of evidence."""
@@ -49,8 +55,9 @@ class Hooks:
 class Start:
     """The start of one job. Its subclasses know where; see the module."""
 
-    def __init__(self, hooks: Hooks, stdin: Stdin, stdout: Sink, stderr: Sink) -> None:
+    def __init__(self, hooks: Hooks, stdin: Stdin, stdout: Sink, stderr: Sink, out: Out) -> None:
         self._hooks = hooks
+        self._out = out
         self._streams = (stdin, stdout, stderr)
         self._aborted = False
         self._close: Callable[[], None] = lambda: None
@@ -71,11 +78,23 @@ class Start:
     def _verifier(self, accepted: Acceptance, package: bytes, *, pooled: bool) -> EvidenceVerifier:
         return EvidenceVerifier(accepted, package, pooled=pooled, on_result=self._hooks.attested)
 
+    def _results(self, config: Config) -> Results | None:
+        """What unpacks the results; None without output directories. UsageError, unless each can be written to its destination."""
+        results = self._out.results(config)
+        if results is not None and results.missing:
+            guest = results.missing[0]
+            message = f"{guest} is an output directory, and nothing says where its content goes"
+            raise UsageError("out-missing", message, hint=f"--out DIR::{guest}")
+        if results is not None:
+            results.check()
+        return results
+
     def _job(
         self,
         place: Place,
         delivered: Delivered,
         attestation: AttestationResult | None,
+        results: Results | None,
     ) -> Job:
         """The job of a package that the Keep has accepted, or has refused under seal."""
         self._require_not_aborted()
@@ -89,6 +108,7 @@ class Start:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
+            results=results,
             attestation=attestation,
             note=self._hooks.note,
         )

@@ -14,12 +14,49 @@ from enarx.tenant.owners import Owners, load
 from enarx.tenant.package import Package
 from enarx.tenant.paths import read_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.results import Results
+
 Path = str | os.PathLike[str]
 Dirs = Mapping[str, Path] | Iterable[Dir]
 
 CONFIG = "Enarx.toml"
+FIXED, KEEP = TIMES = ("fixed", "keep")
+"""What becomes of modification times."""
+
 MAX_CONFIG = 1 << 20
 """Bytes of a configuration file."""
+
+
+@record()
+class Out:
+    """Where the content of output directories goes: `places` are (path for the guest, directory of this machine).
+
+    A place must be absent or an empty directory; with `replace` it is replaced as a whole. With `times`, files get the times
+    that they had in the Keep.
+    """
+
+    places: tuple[tuple[str, str], ...] = ()
+    replace: bool = False
+    times: bool = False
+
+    def results(self, config: Config) -> Results | None:
+        """What unpacks the output directories of `config`; None if it has none. UsageError for places of others."""
+        if not self.places and all(d.mode != "out" for d in config.dirs):
+            return None
+        from enarx.tenant.results import Results  # most runs have none, and need not wait for it
+
+        return Results(config, dict(self.places), replace=self.replace, times=self.times)
+
+
+def out_of(out: Mapping[str, Path] | None, *, replace: bool, times: str = FIXED) -> Out:
+    """The Out for these arguments of `run`, `deploy` and `attach`. UsageError for a wrong type."""
+    _require("out", out or {}, (Mapping,), "a mapping of guest paths to directories")
+    for guest, path in (out or {}).items():
+        _require(f"out of {guest}", path, (str, os.PathLike), "a path")
+    places = tuple((guest, os.fspath(path)) for guest, path in (out or {}).items())
+    return Out(places=places, replace=replace, times=times == KEEP)
 
 
 @record(hidden=("module", "args", "env", "secrets", "salt"))
@@ -36,6 +73,11 @@ class Workload:
     `secrets` has a value for each name under [secrets]; None builds a package with empty values, which has the same digest.
     `owners` are key files, PEM, one of them private; none means the user's own key. `salt` is 32 bytes: keep it to get
     the same digest again.
+
+    `argv0` is the workload's name for itself; None is the module's file name. `times` is "fixed", which gives all files
+    one time, so that equal data has equal digests, or "keep", which keeps modification times.
+
+    `out` are guest paths of directories whose content returns; those that the configuration lacks are added.
     """
 
     module: Path | bytes
@@ -46,6 +88,9 @@ class Workload:
     secrets: tuple[tuple[str, bytes], ...] | None = None
     owners: tuple[str, ...] = ()
     salt: bytes | None = None
+    argv0: str | None = None
+    times: str = FIXED
+    out: tuple[str, ...] = ()
 
     def build(self) -> tuple[Package, Owners]:
         """The package, and its owners with the key that signs the delivery. UsageError."""
@@ -56,15 +101,29 @@ class Workload:
         if len(salt) != SALT_SIZE:
             raise UsageError("salt", f"the salt has {len(salt)} bytes, wanted {SALT_SIZE}")
         module = self.module if isinstance(self.module, bytes) else os.fspath(self.module)
-        built = package.build(module, config, owners=signers.public, salt=salt, secrets=values, base=base)
+        built = package.build(
+            module,
+            config,
+            owners=signers.public,
+            salt=salt,
+            secrets=values,
+            base=base,
+            argv0=self._name() if self.argv0 is None else self.argv0,
+            times=self.times == KEEP,
+        )
         return built, signers
+
+    def _name(self) -> str:
+        """The module's file name; bytes, and a module from stdin, have none."""
+        path = "" if isinstance(self.module, bytes) else os.path.basename(os.fspath(self.module))
+        return path if path not in ("", "-") else package.ARGV0
 
     def _config(self) -> tuple[Config, str]:
         """The effective configuration, and the directory that its relative paths start from."""
         config, base = self._config_in_file()
         changes: dict[str, object] = {
             "env": tuple(sorted((dict(config.env) | dict(self.env)).items())),
-            "dirs": (*config.dirs, *map(_from_here, self.dirs)),
+            "dirs": _with_out((*config.dirs, *map(_from_here, self.dirs)), self.out),
         }
         if self.args is not None:
             changes["args"] = self.args
@@ -91,6 +150,9 @@ def workload(
     secrets: Mapping[str, bytes] | None = None,
     owners: Sequence[Path] = (),
     salt: bytes | None = None,
+    argv0: str | None = None,
+    times: str = FIXED,
+    out: Iterable[str] = (),
 ) -> Workload:
     """The Workload for these arguments of `run` and `deploy`; without `secrets` it has none. UsageError for a wrong type."""
     _require("module", module, (str, os.PathLike, bytes), "a path or bytes")
@@ -104,6 +166,9 @@ def workload(
         _require(f"secret {name}", value, (bytes,), "bytes")
     if salt is not None:
         _require("salt", salt, (bytes,), "bytes")
+    _require("argv0", argv0 or "", (str,), "a text")
+    if times not in TIMES:
+        raise UsageError("argument", f"times is {times!r}, wanted {' or '.join(map(repr, TIMES))}")
     return Workload(
         module=module,
         config=config,
@@ -113,6 +178,9 @@ def workload(
         secrets=tuple((secrets or {}).items()),
         owners=tuple(os.fspath(path) for path in owners),
         salt=salt,
+        argv0=argv0,
+        times=times,
+        out=tuple(out),
     )
 
 
@@ -137,6 +205,18 @@ def _require_below(directory: Dir, path: str) -> None:
     if os.path.isabs(host) or os.path.splitdrive(host)[0] or ".." in host.replace(os.sep, "/").split("/"):
         hint = f"paths in a file stay below it; if you mean it: --dir {host}::{directory.guest}"
         raise UsageError("dir-outside", f"{path}: host = {host!r} leads out of the file's own directory", hint=hint)
+
+
+def _with_out(dirs: tuple[Dir, ...], out: tuple[str, ...]) -> tuple[Dir, ...]:
+    """The directories, with one of mode `out` for each guest path in `out`. UsageError for a read-only one."""
+    for guest in out:
+        at = next((i for i, directory in enumerate(dirs) if directory.guest == guest), len(dirs))
+        host, mode = (dirs[at].host, dirs[at].mode) if at < len(dirs) else (None, "out")
+        if mode == "ro":
+            hint = f'make it writable: --dir HOST::{guest}:rw, or mode = "out" in the file'
+            raise UsageError("out-read-only", f"{guest} is read-only, and has no results", hint=hint)
+        dirs = (*dirs[:at], Dir(guest=guest, host=host, mode="out"), *dirs[at + 1 :])
+    return dirs
 
 
 def _from_here(directory: Dir) -> Dir:

@@ -117,12 +117,27 @@ def add_workload(parser: Parser) -> None:
     parser.add_argument("--config", metavar="FILE", help="Enarx.toml (default: the one beside the workload, if any)")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable; overrides the file")
     parser.add_argument(
-        "--dir", action="append", default=[], metavar="HOST::GUEST[:rw]", help="package a directory with the workload"
+        "--dir",
+        action="append",
+        default=[],
+        metavar="HOST::GUEST[:rw]",
+        help="package a directory with the workload; what it writes there does not come back: use --out",
+    )
+    parser.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="HOST::GUEST",
+        help="GUEST is an output directory, whose content HOST gets at the end; starts with a --dir HOST::GUEST:rw, or empty",
     )
     parser.add_argument(
         "--owner", action="append", default=[], metavar="FILE", help="owner key, PEM: one private, the others public"
     )
     parser.add_argument("--salt", metavar="FILE", help="keep the package's salt here, to get the same digest again")
+    parser.add_argument("--argv0", metavar="NAME", help="the workload's name for itself (default: its file name)")
+    parser.add_argument(
+        "--times", choices=("fixed", "keep"), default="fixed", help="modification times of files (default: one for all)"
+    )
 
 
 def add_delivery(parser: Parser) -> None:
@@ -135,8 +150,33 @@ def add_delivery(parser: Parser) -> None:
         help="a secret's value: NAME=@FILE, NAME=env:VARIABLE, or NAME alone to be prompted",
     )
     parser.add_argument("--explain", action="store_true", help="show every check of the attestation")
+    _add_replace(parser)
     add_json(parser, "end with one line of JSON on stderr")
     add_receipt(parser)
+
+
+def add_results(parser: Parser) -> None:
+    """The options of a command that fetches the results of a job."""
+    parser.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="HOST::GUEST",
+        help="write the content of the job's output directory GUEST to HOST",
+    )
+    _add_replace(parser)
+    parser.add_argument(
+        "--times",
+        choices=("fixed", "keep"),
+        default="fixed",
+        help="keep: files get the times that they had in the Keep",
+    )
+
+
+def _add_replace(parser: Parser) -> None:
+    parser.add_argument(
+        "--replace", action="store_true", help="with --out: replace a HOST directory that is not empty, as a whole"
+    )
 
 
 def add_endpoint(parser: Parser) -> None:

@@ -12,8 +12,8 @@ from enarx.api.jobs import Job, Result
 from enarx.api.start import Hooks
 from enarx.cli import attestation, console
 from enarx.delivery.session import Status
-from enarx.errors import UnavailableError, UsageError
-from enarx.record import names
+from enarx.errors import EnarxError, UsageError
+from enarx.record import as_dict, names
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 """The descriptors that an attached job reads and writes."""
@@ -27,21 +27,28 @@ def hooks(verdict: attestation.Verdict) -> Hooks:
 def wait(job: Job, receipt: str) -> Result:
     """Wait for the end, and write the receipt while the job still exists.
 
-    Dropped output does not raise here: `conclude` reports it.
+    Dropped output does not raise here: `conclude` reports it. Results that cannot be put into place raise.
     """
     sys.stdout.flush()
     try:
         result = job.wait()
-    except UnavailableError as e:
-        if e.code != "output-lost" or job.result is None:
+    except EnarxError as e:
+        if job.result is None:
             raise
         result = job.result
-    write_receipt(receipt, result)
+        write_receipt(receipt, result)
+        if e.code != "output-lost":
+            console.note(f"the workload ended by {result.termination}, which is proven")
+            raise
+    else:
+        write_receipt(receipt, result)
     return result
 
 
-def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None) -> int:
-    """Report how the run ended, unless it just exited, and return the exit code."""
+def conclude(
+    result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None, keep: str = ""
+) -> int:
+    """Report how the run ended, unless it just exited, and return the exit code. `keep` still has results not fetched yet."""
     status = result.status
     code = console.STATUS_EXITS.get(status.cause, status.code)
     if status.cause != "exit":
@@ -57,6 +64,12 @@ def conclude(result: Result, options: argparse.Namespace, *, attestation: dict[s
         missing = f"the output shown is incomplete; {stdout} bytes of stdout and {stderr} of stderr are unproven"
         console.say(f"error: the host dropped output: {missing}", colour="31;1")
         code = console.EXIT_UNDECIDED
+    for directory in result.directories:
+        if keep and not directory.path:
+            holds = f"{directory.files} files, {directory.bytes} bytes"
+            console.note(f"results in {directory.guest} ({holds}): enarx keep logs {keep} --out DIR::{directory.guest}")
+    if result.directories and status.cause != "exit":
+        console.warn("the results are partial, because the workload did not end by itself")
     if options.json:
         print(json.dumps(as_json(result, code, attestation)), file=sys.stderr)
     return code
@@ -72,6 +85,7 @@ def as_json(result: Result, code: int, attestation: dict[str, Any] | None) -> di
         "output_lost": result.lost,
         "unproven": dict(zip(("stdout", "stderr"), result.unproven, strict=True)),
         "attestation": attestation,
+        "directories": [{**as_dict(each), "digest": each.digest.hex()} for each in result.directories],
     }
 
 
@@ -99,7 +113,7 @@ def _story(status: Status) -> str:
         "trap": f"the workload trapped: {message}",
         "time": f"the workload was ended by its time limit: {message}",
         "memory": f"the workload was ended: {message}",
-        "output": f"the workload was ended by its output limit: {message}",
+        "output": f"the workload's output: {message}",
         "stopped": "the workload was stopped by its owner",
         "refused": f"the Keep refused the package: {message}",
         "failed": f"the workload did not start: {message}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from enarx.api.workloads import Workload
+from enarx.api.workloads import Out, Workload, out_of
 from enarx.errors import UsageError
 from enarx.formats.config import parse_dir, parse_env
 from enarx.formats.package import SALT_SIZE
@@ -30,7 +30,28 @@ def from_options(options: argparse.Namespace, *, secrets: bool) -> Workload:
         secrets=tuple(_secrets(options.secret).items()) if secrets else None,
         owners=tuple(options.owner),
         salt=_salt(options.salt),
+        argv0=options.argv0,
+        times=options.times,
+        out=tuple(places(options.out)),
     )
+
+
+def out(options: argparse.Namespace) -> Out:
+    """Where the results go. UsageError."""
+    return out_of(places(options.out), replace=options.replace, times=options.times)
+
+
+def places(texts: list[str]) -> dict[str, str]:
+    """The directories of --out HOST::GUEST, by guest path. UsageError."""
+    found: dict[str, str] = {}
+    for text in texts:
+        host, _, guest = text.rpartition("::")
+        if not host or not guest.startswith("/"):
+            raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
+        if guest in found:
+            raise UsageError("out", f"--out: {guest} is given twice")
+        found[guest] = host
+    return found
 
 
 def _salt(path: str | None) -> bytes | None:

@@ -28,7 +28,7 @@ from enarx.delivery.messages import (
     same,
     verifier_id,
 )
-from enarx.delivery.output import OutputSealer
+from enarx.delivery.output import FILES, OutputSealer
 from enarx.delivery.session import BROKEN, Channel, Status, channels
 from enarx.delivery.stream import NUMBER, Confirmer, Opener
 from enarx.delivery.suite import HPKE_SEED_SIZE, HpkeKey, commit_keys, derive, signing_key, verify_signature
@@ -231,17 +231,18 @@ class KeepProtocol:
         return frame(F.EVIDENCE, answer.to_bytes())
 
     def write(self, kind: int, data: bytes | memoryview) -> bytes:
-        """Return the frames that carry bytes of stdout or stderr, with the checkpoints that are due."""
+        """Return the frames that carry bytes of a stream, with the checkpoints that are due."""
         assert self.output is not None  # only a delivered Keep runs anything
-        self.conversation.step(F.OUTPUT)
-        frames = [frame(F.OUTPUT, payload) for payload in self.output.data(kind, data)]
+        carrier = F.FILES if kind == FILES else F.OUTPUT
+        self.conversation.step(carrier)
+        frames = [frame(carrier, payload) for payload in self.output.data(kind, data)]
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
-    def final(self, status: Status) -> bytes:
-        """Return the last frames: the checkpoints that are due, and the final record."""
+    def final(self, status: Status, directories: dict[str, bytes] | None = None) -> bytes:
+        """Return the last frames: the checkpoints that are due, and the final record, as `OutputSealer.final` makes them."""
         assert self.output is not None  # the table allows this only after a delivery
         self.conversation.step(states.FINAL)
-        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status))
+        return b"".join(frame(F.OUTPUT, payload) for payload in self.output.final(status, directories))
 
     def refusal(self, code: str) -> bytes:
         """Return the frame that refuses a tenant with whom there is no session yet. It is in clear and proves nothing."""

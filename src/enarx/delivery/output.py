@@ -1,4 +1,4 @@
-"""Output records: acceptance, stdout and stderr with running hashes, and the final record (docs/spec/delivery.md, "Output").
+"""Output records: acceptance, output with running hashes, and the final record (docs/spec/delivery.md, "Output").
 
 The records are sealed under a key of the session. The Keep shares that key with the tenant, and with anyone who has a
 copy of the tenant's session file. So the Keep signs, with its identity key, what nobody else may be able to claim: the
@@ -24,13 +24,16 @@ from enarx.record import names
 HEADER = struct.Struct(">QB")
 """In clear before an output record: its number, and 1 if it is the final record."""
 
-FINAL, CHECKPOINT, ACCEPTED = 3, 4, 5
+FINAL, CHECKPOINT, ACCEPTED, FILES = 3, 4, 5, 6
 """Kinds of output records beside STDOUT and STDERR."""
 
 PIECE = CHUNK
 """Bytes of a stream from one checkpoint to the next."""
 
 STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
+CHAINED = (*STREAMS, FILES)
+"""The streams that have running hashes. FILES carries the content of output directories, and has no end in the final record."""
+
 ACCEPTANCE = struct.Struct(">I64s")
 CHECKPOINT_DATA = struct.Struct(">B32s64s")
 STATUS = tuple(name for name in names(Status) if name not in STREAMS.values())
@@ -99,7 +102,7 @@ class OutputSealer:
     def __init__(self, *, secret: bytes, session: bytes, package: bytes, key: Ed25519PrivateKey) -> None:
         self._aead = AESGCM(output_key(secret, session))
         self._session, self._package, self._key = session, package, key
-        self._chains = {kind: Chain(session, kind) for kind in STREAMS}
+        self._chains = {kind: Chain(session, kind) for kind in CHAINED}
         self.next = 0
 
     @property
@@ -113,7 +116,7 @@ class OutputSealer:
         return self._record(BODY.pack(ACCEPTED, 0), ACCEPTANCE.pack(chunks, signature))
 
     def data(self, kind: int, data: bytes | memoryview) -> list[bytes]:
-        """Return records of the next bytes of stdout or stderr, with a checkpoint after each full piece."""
+        """Return records of the next bytes of a stream, with a checkpoint after each full piece."""
         chain, view, payloads = self._chains[kind], memoryview(data), []
         while view:
             part = view[: chain.room]
@@ -124,12 +127,15 @@ class OutputSealer:
                 payloads.append(self._checkpoint(kind, chain))
         return payloads
 
-    def final(self, status: Status) -> list[bytes]:
-        """Return a checkpoint for each stream that ends within a piece, then the final record."""
+    def final(self, status: Status, directories: dict[str, bytes] | None = None) -> list[bytes]:
+        """Return a checkpoint for each stream that ends within a piece, then the final record.
+
+        `directories` are the digests of output directories by guest path.
+        """
         payloads = [self._checkpoint(kind, chain) for kind, chain in self._chains.items() if chain.offset % PIECE]
         fields: dict[str, Any] = {name: getattr(status, name) for name in STATUS}
-        fields |= {STREAMS[kind]: [chain.offset, chain.digest] for kind, chain in self._chains.items()}
-        body = encode({**fields, "records": self.next, "directories": {}})
+        fields |= {STREAMS[kind]: [self._chains[kind].offset, self._chains[kind].digest] for kind in STREAMS}
+        body = encode({**fields, "records": self.next, "directories": directories or {}})
         signature = self._key.sign(final_transcript(self._session, self._package, body))
         end = encode({"body": body, "signature": signature})
         return [*payloads, self._record(BODY.pack(FINAL, 0), end, final=True)]

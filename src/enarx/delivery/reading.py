@@ -15,6 +15,7 @@ from enarx.delivery.messages import same
 from enarx.delivery.output import (
     ACCEPTANCE,
     ACCEPTED,
+    CHAINED,
     CHECKPOINT,
     CHECKPOINT_DATA,
     FINAL,
@@ -182,7 +183,7 @@ class OutputOpener:
     def __init__(self, *, secret: bytes, session: bytes, package: bytes, identity: bytes) -> None:
         self._aead = AESGCM(output_key(secret, session))
         self._session, self._package, self._identity = session, package, identity
-        self._streams = {kind: _Stream(session, kind) for kind in STREAMS}
+        self._streams = {kind: _Stream(session, kind) for kind in CHAINED}
         self.next = 0
         self.lost = 0
         self.finished = False

@@ -46,6 +46,16 @@ OWN_FILES = 3 + 16
 """Descriptors of the runner besides `limits.open_files`: stdio, orders, and wasmtime's own for polling."""
 
 
+def results_size(disk: int) -> int:
+    """The limit on the stream of a workload's results, in bytes, for a `limits.disk`: the files, and room for their names."""
+    return disk + MIB
+
+
+def sealed_results(disk: int) -> int:
+    """The bytes that a host must be able to store for the results of a Keep of `disk` bytes, with what sealing adds."""
+    return disk + (disk >> 8) + MIB
+
+
 def compile_allowance(module_size: int) -> int:
     """The default of `limits.compile` in bytes, for a module of `module_size` bytes."""
     return COMPILE_BASE + COMPILE_FACTOR * module_size

@@ -31,7 +31,7 @@ from enarx.record import names, record, replace
 STDIO = ("stdin", "stdout", "stderr")
 KINDS = ("null", *STDIO, "listen", "connect")
 SECRETS_AT = "/run/secrets"
-MODES = ("ro", "rw")
+MODES = ("ro", "rw", "out")
 PAGE = 65536
 LEAST = {"memory": PAGE, "compile": 1 << 20}
 """The smallest useful sizes, in bytes."""
@@ -86,7 +86,7 @@ class File:
 
 @record()
 class Dir:
-    """A directory at `guest`: a copy of `host` on the tenant's machine, or empty. `mode` is ro or rw."""
+    """A directory at `guest`: a copy of `host` on the tenant's machine, or empty. `mode` is ro, rw, or out: its content returns."""
 
     guest: str
     host: str | None = None
@@ -308,7 +308,7 @@ def _dir(value: Any, path: Path) -> Dir:
     host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
     mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
     if host is None and mode == "ro":
-        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw"')
+        raise Invalid(path, "an empty read-only directory", hint='give host, or mode = "rw" or "out"')
     return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
 
 

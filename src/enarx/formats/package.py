@@ -17,7 +17,7 @@ from enarx.formats.config import Config
 from enarx.formats.wire import MAX_DEPTH, decode, encode
 from enarx.record import record
 
-VERSION = 2
+VERSION = 3
 SALT_SIZE = 32
 DIGEST_SIZE = 32
 OWNER_SIZE = 32
@@ -29,10 +29,15 @@ MAX_INDEX = 64 << 20
 """Bytes of all directory indexes of a package together."""
 MAX_ENTRIES = 1 << 19
 """Entries of all directory indexes of a package together."""
-INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 5 * MAX_ENTRIES)
+INDEX = cbor.Form(depth=MAX_DEPTH, items=1 + 6 * MAX_ENTRIES)
 MAX_PATH = 4096
 MAX_NAME = 255
 MAX_TREE_DEPTH = 64
+FIXED_TIME = 315_532_800 * 10**9
+"""1980-01-01T00:00:00Z, the first time that a ZIP archive can hold, in nanoseconds since 1970: the time of an entry that carries
+none, so that equal data has equal digests."""
+
+MAX_TIME = (1 << 63) - 1
 
 MANIFEST_KEYS = {"version", "owners", "wasm", "config", "args", "env", "dirs", "providers", "recipients"}
 
@@ -127,11 +132,11 @@ def item_salt(salt: bytes, label: str) -> bytes:
     """The salt of one item; to reveal it discloses that item and no other."""
     if len(salt) != SALT_SIZE:
         raise fail("salt", "package salt", f"{len(salt)} bytes, wanted {SALT_SIZE}")
-    return hmac.digest(salt, b"enarx package item v2\0" + label.encode(), "sha256")
+    return hmac.digest(salt, b"enarx package item v3\0" + label.encode(), "sha256")
 
 
 def commit_args(salt: bytes, args: tuple[str, ...]) -> bytes:
-    """The commitment to the workload's arguments, without its own name."""
+    """The commitment to the workload's arguments. The first is its own name, `argv[0]`."""
     return commit(salt, "args", hashlib.sha256(encode(list(args))).digest())
 
 
@@ -147,18 +152,27 @@ def commit_dir(salt: bytes, guest: str, index: bytes) -> bytes:
 
 @record(kw_only=False)
 class Node:
-    """An entry of a directory index: kind `d`, `f` (size in bytes, SHA-256) or `l` (target of a symbolic link)."""
+    """An entry of a directory index: kind `d`, `f` (size in bytes, SHA-256) or `l` (target of a symbolic link).
+
+    Files and directories have an `mtime`, in nanoseconds since 1970; files may be `executable`.
+    """
 
     path: str
     kind: str
     size: int = 0
     digest: bytes = b""
     target: str = ""
+    executable: bool = False
+    mtime: int = FIXED_TIME
 
     def value(self) -> list[object]:
         """The entry as a plain value for CBOR."""
-        rest: dict[str, list[object]] = {"d": [], "f": [self.size, self.digest], "l": [self.target]}
-        return [self.path, self.kind, *rest[self.kind]]
+        if self.kind == "l":
+            return [self.path, "l", self.target]
+        entry: list[object] = [self.path, "d"]
+        if self.kind == "f":
+            entry = [self.path, "x" if self.executable else "f", self.size, self.digest]
+        return entry if self.mtime == FIXED_TIME else [*entry, self.mtime]
 
 
 def _place(path: str) -> str:
@@ -204,14 +218,26 @@ def decode_index(data: bytes, room: int = MAX_ENTRIES) -> list[Node]:
 
 def _node(item: object) -> Node:
     match item:
-        case [str(path), "d"]:
-            return Node(_path(path), "d")
-        case [str(path), "f", int(size), bytes(digest)] if size >= 0 and len(digest) == DIGEST_SIZE:
+        case [str(path), "f" | "x" as kind, int(size), bytes(digest), *time] if (
+            size >= 0 and len(digest) == DIGEST_SIZE
+        ):
             if not isinstance(size, bool):
-                return Node(_path(path), "f", size=size, digest=digest)
+                return Node(_path(path), "f", size, digest, "", kind == "x", _time(time))
+        case [str(path), "d", *time]:
+            return Node(_path(path), "d", 0, b"", "", False, _time(time))
         case [str(path), "l", str(target)] if target and len(target.encode()) < MAX_PATH and "\0" not in target:
             return Node(_path(path), "l", target=target)
     raise fail("index-entry", "directory index", "an entry is neither directory, file nor link")
+
+
+def _time(given: list[object]) -> int:
+    """The time at the end of an entry. FIXED_TIME is left out, so that each entry has one encoding."""
+    match given:
+        case []:
+            return FIXED_TIME
+        case [int(time)] if type(time) is int and 0 <= time <= MAX_TIME and time != FIXED_TIME:
+            return time
+    raise fail("index-time", "directory index", f"a time that is not 0 to {MAX_TIME}, or is the fixed time")
 
 
 _NO_NAMES = frozenset(("", ".", ".."))
@@ -233,7 +259,10 @@ HEAD_KEYS = {"salt", "args", "env", "secrets", "wasm_size", "index_sizes"}
 
 @record(hidden=("salt", "args", "env", "secrets"))
 class Head:
-    """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest."""
+    """The first part of a sealed package: the committed arguments and environment, the secrets, the sizes of the rest.
+
+    `args` starts with the workload's own name, `argv[0]`.
+    """
 
     salt: bytes
     args: tuple[str, ...]
@@ -259,7 +288,7 @@ class Head:
             raise fail("head-keys", "package head", f"wanted a map with exactly {', '.join(sorted(HEAD_KEYS))}")
         head = cls(
             salt=byte_strings([value["salt"]], SALT_SIZE, "package salt")[0],
-            args=tuple(_texts(value["args"])),
+            args=_args(value["args"]),
             env=tuple(sorted(_text_map(value["env"]))),
             secrets=_secrets(value["secrets"], manifest.config),
             wasm_size=_sizes([value["wasm_size"]], MAX_WASM)[0],
@@ -276,10 +305,10 @@ class Head:
         return head
 
 
-def _texts(value: object) -> list[str]:
-    if not isinstance(value, list) or any(not isinstance(v, str) or "\0" in v for v in value):
-        raise fail("head-args", "package head", "arguments: wanted texts without NUL")
-    return value
+def _args(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or any(not isinstance(v, str) or "\0" in v for v in value):
+        raise fail("head-args", "package head", "arguments: wanted the workload's name and texts, without NUL")
+    return tuple(value)
 
 
 def _text_map(value: object) -> list[tuple[str, str]]:

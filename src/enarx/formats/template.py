@@ -28,7 +28,7 @@ args = []
 # signing-key = {}
 # api-token = { env = "API_TOKEN" }   # as a variable too
 
-# Data that travels with the workload, sealed. host is relative to this file. Results leave by stdout.
+# Data that travels with the workload, sealed. host is relative to this file. Results leave by stdout, or as files.
 # [[dirs]]
 # guest = "/data"
 # host = "data"
@@ -36,6 +36,10 @@ args = []
 # [[dirs]]
 # guest = "/tmp"
 # mode = "rw"           # an empty directory to write to; gone with the Keep
+#
+# [[dirs]]
+# guest = "/out"
+# mode = "out"          # what is in it at the end comes back: --out results::/out
 
 # Descriptors, in order. Without any, stdin, stdout and stderr are the tenant's.
 # [[files]]

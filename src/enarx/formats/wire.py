@@ -55,6 +55,7 @@ class FrameType(IntEnum):
     REPLY = 68
     RECEIVED = 69
     EVIDENCE = 70
+    FILES = 71
 
 
 MAX_EVIDENCE = 64 << 10
@@ -80,6 +81,7 @@ LARGEST: dict[FrameType, int] = {
     FrameType.REPLY: SMALL,
     FrameType.RECEIVED: SMALL,
     FrameType.EVIDENCE: _ATTESTED,
+    FrameType.FILES: _SEALED,
 }
 """Bytes of the largest payload of each type."""
 

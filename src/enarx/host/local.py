@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LISTENER, ORDER = 3, 4
 MAX_ORDER = 4096
 STORED_OUTPUT = 64 << 20
+"""Bytes of output, and of results, that are stored in memory. The command reads them, and no other client can ask for them."""
 
 
 def main() -> None:
@@ -86,7 +87,11 @@ def _serve(order: dict[str, Any], place: cgroups.Place, site: Site, directory: s
         launched = launch(order, name=name, place=place, site=site, until=ORDER)
         try:
             supervisor = launched.supervisor(
-                listener=listener, directory=open_directory(directory), stored_output=STORED_OUTPUT, until=ORDER
+                listener=listener,
+                directory=open_directory(directory),
+                stored_output=STORED_OUTPUT,
+                stored_results=STORED_OUTPUT,
+                until=ORDER,
             )
         except BaseException:
             launched.abandon()

@@ -23,6 +23,7 @@ OWN_FILES = (
     "enarx/formats/config.py",
     "enarx/formats/package.py",
     "enarx/formats/quantities.py",
+    "enarx/formats/results.py",
     "enarx/formats/wire.py",
     "enarx/delivery/__init__.py",
     "enarx/delivery/content.py",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from enarx.delivery.content import FilePiece
-from enarx.formats.package import Node
+from enarx.formats.package import FIXED_TIME, Node
 from enarx.keep import sandbox
 
 SECRETS_GUEST = "/run/secrets"
@@ -32,7 +32,10 @@ class Storage:
                 file.write(value)
 
     def trees(self, trees: list[list[Node]], size: int) -> None:
-        """Set the size of /data to `size` bytes, then create every directory, link and empty file."""
+        """Set the size of /data to `size` bytes, then create every directory, link and empty file.
+
+        Writing a file does not change the time of its directory, so directories have their final times already.
+        """
         if self._isolation.resizable:  # unless the mount or user namespace was left out by name
             sandbox.resize(self._isolation, size)
         self._sized()
@@ -40,6 +43,10 @@ class Storage:
             os.mkdir(self._path(i), 0o700)
             for node in nodes:
                 self._create(self._path(i, node.path), node)
+            for node in nodes:
+                if node.kind == "d":  # only now: each entry that is created changes the time of its directory
+                    os.utime(self._path(i, node.path), ns=(node.mtime, node.mtime), follow_symlinks=False)
+            os.utime(self._path(i), ns=(FIXED_TIME, FIXED_TIME))
 
     def piece(self, piece: FilePiece) -> None:
         """Append a piece to its file. Pieces come in order, so at most one file is open."""
@@ -49,6 +56,7 @@ class Storage:
         while rest:
             rest = rest[os.write(self._open, rest) :]
         if piece.offset + len(piece.data) == piece.node.size:
+            os.utime(self._open, ns=(piece.node.mtime, piece.node.mtime))
             os.close(self._open)
 
     def guest_dirs(self, dirs: tuple[tuple[int, str, bool], ...], *, secrets: bool) -> list[list[object]]:
@@ -67,4 +75,7 @@ class Storage:
         elif node.kind == "l":
             os.symlink(node.target, path)
         else:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if node.executable else 0o600)
+            if not node.size:  # no piece will follow
+                os.utime(fd, ns=(node.mtime, node.mtime))
+            os.close(fd)

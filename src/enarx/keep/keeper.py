@@ -25,6 +25,7 @@ from enarx.keep.attester.link import AttesterLink
 from enarx.keep.core.actions import (
     AskEvidence,
     CloseStdin,
+    Collect,
     Compile,
     CreateTrees,
     Done,
@@ -83,6 +84,7 @@ class Keeper:
         self._perform: dict[type, Callable[[Any], None]] = {
             AskEvidence: self._ask,
             CloseStdin: self._close_stdin,
+            Collect: self._collect,
             Compile: self._compile,
             CreateTrees: self._create_trees,
             Done: self._end,
@@ -121,7 +123,10 @@ class Keeper:
             poll.register(self._attester, select.POLLIN)
         if self._watch is not None:
             self._watch.register(poll, output=queued < HIGH_WATER)
+        before = time.monotonic()
         ready = dict(poll.poll(self._timeout()))
+        if queued >= HIGH_WATER:
+            self._core.held(time.monotonic() - before)
         self._core.tick(now())
         self._act()
         if ready.get(self._frames.fileno(), 0) & select.POLLOUT:
@@ -237,6 +242,9 @@ class Keeper:
 
     def _kill(self, action: Kill) -> None:
         self._running().kill()
+
+    def _collect(self, action: Collect) -> None:
+        self._running().collect(action.trees, action.room)
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -1,4 +1,4 @@
-"""The keeper's view of the workload's processes: stdio pipes, the runner's result, and how the processes end.
+"""The keeper's view of the workload's processes: stdio pipes, results, and how the processes end.
 
 `Watch` relies on pidfds and deadlines, never on descriptors that the runner could close or pass to others. It reports events to
 the core, which counts, seals and decides.
@@ -48,7 +48,7 @@ class Watch:
         self._outputs = {handle.stdout: 1, handle.stderr: 2}
         self._orders_open = True
         self._result = b""
-        self._loaded = False
+        self._loaded = self._collecting = False
         for fd in (handle.stdin, handle.stdout, handle.stderr):
             os.set_blocking(fd, False)
         try:
@@ -65,7 +65,10 @@ class Watch:
             poll.register(self._handle.orders, select.POLLIN)
         if self._stdin_fd >= 0 and self._stdin:
             poll.register(self._stdin_fd, select.POLLOUT)
-        for child in (self._handle.child, self._handle.compilation.child):
+        if self._collecting and output:
+            poll.register(self._handle.collection.stream, select.POLLIN)
+        collecting = (self._handle.collection.child,) if self._collecting else ()
+        for child in (self._handle.child, self._handle.compilation.child, *collecting):
             if child.status is None:
                 poll.register(child, select.POLLIN)
 
@@ -78,8 +81,30 @@ class Watch:
             self._read_result()
         if self._stdin_fd in ready:
             self._feed()
-        if self._handle.child.reap():
+        if self._collecting:
+            self._pass_on(ready)
+        elif self._handle.child.reap():
             self._finish()
+
+    def collect(self, trees: tuple[tuple[int, str], ...], room: int) -> None:
+        """Have the collector read output directories, now that the runner is dead."""
+        self._collecting = True
+        try:
+            self._handle.collection.start(trees, room)
+        except OSError:
+            self._handle.collection.child.kill()  # it has ended, and its report is missing
+
+    def _pass_on(self, ready: dict[int, int]) -> None:
+        """Pass on the collector's stream and, once it has ended, the rest and its report."""
+        collection = self._handle.collection
+        over = collection.child.reap()
+        for _ in range(REST if over else collection.stream in ready):
+            try:
+                self._core.files(os.read(collection.stream, PIECE))
+            except BlockingIOError:
+                break
+        if over:
+            self._core.collected(collection.report(), self._now())
 
     def write_stdin(self, data: bytes) -> None:
         """Append to the bytes for the guest's stdin, and write what the pipe takes."""
@@ -97,8 +122,8 @@ class Watch:
         self._feed()
 
     def kill(self) -> None:
-        """Kill the runner with SIGKILL."""
-        self._handle.child.kill()
+        """Kill the runner with SIGKILL, or the collector if the runner is dead."""
+        (self._handle.collection if self._collecting else self._handle).child.kill()
 
     def _feed(self) -> None:
         """Write what the guest's pipe takes, and report it."""
@@ -169,6 +194,8 @@ class Watch:
         if self._result == NO_CODE and not self._loaded and compilation.child.reap(seconds=PATIENCE):
             self._core.compile_failed(compilation.failure() or runner.NO_CODE)
         compilation.child.kill()
+        self._outputs.clear()
+        self._orders_open = False
         self._core.ended(self._result, _end_of(self._handle.child.status or 0, self._bound), self._now())
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from enarx.delivery.output import FILES
 from enarx.delivery.reading import Final, OutputOpener
 from enarx.delivery.receipt import Receipt
 from enarx.delivery.session import (
@@ -57,13 +58,15 @@ class Result:
     """The outcome of a run. `status` is proven: the Keep signed it.
 
     `lost` is True if the host dropped output. `unproven` counts the bytes of stdout and stderr that no signature covers:
-    those that were dropped, and those around them up to the next checkpoint. `receipt` proves the result to others.
+    those that were dropped, and those around them up to the next checkpoint. `receipt` proves the result to others, and
+    `final` is the record that it rests on.
     """
 
     status: Status
     lost: bool
     unproven: tuple[int, int]
     receipt: Receipt
+    final: Final
 
     @classmethod
     def of(cls, session: Session, output: OutputOpener, final: Final) -> Self:
@@ -73,6 +76,7 @@ class Result:
             lost=output.lost > 0,
             unproven=(output.unproven[STDOUT], output.unproven[STDERR]),
             receipt=Receipt.make(session, final),
+            final=final,
         )
 
 
@@ -80,7 +84,8 @@ class Run:
     """A tenant attached to a session: sends stdin, and passes stdout and stderr on as they arrive. Call `serve` once.
 
     `start` is the number of the first frame to ask the host for; `output` has opened the records before it, if any.
-    `write` takes verified bytes with their stream, STDOUT or STDERR. With `close_stdin`, the
+    `write` takes verified bytes with their stream, STDOUT or STDERR. `files` takes bytes of the stream of results, with their
+    offset; only the final record proves those. With `close_stdin`, the
     workload's stdin ends where `stdin` ends. With `confirm`, the Keep itself must confirm that end; the host's word does not
     count. `interrupted` is called with each error that broke a connection, before the next try.
 
@@ -96,6 +101,7 @@ class Run:
         start: int = 1,
         output: OutputOpener | None = None,
         write: Callable[[int, bytes], None] = lambda kind, data: None,
+        files: Callable[[int, bytes], None] = lambda offset, data: None,
         stdin: Stdin = None,
         close_stdin: bool = True,
         confirm: bool = False,
@@ -104,6 +110,7 @@ class Run:
         self.link = link
         self.session = session
         self.write = write
+        self.files = files
         self.close_stdin = close_stdin
         self.confirm = confirm
         self.interrupted = interrupted
@@ -221,6 +228,8 @@ class Run:
             return None
         if record.kind in (STDOUT, STDERR):
             self.write(record.kind, record.data)
+        elif record.kind == FILES:
+            self.files(record.offset, record.data)
         return record.final
 
     def _send(self, kind: int, offset: int, data: bytes | memoryview = b"") -> None:

@@ -29,6 +29,9 @@ from enarx.tenant import tree
 from enarx.tenant.paths import read_file
 from enarx.tenant.tree import Tree
 
+ARGV0 = "main.wasm"
+"""The name of a workload that has no file name."""
+
 WASM_MAGIC = b"\0asm\1\0\0\0"
 COMPONENT_MAGIC = b"\0asm\r\0\1\0"
 
@@ -103,28 +106,33 @@ def build(
     salt: bytes,
     secrets: dict[str, bytes],
     base: str = ".",
+    argv0: str = ARGV0,
+    times: bool = False,
 ) -> Package:
     """The package of a module, a path or its bytes, under an effective configuration. UsageError.
 
     Relative directories start from `base`. `salt` is 32 bytes: fresh, or kept to get the same digest again. `secrets`
-    has a value for each name in the configuration.
+    has a value for each name in the configuration. `argv0` is the workload's own name. With `times`, files and
+    directories keep their modification times.
     """
     _check_secrets(config, secrets)
+    args = (_require_name(argv0), *config.args)
     module = require_module(wasm, "the module") if isinstance(wasm, bytes) else read_module(wasm)
-    trees = [_tree(directory, base) for directory in config.dirs]
+    trees = [_tree(directory, base, times) for directory in config.dirs]
+    _check_outputs(config, trees)
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
     _require_few(indexes, trees)
     manifest = Manifest.make(
         owners=owners,
         wasm=hashlib.sha256(module).digest(),
         config=config,
-        args=commit_args(salt, config.args),
+        args=commit_args(salt, args),
         env=commit_env(salt, config.env),
         dirs=tuple(commit_dir(salt, d.guest, i) for d, i in zip(config.dirs, indexes, strict=True)),
     )
     head = Head(
         salt=salt,
-        args=config.args,
+        args=args,
         env=config.env,
         secrets=tuple(secrets.items()),
         wasm_size=len(module),
@@ -153,6 +161,17 @@ def require_module(data: bytes, path: str) -> bytes:
     return data
 
 
+def _require_name(argv0: str) -> str:
+    """The workload's own name. UsageError if it cannot be an argument of a guest."""
+    try:
+        argv0.encode()
+    except UnicodeEncodeError:
+        raise UsageError("argv0", f"{argv0!r}: the workload's name is not UTF-8", hint="--argv0 NAME") from None
+    if "\0" in argv0:
+        raise UsageError("argv0", f"{argv0!r}: the workload's name contains NUL", hint="--argv0 NAME")
+    return argv0
+
+
 def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
     names = {secret.name for secret in config.secrets}
     if missing := sorted(names - set(secrets)):
@@ -172,7 +191,7 @@ def _check_secrets(config: Config, secrets: dict[str, bytes]) -> None:
             )
 
 
-def _tree(directory: Dir, base: str) -> Tree:
+def _tree(directory: Dir, base: str, times: bool) -> Tree:
     """All entries of a directory. A relative path is from a configuration file, and must stay below `base`."""
     if directory.host is None:
         return Tree(start=base, below=(), nodes=(), identities=())
@@ -180,12 +199,29 @@ def _tree(directory: Dir, base: str) -> Tree:
     if not os.path.isdir(path):
         raise UsageError("dir-missing", f"{path}: not a directory, wanted for {directory.guest}")
     if os.path.isabs(directory.host):
-        return tree.read(path)
+        return tree.read(path, times=times)
     start, real = os.path.realpath(base), os.path.realpath(path)
     if real != start and not real.startswith(start.rstrip(os.sep) + os.sep):
         hint = f"if you mean it, name it on the command line: --dir {path}::{directory.guest}"
         raise UsageError("dir-outside", f"{path}: leads outside {start}", hint=hint)
-    return tree.read(start, () if real == start else tuple(os.path.relpath(real, start).split(os.sep)))
+    below = () if real == start else tuple(os.path.relpath(real, start).split(os.sep))
+    return tree.read(start, below, times=times)
+
+
+def _check_outputs(config: Config, trees: list[Tree]) -> None:
+    """UsageError for a copy in an output directory that could not come back: with links, or larger than limits.disk."""
+    size = 0
+    for directory, each in zip(config.dirs, trees, strict=True):
+        if directory.mode != "out":
+            continue
+        size += sum(node.size for node in each.nodes)
+        link = next((node.path for node in each.nodes if node.kind == "l"), None)
+        if link is not None:
+            message = f"{directory.host}: {link} is a link, which an output directory cannot return"
+            raise UsageError("out-link", message, hint="replace it by a copy of its target")
+    if size > config.limits.disk:
+        message = f"the output directories start with {size} bytes, limits.disk is {config.limits.disk}"
+        raise UsageError("out-size", message, hint="raise limits.disk: it limits what they return")
 
 
 def _require_few(indexes: tuple[bytes, ...], trees: list[Tree]) -> None:

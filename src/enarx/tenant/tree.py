@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from enarx.errors import UsageError
-from enarx.formats.package import MAX_ENTRIES, MAX_TREE_DEPTH, Node
+from enarx.formats.package import FIXED_TIME, MAX_ENTRIES, MAX_TIME, MAX_TREE_DEPTH, Node
 from enarx.formats.wire import CHUNK
 from enarx.record import record
 from enarx.tenant.paths import open_regular, own_dirs
@@ -24,6 +24,9 @@ from enarx.tenant.paths import open_regular, own_dirs
 BY_DESCRIPTOR = {os.open, os.stat, os.readlink} <= os.supports_dir_fd and os.listdir in os.supports_fd
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_EXECUTABLE = os.name != "nt"
+"""Whether files have an executable bit: Windows derives one from the name."""
+
 Parts = tuple[str, ...]
 Identity = tuple[int, int, int, int]
 
@@ -56,8 +59,11 @@ class Tree:
                         yield node, file
 
 
-def read(start: str, below: Parts = ()) -> Tree:
-    """The tree below a directory. UsageError for anything that cannot be packaged: sockets, devices, our own directories."""
+def read(start: str, below: Parts = (), *, times: bool = False) -> Tree:
+    """The tree below a directory. UsageError for anything that cannot be packaged: sockets, devices, our own directories.
+
+    With `times` the entries carry the modification times of files and directories, else the fixed time.
+    """
     own = _own(start, below)
     nodes: list[Node] = []
     identities: list[Identity] = []
@@ -71,7 +77,7 @@ def read(start: str, below: Parts = ()) -> Tree:
                 if len(nodes) >= MAX_ENTRIES or len(parts) > MAX_TREE_DEPTH:
                     message = f"{walk.path(at)}: over {MAX_ENTRIES} entries or {MAX_TREE_DEPTH} levels"
                     raise UsageError("dir-size", message, hint="package less, or an archive of it")
-                nodes.append(_node(walk, at, "/".join(parts), status))
+                nodes.append(_node(walk, at, "/".join(parts), status, times))
                 identities.append(_identity(status))
             if stat.S_ISDIR(status.st_mode):
                 if (status.st_dev, status.st_ino) in own:
@@ -106,19 +112,21 @@ def _changed(path: str, why: str) -> UsageError:
     return UsageError("files-changed", f"{path}: {why}", hint="try again when nothing writes to it")
 
 
-def _node(walk: _Walk, at: Parts, name: str, status: os.stat_result) -> Node:
+def _node(walk: _Walk, at: Parts, name: str, status: os.stat_result, times: bool) -> Node:
     path = walk.path(at)
     try:
         name.encode()
     except UnicodeEncodeError:
         raise UsageError("dir-name", f"{path!r}: the file name is not UTF-8") from None
-    if stat.S_ISDIR(status.st_mode):
-        return Node(name, "d")
     if stat.S_ISLNK(status.st_mode):
         return Node(name, "l", target=walk.target(at))
+    time = min(max(0, status.st_mtime_ns), MAX_TIME) if times else FIXED_TIME
+    if stat.S_ISDIR(status.st_mode):
+        return Node(name, "d", mtime=time)
     if stat.S_ISREG(status.st_mode):
         with walk.file(at, _identity(status)) as file:
-            return Node(name, "f", size=status.st_size, digest=_hash(file, status.st_size, path))
+            digest = _hash(file, status.st_size, path)
+        return Node(name, "f", status.st_size, digest, "", _EXECUTABLE and bool(status.st_mode & stat.S_IXUSR), time)
     raise UsageError("dir-kind", f"{path}: neither a file, a directory nor a link", hint="remove it from the directory")
 
 

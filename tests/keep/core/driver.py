@@ -21,6 +21,7 @@ from enarx.keep.core.actions import (
     Action,
     AskEvidence,
     CloseStdin,
+    Collect,
     Compile,
     CreateTrees,
     Done,
@@ -52,7 +53,10 @@ def now() -> Now:
 
 
 class MemoryKeep:
-    """`out` are the frames that the Keep has sent, then None at its end. `actions` are all that it asked for."""
+    """`out` are the frames that the Keep has sent, then None at its end. `actions` are all that it asked for.
+
+    Its collector answers with the stream `results`, in pieces, and with `report`.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,8 @@ class MemoryKeep:
         self.module = b""
         self.start: Start | None = None
         self.over = False
+        self.results: list[bytes] = []
+        self.report = b""
         self.core = Core(
             entropy=entropy or os.urandom(ENTROPY_SIZE),
             host_data=host_data,
@@ -151,6 +157,11 @@ class MemoryKeep:
 
     def _Kill(self, action: Kill) -> None:  # noqa: N802
         self.core.ended(b"", VANISHED, self._clock())
+
+    def _Collect(self, action: Collect) -> None:  # noqa: N802
+        for piece in self.results:
+            self.core.files(piece)
+        self.core.collected(self.report, self._clock())
 
     def _Done(self, action: Done) -> None:  # noqa: N802
         self.die()

@@ -9,7 +9,7 @@ from enarx.delivery.reading import Output
 from enarx.delivery.tenant import CHUNK_BUFFER, Admission, Attachment, Session, refusal_code
 from enarx.formats.config import Config
 from enarx.formats.wire import CHUNK, FrameType
-from enarx.keep.core.actions import AskEvidence, CloseStdin, Kill, Start, WriteStdin
+from enarx.keep.core.actions import AskEvidence, CloseStdin, Collect, Kill, Start, WriteStdin
 from enarx.keep.core.deadlines import Now
 from tests.exchange import ATTACH_NONCE, CONFIG, KEEP_ENTROPY, KEYS, NONCE, NOW, OWNER, Content, manifest
 from tests.keep.core.driver import Attest, MemoryKeep
@@ -50,6 +50,9 @@ class Manual(MemoryKeep):
         return
 
     def _Kill(self, action: Kill) -> None:  # noqa: N802
+        return
+
+    def _Collect(self, action: Collect) -> None:  # noqa: N802
         return
 
 

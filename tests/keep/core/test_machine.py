@@ -110,7 +110,7 @@ def test_a_whole_delivery() -> None:
     assert (keep.secrets, keep.module, keep.files) == ({"key": b"canary-secret"}, WASM, {"0/d/f": FILE})
     assert keep.of(Start) == [
         Start(
-            args=("canary-arg",),
+            args=("main.wasm", "canary-arg"),
             env=(("E", "canary-env"),),
             dirs=((0, "/data", False),),
             secrets=True,
@@ -124,7 +124,7 @@ def test_files_and_secrets_are_variables_too() -> None:
     config = Config.from_toml(
         '[secrets]\nkey = {env = "KEY"}\n[[files]]\nkind = "null"\n[[files]]\nkind = "stdout"\n[limits]\ntime = "1ms"\n'
     )
-    content = Content(args=(), env=())
+    content = Content(args=("main.wasm",), env=())
     pair = Pair(config=config, content=content, keep=Manual)
     pair.deliver()
     assert pair.keep.start is not None

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from enarx.delivery.output import FILES
 from enarx.delivery.session import STDERR, STDIN, STDIN_END, STDIN_WINDOW, STDOUT, STOP, Status
 from enarx.delivery.tenant import Attachment
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats import bounds
-from enarx.formats.config import Config
+from enarx.formats.config import Config, Dir
 from enarx.formats.wire import FrameType, encode, frame
-from enarx.keep.core.actions import CloseStdin, Done, DropStdin, Kill, WriteStdin
-from enarx.keep.core.deadlines import GRACE
-from enarx.keep.core.workload import ACK_EVERY
+from enarx.keep.core.actions import CloseStdin, Collect, Done, DropStdin, Kill, WriteStdin
+from enarx.keep.core.deadlines import COLLECT, COLLECT_RATE, GRACE
+from enarx.keep.core.workload import ACK_EVERY, NO_RESULTS
 from enarx.record import replace
 from tests.exchange import CONFIG, NOW, WASM
 from tests.keep.core.driver import VANISHED
@@ -364,3 +365,140 @@ def test_events_of_a_workload_that_is_not_there_change_nothing() -> None:
     core.ended(b"", VANISHED, pair.clock())
     pair.keep.act()
     assert (pair.keep.actions, pair.state) == ([], "fresh")
+
+
+# --- results -----------------------------------------------------------------------------------------------------------
+
+OUT = CONFIG.replace(dirs=(Dir(guest="/data", mode="out"),))
+EXITED = encode({"cause": "exit", "code": 3})
+DIGEST = b"d" * 32
+REPORT = encode([DIGEST])
+
+
+class Collecting(Job):
+    """A job whose workload has ended, and whose output directory is being collected."""
+
+    def __init__(self, config: Config = OUT, result: bytes = EXITED) -> None:
+        super().__init__(config)
+        self.core.loaded(self.pair.clock())
+        self.core.ended(result, VANISHED, self.pair.clock())
+
+    def close(self, report: bytes = REPORT) -> tuple[Status, dict[str, bytes], bytes]:
+        """Report the collector's end; the status, the digests, and the stream of results that the tenant reads."""
+        self.core.collected(report, self.pair.clock())
+        assert self.actions(Done) == [Done()]
+        *records, last = self.pair.read(self.attachment)
+        assert last.final is not None
+        data = b"".join(record.data for record in records if record.kind == FILES)
+        return last.final.status, dict(last.final.directories), data
+
+
+def test_results_are_collected_once_the_workload_is_dead() -> None:
+    job = Collecting()
+    assert job.actions(Collect, Done) == [Collect(((0, "/data"),), bounds.results_size(OUT.limits.disk))]
+    job.core.files(b"some ")
+    job.core.files(b"files")
+    job.at(2)
+    status, directories, data = job.close()
+    assert (status.cause, status.code, status.milliseconds) == ("exit", 3, 0)  # collecting is not a part of the run
+    assert (directories, data) == ({"/data": DIGEST}, b"some files")
+
+
+@pytest.mark.parametrize("result", [encode({"cause": "trap", "message": "m"}), encode({"cause": "time"}), b""])
+def test_results_are_collected_however_it_ends(result: bytes) -> None:
+    status, directories, _ = Collecting(result=result).close()
+    assert status.cause in ("trap", "time", "failed")
+    assert directories == {"/data": DIGEST}
+
+
+def test_a_workload_that_never_ran_has_no_results() -> None:
+    job = Job(OUT)
+    assert job.end(encode({"cause": "failed"})).cause == "failed"
+    assert job.actions(Collect) == []
+
+
+def test_without_output_directories_nothing_is_collected() -> None:
+    job = Job()
+    job.core.loaded(job.pair.clock())
+    assert job.end(EXITED).code == 3
+    assert job.actions(Collect) == []
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        (
+            encode("the results in /data cannot be returned: a reason"),
+            "the results in /data cannot be returned: a reason",
+        ),
+        (b"", NO_RESULTS),
+        (b"\xff", NO_RESULTS),
+        (encode(""), NO_RESULTS),
+        (encode([]), NO_RESULTS),
+        (encode([DIGEST, DIGEST]), NO_RESULTS),
+        (encode([DIGEST[1:]]), NO_RESULTS),
+        (encode(["d" * 32]), NO_RESULTS),
+        (encode({"/data": DIGEST}), NO_RESULTS),
+    ],
+)
+def test_results_that_cannot_be_collected(report: bytes, message: str) -> None:
+    job = Collecting()
+    status, directories, _ = job.close(report)
+    assert (status.cause, status.message, status.code, directories) == ("output", message, 0, {})
+
+
+def test_the_owner_may_stop_it_while_results_are_collected() -> None:
+    job = Collecting()
+    job.send(STOP)
+    assert job.actions(Kill) == [Kill("stopped")]
+    job.core.files(b"late")
+    status, directories, data = job.close()
+    assert (status.cause, directories, data) == ("stopped", {}, b"")
+
+
+def test_the_collectors_deadline() -> None:
+    job = Collecting()
+    job.core.files(bytes(COLLECT_RATE // 4))
+    job.core.held(1000.0)
+    job.at(1000 + COLLECT + 0.2)
+    assert job.actions(Kill) == []
+    job.at(0.1)
+    assert job.actions(Kill) == [Kill("output")]
+    assert job.close(b"")[0].message == "the output directories could not be collected in time"
+
+
+def test_time_that_the_host_takes_is_not_given_to_a_workload() -> None:
+    job = Job(limited(time=1.0))
+    job.core.loaded(job.pair.clock())
+    job.core.held(1000.0)
+    job.at(1 + GRACE)
+    assert job.actions(Kill) == [Kill("time")]
+
+
+def test_a_collector_that_sends_too_much() -> None:
+    job = Collecting(OUT.replace(limits=replace(OUT.limits, disk=0)))
+    most = bounds.results_size(0)
+    job.core.files(bytes(most))
+    assert job.actions(Kill) == []
+    job.core.files(b"x")
+    job.core.files(b"x")
+    assert job.actions(Kill) == [Kill("output")]
+    status, directories, data = job.close()
+    assert (status.cause, directories, len(data)) == ("output", {}, most)
+
+
+def test_stdin_and_attachments_go_on_meanwhile() -> None:
+    job = Collecting()
+    job.send(STDIN, 0, b"late")
+    job.core.stdin_closed()
+    assert reattached(job).stdin == 4
+    assert job.pair.state == "session"
+
+
+def test_a_driver_that_cannot_collect() -> None:
+    job = Collecting()
+    job.core.failed(DeliveryError("run", "this Keep cannot run the workload", state="session"), job.pair.clock())
+    job.pair.keep.act()
+    last = job.pair.read(job.attachment)[-1].final
+    assert last is not None
+    assert (last.status.cause, last.directories) == ("failed", ())

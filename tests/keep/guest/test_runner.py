@@ -23,7 +23,7 @@ NO_USER_NAMESPACE = frozenset(("user-namespace",))
 """This process has none, so a limit on processes would count all of this user's."""
 
 ORDER: dict[str, Any] = {
-    "args": [],
+    "args": ["main.wasm"],
     "env": {},
     "dirs": [],
     "limits": Limits(memory=16 << 20, open_files=64).public(),
@@ -44,12 +44,13 @@ def isolation(tmp_path: Path) -> Isolation:
 def handle(isolation: Isolation) -> Iterator[runner.Handle]:
     made = runner.spawn(isolation, NO_USER_NAMESPACE)
     yield made
-    for child in (made.child, made.compilation.child):
+    for child in (made.child, made.compilation.child, made.collection.child):
         child.kill()
         child.reap(wait=True)
     made.orders.close()
     made.compilation._source.close()
-    for fd in (made.stdin, made.stdout, made.stderr):
+    made.collection._link.close()
+    for fd in (made.stdin, made.stdout, made.stderr, made.collection.stream):
         os.close(fd)
 
 

@@ -17,7 +17,7 @@ from enarx.record import replace
 from tests.wat import secret_reader
 
 EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
-ORDER = wasi.Order(args=(), env=(), dirs=(), limits=Limits(memory=16 << 20))
+ORDER = wasi.Order(args=("main.wasm",), env=(), dirs=(), limits=Limits(memory=16 << 20))
 
 
 def run(text: str | bytes, order: wasi.Order = ORDER, /, **changes: Any) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_arguments_environment_and_directories(tmp_path: Path, capfd: pytest.Cap
         (drop (call $args (i32.const 0) (i32.const 4)))
         (drop (call $env (i32.const 8) (i32.const 12)))
         (call $exit (i32.add (i32.mul (i32.const 10) (i32.load (i32.const 0))) (i32.load (i32.const 8)))))"""
-    order = replace(ORDER, args=("a", "b"), env=(("A", "1"),))
+    order = replace(ORDER, args=("main.wasm", "a", "b"), env=(("A", "1"),))
     assert run(EXIT + sizes, order)["code"] == 31
 
 

@@ -54,6 +54,7 @@ def deploy(options: argparse.Namespace) -> int:
         workload.from_options(options, secrets=True),
         session.hooks(verdict),
         *((None, None, None) if options.detach else (session.STDIN, session.STDOUT, session.STDERR)),
+        out=workload.out(options),
         host=remote.host(options),
         backend=options.backend,
         accepted=attestation.simulated(options),
@@ -65,6 +66,8 @@ def deploy(options: argparse.Namespace) -> int:
     job = starting.start()
     if job.detached:
         console.say(f"session: {job.session_file}")
+        for place in options.out:
+            console.note(f"its results, once it has ended: enarx keep attach {job.keep} --out {place}")
         print(job.keep, flush=True)
         return 0
     result = _attached(job, options)

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from enarx.cli import console
-from enarx.cli.options import Parser, Run, add_endpoint, add_json, add_receipt, add_verifier
+from enarx.cli.options import Parser, Run, add_endpoint, add_json, add_receipt, add_results, add_verifier
 from enarx.errors import EnarxError
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ def declare(parser: Parser) -> None:
     pruning = parser.action("prune", prune, "remove all ended Keeps", "enarx keep prune")
     for each in (attaching, reading):
         add_receipt(each)
+        add_results(each)
     for each in (listing, inspecting, reading, attesting, attaching, stopping, removing, pruning):
         add_json(each, "JSON on stdout (attach, logs: one line on stderr)")
         add_endpoint(each)
@@ -94,18 +95,19 @@ def logs(options: argparse.Namespace) -> int:
     Returns the exit code of a job that has ended; for a running job 0, or 127 if the host dropped output.
     """
     from enarx.api import keeps
-    from enarx.cli import remote, session
+    from enarx.cli import remote, session, workload
 
     known = remote.keep(options)
     known.require_session()
     session.require_receipt(options)
-    result, lost = keeps.read_so_far(known, session.STDOUT, session.STDERR)
+    result, lost = keeps.read_so_far(known, session.STDOUT, session.STDERR, workload.out(options))
     if result is None:
         no_receipt = "; there is no receipt" if options.receipt else ""
-        console.note(f"the job has not ended, or its end is lost{no_receipt}")
+        no_results = "; there are no results" if options.out else ""
+        console.note(f"the job has not ended, or its end is lost{no_receipt}{no_results}")
         return console.EXIT_UNDECIDED if lost else 0
     session.write_receipt(options.receipt, result)
-    return session.conclude(result, options)
+    return session.conclude(result, options, keep=known.keep)
 
 
 def attest(options: argparse.Namespace) -> int:
@@ -132,19 +134,20 @@ def attach(options: argparse.Namespace) -> int:
     """Attach to a job until it ends; Ctrl-C leaves it running. Returns the workload's exit code, or 0 if left."""
     from enarx.api.remote import attached
     from enarx.api.start import Hooks
-    from enarx.cli import remote, session
+    from enarx.cli import remote, session, workload
 
     known = remote.keep(options)
     known.require_session()
     session.require_receipt(options)
-    job = attached(known, Hooks(note=console.note), session.STDIN, session.STDOUT, session.STDERR)
+    streams = (session.STDIN, session.STDOUT, session.STDERR)
+    job = attached(known, Hooks(note=console.note), *streams, out=workload.out(options))
     with job:
         try:
             result = session.wait(job, options.receipt)
         except KeyboardInterrupt:
             console.say(f"\ndetached; the workload goes on: enarx keep attach {job.keep}")
             return 0
-    return session.conclude(result, options)
+    return session.conclude(result, options, keep=job.keep)
 
 
 def stop(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from enarx.errors import ParseError, UsageError, VerificationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.delivery.reading import Final
     from enarx.delivery.receipt import Receipt
 
 PIECE = 1 << 20
@@ -23,12 +24,15 @@ def declare(parser: Parser) -> None:
         "verify",
         verify,
         "verify a receipt: who ran which package, how it ended, and what it wrote",
-        "enarx result verify job.receipt --stdout out.txt --simulated-root root.pub",
+        "enarx result verify job.receipt --stdout out.txt --out results::/out --simulated-root root.pub",
         "enarx result verify job.receipt --package 00ff... --policy snp.toml --endorsements certs/",
     )
     verifying.add_argument("receipt", metavar="RECEIPT", help="from --receipt of run, deploy, keep attach or keep logs")
     verifying.add_argument("--stdout", metavar="FILE", default="", help="the workload's stdout, to check")
     verifying.add_argument("--stderr", metavar="FILE", default="", help="the workload's stderr, to check")
+    verifying.add_argument(
+        "--out", action="append", default=[], metavar="DIR::GUEST", help="the content of an output directory, to check"
+    )
     verifying.add_argument("--package", metavar="HEX", default="", help="the package digest that the receipt must name")
     verifying.add_argument("--at", metavar="TIME", default="now", help="RFC 3339: verify the evidence at this time")
     add_json(verifying)
@@ -64,16 +68,36 @@ def verify(options: argparse.Namespace) -> int:
         if path:
             receipt.verify_output(final, stream, _pieces(path))
         shown[name] = "verified" if path else "not checked"
+    directories = _directories(final, options.out)
     status = final.status
     if options.json:
         value = {"package": receipt.package.hex(), "session": receipt.transcript.hex(), "delivered": receipt.time}
-        console.show_json({**value, "status": as_dict(status), "output": shown, "attestation": verdict.summary})
+        value |= {"status": as_dict(status), "output": shown, "directories": directories}
+        console.show_json({**value, "attestation": verdict.summary})
         return 0
     console.show(f"package {receipt.package.hex()}")
     console.show(f"ended by {status.cause}" + (f" with {status.code}" if status.cause == "exit" else ""))
     console.show(f"stdout: {status.stdout} bytes, {shown['stdout']}")
     console.show(f"stderr: {status.stderr} bytes, {shown['stderr']}")
+    for guest, state in directories.items():
+        console.show(f"{guest}: {state}")
     return 0
+
+
+def _directories(final: Final, texts: list[str]) -> dict[str, str]:
+    """What was checked of each output directory in the receipt; VerificationError for other content."""
+    from enarx.cli import workload
+    from enarx.tenant.results import digest_of
+
+    places, digests = workload.places(texts), dict(final.directories)
+    shown = dict.fromkeys(digests, "not checked")
+    for guest, path in places.items():
+        if guest not in digests:
+            raise VerificationError("receipt-directory", f"the receipt has no output directory {guest}")
+        if digest_of(path) != digests[guest]:
+            raise VerificationError("receipt-directory", f"{path} is not what the workload left in {guest}")
+        shown[guest] = "verified"
+    return shown
 
 
 def _receipt(path: str) -> Receipt:

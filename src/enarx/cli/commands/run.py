@@ -12,7 +12,7 @@ def declare(parser: Parser) -> None:
     parser.runs(
         run,
         "enarx run --simulate hello.wasm",
-        "enarx run --simulate --dir ./data::/data report.wasm -- --year 2026",
+        "enarx run --simulate --dir ./data::/data --out results::/out report.wasm -- --year 2026",
         "enarx run --simulate --secret signing-key=@key.bin payroll.wasm",
     )
     add_workload(parser)
@@ -45,6 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         session.STDIN,
         session.STDOUT,
         session.STDERR,
+        out=workload.out(options),
         backend=options.backend,
         simulate=options.simulate,
         skip_layers=options.unsafe_skip_layer,

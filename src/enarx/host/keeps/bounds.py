@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from enarx.formats.bounds import keep_memory
+from enarx.formats.bounds import keep_memory, sealed_results
 from enarx.host import cgroups
 from enarx.host.state.records import Record
 
@@ -58,14 +58,16 @@ class Bounds:
         wanted = keep_memory(memory=memory, compile=compile, disk=disk)
         return _lack("a tenant's memory", _memory(own), wanted, self.tenant_memory)
 
-    def lack_of_store(self, *, live: int, finished: int, stored: int) -> str:
+    def lack_of_store(self, *, live: int, finished: int, stored: int, disk: int) -> str:
         """The bound on kept output that one more Keep could exceed, as text; empty if it fits.
 
-        There are `finished` ended Keeps, `stored` bytes of output, and `live` Keeps that may still write theirs.
+        There are `finished` ended Keeps, `stored` bytes of output, and `live` Keeps that may still write theirs. `disk` is
+        that of the live Keeps and of the new one, which limits their results.
         """
         if self.finished and finished >= self.finished:
             return f"{finished} ended Keeps are kept, the most that this host keeps"
-        return _lack("stored output", stored + live * self.stored_output, self.stored_output, self.stored_total)
+        taken = stored + live * self.stored_output
+        return _lack("stored output", taken, self.stored_output + sealed_results(disk), self.stored_total)
 
 
 def _memory(records: Collection[Record]) -> int:

@@ -89,7 +89,7 @@ class Launches:
 
     def _claim(self, keep: Keep, tenant: str, digest: str, request: str) -> Record:
         """Give a pooled Keep to a tenant. It keeps the sizes that it was launched with."""
-        self._check_store()
+        self._check_store(keep.record.disk)
         self._check_tenant(tenant, _sizes(keep.record))
         try:
             record = self._lifecycle.store.claim(
@@ -135,7 +135,7 @@ class Launches:
 
     async def _make_room(self, tenant: str, sizes: dict[str, int]) -> None:
         """Erase pooled Keeps until one more Keep fits. HostError `host-full` if it cannot fit."""
-        self._check_store()
+        self._check_store(sizes["disk"])
         self._check_tenant(tenant, sizes)
         lack = self._bounds.lack([r for r in self._live() if not r.pooled], **sizes)
         if lack:
@@ -146,10 +146,12 @@ class Launches:
                 raise HostError("host-full", lack, hint="try again later, or ask for less")
             await self._lifecycle.erase(pooled[0])
 
-    def _check_store(self) -> None:
+    def _check_store(self, disk: int) -> None:
+        """HostError `host-full` if there could be no room for the output of one more Keep, of `disk` bytes."""
         counts, stored = self._lifecycle.index.counts(), self._lifecycle.index.stored
         live, finished = counts["running"], counts["ended"] + counts["lost"]
-        lack = self._bounds.lack_of_store(live=live, finished=finished, stored=stored)
+        disk += sum(record.disk for record in self._live() if not record.pooled)
+        lack = self._bounds.lack_of_store(live=live, finished=finished, stored=stored, disk=disk)
         if lack:
             raise HostError("host-full", lack, hint="enarx keep prune")
 

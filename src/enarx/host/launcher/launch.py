@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class Launched:
     """A Keep that runs in its cgroup. `info` is what `enarx keep inspect` shows of its launch."""
 
-    def __init__(self, running: RunningKeep, group: Group, info: dict[str, Any]) -> None:
+    def __init__(self, running: RunningKeep, group: Group, info: dict[str, Any], disk: int) -> None:
         self.running, self.group, self.info = running, group, info
+        self._disk = disk
 
     def supervisor(
         self,
@@ -37,15 +38,17 @@ class Launched:
         listener: socket.socket,
         directory: int,
         stored_output: int,
+        stored_results: int = 0,
         unused: float = 0.0,
         until: int = -1,
     ) -> Supervisor:
-        """Its supervisor, in this process. Arguments as in `Supervisor`. OSError."""
+        """Its supervisor, in this process. Arguments as in `Supervisor`; by default it can store all results. OSError."""
         return Supervisor(
             keep=self.running,
             listener=listener,
             directory=directory,
             stored_output=stored_output,
+            stored_results=stored_results or bounds.sealed_results(self._disk),
             info=self.info,
             unused=unused,
             until=until,
@@ -95,4 +98,4 @@ def launch(order: dict[str, Any], *, name: str, place: Place, site: Site, until:
         for fd in groups:
             os.close(fd)
     shown = {"kind": order["kind"], "skipped": order["skip_layers"], "bound": place.info(memory)}
-    return Launched(running, group, shown)
+    return Launched(running, group, shown, order["disk"])

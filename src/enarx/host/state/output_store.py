@@ -1,6 +1,7 @@
 """A Keep's output on the host's disk: frames as received, numbered, in segments. The oldest segment is dropped first.
 
-A segment holds entries `u64 number | frame`. Readers get them in the same form, so reading is copying. All of it is ciphertext.
+From the first frame with results on, nothing is dropped: results come last, and without all of them they are worth nothing. A
+segment holds entries `u64 number | frame`. Readers get them in the same form, so reading is copying. All of it is ciphertext.
 A missing number is a frame that the host dropped.
 """
 
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import os
 
+from enarx.host.supervisor.frames import FILES, LENGTH
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NUMBER, LENGTH = 8, 4
+NUMBER = 8
 HEAD = NUMBER + LENGTH
 MIN_SEGMENT = 256 << 10
 SEGMENTS = 8
@@ -27,11 +30,17 @@ def segment_name(first: int) -> str:
 
 
 class OutputStore:
-    """Stores frames: appended at the end, read from any number on. `directory` is a descriptor, `limit` is in bytes."""
+    """Stores frames: appended at the end, read from any number on. `directory` is a descriptor, the limits are in bytes.
 
-    def __init__(self, directory: int, limit: int) -> None:
+    `results` limits the frames from the first with results on, and `limit` those before.
+    """
+
+    def __init__(self, directory: int, limit: int, results: int) -> None:
         self._directory = directory
         self._limit = limit
+        self._results = results
+        self._from = -1
+        self._kept = 0
         self._segment = max(MIN_SEGMENT, limit // SEGMENTS)
         self._sizes: dict[int, int] = {}
         self._counts: dict[int, int] = {}
@@ -51,8 +60,13 @@ class OutputStore:
 
     @property
     def full(self) -> bool:
-        """Whether the oldest segment must be dropped before more is added."""
-        return self.stored >= self._limit and len(self._sizes) > 1
+        """Whether the oldest segment must be dropped before more is added. It has no results."""
+        return self.stored - self._kept >= self._limit and len(self._sizes) > 1 and self.first != self._from
+
+    @property
+    def crammed(self) -> bool:
+        """Whether there is no room for more results."""
+        return self._kept >= self._results and len(self._sizes) > 1
 
     def numbers(self) -> dict[str, int]:
         """Its counters, as clients see them."""
@@ -62,13 +76,21 @@ class OutputStore:
         """A descriptor of the segment that begins with frame `first`."""
         return os.open(segment_name(first), READ, dir_fd=self._directory)
 
-    def append(self, frame: memoryview) -> None:
-        """Add one whole frame. A frame that cannot be written, on a full disk for example, is dropped with its number."""
+    def append(self, frame: memoryview) -> bool:
+        """Add one whole frame. A frame that cannot be written, on a full disk for example, is dropped with its number.
+
+        False if it is one that must not be dropped: the caller has to try again later.
+        """
         try:
+            if self._from < 0 and frame[LENGTH] == FILES:
+                self._roll()
+                self._from = self.next
             self._write(frame)
         except OSError:
-            pass
+            if self._from >= 0 or frame[LENGTH] == FILES:
+                return False
         self.next += 1
+        return True
 
     def _write(self, frame: memoryview) -> None:
         if self._fd < 0 or self._sizes[self._last] >= self._segment:
@@ -85,6 +107,7 @@ class OutputStore:
         self._sizes[self._last] += entry
         self._counts[self._last] += 1
         self.stored += entry
+        self._kept += entry if self._from >= 0 else 0
 
     @property
     def _last(self) -> int:
@@ -102,7 +125,9 @@ class OutputStore:
     def drop(self) -> None:
         """Drop the oldest segment and its frames."""
         first = self.first
-        self.stored -= self._sizes.pop(first)
+        size = self._sizes.pop(first)
+        self.stored -= size
+        self._kept -= size if 0 <= self._from <= first else 0
         del self._counts[first]
         try:
             os.unlink(segment_name(first), dir_fd=self._directory)

@@ -11,6 +11,9 @@ HEAD = LENGTH + 1
 MAX_FRAME = (1 << 20) + (64 << 10)
 """Bytes of the largest frame, without its length prefix."""
 
+FILES = 71
+"""The type of frames with results. They are held back rather than dropped."""
+
 FROM_TENANT = frozenset(range(1, 7))
 """Types of frames that a tenant sends. A host relays no other type, and the Keep interprets them."""
 

@@ -58,6 +58,7 @@ class Supervisor:
         listener: socket.socket,
         directory: int,
         stored_output: int,
+        stored_results: int,
         info: dict[str, Any],
         unused: float = 0.0,
         until: int = -1,
@@ -69,7 +70,7 @@ class Supervisor:
         self._directory = directory
         self._unused = unused
         self._until = until
-        self._output = OutputStore(directory, stored_output)
+        self._output = OutputStore(directory, stored_output, stored_results)
         self._info = {**info, "layers": keep.layers, "keep_pid": keep.handle.pid, "pid": os.getpid()}
         self._info |= {"state": "running", "started": time.time(), "ended": None, "reason": ""}
         if keep.facts:
@@ -78,7 +79,7 @@ class Supervisor:
         self._clients: dict[int, Client] = {}
         self._intake = Intake(patient=until >= 0)
         self._frame = Frame()
-        self._is_abandoned = self._is_deaf = False
+        self._is_abandoned = self._is_deaf = self._is_stuck = self._is_dead = False
         self._claimed = self._ended = 0.0
         for end in (keep.control, listener):
             end.setblocking(False)
@@ -127,7 +128,8 @@ class Supervisor:
         if self._listener.fileno() >= 0 and not self._is_deaf:
             watch(self._listener.fileno(), select.POLLIN, self._accept)
         if self._keep is not None:
-            watch(self._handle.fileno(), select.POLLIN, self._died)
+            if not self._is_dead:
+                watch(self._handle.fileno(), select.POLLIN, self._died)
             events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
             if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
@@ -148,12 +150,19 @@ class Supervisor:
 
     def _pause(self) -> float | None:
         """Seconds until deadlines are checked again; None if there is no deadline."""
-        if self._is_deaf or self._intake.holder is not None or any(map(self._is_waited_for, self._clients.values())):
+        if (
+            self._is_deaf
+            or self._is_stuck
+            or self._intake.holder is not None
+            or any(map(self._is_waited_for, self._clients.values()))
+        ):
             return LOOK
         return min(30.0, self._unused / 4) if self._is_unused() else None
 
     def _check_deadlines(self, now: float) -> None:
         self._is_deaf = False
+        if self._is_stuck:
+            self._try_again()
         if self._is_unused():
             self._check_claim(now)
         late = self._ended and now - self._ended > LINGER
@@ -188,8 +197,18 @@ class Supervisor:
     # The Keep
 
     def _held(self) -> bool:
-        """Whether the Keep must pause: the store is full, and a reader still needs its oldest segment."""
-        return self._output.full and any(c.cursor is not None and c.cursor.holds for c in self._clients.values())
+        """Whether the Keep must pause: the store is full, and its oldest segment must not be dropped."""
+        if self._is_stuck or (self._output.crammed and not self._is_read()):
+            return True
+        return self._output.full and any(cursor.holds for cursor in self._cursors())
+
+    def _is_read(self) -> bool:
+        """Whether results in the oldest segment can go: no later client can ask for them, and all readers have them."""
+        cursors = self._cursors()
+        return self._until >= 0 and bool(cursors) and not any(cursor.holds for cursor in cursors)
+
+    def _cursors(self) -> list[Cursor]:
+        return [client.cursor for client in self._clients.values() if client.cursor is not None]
 
     def _keep_ready(self) -> None:
         if self._keep is not None and self._intake.frame.whole:
@@ -208,17 +227,29 @@ class Supervisor:
         except (EOFError, OSError, FrameError):
             self._end()
             return False
-        while self._output.full and not self._held():
+        while (self._output.full or self._output.crammed) and not self._held():
             self._output.drop()
-        self._output.append(self._frame.data)
+        if not self._output.append(self._frame.data):
+            self._is_stuck = True  # the disk is full, and these must not be dropped
+            return False
         self._frame.clear()
         return True
 
     def _died(self) -> None:
         """Its process is gone. What is still in the socket is stored even beyond the limit."""
+        self._is_dead = True
         while self._keep is not None and self._receive(self._keep):
             continue
-        self._end()
+        if not self._is_stuck:
+            self._end()
+
+    def _try_again(self) -> None:
+        """Store the frame for which there was no room on the disk, and go on."""
+        self._is_stuck = False
+        if self._is_dead:
+            self._died()
+        else:
+            self._keep_ready()
 
     def _end(self) -> None:
         """End the Keep if it runs, write the last report, and accept no more connections."""

@@ -85,6 +85,17 @@ class Kill:
     cause: str
 
 
+@record(kw_only=False)
+class Collect:
+    """Collect output directories once the workload is dead: (number of the tree, path for the guest).
+
+    Their stream may have `room` bytes. The driver answers with the events `files` and `collected`.
+    """
+
+    trees: tuple[tuple[int, str], ...]
+    room: int
+
+
 @record()
 class Done:
     """The Keep's work is over: send what is queued, and end."""
@@ -102,5 +113,6 @@ Action = (
     | DropStdin
     | CloseStdin
     | Kill
+    | Collect
     | Done
 )

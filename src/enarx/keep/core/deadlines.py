@@ -35,5 +35,11 @@ class Deadlines:
 CONFIRM_EVERY = 16
 """Chunks between two confirmations: 8 MiB, which a broken connection may cost again."""
 
+COLLECT = 120.0
+"""Seconds for output directories to be collected, in addition to the time that their stream takes at COLLECT_RATE."""
+
+COLLECT_RATE = 1 << 20
+"""Bytes per second. Time in which the host takes no output does not count."""
+
 GRACE = 0.25
 """Seconds for a workload to trap by itself after its time limit, before it is killed."""

@@ -109,7 +109,8 @@ class Core:
         sends = [action for action in self._actions if isinstance(action, Send)]
         self._actions.clear()  # the others depend on the action that failed
         self._actions.extend(sends)
-        self.ended(b"", Status(cause="failed", message=f"{error.code}: {error.message}"), now)
+        self._workload.finish(Status(cause="failed", message=f"{error.code}: {error.message}"), now)
+        self._end()
 
     def out_of_memory(self, now: Now) -> None:
         """The driver was refused memory. Ends the Keep like `failed`."""
@@ -153,9 +154,24 @@ class Core:
         `result` is the runner's report, CBOR of a status's fields. `otherwise` is the status that the driver observed, in case
         that report is missing or not credible.
         """
-        if self._workload is not None:
-            self._workload.ended(result, otherwise, now)
+        if self._workload is not None and not self._workload.ended(result, otherwise, now):
             self._end()
+
+    def files(self, data: bytes) -> None:
+        """The next bytes of the stream of output directories arrived."""
+        if self._workload is not None:
+            self._workload.files(data)
+
+    def collected(self, report: bytes, now: Now) -> None:
+        """All files have been passed to `files`. `report` is the collector's, empty if it gave none."""
+        if self._workload is not None:
+            self._workload.collected(report, now)
+            self._end()
+
+    def held(self, seconds: float) -> None:
+        """The host has taken no output for this long."""
+        if self._workload is not None:
+            self._workload.held(seconds)
 
     def next_action(self, now: Now) -> Action | None:
         """Return the next action, None if none is left. The call confirms that the previous action has been performed."""
@@ -350,7 +366,7 @@ class _Package:
         return Start(
             args=self.head.args,
             env=tuple(env.items()),
-            dirs=tuple((i, d.guest, d.mode == "rw") for i, d in enumerate(config.dirs)),
+            dirs=tuple((i, d.guest, d.mode != "ro") for i, d in enumerate(config.dirs)),
             secrets=bool(config.secrets),
             limits=config.limits,
         )

@@ -4,6 +4,9 @@ Stdin is accepted in order and once. The tenant may send STDIN_WINDOW bytes ahea
 offset from replies. Output is sealed as it arrives, up to `limits.output`. The final status is the first of these that exists:
 the cause for which the core ended the workload, the runner's report, the status that the driver observed. A report that names a
 cause that only the core can know is ignored.
+
+If the workload had begun to run, its output directories are collected once it is dead, however it ended. A fault of theirs, or a
+stop meanwhile, replaces the status.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import deque
 from typing import Any
 
 from enarx.delivery.keep import KeepProtocol
+from enarx.delivery.output import FILES, STREAMS
 from enarx.delivery.session import (
     STATE,
     STATE_DATA,
@@ -24,16 +28,19 @@ from enarx.delivery.session import (
     Status,
 )
 from enarx.errors import DeliveryError, EnarxError
+from enarx.formats.bounds import results_size
 from enarx.formats.config import Config
 from enarx.formats.wire import decode
-from enarx.keep.core.actions import Action, CloseStdin, DropStdin, Kill, Send, WriteStdin
-from enarx.keep.core.deadlines import GRACE, Now
+from enarx.keep.core.actions import Action, CloseStdin, Collect, DropStdin, Kill, Send, WriteStdin
+from enarx.keep.core.deadlines import COLLECT, COLLECT_RATE, GRACE, Now
 from enarx.record import as_dict, replace
 
 ACK_EVERY = 256 << 10
 """Bytes of stdin between two acknowledgements while there is more of it to write."""
 
+DIGEST = 32
 OUTPUTS = {"stdout": STDOUT, "stderr": STDERR}
+NO_RESULTS = "the output directories could not be collected: the collector gave no result"
 RESULT = ("cause", "code", "message", "backtrace", "memory")
 """The fields of a status that the runner may report."""
 
@@ -56,7 +63,11 @@ class Workload:
         self._taken = self._written = self._acknowledged = 0
         self._loaded = False
         self._verdict: Status | None = None
+        self._results = tuple((i, d.guest) for i, d in enumerate(config.dirs) if d.mode == "out")
+        self._room = results_size(config.limits.disk)
+        self._outcome: Status | None = None
         self._start = now.clock
+        self._end: float | None = None
         self.deadline: float | None = now.clock + compile_seconds
         if not self._stdin_open:
             actions.append(CloseStdin())
@@ -75,7 +86,9 @@ class Workload:
         """End the run if its deadline has passed."""
         if self.deadline is None or now.clock < self.deadline:
             return
-        if self._loaded:
+        if self._outcome is not None:
+            self.kill("output", "the output directories could not be collected in time")
+        elif self._loaded:
             self.kill("time", "the time limit has passed; the guest was in a host call and had to be killed")
         else:
             self.kill("failed", f"the compiler took more than {self._compile_seconds:.0f} s")
@@ -154,30 +167,69 @@ class Workload:
     def _within_limit(self, data: bytes) -> bytes:
         assert self._protocol.output is not None
         limit = self._limits.output
-        room = None if limit is None else limit - sum(self._protocol.output.totals.values())
+        room = None if limit is None else limit - sum(self._protocol.output.totals[kind] for kind in STREAMS)
         if room is None or len(data) <= room:
             return data
         self.kill("output", f"more than {limit} bytes of output")
         return data[:room]
 
-    def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
-        """Seal the final status. `result` is the runner's report, `otherwise` the status that the driver observed."""
+    def ended(self, result: bytes, otherwise: Status, now: Now) -> bool:
+        """Seal the final status, or begin to collect output directories; returns whether there are any to collect.
+
+        `result` is the runner's report, `otherwise` the status that the driver observed.
+        """
+        status = self._verdict or _reported(result) or otherwise
+        if not (self._results and self._loaded):
+            self.finish(status, now)
+            return False
+        self._outcome, self._end = status, now.clock
+        self._verdict = None
+        self.deadline = now.clock + COLLECT
+        self._actions.append(Collect(self._results, self._room))
+        return True
+
+    def files(self, data: bytes) -> None:
+        """Seal the next bytes of the output directories' stream, which has at most `room` bytes."""
+        assert self._protocol.output is not None
+        if self.deadline is None:
+            return  # collecting is being ended
+        if self._protocol.output.totals[FILES] + len(data) > self._room:
+            self.kill("output", "the collector sent more than it may")
+            return
+        self.deadline += len(data) / COLLECT_RATE
+        self._send(self._protocol.write(FILES, data))
+
+    def held(self, seconds: float) -> None:
+        """Do not count time in which the host takes no output."""
+        if self._outcome is not None and self.deadline is not None:
+            self.deadline += seconds
+
+    def collected(self, report: bytes, now: Now) -> None:
+        """Seal the final status with the digests of the output directories, or with the reason why there are none."""
+        assert self._outcome is not None  # the driver answers the action Collect
+        digests, reason = _digests(report, len(self._results))
+        if self._verdict is None and reason:
+            self._verdict = Status(cause="output", message=reason)
+        if self._verdict is not None:
+            self.finish(self._verdict, now)
+        else:
+            self.finish(self._outcome, now, dict(zip((guest for _, guest in self._results), digests, strict=True)))
+
+    def finish(self, status: Status, now: Now, directories: dict[str, bytes] | None = None) -> None:
+        """Seal the final status."""
         assert self._protocol.output is not None
         self.tell_state()
-        status = self._verdict or _reported(result) or otherwise
         totals = self._protocol.output.totals
+        end = now.clock if self._end is None else self._end
         self.deadline = None
-        self._send(
-            self._protocol.final(
-                replace(
-                    status,
-                    stdout=totals[STDOUT],
-                    stderr=totals[STDERR],
-                    milliseconds=round((now.clock - self._start) * 1000),
-                    time=max(now.unix, self._protocol.not_before),
-                )
-            )
+        status = replace(
+            status,
+            stdout=totals[STDOUT],
+            stderr=totals[STDERR],
+            milliseconds=round((end - self._start) * 1000),
+            time=max(now.unix, self._protocol.not_before),
         )
+        self._send(self._protocol.final(status, directories))
 
     def _send(self, frames: bytes) -> None:
         if frames:
@@ -193,6 +245,20 @@ def _reported(result: bytes) -> Status | None:
     except (EnarxError, TypeError):
         return None
     return None if status.cause in CORES_OWN else status
+
+
+def _digests(report: bytes, count: int) -> tuple[list[bytes], str]:
+    """Return the digests in the collector's report, one for each directory, or the reason why there are none."""
+    try:
+        value: Any = decode(report, "report")
+    except EnarxError:
+        value = None
+    match value:
+        case str(reason):
+            return [], reason or NO_RESULTS
+        case [*digests] if len(digests) == count and all(isinstance(d, bytes) and len(d) == DIGEST for d in digests):
+            return digests, ""
+    return [], NO_RESULTS
 
 
 def _descriptors(config: Config) -> tuple[int | None, int | None, int | None]:

@@ -1,1 +1,1 @@
-"""The workload's two processes, `compiler` and `runner`, and `wasi`, the one module that calls wasmtime."""
+"""The workload's processes, `compiler`, `runner` and `collector`, and `wasi`, the one module that calls wasmtime."""

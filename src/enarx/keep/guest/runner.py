@@ -24,7 +24,7 @@ from enarx.formats.config import Limits
 from enarx.formats.wire import decode, encode
 from enarx.keep import sandbox
 from enarx.keep.children import Child, fork
-from enarx.keep.guest import compiler, wasi
+from enarx.keep.guest import collector, compiler, wasi
 from enarx.record import record
 
 MAX_RESULT = 64 << 10
@@ -43,10 +43,11 @@ MAX_PROCESSES = bounds.processes(os.cpu_count() or 1)
 
 @record(kw_only=False)
 class Handle:
-    """The keeper's side of both processes; `stdin`, `stdout` and `stderr` are its ends of the guest's pipes."""
+    """The keeper's side of the processes; `stdin`, `stdout` and `stderr` are its ends of the guest's pipes."""
 
     child: Child
     compilation: compiler.Compilation
+    collection: collector.Collection
     orders: socket.socket
     stdin: int
     stdout: int
@@ -54,14 +55,19 @@ class Handle:
 
 
 def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
-    """Fork compiler and runner. The keeper must call this before it creates any key."""
+    """Fork compiler, collector and runner. The keeper must call this before it creates any key."""
     orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
-    code, stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe(), os.pipe()
+    results, collector_results = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    code, stdin, stdout, stderr, files = os.pipe(), os.pipe(), os.pipe(), os.pipe(), os.pipe()
 
     def compile() -> None:
         sandbox.close_others(frozenset((compiler_module.fileno(), code[1])))
         compiler.main(compiler_module, code[1], skip=skip)
+
+    def collect() -> None:
+        sandbox.close_others(frozenset((collector_results.fileno(), files[1])))
+        collector.main(collector_results, files[1], isolation.data, skip=skip, nproc=MAX_PROCESSES)
 
     def run() -> None:
         for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
@@ -70,12 +76,14 @@ def spawn(isolation: sandbox.Isolation, skip: frozenset[str]) -> Handle:
         result = _run(runner_orders, code[0], isolation, skip)
         runner_orders.sendall(encode(result)[:MAX_RESULT])
 
-    compiling, running = fork(compile), fork(run)
-    for end in (runner_orders, compiler_module):
+    compiling, running, collecting = fork(compile), fork(run), fork(collect)
+    for end in (runner_orders, compiler_module, collector_results):
         end.close()
-    for fd in (*code, stdin[0], stdout[1], stderr[1]):
+    for fd in (*code, stdin[0], stdout[1], stderr[1], files[1]):
         os.close(fd)
-    return Handle(running, compiler.Compilation(compiling, module), orders, stdin[1], stdout[0], stderr[0])
+    compilation = compiler.Compilation(compiling, module)
+    collection = collector.Collection(collecting, results, files[0])
+    return Handle(running, compilation, collection, orders, stdin[1], stdout[0], stderr[0])
 
 
 def send(orders: socket.socket, value: dict[str, Any]) -> None:

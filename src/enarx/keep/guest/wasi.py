@@ -13,9 +13,6 @@ from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.formats.config import Limits
 from enarx.record import record
 
-ARGV0 = "main.wasm"
-"""The guest's name for itself. A file name would tell it something about the tenant."""
-
 BACKTRACE_MAX = 16 << 10
 """Characters of the longest backtrace."""
 
@@ -49,7 +46,7 @@ def compile_module(module: bytes, *, fuel: bool) -> bytes:
 
 @record(hidden=("args", "env"))
 class Order:
-    """How to run the guest. `dirs` holds (path in the Keep, path for the guest, writable)."""
+    """How to run the guest. `args` starts with its own name. `dirs` holds (path in the Keep, path for the guest, writable)."""
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
@@ -119,7 +116,7 @@ class Guest:
 
 def _wasi(order: Order) -> wasmtime.WasiConfig:
     wasi = wasmtime.WasiConfig()
-    wasi.argv = [ARGV0, *order.args]
+    wasi.argv = order.args
     wasi.env = order.env
     wasi.inherit_stdin()
     wasi.inherit_stdout()

@@ -4,8 +4,8 @@ A Keep puts it on in this order:
 
     isolate(...)            in a fresh process: another user, namespaces, a root directory in memory
     fork                    the child is process 1 of the new pid namespace, the keeper
-    confine(KEEPER_BOOT)    there; compiler, runner and attester are forked under it
-    confine(COMPILER), confine(RUNNER), confine(ATTESTER)    in each of them
+    confine(KEEPER_BOOT)    there; compiler, runner, collector and attester are forked under it
+    confine(COMPILER), confine(RUNNER), ...    in each of them
     confine(KEEPER)         once the storage has its size
     forbid_new_code()       in the runner, once the machine code is loaded
 
@@ -21,10 +21,11 @@ from enarx.keep.sandbox.confinement import confine, forbid_new_code
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
-from enarx.keep.sandbox.profiles import ATTESTER, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
+from enarx.keep.sandbox.profiles import ATTESTER, COLLECTOR, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
 
 __all__ = [
     "ATTESTER",
+    "COLLECTOR",
     "COMPILER",
     "KEEPER",
     "KEEPER_BOOT",

@@ -208,6 +208,15 @@ ATTESTER = Profile(
 )
 """Reads and writes the two descriptors that it has. An attester that needs more extends this in its own module."""
 
+COLLECTOR = Profile(
+    name="collector",
+    allowed=_MEMORY
+    | _calls("close dup exit exit_group fstat futex getdents64 lseek newfstatat openat read recvfrom restart_syscall")
+    | _calls("rt_sigreturn sendto statx write"),
+    checks=_DATA_ONLY | {"fcntl": _BASE_CHECKS["fcntl"]},
+)
+"""Reads files, for which Landlock grants /data alone, and uses the two descriptors that it has."""
+
 COMPILER = Profile(
     name="compiler", allowed=_BASE, checks=_BASE_CHECKS | _PRETENDED_CODE, own=frozenset(("kill", "tgkill"))
 )

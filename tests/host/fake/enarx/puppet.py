@@ -1,8 +1,8 @@
 """A Keep of the tests' own: a small process that does what frames tell it.
 
 A frame's first byte after its type is an order: `E` send the frame back; `P` u32 count, u32 size: produce that many frames;
-`C` answer with how many frames came and the SHA-256 of all of them; `N` nothing; `Z` f64: read nothing for that many
-seconds; `X` end; `B` send an invalid length; `H` send half a frame and end.
+`F` the same with results; `C` answer with how many frames came and the SHA-256 of all of them; `N` nothing; `Z` f64: read
+nothing for that many seconds; `X` end; `B` send an invalid length; `H` send half a frame and end.
 """
 
 import hashlib
@@ -40,9 +40,10 @@ class Keep:
     def obey(self, order: bytes, head: bytes, body: memoryview) -> None:
         if order == b"E":
             self.control.sendall(head + body)
-        elif order == b"P":
+        elif order in (b"P", b"F"):
             count, size = struct.unpack(">II", body[2:10])
-            made = bytearray((size + 1).to_bytes(4, "big") + b"\x43" + bytes(size))
+            kind = b"\x43" if order == b"P" else b"\x47"
+            made = bytearray((size + 1).to_bytes(4, "big") + kind + bytes(size))
             for i in range(count):
                 made[5:9] = i.to_bytes(4, "big")
                 self.control.sendall(made)
