@@ -46,7 +46,7 @@ examples: $(VENV)
 	.venv/bin/python examples/build.py --check
 
 # Compare real programs in Keeps with the wasmtime command, and follow the guides for languages as they are printed. The first
-# run downloads 400 MB of packages into .compat, and takes half an hour.
+# run downloads 450 MB of packages, most of them into .compat, and takes about half an hour.
 compat: export ENARX_COMPAT_DOWNLOAD := 1
 compat: $(VENV)
 	.venv/bin/uv sync --locked --quiet --extra host --group bench --group examples --inexact

@@ -77,7 +77,9 @@ def downloaded(package: Package, cache: Path = CACHE) -> Path:
     if not path.exists():
         raise Missing(f"{package.name} {package.version}: the {package.registry} client wrote no {package.file}")
     if digest(path) != package.sha256:
-        raise Tampered(f"{path}: got SHA-256 {digest(path)}, wanted {package.sha256}")
+        raise Tampered(
+            f"{path}: got SHA-256 {digest(path)}, wanted {package.sha256}; delete it and run make compat again"
+        )
     return path
 
 

