@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from enarx.verify.kinds import KINDS
+
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("tests")
 
@@ -25,6 +27,14 @@ LOCAL = ("::1", "localhost", None)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "no_verdict(reason): evidence may be refused without a control, for this reason")
+    config.addinivalue_line("markers", "kinds(name, ...): skipped unless evidence of these kinds can be verified")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of a kind whose folders and line in the registry were deleted."""
+    missing = {kind for mark in item.iter_markers("kinds") for kind in mark.args} - set(KINDS)
+    if missing:
+        pytest.skip(f"no verifier for evidence of kind {', '.join(sorted(missing))}")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

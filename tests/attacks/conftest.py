@@ -2,18 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from enarx.tenant import delivering
 from tests.attacks.abuse import Host
-from tests.attacks.handed import Party
 from tests.attacks.hostile import Scene
 from tests.attacks.hostile import scene as make
 from tests.attacks.proxy import Proxy
 from tests.attacks.real import Machine
 from tests.e2e.conftest import home, wasm
 from tests.e2e.harness import Daemon
+
+if TYPE_CHECKING:
+    from tests.attacks.handed import Party
 
 __all__ = ["home", "wasm"]
 
@@ -49,6 +52,8 @@ def host(home: Path) -> Iterator[Proxy]:
 
 @pytest.fixture
 def party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Party:
+    from tests.attacks.handed import Party
+
     return Party(tmp_path, monkeypatch, capsys)
 
 

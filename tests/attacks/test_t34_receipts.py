@@ -188,6 +188,7 @@ def test_the_command(home: Path) -> None:
         assert verified(*usage).returncode == 125, usage
 
 
+@pytest.mark.kinds("snp")
 def test_a_policy_appraises_a_receipt_too(home: Path) -> None:
     """A policy for hardware accepts nothing simulated."""
     (home / "both.wasm").write_bytes(module("both"))

@@ -36,6 +36,9 @@ FORMS: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
 }
 """The key that signs a forged token, and the one that signs a forged quote, as files."""
 
+OPEN = [pytest.param(kind, marks=pytest.mark.kinds(kind)) for kind in ("cca", "tpm")]
+"""The kinds whose keys a relying party names itself."""
+
 
 def token() -> bytes:
     return arm.token()
@@ -46,7 +49,7 @@ def quote() -> bytes:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["cca", "tpm"])
+@pytest.mark.parametrize("kind", OPEN)
 def test_a_key_among_endorsements_is_believed_by_nobody(party: Party, kind: str, form: str) -> None:
     evidence, key = (token(), FORMS[form][0]()) if kind == "cca" else (quote(), FORMS[form][1]())
     found = party.verify(evidence, "--kind", kind, key=key)
@@ -69,6 +72,7 @@ def test_a_key_among_endorsements_is_believed_by_nobody(party: Party, kind: str,
     assert "TRUST ANCHOR: 1 public keys" in named.err
 
 
+@pytest.mark.kinds("cca")
 def test_nor_by_the_command_of_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(token())
     (tmp_path / "key").write_bytes(arm.spki("platform"))
@@ -84,6 +88,7 @@ def test_nor_by_the_command_of_a_process_of_its_own(tmp_path: Path) -> None:
         assert ran.returncode == code, ran.stderr
 
 
+@pytest.mark.kinds("tpm")
 def test_a_quote_that_the_policy_to_begin_with_refuses(party: Party, capsys: pytest.CaptureFixture[str]) -> None:
     """Forged with a key that is among the endorsements, which were once trusted."""
     assert main(["policy", "init", "--kind", "tpm", str(party.directory / "tpm.toml")]) == 0
@@ -99,6 +104,7 @@ def test_a_quote_that_the_policy_to_begin_with_refuses(party: Party, capsys: pyt
     assert good.but(key=["--endorsements", key]).code == 127
 
 
+@pytest.mark.kinds("tpm")
 @pytest.mark.parametrize("where", ["file", "directory", "bundle"])
 def test_a_root_among_endorsements_is_none(party: Party, where: str) -> None:
     ak, issuer, root = tpm.maker()
@@ -123,6 +129,7 @@ WRONG: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.kinds("tpm")
 @pytest.mark.parametrize("name", WRONG)
 def test_an_anchor_is_a_key_or_a_certificate_in_a_file_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -134,6 +141,7 @@ def test_an_anchor_is_a_key_or_a_certificate_in_a_file_of_its_own(
     assert str(tmp_path / "anchor") in capsys.readouterr().err
 
 
+@pytest.mark.kinds("tpm")
 def test_a_directory_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "quote").write_bytes(quote())
     (tmp_path / "key.der").write_bytes(tpm.spki(AK))
@@ -155,7 +163,7 @@ def test_an_anchor_that_the_kind_has_no_use_for_is_named(party: Party) -> None:
     assert {one["source"] for one in found.value["unused"]} == {*anchors}
 
 
-@pytest.mark.parametrize("field", ["cca", "tpm"])
+@pytest.mark.parametrize("field", OPEN)
 def test_the_library_takes_no_bare_key(field: str) -> None:
     given = Given(keys=(arm.spki("platform"), tpm.spki(AK)))
     wrong: Any = {field: given.keys}

@@ -13,6 +13,7 @@ from tests.forge import amd, intel, snp, tpm
 from tests.verify.families.test_intel import GONE, HIDDEN, NOW, REVOKED
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("name", HIDDEN)
 def test_of_intel(party: Party, name: str) -> None:
     given = HIDDEN[name]()
@@ -22,6 +23,7 @@ def test_of_intel(party: Party, name: str) -> None:
     assert party.verify(intel.quote(), only=intel.collateral()).exit == 0
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("serials", [REVOKED, GONE], ids=["the machine", "its authority"])
 @pytest.mark.parametrize("form", ["DER", "PEM", "bundle", "directory"])
 def test_of_intel_as_a_file_of_its_own(party: Party, serials: tuple[str, int], form: str) -> None:
@@ -40,6 +42,7 @@ def test_of_intel_as_a_file_of_its_own(party: Party, serials: tuple[str, int], f
     assert (found.exit, found.outcomes["revocation"]) == (126, "failed")
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("form", ["PEM", "bundle"])
 def test_of_intel_beside_what_is_malformed(party: Party, form: str) -> None:
     made = intel.revoked(*REVOKED)
@@ -69,6 +72,7 @@ def test_of_amd(party: Party) -> None:
     assert party.verify(report + table, **CHAIN, **others).outcomes["revocation"] == "failed"
 
 
+@pytest.mark.kinds("tpm")
 def test_of_makers_of_tpms(party: Party) -> None:
     ak, issuer, root = tpm.maker()
     anchor = ("--trust-anchor", str(party.put("root.der", root)))
@@ -80,6 +84,7 @@ def test_of_makers_of_tpms(party: Party) -> None:
         assert (found.exit, found.outcomes["revocation"]) == (126, "failed")
 
 
+@pytest.mark.kinds("tdx")
 def test_what_was_not_used_is_named_by_its_file(party: Party) -> None:
     """On stderr and in the JSON, so that the user does not believe that the file was used."""
     files = {
@@ -109,6 +114,7 @@ def test_what_was_not_used_is_named_by_its_file(party: Party) -> None:
         assert f"unused: {party.directory / name}: " in found.err
 
 
+@pytest.mark.kinds("tdx")
 def test_many_that_were_not_used_are_counted(party: Party) -> None:
     files = {f"f{i}": json.dumps({"n": i}).encode() for i in range(50)}
     found = party.verify(intel.quote(), **files, collateral=intel.collateral())

@@ -15,6 +15,7 @@ from tests.verify.kinds.simulated.test_simulated import EXAMINED
 QUOTE = intel.quote()
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("name", BROKEN)
 def test_malformed_collateral_is_undecided_and_named(party: Party, name: str) -> None:
     found = party.verify(QUOTE, given=BROKEN[name]())
@@ -39,6 +40,7 @@ CUT: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("where", ["file", "directory"])
 @pytest.mark.parametrize("name", CUT)
 def test_so_is_whatever_else_can_not_be_read(party: Party, name: str, where: str) -> None:
@@ -91,6 +93,7 @@ EARLY_AND_LATE: dict[str, tuple[Callable[[], dict[str, bytes]], str, str]] = {
 }
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("name", EARLY_AND_LATE)
 def test_expired_is_told_from_not_yet_valid(party: Party, name: str) -> None:
     files, code, said = EARLY_AND_LATE[name]
@@ -110,6 +113,7 @@ def test_of_amd_too(party: Party, at: str, code: str) -> None:
     assert found.check("validity")["got"].startswith(at)
 
 
+@pytest.mark.kinds("tdx")
 def test_a_machine_below_every_level_is_told_which(party: Party) -> None:
     levels = [
         intel.platform_level(components=(9,) * 16),

@@ -31,6 +31,7 @@ def test_integers_of_amd_are_as_short_as_can_be(party: Party, oid: str, value: s
     assert found["certificate-tcb"] == "failed"
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_extensions_of_intel_are_der(party: Party, name: str) -> None:
     leaf = intel.certificate(intel.PCK, intel.PLATFORM, extension=EXTENSIONS[name])
@@ -38,6 +39,7 @@ def test_extensions_of_intel_are_der(party: Party, name: str) -> None:
     assert (found.exit, found.outcomes["pck-chain"]) == (126, "failed")
 
 
+@pytest.mark.kinds("tdx")
 def test_lengths_that_need_two_bytes_have_them(party: Party) -> None:
     """The extension is longer than 127 bytes: a strict parser must still accept correct lengths."""
     for size in (124, 125, 126, 127, 128, 251, 252, 253):

@@ -8,6 +8,8 @@ import pytest
 
 from tests.attacks.results import UP_TO_DATE, Verifier
 
+pytestmark = pytest.mark.kinds("tdx")
+
 REGISTERS = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
 
 

@@ -10,6 +10,8 @@ import pytest
 from enarx.verify.ear import MAX_LIFETIME
 from tests.attacks.results import UP_TO_DATE, Verifier, rfc3339, seconds
 
+pytestmark = pytest.mark.kinds("tdx")
+
 
 @pytest.fixture
 def verifier(evidence_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Verifier:

@@ -11,6 +11,7 @@ from tests.attacks.results import BEHIND, DEBUGGED, UP_TO_DATE, Vector, Verifier
 ALL = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize(
     ("vector", "rules", "claim", "value", "status"),
     [

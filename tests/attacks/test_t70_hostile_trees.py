@@ -1,4 +1,4 @@
-"""T70: a workload, or whoever has taken over its Keep, returns a tree that is to harm the tenant's machine.
+"""T70: a workload, or an attacker who has taken over its Keep, returns a tree that is to harm the tenant's machine.
 
 Every attack ends in a named error, and leaves the destination as it was. The first part attacks what a tenant unpacks, with streams
 that no honest collector sends; the second takes over the runner of a real Keep, which then makes trees that no guest could make.
@@ -51,7 +51,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def refused(place: Place, data: bytes, entries: tuple[Entry, ...] = (), results: Results | None = None) -> EnarxError:
-    """Nothing of this stream is put into place, though the Keep signed its digest."""
+    """No part of this stream is put into place, though the Keep signed its digest."""
     results = results or place.results()
     with pytest.raises(EnarxError) as e:
         for at in range(0, len(data), 1 << 16):
@@ -256,15 +256,15 @@ TREES = {
     ),
     "sparse": (
         "fd = os.open('/data/0/f', os.O_CREAT | os.O_RDWR)\nos.ftruncate(fd, 1 << 40)",
-        b"sparse file counts in full",
+        b"sparse file counts with its full length",
     ),
     "deep": (
         "fd = os.open('/data/0', os.O_PATH)\nfor _ in range(3000):\n    os.mkdir('d', dir_fd=fd)\n"
         "    inner = os.open('d', os.O_PATH, dir_fd=fd)\n    os.close(fd)\n    fd = inner",
         b"64 levels",
     ),
-    "not UTF-8": ("os.open(b'/data/0/\\xff', os.O_CREAT | os.O_RDWR)", b"a name that is not UTF-8"),
-    "closed": ("os.mkdir('/data/0/d', 0)", b"cannot be read: Permission denied"),
+    "not UTF-8": ("os.open(b'/data/0/\\xff', os.O_CREAT | os.O_RDWR)", b"cannot be read: UnicodeEncodeError"),
+    "closed": ("os.mkdir('/data/0/d', 0)", b"cannot be read: PermissionError"),
     "hard links": (
         "os.close(os.open('/data/0/f', os.O_CREAT | os.O_RDWR))\nos.truncate('/data/0/f', 30 << 20)\n"
         "for i in range(3): os.link('/data/0/f', f'/data/0/{i}')",

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from enarx.delivery.output import CHECKPOINT, FILES, HEADER, output_key
 from enarx.delivery.session import BODY, open_record, seal_record
 from enarx.errors import DeliveryError, EnarxError, UnavailableError
-from enarx.formats.wire import FrameType, encode
+from enarx.formats.wire import FrameType
+from enarx.keep.core.workload import COLLECTED
 from enarx.tenant.results import Results
 from tests import wat
 from tests.attacks import hostile
@@ -43,7 +44,7 @@ class Fetching:
     def play(self, mangle: hostile.Mangle = hostile.honest) -> Results:
         """The whole exchange with a host that mangles what comes from the Keep, up to its result."""
         keep = self.scene.keep()
-        keep.results, keep.report = PIECES, encode([digest(TREE)])
+        keep.results, keep.report = PIECES, COLLECTED + digest(TREE)
         config = self.scene.package.manifest.config
         results = Results(config, {"/data": str(self.path / "place" / "r")})
         try:

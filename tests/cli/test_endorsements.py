@@ -43,6 +43,7 @@ def test_fetched_and_verified(
     assert set(outcomes.values()) == {"passed"}
 
 
+@pytest.mark.kinds("tdx")
 def test_from_intel_by_option(tmp_path: Path, vendor: Vendor) -> None:
     (tmp_path / "quote.bin").write_bytes(intel.quote())
     bundle = tmp_path / "bundle.json"
@@ -93,6 +94,7 @@ def test_nothing_to_be_had_is_undecided(tmp_path: Path, vendor: Vendor) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.kinds("tdx")
 def test_the_vendors_own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without anything said, AMD's and Intel's, and the root's list where Intel keeps that."""
     seen: list[str] = []

@@ -130,6 +130,7 @@ def verdict(ran: Ran) -> tuple[int, str, dict[str, Any]]:
     return ran.code, value["status"], {check["id"]: check["outcome"] for check in value["checks"]}
 
 
+@pytest.mark.kinds("tpm")
 def test_a_log_beside_a_quote(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     good = command(capsys, verify=machine[:-1], log=machine[-1:])
     code, status, checks = verdict(good.but())
@@ -143,6 +144,7 @@ def test_a_log_beside_a_quote(machine: list[str], tmp_path: Path, capsys: Captur
     assert verdict(good.but(log=[str(tmp_path / "empty.bin")]))[:2] == (126, "refused")
 
 
+@pytest.mark.kinds("tpm")
 def test_a_log_that_is_about_no_register_quoted(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "other.pb").write_bytes(tpm.attestation(pcrs={16: bytes(32)}))
     only = ["--json", "--authenticity-only", *machine[-2:]]
@@ -151,6 +153,7 @@ def test_a_log_that_is_about_no_register_quoted(machine: list[str], tmp_path: Pa
     assert (code, status, checks["event-log"]) == (127, "undecided", "not checked")
 
 
+@pytest.mark.kinds("snp", "tpm")
 def test_usage(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "report").write_bytes(b"\2" + bytes(1183))
     only = ["evidence", "verify", "--authenticity-only"]
@@ -161,6 +164,7 @@ def test_usage(machine: list[str], tmp_path: Path, capsys: Captured) -> None:
     assert main([*machine[:-1], str(tmp_path / "nowhere")]) == 125
 
 
+@pytest.mark.kinds("tdx")
 def test_real_evidence_with_anothers_log(evidence_dir: Path, capsys: Captured) -> None:
     log = str(evidence_dir / GO / "cos-113-intel-tdx.bin")
     verify = ["evidence", "verify", str(evidence_dir / "tdx/dcap-qvl/quote.bin"), "--at", "2025-07-01T00:00:00Z"]

@@ -102,6 +102,7 @@ def test_evidence_that_would_drive_a_terminal_is_none(tmp_path: Path, capsys: py
     assert "\x1b" not in said.err
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.no_verdict(reason="how a name is shown, whatever the verdict")
 def test_a_name_in_a_certificate_drives_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leaf = intel.certificate(CLEAR, intel.PLATFORM, extension=intel.machine())

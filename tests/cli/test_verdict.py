@@ -39,6 +39,7 @@ def private(key: Any) -> bytes:
     return found
 
 
+@pytest.mark.kinds("cca")
 def test_trusted(realm: list[str], capsys: Captured) -> None:
     assert main(realm) == 0
     out, err = capsys.readouterr()
@@ -49,12 +50,14 @@ def test_trusted(realm: list[str], capsys: Captured) -> None:
     assert "docs/attestation/cca.md, 1" in out
 
 
+@pytest.mark.kinds("cca")
 def test_refused_says_what_and_why(realm: list[str], capsys: Captured) -> None:
     ran = command(capsys, verify=realm[:-1], fresh=realm[-1:]).but(fresh=["00" * 64])
     assert ran.code == 126
     assert "failed: report-data" in ran.err
 
 
+@pytest.mark.kinds("cca")
 def test_json(realm: list[str], capsys: Captured) -> None:
     assert main([*realm, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
@@ -62,6 +65,7 @@ def test_json(realm: list[str], capsys: Captured) -> None:
     assert {"id", "outcome", "code", "wanted", "got", "anchor", "where", "hint"} == set(value["checks"][0])
 
 
+@pytest.mark.kinds("cca")
 def test_bytes_that_are_no_token_are_refused(realm: list[str], capsys: Captured) -> None:
     Path(realm[2]).write_bytes(b"\xd9\x01\x8f\xa0")
     assert main([*realm, "--json"]) == 126
@@ -69,6 +73,7 @@ def test_bytes_that_are_no_token_are_refused(realm: list[str], capsys: Captured)
     assert (value["status"], value["checks"][0]["id"]) == ("not authentic", "format")
 
 
+@pytest.mark.kinds("cca")
 @pytest.mark.parametrize(
     ("key", "algorithm"),
     [
@@ -95,6 +100,7 @@ def test_ear(realm: list[str], tmp_path: Path, capsys: Captured, key: Any, algor
     assert token.claims["ear_verifier_id"]["developer"] == "enarx"
 
 
+@pytest.mark.kinds("cca")
 def test_an_ear_affirms_where_nothing_that_decides_is_left_open(
     realm: list[str], tmp_path: Path, capsys: Captured
 ) -> None:
@@ -111,6 +117,7 @@ def test_an_ear_affirms_where_nothing_that_decides_is_left_open(
     assert appraisal["ear_status"] == "affirming"
 
 
+@pytest.mark.kinds("cca")
 @pytest.mark.parametrize("data", [b"nothing", private(rsa.generate_private_key(65537, 2048))], ids=["none", "rsa"])
 def test_a_key_that_signs_no_result(realm: list[str], tmp_path: Path, capsys: Captured, data: bytes) -> None:
     (tmp_path / "signer.pem").write_bytes(data)
@@ -118,6 +125,7 @@ def test_a_key_that_signs_no_result(realm: list[str], tmp_path: Path, capsys: Ca
     assert "wanted a private key" in capsys.readouterr().err
 
 
+@pytest.mark.kinds("cca")
 def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_path: Path, capsys: Captured) -> None:
     """Otherwise an attacker could deliver the trust anchor with the evidence."""
     verify = [part if part != "--trust-anchor" else "--endorsements" for part in realm]
@@ -130,6 +138,7 @@ def test_keys_among_endorsements_are_nobody_to_believe(realm: list[str], tmp_pat
         assert f"unused: {tmp_path / 'key.der'}: a public key" in ran.err
 
 
+@pytest.mark.kinds("tpm")
 def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:
     ak, issuer, root = tpm.maker()
     (tmp_path / "quote.pb").write_bytes(tpm.attestation(certificates=(ak, issuer)))
@@ -152,12 +161,14 @@ def test_a_root_of_tpms_by_hand(tmp_path: Path, capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["claims"]["ak_certified"] is None
 
 
+@pytest.mark.kinds("cca")
 def test_authenticity_leaves_no_report_data_aside(realm: list[str], capsys: Captured) -> None:
     at = realm.index("--policy")
     assert main([*realm[:at], "--authenticity-only", "--report-data", "00" * 64]) == 125
     assert "it takes no report data" in capsys.readouterr().err
 
 
+@pytest.mark.kinds("cca")
 @pytest.mark.no_verdict(reason="what evidence says is shown, believed or not")
 def test_show(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "token.cbor").write_bytes(arm.token())
@@ -169,12 +180,15 @@ def test_show(tmp_path: Path, capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["kind"] == "cca"
 
 
-@pytest.mark.parametrize("kind", ["tdx", "az-snp-vtpm", "az-tdx-vtpm"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.kinds(kind)) for kind in ("tdx", "az-snp-vtpm", "az-tdx-vtpm")]
+)
 def test_a_policy_says_what_the_measurement_leaves_out(kind: str, capsys: Captured) -> None:
     assert main(["policy", "init", "--kind", kind, "--measurement", "11" * 48]) == 0
     assert "THE MEASUREMENT DOES NOT COVER THE GUEST" in capsys.readouterr().err
 
 
+@pytest.mark.kinds("snp")
 @pytest.mark.parametrize("measurement", ["", "00", "zz"])
 def test_a_measurement_of_no_size(measurement: str, capsys: Captured) -> None:
     assert main(["policy", "init", "--kind", "snp", "--measurement", measurement]) == 125

@@ -362,7 +362,13 @@ def test_a_name_that_nobody_has(patience: Patience, monkeypatch: pytest.MonkeyPa
         Web("https://host", sleep=patience.waited.append).get("/")
 
 
-@pytest.mark.parametrize(("tee", "kind"), [(intel.SGX, "sgx"), (intel.TDX, "tdx")])
+@pytest.mark.parametrize(
+    ("tee", "kind"),
+    [
+        pytest.param(intel.SGX, "sgx", marks=pytest.mark.kinds("sgx")),
+        pytest.param(intel.TDX, "tdx", marks=pytest.mark.kinds("tdx")),
+    ],
+)
 def test_collateral(tmp_path: Path, vendor: Vendor, patience: Patience, tee: int, kind: str) -> None:
     for _ in range(2):
         data = pcs(tmp_path, vendor, patience).collateral(tee, model(), "platform")
@@ -425,6 +431,7 @@ def snp(**fields: Any) -> bytes:
     return forge_snp.sign(forge_snp.blank(**fields))
 
 
+@pytest.mark.kinds("sgx", "tdx")
 def test_what_evidence_needs(tmp_path: Path, vendor: Vendor, patience: Patience) -> None:
     roots = Roots(amd=(pin(ARK),), intel=(pin(intel.root()),))
     for kind, evidence in (

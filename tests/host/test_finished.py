@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from enarx.formats.bounds import sealed_results
 from enarx.host.state import stored
+from enarx.host.state.output_store import sealed_results
 
 from .harness import Daemon, eventually, frame, launch_body, processes, produce
 

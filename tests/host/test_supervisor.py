@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from enarx.formats.bounds import sealed_results
 from enarx.formats.wire import FrameType
+from enarx.host.state.output_store import sealed_results
 from enarx.host.supervisor import frames
 
 from .harness import DISK, MAX_FRAME, Launcher, Stored, eventually, frame, processes, produce, readable

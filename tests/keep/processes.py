@@ -50,10 +50,25 @@ def collects(link: socket.socket, stream: int) -> None:
 def spawn(
     guest: Guest = echo, compile: Callable[[socket.socket], None] = compiles, collect: Collector = collects
 ) -> runner.Handle:
-    orders, runner_orders = socket.socketpair()
     module, compiler_module = socket.socketpair()
+
+    def work() -> None:
+        module.close()
+        compile(compiler_module)
+
+    compiling = fork(work)  # before the pipes, whose ends it would hold until it has closed them
     link, collector_link = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    stdin, stdout, stderr, files = os.pipe(), os.pipe(), os.pipe(), os.pipe()
+    files = os.pipe()
+
+    def gather() -> None:
+        for end in (link, module, compiler_module):
+            end.close()
+        os.close(files[0])
+        collect(collector_link, files[1])
+
+    collecting = fork(gather)  # before the guest's pipes too
+    orders, runner_orders = socket.socketpair()
+    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
 
     def run() -> None:
         for target, fd in enumerate((stdin[0], stdout[1], stderr[1])):
@@ -64,21 +79,7 @@ def spawn(
             end.close()
         guest(runner_orders)
 
-    def work() -> None:
-        for fd in (*stdin, *stdout, *stderr, *files):
-            os.close(fd)
-        for end in (orders, runner_orders, module, link, collector_link):
-            end.close()
-        compile(compiler_module)
-
-    def gather() -> None:
-        for fd in (*stdin, *stdout, *stderr, files[0]):
-            os.close(fd)
-        for end in (orders, runner_orders, module, compiler_module, link):
-            end.close()
-        collect(collector_link, files[1])
-
-    running, compiling, collecting = fork(run), fork(work), fork(gather)
+    running = fork(run)
     for end in (runner_orders, compiler_module, collector_link):
         end.close()
     for fd in (stdin[0], stdout[1], stderr[1], files[1]):

@@ -119,10 +119,10 @@ def results(session: Session, out: Out) -> Results | None:
 
     UsageError if a destination cannot be written, or belongs to none of them.
     """
-    found = out.results(Manifest.from_bytes(session.manifest).config)
-    if found is not None:
-        found.check()
-    return found
+    unpacking = out.results(Manifest.from_bytes(session.manifest).config)
+    if unpacking is not None:
+        unpacking.check()
+    return unpacking
 
 
 def read_so_far(

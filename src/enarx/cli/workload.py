@@ -43,15 +43,15 @@ def out(options: argparse.Namespace) -> Out:
 
 def places(texts: list[str]) -> dict[str, str]:
     """The directories of --out HOST::GUEST, by guest path. UsageError."""
-    found: dict[str, str] = {}
+    given: dict[str, str] = {}
     for text in texts:
         host, _, guest = text.rpartition("::")
         if not host or not guest.startswith("/"):
             raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
-        if guest in found:
+        if guest in given:
             raise UsageError("out", f"--out: {guest} is given twice")
-        found[guest] = host
-    return found
+        given[guest] = host
+    return given
 
 
 def _salt(path: str | None) -> bytes | None:

@@ -51,11 +51,6 @@ def results_size(disk: int) -> int:
     return disk + MIB
 
 
-def sealed_results(disk: int) -> int:
-    """The bytes that a host must be able to store for the results of a Keep of `disk` bytes, with what sealing adds."""
-    return disk + (disk >> 8) + MIB
-
-
 def compile_allowance(module_size: int) -> int:
     """The default of `limits.compile` in bytes, for a module of `module_size` bytes."""
     return COMPILE_BASE + COMPILE_FACTOR * module_size

@@ -89,10 +89,7 @@ class Watch:
     def collect(self, trees: tuple[tuple[int, str], ...], room: int) -> None:
         """Have the collector read output directories, now that the runner is dead."""
         self._collecting = True
-        try:
-            self._handle.collection.start(trees, room)
-        except OSError:
-            self._handle.collection.child.kill()  # it has ended, and its report is missing
+        self._handle.collection.start(trees, room)
 
     def _pass_on(self, ready: dict[int, int]) -> None:
         """Pass on the collector's stream and, once it has ended, the rest and its report."""

@@ -53,7 +53,7 @@ class Destination:
         self._levels: list[_Level] = []
 
     def check(self) -> None:
-        """Require, before anything is delivered, that results can be put here. UsageError. It leaves nothing behind."""
+        """Require, before anything is delivered, that results can be put here. UsageError. No trace is left."""
         self._require_free()
         try:
             self._begin()
@@ -161,7 +161,7 @@ class Destination:
                 os.rmdir(self._whole)
 
     def undo(self) -> None:
-        """Take back `install`. OSError."""
+        """Take back `install`, so that the destination is as before. OSError."""
         if self._installed:
             new = f".{self._name[:64]}.enarx-{os.urandom(6).hex()}"
             self._rename(self._name, new)

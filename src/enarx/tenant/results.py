@@ -241,7 +241,7 @@ class _Unpacking:
             piece = piece[self._file.write(piece) or 0 :]
 
     def end_entry(self) -> None:
-        """End the current entry."""
+        """End the current entry, whose content is complete."""
         assert self._node is not None  # `open` came before
         self._digest.add(self._node, self._sha.digest())
         if self._file is not None and self._destination is not None:
@@ -250,7 +250,7 @@ class _Unpacking:
             self._file = None
 
     def end(self) -> None:
-        """End the directory."""
+        """End the directory, whose entries are complete."""
         if self._destination is not None:
             self._destination.up_to(0)
 

@@ -164,6 +164,7 @@ def domain(
 PATCHED = kernel.patched(FILES["vmlinuz"], memory=1 << 30, initrd_size=len(FILES["initrd"]))
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize(
     ("evidence", "name", "expected"),
     {
@@ -190,6 +191,7 @@ def test_tdx(explained: Explained, evidence: bytes, name: str, expected: dict[st
         assert drift(value, other) == {}
 
 
+@pytest.mark.kinds("tdx")
 def test_an_initrd_that_fits_into_some_memory_only(explained: Explained, tmp_path: Path) -> None:
     """The search skips sizes of memory that are too small for the initrd."""
     (tmp_path / "large").write_bytes(bytes(140 << 20))
@@ -200,6 +202,7 @@ def test_an_initrd_that_fits_into_some_memory_only(explained: Explained, tmp_pat
     assert launched["memory"] == "1024MiB"
 
 
+@pytest.mark.kinds("tdx")
 def test_a_memory_of_two_gib_or_more(explained: Explained) -> None:
     """The intended size comes first: 64 GiB give the same measurement as 2 GiB."""
     image = kernel.patched(FILES["vmlinuz"], memory=64 << 30, initrd_size=len(FILES["initrd"]))
@@ -208,6 +211,7 @@ def test_a_memory_of_two_gib_or_more(explained: Explained) -> None:
     assert (code, drift(value, "rtmr1")) == (0, {})
 
 
+@pytest.mark.kinds("tdx")
 def test_a_quote_of_hardware_with_its_log(vectors: Path, tmp_path: Path, explained: Explained) -> None:
     """No given file explains the quote, and each register is reported so."""
     value = json.loads((vectors / "tdx" / "dstack" / "quote-report.json").read_text())
@@ -216,6 +220,7 @@ def test_a_quote_of_hardware_with_its_log(vectors: Path, tmp_path: Path, explain
     assert [one["launched"] for one in value["registers"]] == [None] * 3
 
 
+@pytest.mark.kinds("tdx")
 def test_a_log_beside_a_quote(explained: Explained, tmp_path: Path) -> None:
     log = eventlog.td()
     (tmp_path / "log").write_bytes(log)
@@ -229,6 +234,7 @@ def test_a_log_beside_a_quote(explained: Explained, tmp_path: Path) -> None:
     assert code == 126
 
 
+@pytest.mark.kinds("tpm")
 def test_a_log_beside_a_tpms_quote(explained: Explained, tmp_path: Path) -> None:
     """Each quoted register is explained by the log, and events of intended files are marked."""
     made = tpm.direct(authenticode(PeFile.from_bytes(FILES["vmlinuz"]), "sha256"), b"quiet", b"initrd", bank="sha256")
@@ -264,6 +270,7 @@ def unified(**changes: Any) -> bytes:
     return quoted({index: made[index] for index in (4, 9, 11, 12) if index in made})
 
 
+@pytest.mark.kinds("tpm")
 @pytest.mark.parametrize(
     ("evidence", "name", "expected"),
     {
@@ -278,6 +285,7 @@ def test_tpm(explained: Explained, evidence: bytes, name: str, expected: dict[st
     assert (code, drift(value, name)) == (0, expected)
 
 
+@pytest.mark.kinds("tpm")
 @pytest.mark.parametrize(
     ("changes", "name", "expected"),
     [
@@ -303,6 +311,7 @@ def document(image: Eif) -> bytes:
     return aws.document(aws.payload(pcrs=pcrs))
 
 
+@pytest.mark.kinds("nitro")
 @pytest.mark.parametrize(
     ("image", "name", "expected"),
     [
@@ -337,6 +346,7 @@ def test_nitro(
         assert found == expected
 
 
+@pytest.mark.kinds("sgx")
 def test_sgx(explained: Explained, tmp_path: Path) -> None:
     (tmp_path / "intended.sig").write_bytes(forge.sigstruct(b"\1" * 32))
     (tmp_path / "other.sig").write_bytes(forge.sigstruct(b"\2" * 32))
@@ -362,6 +372,7 @@ def test_for_people(explained: Explained, tmp_path: Path, capsys: pytest.Capture
     assert "something else was launched" in capsys.readouterr().out
 
 
+@pytest.mark.kinds("tdx")
 @pytest.mark.parametrize(
     ("evidence", "words", "code"),
     [

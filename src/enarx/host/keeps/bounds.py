@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from enarx.formats.bounds import keep_memory, sealed_results
+from enarx.formats.bounds import keep_memory
 from enarx.host import cgroups
+from enarx.host.state.output_store import sealed_results
 from enarx.host.state.records import Record
 
 SHARE = 80

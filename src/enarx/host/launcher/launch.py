@@ -14,6 +14,7 @@ import os
 from enarx.formats import bounds
 from enarx.host import backends
 from enarx.host.backends.backend import Request
+from enarx.host.state.output_store import sealed_results
 from enarx.host.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -48,7 +49,7 @@ class Launched:
             listener=listener,
             directory=directory,
             stored_output=stored_output,
-            stored_results=stored_results or bounds.sealed_results(self._disk),
+            stored_results=stored_results or sealed_results(self._disk),
             info=self.info,
             unused=unused,
             until=until,

@@ -29,6 +29,11 @@ def segment_name(first: int) -> str:
     return f"{PREFIX}{first:016x}"
 
 
+def sealed_results(disk: int) -> int:
+    """The bytes that a host must be able to store for the results of a Keep of `disk` bytes, with what sealing adds."""
+    return disk + (disk >> 8) + (1 << 20)
+
+
 class OutputStore:
     """Stores frames: appended at the end, read from any number on. `directory` is a descriptor, the limits are in bytes.
 

@@ -17,8 +17,9 @@ from enarx.host.processes import Undisturbed, identities
 from enarx.host.state.files import META, RECORD, SOCKET, discard, erase_scratch, rewrite_json, write_json
 from enarx.host.state.output_store import Cursor, OutputStore
 from enarx.host.supervisor.clients import Client, widen
-from enarx.host.supervisor.frames import Frame, FrameError
+from enarx.host.supervisor.frames import FrameError
 from enarx.host.supervisor.intake import Intake
+from enarx.host.supervisor.storing import Storing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,13 +74,12 @@ class Supervisor:
         self._output = OutputStore(directory, stored_output, stored_results)
         self._info = {**info, "layers": keep.layers, "keep_pid": keep.handle.pid, "pid": os.getpid()}
         self._info |= {"state": "running", "started": time.time(), "ended": None, "reason": ""}
-        if keep.facts:
-            self._info["facts"] = keep.facts
+        self._info |= {"facts": keep.facts} if keep.facts else {}
         self.processes = identities(supervisor=os.getpid(), keep=keep.handle.pid)
         self._clients: dict[int, Client] = {}
+        self._storing = Storing(self._output, self._cursors, forgets=until >= 0)
         self._intake = Intake(patient=until >= 0)
-        self._frame = Frame()
-        self._is_abandoned = self._is_deaf = self._is_stuck = self._is_dead = False
+        self._is_abandoned = self._is_deaf = self._is_dead = False
         self._claimed = self._ended = 0.0
         for end in (keep.control, listener):
             end.setblocking(False)
@@ -130,7 +130,9 @@ class Supervisor:
         if self._keep is not None:
             if not self._is_dead:
                 watch(self._handle.fileno(), select.POLLIN, self._died)
-            events = (0 if self._held() else select.POLLIN) | (select.POLLOUT if self._intake.frame.whole else 0)
+            events = (0 if self._storing.held() else select.POLLIN) | (
+                select.POLLOUT if self._intake.frame.whole else 0
+            )
             if events:  # with no events, poll would still report a hang-up, again and again
                 watch(self._keep.fileno(), events, self._keep_ready)
         for client in self._clients.values():
@@ -152,7 +154,7 @@ class Supervisor:
         """Seconds until deadlines are checked again; None if there is no deadline."""
         if (
             self._is_deaf
-            or self._is_stuck
+            or self._storing.stuck
             or self._intake.holder is not None
             or any(map(self._is_waited_for, self._clients.values()))
         ):
@@ -161,8 +163,9 @@ class Supervisor:
 
     def _check_deadlines(self, now: float) -> None:
         self._is_deaf = False
-        if self._is_stuck:
-            self._try_again()
+        if self._storing.stuck:
+            self._storing.stuck = False
+            (self._died if self._is_dead else self._keep_ready)()
         if self._is_unused():
             self._check_claim(now)
         late = self._ended and now - self._ended > LINGER
@@ -196,60 +199,23 @@ class Supervisor:
 
     # The Keep
 
-    def _held(self) -> bool:
-        """Whether the Keep must pause: the store is full, and its oldest segment must not be dropped."""
-        if self._is_stuck or (self._output.crammed and not self._is_read()):
-            return True
-        return self._output.full and any(cursor.holds for cursor in self._cursors())
-
-    def _is_read(self) -> bool:
-        """Whether results in the oldest segment can go: no later client can ask for them, and all readers have them."""
-        cursors = self._cursors()
-        return self._until >= 0 and bool(cursors) and not any(cursor.holds for cursor in cursors)
-
-    def _cursors(self) -> list[Cursor]:
-        return [client.cursor for client in self._clients.values() if client.cursor is not None]
-
     def _keep_ready(self) -> None:
         if self._keep is not None and self._intake.frame.whole:
             self._intake.pass_on(self._keep)
         for _ in range(TURN):
-            if self._keep is None or self._held() or not self._receive(self._keep):
+            if self._keep is None or self._storing.held() or not self._storing.receive(self._keep):
                 break
-        self._feed_readers()
-
-    def _receive(self, keep: socket.socket) -> bool:
-        """Store one whole frame from the Keep; False if none has arrived."""
-        try:
-            self._frame.read(keep)
-        except BlockingIOError:
-            return False
-        except (EOFError, OSError, FrameError):
+        if self._storing.over:
             self._end()
-            return False
-        while (self._output.full or self._output.crammed) and not self._held():
-            self._output.drop()
-        if not self._output.append(self._frame.data):
-            self._is_stuck = True  # the disk is full, and these must not be dropped
-            return False
-        self._frame.clear()
-        return True
+        self._feed_readers()
 
     def _died(self) -> None:
         """Its process is gone. What is still in the socket is stored even beyond the limit."""
         self._is_dead = True
-        while self._keep is not None and self._receive(self._keep):
+        while self._keep is not None and self._storing.receive(self._keep):
             continue
-        if not self._is_stuck:
+        if not self._storing.stuck:
             self._end()
-
-    def _try_again(self) -> None:
-        """Store the frame for which there was no room on the disk, and go on."""
-        self._is_stuck = False
-        if self._is_dead:
-            self._died()
-        else:
-            self._keep_ready()
 
     def _end(self) -> None:
         """End the Keep if it runs, write the last report, and accept no more connections."""
@@ -412,6 +378,9 @@ class Supervisor:
             self._answer(client, {"frames": client.frames})
 
     # Output
+
+    def _cursors(self) -> list[Cursor]:
+        return [client.cursor for client in self._clients.values() if client.cursor is not None]
 
     def _feed_readers(self) -> None:
         for client in list(self._clients.values()):

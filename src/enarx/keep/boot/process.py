@@ -24,6 +24,7 @@ from typing import Any
 
 import cryptography.hazmat.backends.openssl.backend  # noqa: F401  # cryptography imports it on first use
 
+from enarx.delivery.keep import ANY_PACKAGE, ENTROPY_SIZE, KeepProtocol
 from enarx.errors import BackendError, EnarxError, UnavailableError
 from enarx.formats import bounds
 from enarx.formats.wire import decode, encode
@@ -53,6 +54,7 @@ def main() -> None:
     link = socket.socket(fileno=LINK)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps Keeps
     sandbox.adopt_orphans()
+    _prepare()
     gc.freeze()
     gc.enable()
     while True:
@@ -66,6 +68,15 @@ def main() -> None:
             return  # the simulator is gone, and with it the other ends of this Keep's sockets
         for fd in (*fds, *pidfds):
             os.close(fd)
+
+
+def _prepare() -> None:
+    """Have the sandbox and OpenSSL build their tables here, once: every Keep shares them. No key of a Keep is among them.
+
+    OpenSSL loads its algorithms, 0.7 MiB, with the first key. That key has a seed of zeros, and is dropped.
+    """
+    sandbox.prepare()
+    KeepProtocol(entropy=bytes(ENTROPY_SIZE), package=ANY_PACKAGE)
 
 
 def _map(packet: bytes) -> dict[str, Any]:

@@ -36,7 +36,7 @@ CONFIRM_EVERY = 16
 """Chunks between two confirmations: 8 MiB, which a broken connection may cost again."""
 
 COLLECT = 120.0
-"""Seconds for output directories to be collected, in addition to the time that their stream takes at COLLECT_RATE."""
+"""Seconds for output directories to be collected, in addition to the time that the most they may hold takes at COLLECT_RATE."""
 
 COLLECT_RATE = 1 << 20
 """Bytes per second. Time in which the host takes no output does not count."""

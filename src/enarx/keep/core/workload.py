@@ -5,8 +5,8 @@ offset from replies. Output is sealed as it arrives, up to `limits.output`. The 
 the cause for which the core ended the workload, the runner's report, the status that the driver observed. A report that names a
 cause that only the core can know is ignored.
 
-If the workload had begun to run, its output directories are collected once it is dead, however it ended. A fault of theirs, or a
-stop meanwhile, replaces the status.
+If the workload had begun to run, its output directories are collected once it is dead, however it ended. If they cannot be
+collected, or the owner stops the job meanwhile, that replaces the status.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from enarx.record import as_dict, replace
 ACK_EVERY = 256 << 10
 """Bytes of stdin between two acknowledgements while there is more of it to write."""
 
-DIGEST = 32
+COLLECTED, DIGEST = b"\0", 32
+"""The collector's report is this byte and a digest of each directory, or a text that says what is wrong."""
+
 OUTPUTS = {"stdout": STDOUT, "stderr": STDERR}
 NO_RESULTS = "the output directories could not be collected: the collector gave no result"
 RESULT = ("cause", "code", "message", "backtrace", "memory")
@@ -64,7 +66,6 @@ class Workload:
         self._loaded = False
         self._verdict: Status | None = None
         self._results = tuple((i, d.guest) for i, d in enumerate(config.dirs) if d.mode == "out")
-        self._room = results_size(config.limits.disk)
         self._outcome: Status | None = None
         self._start = now.clock
         self._end: float | None = None
@@ -184,19 +185,13 @@ class Workload:
             return False
         self._outcome, self._end = status, now.clock
         self._verdict = None
-        self.deadline = now.clock + COLLECT
-        self._actions.append(Collect(self._results, self._room))
+        room = results_size(self._limits.disk)
+        self.deadline = now.clock + COLLECT + room / COLLECT_RATE
+        self._actions.append(Collect(self._results, room))
         return True
 
     def files(self, data: bytes) -> None:
-        """Seal the next bytes of the output directories' stream, which has at most `room` bytes."""
-        assert self._protocol.output is not None
-        if self.deadline is None:
-            return  # collecting is being ended
-        if self._protocol.output.totals[FILES] + len(data) > self._room:
-            self.kill("output", "the collector sent more than it may")
-            return
-        self.deadline += len(data) / COLLECT_RATE
+        """Seal the next bytes of the stream of output directories."""
         self._send(self._protocol.write(FILES, data))
 
     def held(self, seconds: float) -> None:
@@ -205,18 +200,18 @@ class Workload:
             self.deadline += seconds
 
     def collected(self, report: bytes, now: Now) -> None:
-        """Seal the final status with the digests of the output directories, or with the reason why there are none."""
+        """Seal the final status, with the digests of the output directories or with the reason why there are none."""
         assert self._outcome is not None  # the driver answers the action Collect
-        digests, reason = _digests(report, len(self._results))
-        if self._verdict is None and reason:
-            self._verdict = Status(cause="output", message=reason)
-        if self._verdict is not None:
-            self.finish(self._verdict, now)
-        else:
-            self.finish(self._outcome, now, dict(zip((guest for _, guest in self._results), digests, strict=True)))
+        digests = [report[at : at + DIGEST] for at in range(1, len(report), DIGEST)]
+        if self._verdict is None and report[:1] == COLLECTED and len(report) == 1 + DIGEST * len(self._results):
+            guests = (guest for _, guest in self._results)
+            self.finish(self._outcome, now, dict(zip(guests, digests, strict=True)))
+            return
+        reason = report.decode(errors="replace") if report[:1] > COLLECTED else NO_RESULTS
+        self.finish(self._verdict or Status(cause="output", message=reason), now)
 
     def finish(self, status: Status, now: Now, directories: dict[str, bytes] | None = None) -> None:
-        """Seal the final status."""
+        """Seal the final status, with the digests of output directories by guest path."""
         assert self._protocol.output is not None
         self.tell_state()
         totals = self._protocol.output.totals
@@ -245,20 +240,6 @@ def _reported(result: bytes) -> Status | None:
     except (EnarxError, TypeError):
         return None
     return None if status.cause in CORES_OWN else status
-
-
-def _digests(report: bytes, count: int) -> tuple[list[bytes], str]:
-    """Return the digests in the collector's report, one for each directory, or the reason why there are none."""
-    try:
-        value: Any = decode(report, "report")
-    except EnarxError:
-        value = None
-    match value:
-        case str(reason):
-            return [], reason or NO_RESULTS
-        case [*digests] if len(digests) == count and all(isinstance(d, bytes) and len(d) == DIGEST for d in digests):
-            return digests, ""
-    return [], NO_RESULTS
 
 
 def _descriptors(config: Config) -> tuple[int | None, int | None, int | None]:

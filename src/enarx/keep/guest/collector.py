@@ -3,7 +3,7 @@
 It can read /data and nothing else. The keeper passes its stream on without parsing it (docs/spec/delivery.md, "Results"):
 
     keeper     order: a CBOR list of the stream's limit in bytes, and of (number of a tree, path for the guest)
-    collector  the stream, over a pipe; then its report: a CBOR list of digests, or a text that says what is wrong
+    collector  the stream, over a pipe; then its report (`core.workload.COLLECTED`)
 
 All entries are examined before the first is sent. The workload, which could change them, is dead by then. A collector that a
 workload has taken over could send what that workload could have written.
@@ -17,27 +17,27 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from enarx.errors import DeliveryError
-from enarx.formats import bounds
+from enarx.formats.bounds import MIB
 from enarx.formats.package import MAX_ENTRIES, MAX_PATH, MAX_TIME, MAX_TREE_DEPTH, Node
 from enarx.formats.results import COUNT, DirectoryDigest, encode_entry
 from enarx.formats.wire import decode, encode
 from enarx.keep import sandbox
 from enarx.keep.children import Child
+from enarx.keep.core.workload import COLLECTED
 
 MAX_FILES = 2 * MAX_TREE_DEPTH
-MAX_DATA = 256 * bounds.MIB
+MAX_DATA = 256 * MIB
 """Bytes of private memory: the names of MAX_ENTRIES entries, and buffers."""
 
 MAX_PACKET = 64 << 10
 PIECE = 256 << 10
-MAX_REASON = 500
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_DIRECTORY = _READ | os.O_DIRECTORY
-Entry = tuple[Node, str, int]
-"""An entry, with its name and the descriptor of the directory that it is in."""
+Trees = tuple[tuple[int, str], ...]
+"""Numbers of trees, and their paths for the guest."""
 
 
 def main(link: socket.socket, target: int, data: str, *, skip: frozenset[str], nproc: int) -> None:
@@ -49,100 +49,72 @@ def main(link: socket.socket, target: int, data: str, *, skip: frozenset[str], n
     order: Any = decode(packet, "order")
     try:
         with io.BufferedWriter(io.FileIO(target, "w"), PIECE) as stream:
-            report: object = collect(data, order[1], order[0], stream.write)
+            report = COLLECTED + collect(data, order[1], order[0], stream.write)
     except DeliveryError as e:
-        report = e.message[:MAX_REASON]
-    except OSError as e:
-        report = f"the output directories cannot be read: {e.strerror}"
-    except MemoryError:
-        report = "the output directories take more memory to collect than a Keep has"
-    link.send(encode(report))
+        report = e.message.encode()
+    except (OSError, MemoryError, UnicodeError) as e:  # no guest can cause these, only native code
+        report = f"the output directories cannot be read: {type(e).__name__}".encode()
+    link.send(report)
 
 
-def collect(data: str, trees: list[tuple[int, str]], room: int, write: Callable[[memoryview], object]) -> list[bytes]:
-    """Write the stream of these trees below `data`; return the digest of each. DeliveryError, and nothing is written."""
-    counts, left = [], MAX_ENTRIES
+def collect(data: str, trees: Trees, room: int, write: Callable[[memoryview], object]) -> bytes:
+    """Write the stream of these trees below `data`, and return their digests. DeliveryError, and nothing is written."""
+    counts = []
     for number, guest in trees:
-        count = 0
+        counts.append(0)
         for node, _, _ in _walk(f"{data}/{number}", guest):
-            count += 1
+            counts[-1] += 1
             room -= len(encode_entry(node)) + node.size
             if room < 0:
-                raise _wrong(guest, "more data than limits.disk allows; the length of a sparse file counts in full")
-            if count > left:
-                raise _wrong(guest, f"more than {MAX_ENTRIES} entries in all output directories")
-        left -= count
-        counts.append(count)
-    return [
-        _send(f"{data}/{number}", guest, count, write) for (number, guest), count in zip(trees, counts, strict=True)
-    ]
+                raise _refused(guest, "more data than limits.disk allows; a sparse file counts with its full length")
+            if sum(counts) > MAX_ENTRIES:
+                raise _refused(guest, f"more than {MAX_ENTRIES} entries in all output directories")
+    return b"".join(
+        _send(_walk(f"{data}/{number}", guest), count, write)
+        for (number, guest), count in zip(trees, counts, strict=True)
+    )
 
 
-def _send(root: str, guest: str, count: int, write: Callable[[memoryview], object]) -> bytes:
+def _send(entries: Iterator[tuple[Node, str, int]], count: int, write: Callable[[memoryview], object]) -> bytes:
     """Write a directory's part of the stream; return its digest."""
-    index, buffer = DirectoryDigest(count), memoryview(bytearray(PIECE))
+    digest, buffer = DirectoryDigest(count), memoryview(bytearray(PIECE))
     write(memoryview(COUNT.pack(count)))
-    for node, name, directory in _walk(root, guest):
+    for node, name, directory in entries:
         write(memoryview(encode_entry(node)))
-        sha, size = hashlib.sha256(), 0
-        if node.kind == "f":
+        sha = hashlib.sha256()
+        if node.size:
             with open(os.open(name, _READ, dir_fd=directory), "rb", buffering=0) as file:
-                while count := file.readinto(buffer):
-                    write(buffer[:count])
-                    sha.update(buffer[:count])
-                    size += count
-        if size != node.size:
-            raise _wrong(guest, "a file that changed while it was read")
-        index.add(node, sha.digest())
-    return index.digest()
+                while size := file.readinto(buffer):
+                    write(buffer[:size])
+                    sha.update(buffer[:size])
+        digest.add(node, sha.digest())
+    return digest.digest()
 
 
-def _walk(root: str, guest: str) -> Iterator[Entry]:
-    """Yield the entries of a tree in the order of an index. Links are not followed, and not accepted."""
-    top = os.open(root, _DIRECTORY)
+def _walk(name: str, guest: str, *, above: str = "", parent: int | None = None) -> Iterator[tuple[Node, str, int]]:
+    """Yield the entries of a directory in the order of an index, each with its name and the descriptor of its directory."""
+    directory = os.open(name, _READ | os.O_DIRECTORY, dir_fd=parent)
     try:
-        yield from _below(top, "", guest)
+        for inner in sorted(os.listdir(directory)):
+            path, status = above + inner, os.stat(inner, dir_fd=directory, follow_symlinks=False)
+            is_file = stat.S_ISREG(status.st_mode)
+            if not (is_file or stat.S_ISDIR(status.st_mode)):
+                raise _refused(guest, f"{path!r} is neither a file nor a directory")
+            if path.count("/") >= MAX_TREE_DEPTH or len(path.encode()) >= MAX_PATH:
+                raise _refused(guest, f"a path of more than {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
+            mtime = min(max(0, status.st_mtime_ns), MAX_TIME)
+            executable = bool(status.st_mode & stat.S_IXUSR)
+            if is_file:
+                yield Node(path, "f", status.st_size, executable=executable, mtime=mtime), inner, directory
+            else:
+                yield Node(path, "d", mtime=mtime), inner, directory
+                yield from _walk(inner, guest, above=f"{path}/", parent=directory)
     finally:
-        os.close(top)
+        os.close(directory)
 
 
-def _below(directory: int, above: str, guest: str) -> Iterator[Entry]:
-    for name in _names(directory, guest):
-        path = f"{above}{name}"
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        is_directory = stat.S_ISDIR(status.st_mode)
-        if not is_directory and not stat.S_ISREG(status.st_mode):
-            raise _wrong(guest, f"{path!r} is neither a file nor a directory")
-        if path.count("/") >= MAX_TREE_DEPTH or len(path.encode()) >= MAX_PATH:
-            raise _wrong(guest, f"a path of more than {MAX_PATH} bytes or {MAX_TREE_DEPTH} levels")
-        time = min(max(0, status.st_mtime_ns), MAX_TIME)
-        if not is_directory:
-            yield Node(path, "f", status.st_size, b"", "", bool(status.st_mode & stat.S_IXUSR), time), name, directory
-            continue
-        yield Node(path, "d", mtime=time), name, directory
-        inner = os.open(name, _DIRECTORY, dir_fd=directory)
-        try:
-            yield from _below(inner, f"{path}/", guest)
-        finally:
-            os.close(inner)
-
-
-def _names(directory: int, guest: str) -> list[str]:
-    names: list[str] = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            names.append(entry.name)
-            if len(names) > MAX_ENTRIES:
-                raise _wrong(guest, f"more than {MAX_ENTRIES} entries in a directory")
-    try:
-        "".join(names).encode()
-    except UnicodeEncodeError:
-        raise _wrong(guest, "a name that is not UTF-8") from None
-    return sorted(names)
-
-
-def _wrong(guest: str, message: str) -> DeliveryError:
-    return DeliveryError("results", f"the results in {guest} cannot be returned: {message}", state="session")
+def _refused(guest: str, why: str) -> DeliveryError:
+    return DeliveryError("results", f"the results in {guest} cannot be returned: {why}", state="session")
 
 
 class Collection:
@@ -152,13 +124,13 @@ class Collection:
         self.child, self.stream, self._link = child, stream, link
         os.set_blocking(stream, False)
 
-    def start(self, trees: tuple[tuple[int, str], ...], room: int) -> None:
-        """Send the order. OSError if the process has ended."""
-        self._link.send(encode([room, [list(tree) for tree in trees]]))
+    def start(self, trees: Trees, room: int) -> None:
+        """Send the order. A process that has ended takes none, and gives no report."""
+        with suppress(OSError):
+            self._link.send(encode([room, [list(tree) for tree in trees]]))
 
     def report(self) -> bytes:
         """Return the report, once the process has ended; empty if there is none."""
-        try:
+        with suppress(OSError):
             return self._link.recv(MAX_PACKET, socket.MSG_DONTWAIT)
-        except OSError:
-            return b""
+        return b""

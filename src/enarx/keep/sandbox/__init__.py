@@ -17,7 +17,7 @@ what it stops, `profiles` has the lists of system calls, and `confinement` and `
 
 from __future__ import annotations
 
-from enarx.keep.sandbox.confinement import confine, forbid_new_code
+from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
 from enarx.keep.sandbox.probing import probe
@@ -40,6 +40,7 @@ __all__ = [
     "confine",
     "forbid_new_code",
     "isolate",
+    "prepare",
     "probe",
     "resize",
 ]

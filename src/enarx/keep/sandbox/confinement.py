@@ -12,7 +12,18 @@ from enarx.errors import BackendError
 from enarx.keep.sandbox import bpf, kernel, landlock
 from enarx.keep.sandbox.bpf import WORD, Check, fail
 from enarx.keep.sandbox.layers import Layer, attempt, check_names, require
-from enarx.keep.sandbox.profiles import AFTER_LOADING, KEEPER_BOOT, KILLED, UNKNOWN, Profile
+from enarx.keep.sandbox.profiles import (
+    AFTER_LOADING,
+    ATTESTER,
+    COLLECTOR,
+    COMPILER,
+    KEEPER,
+    KEEPER_BOOT,
+    KILLED,
+    RUNNER,
+    UNKNOWN,
+    Profile,
+)
 from enarx.keep.sandbox.syscalls import ARCH, NUMBERS
 
 _LAST_CAPABILITY = 63
@@ -25,6 +36,9 @@ _STACK = 8 << 20
 _SPACE = 64 << 30
 """Bytes of address space. wasmtime reserves 4 GiB for a linear memory and as much for each guard region, and touches neither.
 Reading reserved memory costs page tables: at most 128 MiB under this limit."""
+
+_PROGRAMS: dict[str, bytes] = {}
+"""The filters that were assembled, by the name of their profile."""
 
 _LIMITED = {
     resource.RLIMIT_CORE: "core",
@@ -169,24 +183,40 @@ def _landlock(profile: Profile, read_only: Iterable[str], read_write: Iterable[s
     return landlock.restrict(signals=profile.signals, read_only=read_only, read_write=read_write)
 
 
+def prepare() -> None:
+    """Assemble the filters of all profiles, so that processes that are forked afterwards share them."""
+    if ARCH is not None:
+        for profile in (KEEPER_BOOT, KEEPER, ATTESTER, COLLECTOR, COMPILER, RUNNER):
+            _program(profile)
+
+
 def _filter(profile: Profile) -> str:
-    own = {name: Check(0, WORD, (os.getpid(),), fail(errno.EPERM)) for name in profile.own}
-    _install(profile.checks | own, profile.allowed, KILLED, UNKNOWN)
-    return f"profile {profile.name}, {len(profile.allowed) + len(profile.checks) + len(own)} calls"
+    """Install the profile's filter, and before it another for the calls that need this process's own id."""
+    if profile.own:
+        own = {name: Check(0, WORD, (os.getpid(),), fail(errno.EPERM)) for name in profile.own}
+        kernel.set_filter(_assemble(own, frozenset(), frozenset(), bpf.ALLOW))
+    kernel.set_filter(_program(profile))
+    return f"profile {profile.name}, {len(profile.allowed) + len(profile.checks) + len(profile.own)} calls"
 
 
-def _install(checks: dict[str, Check], allowed: frozenset[str], killed: frozenset[str], default: int) -> None:
-    """Install a filter; names of calls that this architecture lacks are left out."""
+def _program(profile: Profile) -> bytes:
+    if profile.name not in _PROGRAMS:
+        allowed = profile.allowed | profile.own
+        _PROGRAMS[profile.name] = _assemble(profile.checks, allowed, KILLED, UNKNOWN)
+    return _PROGRAMS[profile.name]
+
+
+def _assemble(checks: dict[str, Check], allowed: frozenset[str], killed: frozenset[str], default: int) -> bytes:
+    """Return a filter; names of calls that this architecture lacks are left out."""
     if ARCH is None:
         raise OSError(errno.ENOSYS, "no table of calls for this architecture", "seccomp")
-    program = bpf.assemble(
+    return bpf.assemble(
         ARCH,
         checks={NUMBERS[name]: check for name, check in checks.items() if name in NUMBERS},
         allowed=[NUMBERS[name] for name in allowed if name in NUMBERS],
         killed=[NUMBERS[name] for name in killed.difference(allowed, checks) if name in NUMBERS],
         default=default,
     )
-    kernel.set_filter(program)
 
 
 def _will_refuse_new_code() -> str:
@@ -205,7 +235,7 @@ def _forbid_new_code(skip: frozenset[str]) -> str:
     if hardened:
         kernel.prctl(kernel.PR_SET_MDWE, kernel.PR_MDWE_REFUSE_EXEC_GAIN)
     if "seccomp" not in skip:
-        _install(AFTER_LOADING, frozenset(), frozenset(), bpf.ALLOW)
+        kernel.set_filter(_assemble(AFTER_LOADING, frozenset(), frozenset(), bpf.ALLOW))
     elif not hardened:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), "PR_SET_MDWE")
     return "PR_SET_MDWE" if hardened else "a filter alone: Linux is older than 6.3"
