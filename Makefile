@@ -1,4 +1,4 @@
-# make demo | test | check | cover | bench | fuzz | chaos | examples | diagrams | pythons | wheel | clean
+# make demo | test | check | cover | bench | fuzz | chaos | examples | compat | diagrams | pythons | wheel | clean
 # Needs only Python: everything else is installed into .venv, or into the directory that ENVIRONMENT names.
 PYTHON ?= python3
 ENVIRONMENT ?= .venv
@@ -14,7 +14,7 @@ STALE := $(if $(filter-out file,$(origin PYTHON)),$(shell test ! -x $(BIN)/pytho
   test "$$($(PYTHON) $(VERSION))" = "$$($(BIN)/python $(VERSION))" || echo stale))
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check cover bench fuzz chaos examples diagrams pythons wheel clean .venv FORCE
+.PHONY: demo test check cover bench fuzz chaos examples compat diagrams pythons wheel clean .venv FORCE
 
 demo: $(VENV)
 	$(BIN)/python examples/demo.py
@@ -63,6 +63,14 @@ pythons: $(VENV)
 # The wheel of a release. Builds fetch nothing.
 wheel: $(VENV)
 	$(BIN)/python -m hatchling build -t wheel -d dist
+
+# Compare real programs in Keeps with the wasmtime command, and follow the guides for languages as they are printed. The first
+# run downloads 450 MB of packages, most of them into .compat, and takes about half an hour.
+compat: export ENARX_COMPAT_DOWNLOAD := 1
+compat: $(VENV)
+	.venv/bin/uv sync --locked --quiet --extra host --group bench --group examples --inexact
+	.venv/bin/python -m tests.compat
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/compat
 
 .venv: $(VENV)
 

@@ -64,7 +64,7 @@ SHARED = {
 }
 """The tests of modules without a test file of their own. A directory stands for all such modules below it."""
 
-ACROSS = {"attacks", "chaos", "e2e", "forge", "fuzz", "house", "packaging", "vectors", "wasi"}
+ACROSS = {"attacks", "chaos", "compat", "e2e", "forge", "fuzz", "house", "packaging", "vectors", "wasi"}
 """Folders of tests that belong to no package. CONTRIBUTING.md explains each."""
 
 
