@@ -1,6 +1,6 @@
 """A Keep whose runner was taken over: Python takes the place of native code, inside the real sandbox, after loading.
 
-The code of the installation is copied, and in the copy the guest's run is the attack that its first argument says. All
+The code of the installation is copied, and in the copy the guest's run is the attack that its argument says. All
 else is the real Keep's: the wards against a runner hold no matter what runs in it.
 """
 

@@ -13,7 +13,7 @@ def test_all_is_well(scene: Scene) -> None:
     assert keep.files == {"0/file": FILE}
     assert keep.secrets == {"key": b"canary-secret"}
     assert keep.start is not None
-    assert (keep.start.args, keep.start.env) == (("canary-arg",), (("E", "canary-env"),))
+    assert (keep.start.args, keep.start.env) == (("main.wasm", "canary-arg"), (("E", "canary-env"),))
 
 
 def test_a_keep_launched_for_this_package_alone(scene: Scene) -> None:

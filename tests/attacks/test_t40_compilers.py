@@ -73,8 +73,8 @@ def test_t40_so_has_a_compiler_that_sleeps(home: Path) -> None:
         ("formats/bounds.py", "CPU_BASE = 60", "CPU_BASE = 1"),
         (
             "keep/guest/compiler.py",
-            "        verdict, answer = OK,",
-            "        import time; time.sleep(1000)\n        verdict, answer = OK,",
+            "        verdict, (answer, adapter) = OK,",
+            "        import time; time.sleep(1000)\n        verdict, (answer, adapter) = OK,",
         ),
     )
     tree = Tree(home, *changes, taken_over=False)
@@ -86,7 +86,7 @@ def test_t40_so_has_a_compiler_that_sleeps(home: Path) -> None:
 
 
 WRITE = "    rest = memoryview(verdict + "
-ENDLESS = f"""    os.write(target, OK + (1 << 60).to_bytes(8, "big"))
+ENDLESS = f"""    os.write(target, OK + SIZES.pack(1 << 60, 0))
     while True:
         os.write(target, bytes(1 << 20))
 {WRITE}"""
@@ -116,8 +116,8 @@ def test_t40_a_compiler_that_lives_on_gives_the_run_no_time(home: Path, closes: 
 def test_t40_the_time_limit_does_not_count_compiling(home: Path) -> None:
     slow = (
         "keep/guest/compiler.py",
-        "        verdict, answer = OK,",
-        "        import time; time.sleep(2)\n        verdict, answer = OK,",
+        "        verdict, (answer, adapter) = OK,",
+        "        import time; time.sleep(2)\n        verdict, (answer, adapter) = OK,",
     )
     assert Tree(home, slow, taken_over=False).run("", 'time = "1s"').returncode == 31
 
