@@ -68,9 +68,9 @@ wheel: $(VENV)
 # run downloads 450 MB of packages, most of them into .compat, and takes about half an hour.
 compat: export ENARX_COMPAT_DOWNLOAD := 1
 compat: $(VENV)
-	.venv/bin/uv sync --locked --quiet --extra host --group bench --group examples --inexact
-	.venv/bin/python -m tests.compat
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal tests/compat
+	$(BIN)/uv sync --locked --quiet --extra host --group bench --group examples --inexact
+	$(BIN)/python -m tests.compat
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/compat
 
 .venv: $(VENV)
 
