@@ -24,7 +24,7 @@ from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
-from enarx.tenant.invitations import Invitation
+from enarx.tenant import invitations
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
 from enarx.verify.replay import PCRS, RTMRS, replay
@@ -33,7 +33,7 @@ from tests.forge import eventlog, intel, tpm
 from tests.fuzz.launches import LAUNCHES
 from tests.fuzz.target import Target
 
-INVITATION = Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
+INVITATION = invitations.Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
 
 
 def _replayed(data: bytes) -> object:
@@ -159,7 +159,9 @@ TARGETS = {
             b'[[dirs]]\nguest = "/d"\n[[providers]]\nname = "n"\nkey = "k"\ndirs = ["/d"]\n[[recipients]]\nname = "r"\nkey = "k"\n',
         ),
     ),
-    "invitation": Target(lambda data: Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)),
+    "invitation": Target(
+        lambda data: invitations.Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)
+    ),
     "json": Target(lambda data: json.dumps(plain_json.decode(data, "fuzz")), (BUNDLE, b'{"keeps": [{"id": "abc"}]}')),
 }
 
