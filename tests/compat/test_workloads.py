@@ -67,10 +67,10 @@ def test_a_minimum_of_memory_above_the_limit_names_both(tmp_path: Path) -> None:
     assert "limits.memory" in text, text
 
 
-def test_with_that_memory_it_runs(tmp_path: Path) -> None:
-    configuration = tmp_path / "big.toml"
-    configuration.write_text('[limits]\nmemory = "2501MiB"\n')
-    ran = run(tmp_path, "--config", configuration, text_format("bigmem.wat"))
+def test_with_the_memory_of_the_hint_it_runs(tmp_path: Path) -> None:
+    hint = run(tmp_path, text_format("bigmem.wat")).stderr.decode().split()
+    option = hint[hint.index("--memory") : hint.index("--memory") + 2]
+    ran = run(tmp_path, *option, text_format("bigmem.wat"))
     assert ran.returncode == 0, ran.stderr
 
 
