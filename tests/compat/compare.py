@@ -7,7 +7,6 @@ they are what the table expects: two sides that fail alike prove nothing.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import shutil
@@ -95,20 +94,11 @@ def by_wasmtime(job: Job, place: Path) -> Outcome:
     return Outcome(ran.stdout, ran.stderr, ran.returncode, tree(place / "out"), time.perf_counter() - start)
 
 
-@functools.cache
-def returns_files() -> bool:
-    """Whether `enarx run` can bring a directory back."""
-    help_text = subprocess.run([ENARX, "run", "--help"], capture_output=True, text=True, timeout=60).stdout
-    return "--out " in help_text
-
-
 def in_a_keep(job: Job, place: Path, environment: dict[str, str]) -> Outcome:
     """The run by `enarx run --simulate --json`, whose last line on stderr has the Keep's own counts."""
     module = prepare(job, place)
     variables = [option for each in job.variables for option in ("--env", each)]
-    out = ["--out", f"{place}/out::/out"] if returns_files() else ["--dir", f"{place}/empty::/out:rw"]
-    (place / "empty").mkdir()
-    directories = ["--dir", f"{place}/in::/in", *out]
+    directories = ["--dir", f"{place}/in::/in", "--out", f"{place}/out::/out"]
     command = [
         ENARX,
         "run",
@@ -138,7 +128,7 @@ def same_stderr(theirs: bytes, ours: Outcome) -> bool:
     return ours.stderr_size == len(theirs) and theirs in ours.stderr
 
 
-def differences(peer: Outcome, ours: Outcome, *, traps: bool = False, files: bool = True) -> list[str]:
+def differences(peer: Outcome, ours: Outcome, *, traps: bool = False) -> list[str]:
     """What differs, each with both values in short. A trap's report is the command's, so its stderr is not compared."""
     found = []
     if peer.stdout != ours.stdout:
@@ -149,7 +139,7 @@ def differences(peer: Outcome, ours: Outcome, *, traps: bool = False, files: boo
         )
     if peer.code != ours.code:
         found.append(f"exit code: {peer.code} under wasmtime, {ours.code} in a Keep: {short(ours.stderr)}")
-    if files and peer.files != ours.files:
+    if peer.files != ours.files:
         names = sorted(set(peer.files.items()) ^ set(ours.files.items()))
         found.append(f"files: {len(peer.files)} under wasmtime, {len(ours.files)} in a Keep, different: {names[:4]}")
     return found

@@ -1,12 +1,15 @@
 """Packages that `make compat` needs, from the registries of Python, npm and Debian, each pinned by its digest.
 
 `packages.toml` lists them. Each is downloaded once, by the registry's ordinary client, into `.compat/downloads`, which git
-ignores. `unpacked` gives the directory with a package's files; it downloads only if ENARX_COMPAT_DOWNLOAD is set, which
-`make compat` does, so that `make test` never reaches a registry.
+ignores. A run that is killed leaves no half of a file under a package's name, so the next run continues. `unpacked` gives the
+directory with a package's files; it downloads only if ENARX_COMPAT_DOWNLOAD is set, which `make compat` does, so that `make
+test` never reaches a registry.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
@@ -14,8 +17,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,14 +73,28 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def partial(place: Path) -> Iterator[Path]:
+    """A new directory beside `place` for its parts, to be renamed when they are complete, and removed at the end.
+
+    Of several processes, each waits for the one before it: look again whether `place` exists. What a killed process left
+    is removed first. A client of that process may still be writing, but into a directory that has lost its name.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with (place.parent / f".{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        prefix = f".{place.name}.partial."
+        for leftover in [path for path in place.parent.iterdir() if path.name.startswith(prefix)]:
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place.parent, ignore_cleanup_errors=True) as directory:
+            yield Path(directory)
+
+
 def downloaded(package: Package, cache: Path = CACHE) -> Path:
     """The package's file, downloaded if necessary and allowed; its digest is as listed."""
-    directory = cache / "downloads"
-    path = directory / package.file
+    path = cache / "downloads" / package.file
     if not path.exists():
-        fetch(package, directory)
-    if not path.exists():
-        raise Missing(f"{package.name} {package.version}: the {package.registry} client wrote no {package.file}")
+        fetch(package, path)
     if digest(path) != package.sha256:
         raise Tampered(
             f"{path}: got SHA-256 {digest(path)}, wanted {package.sha256}; delete it and run make compat again"
@@ -83,18 +102,26 @@ def downloaded(package: Package, cache: Path = CACHE) -> Path:
     return path
 
 
-def fetch(package: Package, directory: Path) -> None:
-    """Run the registry's client. The digest is compared afterwards, for each use."""
+def fetch(package: Package, path: Path) -> None:
+    """Run the registry's client. The file appears at `path` only if it is complete and has the listed digest."""
     if not os.environ.get("ENARX_COMPAT_DOWNLOAD"):
-        raise Missing(f"{package.name} {package.version} is not in {directory}: run make compat")
-    command = package.command(directory)
-    if not shutil.which(command[0]):
-        raise Missing(f"{package.name} {package.version} needs {command[0]}")
-    directory.mkdir(parents=True, exist_ok=True)
-    got = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE)
-    if got.returncode:
-        hint = " (apt-get update?)" if package.registry == "debian" else ""
-        raise Missing(f"{package.name} {package.version}: {command[0]} failed{hint}: {got.stderr.strip()[-300:]}")
+        raise Missing(f"{package.name} {package.version} is not in {path.parent}: run make compat")
+    with partial(path) as directory:
+        if path.exists():
+            return  # from another process
+        command = package.command(directory)
+        if not shutil.which(command[0]):
+            raise Missing(f"{package.name} {package.version} needs {command[0]}")
+        got = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE)
+        if got.returncode:
+            hint = " (apt-get update?)" if package.registry == "debian" else ""
+            raise Missing(f"{package.name} {package.version}: {command[0]} failed{hint}: {got.stderr.strip()[-300:]}")
+        file = directory / package.file
+        if not file.exists():
+            raise Missing(f"{package.name} {package.version}: the {package.registry} client wrote no {package.file}")
+        if digest(file) != package.sha256:
+            raise Tampered(f"{package.file}: downloaded SHA-256 {digest(file)}, wanted {package.sha256}")
+        file.rename(path)
 
 
 def unpacked(name: str, cache: Path = CACHE) -> Path:
@@ -105,11 +132,11 @@ def unpacked(name: str, cache: Path = CACHE) -> Path:
 
 
 def unpack(path: Path, into: Path) -> None:
-    """Unpack a wheel, an npm tarball (without its folder `package`) or a Debian package."""
+    """Unpack a wheel, a tarball or a Debian package."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(into)
-    elif path.suffix == ".tgz":
+    elif path.name.endswith((".tgz", ".tar.gz")):
         with tarfile.open(path) as tarball:
             tarball.extractall(into, filter="data")
     else:
@@ -128,15 +155,11 @@ def together_in(place: Path, paths: list[Path]) -> Path:
     """Unpack files into a directory that exists only when it is complete. Several processes may do so at the same time."""
     if place.exists():
         return place
-    partial = place.with_name(f"{place.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for path in paths:
-        unpack(path, partial)
-    try:
-        partial.rename(place)
-    except OSError:
-        shutil.rmtree(partial)  # another process was first
+    with partial(place) as directory:
         if not place.exists():
-            raise
+            content = directory / place.name
+            content.mkdir()
+            for path in paths:
+                unpack(path, content)
+            content.rename(place)
     return place

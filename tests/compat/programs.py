@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tests.compat import toolchains
 from tests.compat.compare import Job
-from tests.compat.packages import CACHE, unpacked
+from tests.compat.packages import CACHE, partial, together_in, unpacked
 
 BUILD = 900
 """Seconds that a program may take to compile from source."""
@@ -50,11 +49,10 @@ class Refused:
 def built(name: str, build: Callable[[Path], None]) -> Path:
     """A module compiled from a package's source, once."""
     place = CACHE / "built" / name
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f"{name}.{os.getpid()}.wasm")
-        build(partial)
-        partial.rename(place)
+    with partial(place) as directory:
+        if not place.exists():
+            build(directory / name)
+            (directory / name).rename(place)
     return place
 
 
@@ -261,9 +259,8 @@ def build_sqlite(target: Path) -> None:
     """The shell of SQLite from the source that the npm package sqlite3 carries."""
     package = unpacked("sqlite3") / "package/deps"
     (archive,) = package.glob("sqlite-autoconf-*.tar.gz")
-    source = package / archive.name.removesuffix(".tar.gz")
-    if not source.exists():
-        checked(["tar", "xzf", archive.name], package, dict(os.environ))
+    name = archive.name.removesuffix(".tar.gz")
+    source = together_in(CACHE / "unpacked" / name, [archive]) / name
     emulated = [flag for name in ("SIGNAL", "PROCESS_CLOCKS", "GETPID") for flag in (f"-D_WASI_EMULATED_{name}",)]
     libraries = [f"-lwasi-emulated-{name}" for name in ("signal", "process-clocks", "getpid")]
     left_out = [

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import re
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,39 +113,100 @@ def test_nothing_is_downloaded_without_make_compat(tmp_path: Path, monkeypatch: 
             downloaded(Package(registry, "a", "1", "a-1", "00"), tmp_path)
 
 
-def test_a_client_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def client(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let a shell script be each registry's client. `$1` is the directory in which the file belongs."""
     monkeypatch.setenv("ENARX_COMPAT_DOWNLOAD", "1")
-    monkeypatch.setattr(Package, "command", lambda self, into: ["sh", "-c", "echo no such package >&2; exit 1"])
+    monkeypatch.setattr(Package, "command", lambda self, into: ["sh", "-c", script, "client", str(into)])
+
+
+def package_of(content: bytes) -> Package:
+    return Package("pypi", "a", "1", "a-1.whl", hashlib.sha256(content).hexdigest())
+
+
+def test_a_client_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, "echo no such package >&2; exit 1")
     with pytest.raises(Missing, match="no such package"):
-        downloaded(Package("pypi", "a", "1", "a-1.whl", "00"), tmp_path)
+        downloaded(package_of(b""), tmp_path)
+    client(monkeypatch, "true")
+    with pytest.raises(Missing, match=r"wrote no a-1\.whl"):
+        downloaded(package_of(b""), tmp_path)
     monkeypatch.setattr(Package, "command", lambda self, into: ["enarx-no-such-client"])
     with pytest.raises(Missing, match="needs enarx-no-such-client"):
-        downloaded(Package("npm", "a", "1", "a-1.tgz", "00"), tmp_path)
+        downloaded(package_of(b""), tmp_path)
+
+
+def test_a_download_with_another_digest_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, 'printf half > "$1/a-1.whl"')
+    with pytest.raises(Tampered, match="downloaded"):
+        downloaded(package_of(b"whole"), tmp_path)
+    assert visible(tmp_path / "downloads") == []
+    client(monkeypatch, 'printf whole > "$1/a-1.whl"')
+    assert downloaded(package_of(b"whole"), tmp_path).read_bytes() == b"whole"
+    assert visible(tmp_path / "downloads") == ["a-1.whl"]
+
+
+def test_a_run_that_is_killed_while_it_downloads_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client lives on and writes, and must not spoil what the next run downloads."""
+    go, end = tmp_path / "go", tmp_path / "end"
+    late = f'until test -e {go}; do sleep 0.05; done; echo x >> "$1/a-1.whl"; touch {end}'
+    client(monkeypatch, f'exec 2> /dev/null; printf half > "$1/a-1.whl"; {late}')
+    killed = os.fork()
+    if killed == 0:
+        try:
+            downloaded(package_of(b"whole"), tmp_path)
+        finally:
+            os._exit(1)
+    until(lambda: list((tmp_path / "downloads").glob(".*/a-1.whl")))
+    os.kill(killed, signal.SIGKILL)
+    os.waitpid(killed, 0)
+    assert list((tmp_path / "downloads").glob(".*/a-1.whl"))  # the half is still there
+    assert visible(tmp_path / "downloads") == []
+    client(monkeypatch, f'printf whole > "$1/a-1.whl"; touch {go}; until test -e {end}; do sleep 0.05; done')
+    assert downloaded(package_of(b"whole"), tmp_path).read_bytes() == b"whole"
+    assert visible(tmp_path / "downloads") == ["a-1.whl"]
+    assert not list((tmp_path / "downloads").glob(".*.partial.*"))
+
+
+def test_of_two_processes_that_download_the_second_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, f'echo x >> {tmp_path}/runs; sleep 0.3; printf whole > "$1/a-1.whl"')
+    children = []
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(downloaded(package_of(b"whole"), tmp_path).read_bytes() != b"whole")
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert (tmp_path / "runs").read_text() == "x\n"
 
 
 def test_a_directory_appears_only_when_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(path: Path, into: Path) -> None:
+    def interrupted(path: Path, into: Path) -> None:
         (into / "half").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(packages, "unpack", killed)
+    monkeypatch.setattr(packages, "unpack", interrupted)
     with pytest.raises(KeyboardInterrupt):
         together_in(tmp_path / "place", [Path("a")])
-    assert not (tmp_path / "place").exists()
+    assert visible(tmp_path) == []
     monkeypatch.setattr(packages, "unpack", lambda path, into: (into / "whole").touch())
     assert os.listdir(together_in(tmp_path / "place", [Path("a")])) == ["whole"]
+    assert visible(tmp_path) == ["place"]
 
 
-def test_of_two_processes_that_unpack_the_first_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "place"
+def visible(directory: Path) -> list[str]:
+    """The names in a directory that a user of it sees."""
+    return sorted(name for name in os.listdir(directory) if not name.startswith("."))
 
-    def other_process(path: Path, into: Path) -> None:
-        place.mkdir()
-        (place / "first").touch()
 
-    monkeypatch.setattr(packages, "unpack", other_process)
-    assert os.listdir(together_in(place, [Path("a")])) == ["first"]
-    assert os.listdir(tmp_path) == ["place"]
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, at most 20 seconds."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_wheels_and_tarballs_are_unpacked(tmp_path: Path) -> None:
@@ -154,10 +219,13 @@ def test_wheels_and_tarballs_are_unpacked(tmp_path: Path) -> None:
     (tmp_path / "package/module.wasm").write_bytes(b"2")
     with tarfile.open(tmp_path / "b.tgz", "w:gz") as tarball:
         tarball.add(tmp_path / "package", "package")
-    for name in ("a.whl", "b.tgz"):
+    with tarfile.open(tmp_path / "c.tar.gz", "w:gz") as tarball:
+        tarball.add(tmp_path / "package/module.wasm", "source.c")
+    for name in ("a.whl", "b.tgz", "c.tar.gz"):
         unpack(tmp_path / name, tmp_path / "to")
     assert (tmp_path / "to/a/module.wasm").read_bytes() == b"1"
     assert (tmp_path / "to/package/module.wasm").read_bytes() == b"2"
+    assert (tmp_path / "to/source.c").read_bytes() == b"2"
 
 
 def test_the_document_lists_the_programs() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from tests.compat.packages import Missing, unpacked
 from tests.e2e.harness import ENARX, environment
-
-terminal = pytest.importorskip("tests.e2e.terminal", reason="this enarx has no --tty")
+from tests.e2e.terminal import python_dialogue
 
 
 @pytest.mark.timeout(600)
@@ -25,7 +24,7 @@ def test_the_prompt_of_python_is_the_same(tmp_path: Path) -> None:
         pytest.skip(str(missing))
     module = tmp_path / "python.wasm"
     shutil.copyfile(source, module)
-    ours = terminal.python_dialogue([*ENARX, "run", "--simulate", "--tty", str(module)], environment(tmp_path))
-    theirs = terminal.python_dialogue([peer, "run", str(module)], dict(os.environ))
+    ours = python_dialogue([*ENARX, "run", "--simulate", "--tty", str(module)], environment(tmp_path))
+    theirs = python_dialogue([peer, "run", str(module)], dict(os.environ))
     assert "ZeroDivisionError" in theirs
     assert ours == theirs

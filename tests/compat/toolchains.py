@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.compat.packages import CACHE, Missing, together, unpacked
+from tests.compat.packages import CACHE, Missing, partial, together, unpacked
 
 RUST = ("rustc", "libstd-rust-1.63", "libstd-rust-dev", "libstd-rust-dev-wasm32", "lld-14", "libllvm14")
 NODE_MODULES = ("assemblyscript", "binaryen", "long", "@assemblyscript/wasi-shim")
@@ -30,10 +30,10 @@ def script(name: str, text: str) -> Path:
     """A directory with one executable shell script, for a command that a package provides only in parts."""
     place = CACHE / "commands" / name
     place.mkdir(parents=True, exist_ok=True)
-    partial = place / f".{name}.{os.getpid()}"
-    partial.write_text(f"#!/bin/sh\n{text}\n")
-    partial.chmod(0o755)
-    partial.rename(place / name)
+    unfinished = place / f".{name}.{os.getpid()}"
+    unfinished.write_text(f"#!/bin/sh\n{text}\n")
+    unfinished.chmod(0o755)
+    unfinished.rename(place / name)
     return place
 
 
@@ -110,11 +110,10 @@ def assemblyscript() -> dict[str, str]:
         raise Missing("assemblyscript: node is not on PATH")
     place = CACHE / "node"
     for name in NODE_MODULES:
-        link = place / "node_modules" / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        source = unpacked(name) / "package"
-        if not link.exists():
-            shutil.copytree(source, link, dirs_exist_ok=True)
+        module = place / "node_modules" / name
+        with partial(module) as directory:
+            if not module.exists():
+                shutil.copytree(unpacked(name) / "package", directory / "package").rename(module)
     asc = f'exec node {place}/node_modules/assemblyscript/bin/asc.js "$@"'
     npx = script("npx", f'test "$1" = asc || exit 127; shift; {asc}')
     return environment(npx, NODE_PATH=str(place / "node_modules"), COMPAT_NODE_MODULES=str(place / "node_modules"))

@@ -38,6 +38,22 @@ def test_exit_code(home: Path, wasm: Wasm, name: str, code: int) -> None:
     assert run(home, wasm(name)).returncode == code
 
 
+@pytest.mark.parametrize("code", [126, 255, -1])
+def test_an_exit_code_above_125_is_a_trap_with_a_hint(home: Path, code: int) -> None:
+    module = home / "exit.wat"
+    imports = '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)'
+    module.write_text(f'(module {imports} (func (export "_start") (call $exit (i32.const {code}))))')
+    found = run(home, module)
+    lines = found.stderr.decode().splitlines()
+    assert found.returncode == 134
+    assert "error: the workload trapped: exit with invalid exit status outside of [0..126)" in lines
+    assert "hint: exit with a code from 0 to 125; exit(-1) in C asks for 255" in lines
+    module.write_text(module.read_text().replace(f"const {code}", "const 125"))
+    found = run(home, module)
+    assert found.returncode == 125
+    assert b"hint" not in found.stderr
+
+
 def test_trap_shows_the_way_to_it(home: Path, wasm: Wasm) -> None:
     found = run(home, wasm("trap")).stderr.decode()
     assert found.index("innermost") < found.index("middle")

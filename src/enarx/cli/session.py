@@ -19,6 +19,8 @@ from enarx.record import as_dict, names
 STDIN, STDOUT, STDERR = 0, 1, 2
 """The descriptors that an attached job reads and writes."""
 
+WRONG_EXIT = "invalid exit status"
+"""In wasmtime's message about a call of `proc_exit` with a code above 125."""
 
 SLOW_MODULE = 1 << 20
 """Bytes of a module from which on compiling may take long enough to be worth a line. Compiling takes up to 3 s per MiB."""
@@ -115,6 +117,8 @@ def report(result: Result, of: str = "") -> int:
             console.say("wasm backtrace:")
             for line in status.backtrace.splitlines():
                 console.say(f"  {line}")
+        if WRONG_EXIT in status.message:
+            console.say("hint: exit with a code from 0 to 125; exit(-1) in C asks for 255")
     elif status.message:
         console.note(f"{of}the workload exited with {status.code}; {status.message}")
     if result.lost:
