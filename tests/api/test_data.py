@@ -16,7 +16,6 @@ from tests.controls import Control
 from tests.e2e.harness import Daemon
 from tests.house.test_invariants import ROOT
 from tests.verifier import measured
-from tests.wat import reporter
 
 HOSPITALS = ROOT / "examples/hospitals"
 
@@ -178,35 +177,3 @@ def test_a_job_without_parties_has_no_invitation(daemon: Daemon, tmp_path: Path)
     with pytest.raises(enarx.UsageError, match="an invitation for nobody"):
         enarx.deploy(hello, host=daemon.url, simulated_root=daemon.root, invite=tmp_path / "i")
     assert daemon.keeps() == {}
-
-
-def test_a_recipient_gets_the_results_as_files(daemon: Daemon, tmp_path: Path) -> None:
-    """The owner gets none, and learns who does; `out` is neither needed nor possible for it."""
-    scene = Scene.__new__(Scene)
-    scene.daemon, scene.place = daemon, tmp_path
-    config = enarx.Config(
-        dirs=(enarx.Dir(guest="/out", mode="out"),),
-        recipients=(enarx.Recipient(name="institute", key=recipients.create(str(tmp_path / "i.key")).hex()),),
-    )
-    owner = {"host": daemon.url, "simulated_root": daemon.root}
-    with pytest.raises(enarx.UsageError, match="sealed to: institute"):
-        enarx.deploy(reporter(), config=config, out={"/out": tmp_path / "owner"}, **owner)
-    with enarx.deploy(reporter(), config=config, **owner) as job:
-        with pytest.raises(enarx.UnavailableError, match="sealed to: institute"):
-            job.wait()
-        with pytest.raises(enarx.UnavailableError, match="sealed to: institute"):
-            enarx.logs(job.keep)
-        with pytest.raises(enarx.UsageError, match="sealed to: institute"):
-            enarx.logs(job.keep, out={"/out": tmp_path / "owner"})
-        assert job.invitation is not None
-        scene.invitation = job.invitation
-        (tmp_path / "taken").write_text("")
-        with pytest.raises(enarx.UsageError, match="taken: not a directory"):
-            scene.receive(out={"/out": tmp_path / "taken"})
-        with pytest.raises(enarx.UsageError, match="/other is not an output directory"):
-            scene.receive(out={"/other": tmp_path / "r"})
-        (directory,) = scene.receive(out={"/out": tmp_path / "r"}).directories
-        assert (directory.guest, directory.files, directory.path) == ("/out", 1, f"{tmp_path}/r")
-        assert (tmp_path / "r" / "report.txt").read_text() == "all is well\n"
-        assert [d.path for d in scene.receive().directories] == [""]
-        assert sorted(p.name for p in tmp_path.iterdir() if p.name[0] in ".or") == ["r"]

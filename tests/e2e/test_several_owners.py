@@ -18,7 +18,6 @@ from tests.e2e.harness import ENARX, Daemon, enarx, environment, until
 from tests.e2e.parties import HOSPITALS, NAMES, RESULT, Parties, error
 from tests.house.test_invariants import ROOT
 from tests.verifier import measured
-from tests.wat import reporter
 
 BLOCKS = re.findall(
     r"^```sh\n(.*?)^```", (ROOT / "docs/guides/several-owners.md").read_text(), re.DOTALL | re.MULTILINE
@@ -395,27 +394,3 @@ def test_an_invitation_is_no_account(parties: Parties, daemon: Daemon) -> None:
     assert "no such Keep" in error(done)
     parties.invitation.write_text(json.dumps(invitation))
     assert parties.show().returncode == 0
-
-
-def test_a_recipient_fetches_results_as_files(parties: Parties, daemon: Daemon, home: Path) -> None:
-    text = '[[dirs]]\nguest = "/out"\nmode = "out"\n[[recipients]]\nname = "Institute"\nkey = "institute.key.pub"\n'
-    (parties.work / "Enarx.toml").write_text(text)
-    (parties.work / "reporter.wasm").write_bytes(reporter())
-    keep = parties.deploy(wasm="reporter.wasm")
-    told = parties.open()
-    assert told.returncode == 0, told.stderr.decode()
-    assert f"data open {parties.invitation} --key {parties.work}/institute.key --out DIR::/out" in told.stderr.decode()
-    done = parties.open("--out", f"{home}/r::/out", "--receipt", home / "receipt")
-    assert done.returncode == 0, done.stderr.decode()
-    assert (home / "r/report.txt").read_text() == "all is well\n"
-    proof = ("--out", f"{home}/r::/out", "--simulated-root", daemon.root)
-    assert enarx(home, "result", "verify", home / "receipt", *proof).returncode == 0
-    again = parties.open("--out", f"{home}/r::/out")
-    assert (again.returncode, error(again)) == (125, f"error: {home}/r: the directory is not empty")
-    assert parties.open("--out", f"{home}/r::/out", "--replace").returncode == 0
-    owner = daemon.keep("logs", keep, "--out", f"{home}/o::/out")
-    refused = daemon.deploy(
-        "--detach", "--invite", parties.invitation, "--out", f"{home}/o::/out", parties.work / "reporter.wasm"
-    )
-    assert (refused.returncode, error(refused)) == (125, error(owner))
-    assert (owner.returncode, error(owner)) == (125, "error: --out: the results are sealed to: Institute")

@@ -12,26 +12,23 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
 
-from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting, hexadecimal
+from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting
 from enarx.api.jobs import Result
 from enarx.api.start import Hooks
 from enarx.api.streams import Sink, writer
-from enarx.api.workloads import FIXED, Out, Path, out_of
+from enarx.api.workloads import Path
 from enarx.delivery.contribution import Contributor
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.suite import HpkeKey
 from enarx.errors import UnavailableError, UsageError, VerificationError
 from enarx.formats.package import Manifest
+from enarx.formats.text import hex_bytes
 from enarx.record import record, replace
-from enarx.tenant import contributing, owners, receiving, recipients
+from enarx.tenant import contributing, deploy, owners, receiving, recipients
 from enarx.tenant.connection import Endpoint
 from enarx.tenant.http import HostClient
 from enarx.tenant.invitations import Invitation
 from enarx.verify import AppraisalPolicy, AttestationResult
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from enarx.tenant import deploy
 
 T = TypeVar("T")
 
@@ -166,36 +163,28 @@ class Visit:
             self.close()
 
     def receive(
-        self, key: HpkeKey, write: Callable[[int, bytes], object], out: Out, *, wait: bool
-    ) -> tuple[Result | None, bool]:
-        """Read the output as a recipient, and put results into place; returns the result, None without `wait` while the run
-        goes on, and whether output was dropped. Raises as `enarx.receive`.
+        self, key: HpkeKey, write: Callable[[int, bytes], object], *, wait: bool
+    ) -> tuple[deploy.Result | None, bool]:
+        """Read the output as a recipient; returns the result, None without `wait` while the run goes on, and whether output
+        was dropped. Raises as `enarx.receive`.
         """
         wanted = self.invitation
-        reading = receiving.Reading(
-            key, self.verifier, package=wanted.package, session=wanted.session, write=write, unpack=out.results
-        )
+        reading = receiving.Reading(key, self.verifier, package=wanted.package, session=wanted.session, write=write)
         try:
-            out.check()
             if wait:
                 note = self.hooks.note
                 result = receiving.follow(self.link, reading, lambda e: note(f"{e.message}; connecting again"))
-                return self._concluded(result, reading), reading.lost
+                return result, reading.lost
             for _, kind, payload in self.link.entries(0, follow=False):
                 done = reading.take(kind, payload)
                 if done is not None:
-                    return self._concluded(done, reading), reading.lost
+                    return done, reading.lost
             if reading.granted is None:
                 hint = "it starts when every provider's part has come: enarx data show lists them"
                 raise UnavailableError("not-granted", "the run has not begun, or has ended before it began", hint=hint)
             return None, reading.lost
         finally:
-            reading.close()
             self.close()
-
-    def _concluded(self, result: deploy.Result, reading: receiving.Reading) -> Result:
-        whole = Result.of(result, self.verifier.result)
-        return whole if reading.results is None else replace(whole, directories=reading.results.finish(result.final))
 
     def _side(self, seed: bytes | None) -> Contributor:
         wanted = self.invitation
@@ -215,7 +204,10 @@ class Visit:
 
 def require_package(invitation: Invitation, package: bytes | str) -> None:
     """VerificationError unless the invitation is for this package; UsageError if it is malformed."""
-    wanted = hexadecimal(package, 32, "package") if isinstance(package, str) else package
+    try:
+        wanted = hex_bytes(package, 32) if isinstance(package, str) else package
+    except ValueError as e:
+        raise UsageError("hex", f"package: {e}") from None
     if wanted != invitation.package:
         message = f"the invitation is for package {invitation.package.hex()}, wanted {wanted.hex()}"
         raise VerificationError("other-package", message, hint="ask the coordinator which of them it runs")
@@ -283,9 +275,6 @@ def receive(
     key: Path,
     stdout: Sink = None,
     stderr: Sink = None,
-    out: Mapping[str, Path] | None = None,
-    replace: bool = False,
-    times: str = FIXED,
     **options: Unpack[Options],
 ) -> Call[Result]:
     """The results of a run, as one of its recipients; waits for the end of the run.
@@ -294,28 +283,25 @@ def receive(
     key         the file of the recipient's private key
     stdout      a binary file or descriptor for the output as it arrives; None: Result.stdout
     stderr      a binary file or descriptor for the output as it arrives; None: Result.stderr
-    out         {guest path: directory}: where the content of output directories goes; Result.directories lists all of them
-    replace     replace directories of `out` that are not empty, as a whole
-    times       "keep": files get the times that they had in the Keep
 
     The other arguments are those of `preview`, and so are the errors. UnavailableError `not-granted` if the run ended before
     every part had come, `output-lost` if the host dropped output.
     """
     pair = recipients.load(os.fspath(key))
-    places = out_of(out, replace=replace, times=times)
     visit = Visit.described(invitation, options)
-    return Call(visit, lambda: _received(visit, pair, stdout, stderr, places))
+    return Call(visit, lambda: _received(visit, pair, stdout, stderr))
 
 
-def _received(visit: Visit, pair: HpkeKey, stdout: Sink, stderr: Sink, out: Out) -> Result:
+def _received(visit: Visit, pair: HpkeKey, stdout: Sink, stderr: Sink) -> Result:
     kept = {STDOUT: io.BytesIO(), STDERR: io.BytesIO()}
     sinks = {STDOUT: writer(stdout) or kept[STDOUT].write, STDERR: writer(stderr) or kept[STDERR].write}
-    result, lost = visit.receive(pair, lambda kind, data: sinks[kind](data), out, wait=True)
+    result, lost = visit.receive(pair, lambda kind, data: sinks[kind](data), wait=True)
     assert result is not None  # with `wait` there is a result or an error
     if lost:
         hint = "how the run ended is proven, what it wrote is not"
         raise UnavailableError("output-lost", "the host dropped output", hint=hint)
-    return replace(result, stdout=kept[STDOUT].getvalue(), stderr=kept[STDERR].getvalue())
+    whole = Result.of(result, visit.verifier.result)
+    return replace(whole, stdout=kept[STDOUT].getvalue(), stderr=kept[STDERR].getvalue())
 
 
 def private_seed(path: str) -> bytes:

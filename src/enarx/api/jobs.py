@@ -230,10 +230,8 @@ class Job:
                 self._run.settle(SETTLE)
                 if self._run.over:
                     self._thread.join(END)
-                    error = self.output.error
-                    sealed = isinstance(error, EnarxError) and error.code == "results-sealed"  # that is as it should be
-                    if self.result is None and error is not None and not sealed:
-                        raise error
+                    if self.result is None and self.output.error is not None:
+                        raise self.output.error
         finally:
             self._close(remove=False)
         self.detached = True

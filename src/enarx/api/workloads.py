@@ -18,7 +18,6 @@ from enarx.tenant.paths import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from enarx.formats.package import Manifest
     from enarx.formats.sharing import Provider, Recipient
     from enarx.tenant.results import Results
 
@@ -45,12 +44,6 @@ class Out:
     replace: bool = False
     times: bool = False
 
-    def check(self) -> None:
-        """Require that every place can be written. UsageError."""
-        from enarx.tenant.destination import Destination, require_free
-
-        require_free([Destination(place, replace=self.replace) for _, place in self.places])
-
     def results(self, config: Config) -> Results | None:
         """What unpacks the output directories of `config`; None if it has none. UsageError for places of others."""
         if not self.places and all(d.mode != "out" for d in config.dirs):
@@ -58,16 +51,6 @@ class Out:
         from enarx.tenant.results import Results  # most runs have none, and need not wait for it
 
         return Results(config, dict(self.places), replace=self.replace, times=self.times)
-
-    def results_of_owner(self, manifest: Manifest) -> Results | None:
-        """What unpacks the results for the owner of a package; None if there are none, or if recipients get them. UsageError."""
-        if not manifest.recipients:
-            return self.results(manifest.config)
-        if self.places:
-            names = ", ".join(recipient.name for recipient in manifest.recipients)
-            hint = "a recipient fetches them: enarx data open INVITATION --key FILE --out DIR::GUEST"
-            raise UsageError("out-sealed", f"--out: the results are sealed to: {names}", hint=hint)
-        return None
 
 
 def out_of(out: Mapping[str, Path] | None, *, replace: bool, times: str = FIXED) -> Out:

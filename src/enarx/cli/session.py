@@ -90,14 +90,14 @@ def wait(job: Job, receipt: str, stages: Stages | None = None) -> Result:
 
 
 def conclude(
-    result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None, again: str = ""
+    result: Result, options: argparse.Namespace, *, attestation: dict[str, Any] | None = None, keep: str = ""
 ) -> int:
-    """Report how the run ended, unless it just exited, and return the exit code. `again` is the command that fetches results."""
+    """Report how the run ended, unless it just exited, and return the exit code. `keep` still has results not fetched yet."""
     code = report(result)
     for directory in result.directories:
-        if again and not directory.path:
+        if keep and not directory.path:
             holds = f"{directory.files} files, {directory.bytes} bytes"
-            console.note(f"results in {directory.guest} ({holds}): {again} --out DIR::{directory.guest}")
+            console.note(f"results in {directory.guest} ({holds}): enarx keep logs {keep} --out DIR::{directory.guest}")
     if result.directories and result.status.cause != "exit":
         console.warn("the results are partial, because the workload did not end by itself")
     if options.json:

@@ -18,7 +18,6 @@ from enarx.delivery.output import (
     CHAINED,
     CHECKPOINT,
     CHECKPOINT_DATA,
-    FILES,
     FINAL,
     HEADER,
     PIECE,
@@ -34,7 +33,7 @@ from enarx.delivery.session import Status, open_record
 from enarx.delivery.suite import verify_signature
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.package import byte_strings
-from enarx.formats.wire import FrameType, decode
+from enarx.formats.wire import decode
 from enarx.record import record
 
 SEALED = 255
@@ -218,12 +217,11 @@ class OutputOpener:
         """
         return {kind: stream.unproven for kind, stream in self._streams.items()}
 
-    def open(self, payload: bytes, frame: FrameType = FrameType.OUTPUT) -> Output:
-        """Open the payload of an OUTPUT or a FILES frame.
+    def open(self, payload: bytes) -> Output:
+        """Open an OUTPUT frame's payload.
 
-        DeliveryError or ParseError if it does not open, is not signed where it must be, belongs into a frame of the other
-        type, or comes out of order: records arrive in rising order, and none after the final record. With `granted`, a record
-        that does not open is SEALED.
+        DeliveryError or ParseError if it does not open, is not signed where it must be, or comes out of order: records
+        arrive in rising order, and none after the final record. With `granted`, a record that does not open is SEALED.
         """
         if len(payload) < HEADER.size:
             raise DeliveryError("record-size", "an output record is too short", state="session")
@@ -243,8 +241,6 @@ class OutputOpener:
             return Output(SEALED, 0, b"", lost)
         if (kind == FINAL) != bool(final) or (kind == ACCEPTED) != (number == 0 and kind != FINAL):
             raise _forged("record-kind", f"output record {number} is of a kind that is not allowed at this place")
-        if kind != CHECKPOINT and (kind == FILES) != (frame is FrameType.FILES):
-            raise _forged("record-kind", "an output record in a frame of another type")
         self.lost += lost
         end = self._take(kind, offset, data, number)
         self.next, self.finished = number + 1, bool(final)

@@ -27,7 +27,7 @@ from enarx.delivery.messages import (
     sealed_keys,
     verifier_id,
 )
-from enarx.delivery.output import ACCEPTED
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES
 from enarx.delivery.reading import Output, OutputOpener
 from enarx.delivery.receipt import Terms
 from enarx.delivery.sealing import Sealer, confirmed
@@ -233,7 +233,9 @@ class Attachment:
             return None  # left over from the delivery
         self.conversation.step(kind)
         if kind in (F.OUTPUT, F.FILES):
-            record = self.output.open(payload, kind)
+            record = self.output.open(payload)
+            if record.kind != CHECKPOINT and (record.kind == FILES) != (kind is F.FILES):
+                raise DeliveryError("record-kind", "an output record in a frame of another type", state="session")
             if record.status is not None:
                 self.conversation.step(states.FINAL)
             return record

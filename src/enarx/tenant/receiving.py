@@ -10,29 +10,21 @@ import time
 from collections.abc import Callable
 
 from enarx.delivery.contribution import Granted, open_grant
-from enarx.delivery.output import FILES
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.suite import HpkeKey
 from enarx.errors import UnavailableError
-from enarx.formats.config import Config
-from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
 from enarx.tenant.delivering import FINAL_CODES, FIRST_PAUSE, LONGEST_PAUSE, TRIES, ReceivedEvidence, Verifier, refused
 from enarx.tenant.deploy import Result
 from enarx.tenant.link import Link
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from enarx.tenant.results import Results
-
 
 class Reading:
     """A recipient's reading of one run: pass it the Keep's frames in order.
 
-    `package` and `session` are the only ones that are accepted. `write` takes verified bytes with their stream. `unpack` gets
-    the configuration of the run, and returns what unpacks its output directories, None if it has none. `granted` is set once
-    the Keep's grant has opened and `verifier` has accepted the evidence; nothing is passed on before. Close it at the end.
+    `package` and `session` are the only ones that are accepted. `write` takes verified bytes with their stream. `granted` is
+    set once the Keep's grant has opened and `verifier` has accepted the evidence; nothing is passed on before.
     """
 
     def __init__(
@@ -43,12 +35,10 @@ class Reading:
         package: bytes,
         session: bytes,
         write: Callable[[int, bytes], object],
-        unpack: Callable[[Config], Results | None] = lambda config: None,
     ) -> None:
-        self._key, self._verifier, self._write, self._unpack = key, verifier, write, unpack
+        self._key, self._verifier, self._write = key, verifier, write
         self._package, self._session = package, session
         self._output: OutputOpener | None = None
-        self.results: Results | None = None
         self.granted: Granted | None = None
 
     @property
@@ -65,19 +55,12 @@ class Reading:
             raise refused(payload)
         if kind is FrameType.GRANT and self.granted is None:
             self._open(payload)
-        if kind not in (FrameType.OUTPUT, FrameType.FILES) or self._output is None or self.granted is None:
+        if kind is not FrameType.OUTPUT or self._output is None or self.granted is None:
             return None
-        output = self._output.open(payload, kind)
+        output = self._output.open(payload)
         if output.kind in (STDOUT, STDERR):
             self._write(output.kind, output.data)
-        elif output.kind == FILES and self.results is not None:
-            self.results.take(output.offset, output.data)
         return None if output.final is None else Result.of(self.granted, self._output, output.final)
-
-    def close(self) -> None:
-        """Erase results that were not put into place."""
-        if self.results is not None:
-            self.results.discard()
 
     def _open(self, payload: bytes) -> None:
         granted = open_grant(payload, self._key, package=self._package, session=self._session)
@@ -90,7 +73,6 @@ class Reading:
                 report_data=granted.report_data,
             )
         )
-        self.results = self._unpack(Manifest.from_bytes(granted.manifest).config)
         self.granted, self._output = granted, granted.opener()
 
 

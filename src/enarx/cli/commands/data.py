@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from enarx.cli import console
-from enarx.cli.options import Parser, add_invitation, add_json, add_receipt, add_results, add_verifier
+from enarx.cli.options import Parser, add_invitation, add_json, add_receipt, add_verifier
 from enarx.errors import UsageError
 
 TYPE_CHECKING = False
@@ -38,9 +38,8 @@ def declare(parser: Parser) -> None:
     opening = parser.action(
         "open",
         open_,
-        "read the results of a run as its recipient: stdout, stderr, files and how it ended",
+        "read the results of a run as its recipient: stdout, stderr and how it ended",
         "enarx data open job.invitation --key my.key --simulated-root root.pub",
-        "enarx data open job.invitation --key my.key --simulated-root root.pub --out results::/out",
     )
     for each in (showing, sealing, opening):
         add_invitation(each)
@@ -64,7 +63,6 @@ def declare(parser: Parser) -> None:
     opening.add_argument("--key", metavar="FILE", required=True, help="your private recipient key")
     opening.add_argument("--so-far", action="store_true", help="show the output so far, and do not wait for the end")
     add_receipt(opening)
-    add_results(opening)
     for each in (making, showing, sealing):
         add_json(each)
     add_json(opening, "end with one line of JSON on stderr")
@@ -146,13 +144,13 @@ def open_(options: argparse.Namespace) -> int:
 
     With --so-far 0 for a run that goes on, or 127 if the host dropped output.
     """
+    from enarx.api.jobs import Result
     from enarx.api.streams import writer
-    from enarx.cli import session, workload
+    from enarx.cli import session
     from enarx.delivery.session import STDERR, STDOUT
     from enarx.tenant import recipients
 
     pair = recipients.load(options.key)
-    out = workload.out(options)
     session.require_receipt(options)
     visit, verdict = _visit(options)
     sinks = {STDOUT: writer(session.STDOUT), STDERR: writer(session.STDERR)}
@@ -162,13 +160,13 @@ def open_(options: argparse.Namespace) -> int:
         if sink is not None:
             sink(data)
 
-    result, lost = visit.receive(pair, write, out, wait=not options.so_far)
-    if result is None:
+    ended, lost = visit.receive(pair, write, wait=not options.so_far)
+    if ended is None:
         console.note("the run goes on" + ("; there is no receipt yet" if options.receipt else ""))
         return console.EXIT_UNDECIDED if lost else 0
+    result = Result.of(ended)
     session.write_receipt(options.receipt, result)
-    again = f"enarx data open {options.invitation} --key {options.key}"
-    return session.conclude(result, options, attestation=verdict.summary, again=again)
+    return session.conclude(result, options, attestation=verdict.summary)
 
 
 def _visit(options: argparse.Namespace) -> tuple[Visit, Verdict]:

@@ -110,7 +110,7 @@ def logs(options: argparse.Namespace) -> int:
         console.note(f"the job has not ended, or its end is lost{no_receipt}{no_results}")
         return console.EXIT_UNDECIDED if lost else 0
     session.write_receipt(options.receipt, result)
-    return session.conclude(result, options, again=f"enarx keep logs {known.keep}")
+    return session.conclude(result, options, keep=known.keep)
 
 
 def attest(options: argparse.Namespace) -> int:
@@ -150,7 +150,7 @@ def attach(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             console.say(f"\ndetached; the workload goes on: enarx keep attach {job.keep}")
             return 0
-    return session.conclude(result, options, again=f"enarx keep logs {job.keep}")
+    return session.conclude(result, options, keep=job.keep)
 
 
 def wait(options: argparse.Namespace) -> int:
