@@ -16,6 +16,7 @@ from tests.controls import Control
 from tests.e2e.harness import Daemon
 from tests.house.test_invariants import ROOT
 from tests.verifier import measured
+from tests.wat import reporter
 
 HOSPITALS = ROOT / "examples/hospitals"
 
@@ -76,6 +77,32 @@ def test_parties_and_their_results(scene: Scene) -> None:
     assert out.getvalue() == result.stdout
     with pytest.raises(enarx.UnavailableError, match="sealed to: institute"):
         enarx.logs(scene.job.keep)
+
+
+def test_output_directories_of_recipients(daemon: Daemon, tmp_path: Path) -> None:
+    """They go to the recipient; the owner can neither read nor name a place for them."""
+    recipient = enarx.Recipient(name="institute", key=recipients.create(str(tmp_path / "i.key")).hex())
+    config = enarx.Config(dirs=(enarx.Dir(guest="/out", mode="out"),), recipients=(recipient,))
+    given: dict[str, Any] = {"config": config, "host": daemon.url, "simulated_root": daemon.root}
+    with pytest.raises(enarx.UsageError, match="sealed to the recipients"):
+        enarx.deploy(reporter(), out={"/out": tmp_path / "mine"}, **given)
+    with enarx.deploy(reporter(), **given) as job:
+        with pytest.raises(enarx.UnavailableError, match="sealed to: institute"):
+            job.wait()
+        assert job.invitation is not None
+        wanted: dict[str, Any] = {"key": tmp_path / "i.key", "simulated_root": daemon.root}
+        (directory,) = enarx.receive(job.invitation, **wanted).directories
+        assert (directory.guest, directory.files, directory.path) == ("/out", 1, "")
+        with pytest.raises(enarx.UsageError, match="/other is not an output directory"):
+            enarx.receive(job.invitation, out={"/other": tmp_path / "r"}, **wanted)
+        result = enarx.receive(job.invitation, out={"/out": tmp_path / "r"}, **wanted)
+        assert [each.path for each in result.directories] == [str(tmp_path / "r")]
+        assert not result.lost
+        with pytest.raises(enarx.UsageError, match="is not empty"):
+            enarx.receive(job.invitation, out={"/out": tmp_path / "r"}, **wanted)
+        assert enarx.receive(job.invitation, out={"/out": tmp_path / "r"}, replace=True, **wanted).exit_code == 0
+    assert (tmp_path / "r" / "report.txt").read_text() == "all is well\n"
+    assert not (tmp_path / "mine").exists()
 
 
 def test_nothing_is_sealed_without_consent(scene: Scene) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from enarx.api.workloads import Out
 from enarx.delivery.contribution import open_grant
 from enarx.delivery.output import CHECKPOINT, FINAL
 from enarx.delivery.reading import SEALED, OutputOpener
 from enarx.delivery.session import STDOUT
 from enarx.delivery.tenant import Attachment
-from enarx.errors import DeliveryError, VerificationError
+from enarx.errors import DeliveryError, UnavailableError, VerificationError
+from enarx.formats.config import Config, Dir
+from enarx.formats.sharing import Recipient
 from enarx.formats.wire import FrameType
+from enarx.tenant.package import build
+from enarx.tenant.receiving import Reading
 from tests.attacks.real import Machine
 from tests.attacks.shared import RESULT, Ward
 from tests.exchange import ATTACH_NONCE
 from tests.keep.core.pair import Pair
 from tests.parties import NORTH, OTHER_READER, READER, SOUTH, accepted, granted, party
+from tests.wat import reporter
 
 OUTPUT = b"canary-stdout" * 50_000
 
@@ -129,3 +137,76 @@ def test_the_owner_of_a_real_run(machine: Machine) -> None:
     assert b"".join(r.data for r in map(reader.open, payloads[1:]) if r.kind == STDOUT) == RESULT
     owner = ward.delivered.session.opener()
     assert {record.kind for record in [owner.open(payload) for payload in payloads][1:]} == {SEALED}
+
+
+# Results of recipients
+
+
+class Institute:
+    """A real run whose output directory is sealed to READER: `frames` are what the Keep has sent."""
+
+    def __init__(self, machine: Machine, place: Path) -> None:
+        self.place = place / "results"
+        self.package = build(
+            reporter(),
+            Config(dirs=(Dir(guest="/out", mode="out"),)),
+            owners=machine.owners.public,
+            salt=bytes(32),
+            secrets={},
+            base=str(place),
+            recipients=(Recipient(key=READER.public, name="Institute"),),
+        )
+        wire = machine.keep()
+        self.verifier = machine.verifier(self.package)
+        self.session = machine.deliver(wire, self.package).session
+        wire.until_end()
+        self.frames = wire.log
+        self.kinds = [kind for kind, _ in self.frames]
+
+    def read(self, frames: list[tuple[FrameType, bytes]]) -> int:
+        """Read these frames as the recipient, and put the results into place; returns the number of files."""
+        reading = Reading(
+            READER,
+            self.verifier,
+            package=self.package.manifest.digest,
+            session=self.session.transcript,
+            write=lambda kind, data: None,
+            unpack=Out(places=(("/out", str(self.place)),)).results,
+        )
+        try:
+            (end,) = [end for end in (reading.take(*frame) for frame in frames) if end is not None]
+            assert reading.results is not None
+            return sum(directory.files for directory in reading.results.finish(end.final))
+        finally:
+            if reading.results is not None:
+                reading.results.discard()
+
+
+def test_results_of_a_recipient(machine: Machine, tmp_path: Path) -> None:
+    """The recipient gets the directories, and no host can change, drop or move a part; the owner sees only seals."""
+    run = Institute(machine, tmp_path)
+    at = run.kinds.index(FrameType.FILES)
+    _, results = run.frames[at]
+    forged: dict[str, list[tuple[FrameType, bytes]]] = {
+        "results-lost": [frame for frame in run.frames if frame[0] is not FrameType.FILES],
+        "record-kind": [*run.frames[:at], (FrameType.OUTPUT, results), *run.frames[at + 1 :]],
+        "record-order": [*run.frames[: at + 1], run.frames[at], *run.frames[at + 1 :]],
+        "record-broken": [
+            *run.frames[:at],
+            (FrameType.FILES, results[:-1] + bytes([results[-1] ^ 1])),
+            *run.frames[at + 1 :],
+        ],
+    }
+    for code, frames in forged.items():
+        with pytest.raises((DeliveryError, UnavailableError)) as error:
+            run.read(frames)
+        assert error.value.code == code
+        assert list(tmp_path.glob("*results*")) == [], code
+    assert run.read(run.frames) == 1
+    assert (run.place / "report.txt").read_bytes() == b"all is well\n"
+
+    owner = Attachment(run.session, nonce=ATTACH_NONCE)
+    frames = [frame for frame in run.frames if frame[0] in (FrameType.OUTPUT, FrameType.FILES)]
+    seen = [owner.receive(*frame) for frame in frames]
+    assert owner.output.finished
+    assert {(record.kind, record.data) for record in seen[1:] if record is not None} == {(SEALED, b"")}

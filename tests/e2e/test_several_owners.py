@@ -18,6 +18,7 @@ from tests.e2e.harness import ENARX, Daemon, enarx, environment, until
 from tests.e2e.parties import HOSPITALS, NAMES, RESULT, Parties, error
 from tests.house.test_invariants import ROOT
 from tests.verifier import measured
+from tests.wat import reporter
 
 BLOCKS = re.findall(
     r"^```sh\n(.*?)^```", (ROOT / "docs/guides/several-owners.md").read_text(), re.DOTALL | re.MULTILINE
@@ -381,6 +382,21 @@ def test_on_a_terminal_the_command_asks(parties: Parties) -> None:
         os.close(terminal)
         assert asked.returncode == code, err.decode()
         assert b"results for  Institute" in err
+
+
+def test_output_directories_go_to_the_recipient(home: Path, daemon: Daemon) -> None:
+    text = '[[dirs]]\nguest = "/out"\nmode = "out"\n[[recipients]]\nname = "Institute"\nkey = "institute.key.pub"\n'
+    parties = Parties(home, daemon, config=text)
+    (parties.work / "report.wasm").write_bytes(reporter())
+    parties.deploy(wasm="report.wasm")
+    unwritten = parties.open()
+    assert unwritten.returncode == 0, unwritten.stderr.decode()
+    assert b"note: /out was not written (1 files, 12 bytes): add --out DIR::/out" in unwritten.stderr
+    done = parties.open("--out", f"{home}/r::/out", "--times", "keep")
+    assert done.returncode == 0, done.stderr.decode()
+    assert (home / "r" / "report.txt").read_text() == "all is well\n"
+    assert parties.open("--out", f"{home}/r::/out").returncode == 125
+    assert parties.open("--out", f"{home}/r::/out", "--replace").returncode == 0
 
 
 def test_an_invitation_is_no_account(parties: Parties, daemon: Daemon) -> None:

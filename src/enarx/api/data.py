@@ -16,14 +16,15 @@ from enarx.api.acceptance import Acceptance, EvidenceVerifier, accepting
 from enarx.api.jobs import Result
 from enarx.api.start import Hooks
 from enarx.api.streams import Sink, writer
-from enarx.api.workloads import Path
+from enarx.api.workloads import FIXED, Out, Path, out_of
 from enarx.delivery.contribution import Contributor
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.suite import HpkeKey
 from enarx.errors import UnavailableError, UsageError, VerificationError
 from enarx.formats.package import Manifest
 from enarx.formats.text import hex_bytes
-from enarx.record import record, replace
+from enarx.record import record
+from enarx.record import replace as changed
 from enarx.tenant import contributing, deploy, owners, receiving, recipients
 from enarx.tenant.connection import Endpoint
 from enarx.tenant.http import HostClient
@@ -31,6 +32,7 @@ from enarx.tenant.invitations import Invitation
 from enarx.verify import AppraisalPolicy, AttestationResult
 
 T = TypeVar("T")
+NOWHERE = Out()
 
 
 class Options(TypedDict, total=False):
@@ -163,28 +165,43 @@ class Visit:
             self.close()
 
     def receive(
-        self, key: HpkeKey, write: Callable[[int, bytes], object], *, wait: bool
-    ) -> tuple[deploy.Result | None, bool]:
-        """Read the output as a recipient; returns the result, None without `wait` while the run goes on, and whether output
-        was dropped. Raises as `enarx.receive`.
+        self, key: HpkeKey, write: Callable[[int, bytes], object], *, wait: bool, out: Out = NOWHERE
+    ) -> tuple[Result | None, bool]:
+        """Read the output as a recipient, and put output directories into place once the run has ended.
+
+        Returns the result without its output, None without `wait` while the run goes on, and whether output was dropped.
+        Raises as `enarx.receive`.
         """
         wanted = self.invitation
-        reading = receiving.Reading(key, self.verifier, package=wanted.package, session=wanted.session, write=write)
+        reading = receiving.Reading(
+            key, self.verifier, package=wanted.package, session=wanted.session, write=write, unpack=out.results
+        )
         try:
-            if wait:
-                note = self.hooks.note
-                result = receiving.follow(self.link, reading, lambda e: note(f"{e.message}; connecting again"))
-                return result, reading.lost
-            for _, kind, payload in self.link.entries(0, follow=False):
-                done = reading.take(kind, payload)
-                if done is not None:
-                    return done, reading.lost
-            if reading.granted is None:
-                hint = "it starts when every provider's part has come: enarx data show lists them"
-                raise UnavailableError("not-granted", "the run has not begun, or has ended before it began", hint=hint)
-            return None, reading.lost
+            ended = self._read(reading, wait=wait)
+            if ended is None:
+                return None, reading.lost
+            result = Result.of(ended, self.verifier.result)
+            if reading.results is not None:
+                result = changed(result, directories=reading.results.finish(ended.final))
+            return result, reading.lost
         finally:
+            if reading.results is not None:
+                reading.results.discard()
             self.close()
+
+    def _read(self, reading: receiving.Reading, *, wait: bool) -> deploy.Result | None:
+        """Read to the end of the run or, without `wait`, what the Keep has sent so far; None if that was not the end."""
+        if wait:
+            note = self.hooks.note
+            return receiving.follow(self.link, reading, lambda e: note(f"{e.message}; connecting again"))
+        for _, kind, payload in self.link.entries(0, follow=False):
+            done = reading.take(kind, payload)
+            if done is not None:
+                return done
+        if reading.granted is None:
+            hint = "it starts when every provider's part has come: enarx data show lists them"
+            raise UnavailableError("not-granted", "the run has not begun, or has ended before it began", hint=hint)
+        return None
 
     def _side(self, seed: bytes | None) -> Contributor:
         wanted = self.invitation
@@ -275,6 +292,9 @@ def receive(
     key: Path,
     stdout: Sink = None,
     stderr: Sink = None,
+    out: Mapping[str, Path] | None = None,
+    replace: bool = False,
+    times: str = FIXED,
     **options: Unpack[Options],
 ) -> Call[Result]:
     """The results of a run, as one of its recipients; waits for the end of the run.
@@ -283,25 +303,28 @@ def receive(
     key         the file of the recipient's private key
     stdout      a binary file or descriptor for the output as it arrives; None: Result.stdout
     stderr      a binary file or descriptor for the output as it arrives; None: Result.stderr
+    out         {guest path: directory of this machine} for output directories; the others are verified and counted
+    replace     replace a directory in `out` that is not empty, as a whole
+    times       "keep" gives files the times that they had in the Keep
 
     The other arguments are those of `preview`, and so are the errors. UnavailableError `not-granted` if the run ended before
     every part had come, `output-lost` if the host dropped output.
     """
     pair = recipients.load(os.fspath(key))
     visit = Visit.described(invitation, options)
-    return Call(visit, lambda: _received(visit, pair, stdout, stderr))
+    places = out_of(out, replace=replace, times=times)
+    return Call(visit, lambda: _received(visit, pair, stdout, stderr, places))
 
 
-def _received(visit: Visit, pair: HpkeKey, stdout: Sink, stderr: Sink) -> Result:
+def _received(visit: Visit, pair: HpkeKey, stdout: Sink, stderr: Sink, out: Out) -> Result:
     kept = {STDOUT: io.BytesIO(), STDERR: io.BytesIO()}
     sinks = {STDOUT: writer(stdout) or kept[STDOUT].write, STDERR: writer(stderr) or kept[STDERR].write}
-    result, lost = visit.receive(pair, lambda kind, data: sinks[kind](data), wait=True)
+    result, lost = visit.receive(pair, lambda kind, data: sinks[kind](data), wait=True, out=out)
     assert result is not None  # with `wait` there is a result or an error
     if lost:
         hint = "how the run ended is proven, what it wrote is not"
         raise UnavailableError("output-lost", "the host dropped output", hint=hint)
-    whole = Result.of(result, visit.verifier.result)
-    return replace(whole, stdout=kept[STDOUT].getvalue(), stderr=kept[STDERR].getvalue())
+    return changed(result, stdout=kept[STDOUT].getvalue(), stderr=kept[STDERR].getvalue())
 
 
 def private_seed(path: str) -> bytes:

@@ -230,8 +230,10 @@ class Job:
                 self._run.settle(SETTLE)
                 if self._run.over:
                     self._thread.join(END)
-                    if self.result is None and self.output.error is not None:
-                        raise self.output.error
+                    error = self.output.error
+                    sealed = isinstance(error, UnavailableError) and error.code == "results-sealed"
+                    if self.result is None and error is not None and not sealed:  # sealed: it ended, for its recipients
+                        raise error
         finally:
             self._close(remove=False)
         self.detached = True

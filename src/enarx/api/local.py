@@ -81,7 +81,7 @@ class LocalStart(Start):
             raise UsageError("parties-local", "providers and recipients cannot reach a host of this command", hint=hint)
         limits = package.manifest.config.limits
         _require_files(limits.open_files)
-        results = self._results(package.manifest.config)
+        results = self._results(package.manifest)
         self._require_not_aborted()
         host = local_host.take(kind)
         place = LocalPlace(host)

@@ -13,7 +13,7 @@ from enarx.api.jobs import Job, Place
 from enarx.api.streams import Sink
 from enarx.api.workloads import Out, Workload
 from enarx.errors import UnavailableError, UsageError
-from enarx.formats.config import Config
+from enarx.formats.package import Manifest
 from enarx.record import record
 from enarx.tenant.deploy import Delivered, Progress, Stdin
 from enarx.tenant.owners import Owners
@@ -91,9 +91,19 @@ class Start:
     def _verifier(self, accepted: Acceptance, package: bytes, *, pooled: bool) -> EvidenceVerifier:
         return EvidenceVerifier(accepted, package, pooled=pooled, on_result=self._hooks.attested)
 
-    def _results(self, config: Config) -> Results | None:
-        """What unpacks the results; None without output directories. UsageError, unless each can be written to its destination."""
-        results = self._out.results(config)
+    def _results(self, manifest: Manifest) -> Results | None:
+        """What unpacks the results; None without output directories, or if they are sealed to recipients.
+
+        UsageError, unless each can be written to its destination.
+        """
+        if manifest.recipients:
+            if self._out.places:
+                hint = "a recipient fetches them: enarx data open INVITATION --key FILE --out DIR::GUEST"
+                raise UsageError(
+                    "out-sealed", "the results are sealed to the recipients, and not written here", hint=hint
+                )
+            return None
+        results = self._out.results(manifest.config)
         if results is not None and results.missing:
             guest = results.missing[0]
             message = f"{guest} is an output directory, and nothing says where its content goes"

@@ -18,6 +18,7 @@ from enarx.delivery.output import (
     CHAINED,
     CHECKPOINT,
     CHECKPOINT_DATA,
+    FILES,
     FINAL,
     HEADER,
     PIECE,
@@ -33,7 +34,7 @@ from enarx.delivery.session import Status, open_record
 from enarx.delivery.suite import verify_signature
 from enarx.errors import DeliveryError, ParseError
 from enarx.formats.package import byte_strings
-from enarx.formats.wire import decode
+from enarx.formats.wire import FrameType, decode
 from enarx.record import record
 
 SEALED = 255
@@ -282,6 +283,12 @@ class OutputOpener:
         for kind, size, digest in zip(STREAMS, (end.status.stdout, end.status.stderr), end.digests, strict=True):
             self._streams[kind].check(size, digest, lossy=self.lost > 0)
         return end
+
+
+def require_frame(record: Output, kind: FrameType) -> None:
+    """DeliveryError unless a record may travel in a frame of this type. The reader of a sealed record cannot tell."""
+    if record.kind not in (CHECKPOINT, SEALED) and (record.kind == FILES) != (kind is FrameType.FILES):
+        raise _forged("record-kind", "an output record in a frame of another type")
 
 
 def _forged(code: str, message: str) -> DeliveryError:

@@ -27,8 +27,8 @@ from enarx.delivery.messages import (
     sealed_keys,
     verifier_id,
 )
-from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES
-from enarx.delivery.reading import Output, OutputOpener
+from enarx.delivery.output import ACCEPTED
+from enarx.delivery.reading import Output, OutputOpener, require_frame
 from enarx.delivery.receipt import Terms
 from enarx.delivery.sealing import Sealer, confirmed
 from enarx.delivery.session import BROKEN, STATE, STATE_DATA, Channel, channels
@@ -234,8 +234,7 @@ class Attachment:
         self.conversation.step(kind)
         if kind in (F.OUTPUT, F.FILES):
             record = self.output.open(payload)
-            if record.kind != CHECKPOINT and (record.kind == FILES) != (kind is F.FILES):
-                raise DeliveryError("record-kind", "an output record in a frame of another type", state="session")
+            require_frame(record, kind)
             if record.status is not None:
                 self.conversation.step(states.FINAL)
             return record

@@ -10,21 +10,30 @@ import time
 from collections.abc import Callable
 
 from enarx.delivery.contribution import Granted, open_grant
-from enarx.delivery.reading import OutputOpener
+from enarx.delivery.output import FILES
+from enarx.delivery.reading import OutputOpener, require_frame
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.suite import HpkeKey
 from enarx.errors import UnavailableError
+from enarx.formats.config import Config
+from enarx.formats.package import Manifest
 from enarx.formats.wire import FrameType
 from enarx.tenant.delivering import FINAL_CODES, FIRST_PAUSE, LONGEST_PAUSE, TRIES, ReceivedEvidence, Verifier, refused
 from enarx.tenant.deploy import Result
 from enarx.tenant.link import Link
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enarx.tenant.results import Results
+
 
 class Reading:
     """A recipient's reading of one run: pass it the Keep's frames in order.
 
-    `package` and `session` are the only ones that are accepted. `write` takes verified bytes with their stream. `granted` is
-    set once the Keep's grant has opened and `verifier` has accepted the evidence; nothing is passed on before.
+    `package` and `session` are the only ones that are accepted. `write` takes verified bytes with their stream. `unpack`
+    makes what unpacks the output directories of a configuration, None for no directories. `granted` is set once the Keep's
+    grant has opened and `verifier` has accepted the evidence; nothing is passed on before. `results` is then what `unpack`
+    has made: the caller finishes it with the final record, or discards it.
     """
 
     def __init__(
@@ -35,11 +44,13 @@ class Reading:
         package: bytes,
         session: bytes,
         write: Callable[[int, bytes], object],
+        unpack: Callable[[Config], Results | None] = lambda config: None,
     ) -> None:
-        self._key, self._verifier, self._write = key, verifier, write
+        self._key, self._verifier, self._write, self._unpack = key, verifier, write, unpack
         self._package, self._session = package, session
         self._output: OutputOpener | None = None
         self.granted: Granted | None = None
+        self.results: Results | None = None
 
     @property
     def lost(self) -> bool:
@@ -55,11 +66,14 @@ class Reading:
             raise refused(payload)
         if kind is FrameType.GRANT and self.granted is None:
             self._open(payload)
-        if kind is not FrameType.OUTPUT or self._output is None or self.granted is None:
+        if kind not in (FrameType.OUTPUT, FrameType.FILES) or self._output is None or self.granted is None:
             return None
         output = self._output.open(payload)
+        require_frame(output, kind)
         if output.kind in (STDOUT, STDERR):
             self._write(output.kind, output.data)
+        elif output.kind == FILES and self.results is not None:
+            self.results.take(output.offset, output.data)
         return None if output.final is None else Result.of(self.granted, self._output, output.final)
 
     def _open(self, payload: bytes) -> None:
@@ -73,6 +87,9 @@ class Reading:
                 report_data=granted.report_data,
             )
         )
+        self.results = self._unpack(Manifest.from_bytes(granted.manifest).config)
+        if self.results is not None:
+            self.results.check()
         self.granted, self._output = granted, granted.opener()
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from enarx.cli import console
-from enarx.cli.options import Parser, add_invitation, add_json, add_receipt, add_verifier
+from enarx.cli.options import Parser, add_invitation, add_json, add_receipt, add_results, add_verifier
 from enarx.errors import UsageError
 
 TYPE_CHECKING = False
@@ -38,8 +38,9 @@ def declare(parser: Parser) -> None:
     opening = parser.action(
         "open",
         open_,
-        "read the results of a run as its recipient: stdout, stderr and how it ended",
+        "read the results of a run as its recipient: stdout, stderr, output directories and how it ended",
         "enarx data open job.invitation --key my.key --simulated-root root.pub",
+        "enarx data open job.invitation --key my.key --out results::/out --simulated-root root.pub",
     )
     for each in (showing, sealing, opening):
         add_invitation(each)
@@ -62,6 +63,7 @@ def declare(parser: Parser) -> None:
     sealing.add_argument("--yes", action="store_true", help="do not ask before sealing")
     opening.add_argument("--key", metavar="FILE", required=True, help="your private recipient key")
     opening.add_argument("--so-far", action="store_true", help="show the output so far, and do not wait for the end")
+    add_results(opening)
     add_receipt(opening)
     for each in (making, showing, sealing):
         add_json(each)
@@ -144,13 +146,12 @@ def open_(options: argparse.Namespace) -> int:
 
     With --so-far 0 for a run that goes on, or 127 if the host dropped output.
     """
-    from enarx.api.jobs import Result
     from enarx.api.streams import writer
-    from enarx.cli import session
+    from enarx.cli import session, workload
     from enarx.delivery.session import STDERR, STDOUT
     from enarx.tenant import recipients
 
-    pair = recipients.load(options.key)
+    pair, out = recipients.load(options.key), workload.out(options)
     session.require_receipt(options)
     visit, verdict = _visit(options)
     sinks = {STDOUT: writer(session.STDOUT), STDERR: writer(session.STDERR)}
@@ -160,12 +161,15 @@ def open_(options: argparse.Namespace) -> int:
         if sink is not None:
             sink(data)
 
-    ended, lost = visit.receive(pair, write, wait=not options.so_far)
-    if ended is None:
+    result, lost = visit.receive(pair, write, wait=not options.so_far, out=out)
+    if result is None:
         console.note("the run goes on" + ("; there is no receipt yet" if options.receipt else ""))
         return console.EXIT_UNDECIDED if lost else 0
-    result = Result.of(ended)
     session.write_receipt(options.receipt, result)
+    for directory in result.directories:
+        if not directory.path:
+            holds = f"{directory.files} files, {directory.bytes} bytes"
+            console.note(f"{directory.guest} was not written ({holds}): add --out DIR::{directory.guest}")
     return session.conclude(result, options, attestation=verdict.summary)
 
 
