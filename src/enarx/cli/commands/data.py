@@ -61,12 +61,16 @@ def declare(parser: Parser) -> None:
         help="a secret of yours: NAME=@FILE, NAME=env:VARIABLE, or NAME alone to be prompted",
     )
     sealing.add_argument("--yes", action="store_true", help="do not ask before sealing")
+    for each in (making, showing, sealing):
+        add_json(each)
+    _declare_opening(opening)
+
+
+def _declare_opening(opening: Parser) -> None:
     opening.add_argument("--key", metavar="FILE", required=True, help="your private recipient key")
     opening.add_argument("--so-far", action="store_true", help="show the output so far, and do not wait for the end")
     add_results(opening)
     add_receipt(opening)
-    for each in (making, showing, sealing):
-        add_json(each)
     add_json(opening, "end with one line of JSON on stderr")
 
 
