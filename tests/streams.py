@@ -50,6 +50,7 @@ def final(digests: dict[str, bytes], cause: str = "exit") -> Final:
         records=1,
         digests=(bytes(32), bytes(32)),
         directories=tuple(digests.items()),
+        providers=(),
         body=b"",
         signature=b"",
     )

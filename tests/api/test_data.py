@@ -79,16 +79,25 @@ def test_parties_and_their_results(scene: Scene) -> None:
         enarx.logs(scene.job.keep)
 
 
+def test_a_place_that_is_taken_is_refused_before_the_run_begins(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(enarx.UsageError, match="taken: not a directory"):
+        scene.receive(out={"/out": tmp_path / "taken"})
+
+
 def test_output_directories_of_recipients(daemon: Daemon, tmp_path: Path) -> None:
     """They go to the recipient; the owner can neither read nor name a place for them."""
     recipient = enarx.Recipient(name="institute", key=recipients.create(str(tmp_path / "i.key")).hex())
     config = enarx.Config(dirs=(enarx.Dir(guest="/out", mode="out"),), recipients=(recipient,))
     given: dict[str, Any] = {"config": config, "host": daemon.url, "simulated_root": daemon.root}
-    with pytest.raises(enarx.UsageError, match="sealed to the recipients"):
-        enarx.deploy(reporter(), out={"/out": tmp_path / "mine"}, **given)
+    for detach in (False, True):
+        with pytest.raises(enarx.UsageError, match="sealed to institute"):
+            enarx.deploy(reporter(), out={"/out": tmp_path / "mine"}, detach=detach, **given)
     with enarx.deploy(reporter(), **given) as job:
         with pytest.raises(enarx.UnavailableError, match="sealed to: institute"):
             job.wait()
+        with pytest.raises(enarx.UsageError, match="sealed to institute"):
+            enarx.logs(job.keep, out={"/out": tmp_path / "mine"})
         assert job.invitation is not None
         wanted: dict[str, Any] = {"key": tmp_path / "i.key", "simulated_root": daemon.root}
         (directory,) = enarx.receive(job.invitation, **wanted).directories

@@ -147,6 +147,30 @@ def test_another_provider_sends_a_sealed_part_as_its_own() -> None:
     assert b"unsealable" in south.seen[-1][1]
 
 
+def test_keys_of_the_hosts_own_under_a_providers_signature() -> None:
+    """The signature covers the commitment to the keys and not the sealed keys, so the Keep compares the two."""
+    pair = accepted()
+    north = party(pair, NORTH)
+    north.join()
+    own = forged(north, STRANGER, public(NORTH))
+    signed = Contribution.from_bytes(north.frames(*part_of(NORTH))[0][HEADER.size :])
+    invitation = north.side._invitation
+    assert invitation is not None
+    bound = contribution_binding(
+        north.side._request, north.side._invited, invitation.session, pair.package.digest, signed.commitment
+    )
+    keys = sealed_keys(stream=b"\5" * 32, session=b"\6" * 32)
+    assert commit_keys(keys) == own.commitment != signed.commitment
+    swapped = replace(signed, sealed=hpke_seal(keys, invitation.hpke, info=bound))
+    before = stored(pair)
+    host = party(pair, None)
+    host.send(frame(FrameType.CONTRIBUTION, swapped.to_bytes()))
+    assert [kind for kind, _ in host.seen] == [FrameType.DECLINED]
+    assert b"key-commitment" in host.seen[0][1]
+    assert stored(pair) == before
+    assert party(pair, NORTH).contribute() == part_of(NORTH)[0].digest
+
+
 def test_another_providers_content() -> None:
     """A provider gives exactly its own directories and secrets, as the manifest lists them."""
     pair = accepted()

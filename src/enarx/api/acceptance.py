@@ -174,12 +174,12 @@ def measurement(value: bytes | str) -> bytes:
     return value
 
 
-def hexadecimal(text: str, size: int, name: str) -> bytes:
-    """The bytes of `2 * size` hexadecimal digits; `name` says what they are. UsageError."""
+def hexadecimal(text: str, size: int, name: str, *, code: str = "hex") -> bytes:
+    """The bytes of `2 * size` hexadecimal digits; `name` says what they are. UsageError with `code`."""
     try:
         return hex_bytes(text, size)
     except ValueError as e:
-        raise UsageError("hex", f"{name}: {e}") from None
+        raise UsageError(code, f"{name}: {e}") from None
 
 
 def _references(measurements: tuple[bytes, ...]) -> ReferenceValues:

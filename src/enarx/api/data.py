@@ -177,6 +177,7 @@ class Visit:
             key, self.verifier, package=wanted.package, session=wanted.session, write=write, unpack=out.results
         )
         try:
+            out.check()  # now, rather than after a long wait
             ended = self._read(reading, wait=wait)
             if ended is None:
                 return None, reading.lost

@@ -157,11 +157,11 @@ def logs(
 
 
 def results(session: Session, out: Out) -> Results | None:
-    """What unpacks the results of a session; None if it has no output directories.
+    """What unpacks the results of a session; None if there are none for the owner.
 
     UsageError if a destination cannot be written, or belongs to none of them.
     """
-    unpacking = out.results(Manifest.from_bytes(session.manifest).config)
+    unpacking = out.results_of_owner(Manifest.from_bytes(session.manifest))
     if unpacking is not None:
         unpacking.check()
     return unpacking

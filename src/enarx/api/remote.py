@@ -124,7 +124,8 @@ class RemoteStart(Start):
         With `invite`, the path of a file, the invitation for providers and recipients is written there.
         """
         package, owners = self._packaged(self._workload)
-        results = None if self._detach else self._results(package.manifest)
+        unread = self._detach and not package.manifest.recipients
+        results = None if unread else self._results(package.manifest)
         inviting = self._inviting(package.manifest)
         verifier = self._verifier(self._accepted, package.manifest.digest, pooled=self._pool)
         client = self._host.client()

@@ -96,14 +96,7 @@ class Start:
 
         UsageError, unless each can be written to its destination.
         """
-        if manifest.recipients:
-            if self._out.places:
-                hint = "a recipient fetches them: enarx data open INVITATION --key FILE --out DIR::GUEST"
-                raise UsageError(
-                    "out-sealed", "the results are sealed to the recipients, and not written here", hint=hint
-                )
-            return None
-        results = self._out.results(manifest.config)
+        results = self._out.results_of_owner(manifest)
         if results is not None and results.missing:
             guest = results.missing[0]
             message = f"{guest} is an output directory, and nothing says where its content goes"

@@ -18,6 +18,7 @@ from enarx.tenant.paths import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enarx.formats.package import Manifest
     from enarx.formats.sharing import Provider, Recipient
     from enarx.tenant.results import Results
 
@@ -43,6 +44,22 @@ class Out:
     places: tuple[tuple[str, str], ...] = ()
     replace: bool = False
     times: bool = False
+
+    def check(self) -> None:
+        """Require that every place can be written. UsageError."""
+        from enarx.tenant.destination import Destination, require_free
+
+        require_free([Destination(place, replace=self.replace) for _, place in self.places])
+
+    def results_of_owner(self, manifest: Manifest) -> Results | None:
+        """What unpacks the results for the owner of a package; None if there are none, or if recipients get them. UsageError."""
+        if not manifest.recipients:
+            return self.results(manifest.config)
+        if self.places:
+            names = ", ".join(recipient.name for recipient in manifest.recipients)
+            hint = "a recipient fetches them: enarx data open INVITATION --key FILE --out DIR::GUEST"
+            raise UsageError("out-sealed", f"the results are not written here: they are sealed to {names}", hint=hint)
+        return None
 
     def results(self, config: Config) -> Results | None:
         """What unpacks the output directories of `config`; None if it has none. UsageError for places of others."""

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 
+from enarx.api import acceptance
 from enarx.cli.evidence_files import load
 from enarx.errors import UsageError
 from enarx.formats.launch.eif import RAMDISK, Eif, sections
@@ -15,7 +16,6 @@ from enarx.formats.launch.firmware import Firmware
 from enarx.formats.launch.published import Published
 from enarx.formats.launch.sigstruct import SigStruct
 from enarx.formats.quantities import parse_size
-from enarx.formats.text import hex_bytes
 from enarx.image.launch import cpus, snp, vmsa
 from enarx.image.launch.hashes import KernelHashes, cmdline_hash
 from enarx.image.launch.search import NOTHING, Boots, SevFirmware
@@ -77,10 +77,7 @@ def cmdline(text: str) -> bytes:
 
 def hexadecimal(text: str, name: str, size: int) -> bytes:
     """The `size` bytes that hexadecimal digits stand for; UsageError names the option."""
-    try:
-        return hex_bytes(text, size)
-    except ValueError as e:
-        raise UsageError("image-option", f"{name} {text[:40]!r}: {e}") from None
+    return acceptance.hexadecimal(text, size, f"{name} {text[:40]!r}", code="image-option")
 
 
 def number(text: str, name: str, bits: int) -> int:

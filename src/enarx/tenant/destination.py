@@ -219,6 +219,13 @@ class Destination:
 REPLACED = "another process has replaced what was written"
 
 
+def require_free(destinations: list[Destination]) -> None:
+    """Require that results can be put into all of these. UsageError. No trace is left."""
+    require_apart(destinations)
+    for destination in destinations:
+        destination.check()
+
+
 def require_apart(destinations: list[Destination]) -> None:
     """UsageError if one destination is another, or lies in it."""
     for one in destinations:

@@ -29,7 +29,7 @@ from enarx.formats.results import COUNT, SIZE, DirectoryDigest
 from enarx.formats.wire import decode
 from enarx.record import record
 from enarx.tenant import portable, tree
-from enarx.tenant.destination import Destination, require_apart, unwritten
+from enarx.tenant.destination import Destination, require_free, unwritten
 
 Parser = Generator[int, memoryview, None]
 """Yields the number of bytes that it can take next, and is then sent at most that many."""
@@ -74,10 +74,7 @@ class Results:
 
     def check(self) -> None:
         """Require, before anything is delivered, that every destination can be written. UsageError."""
-        destinations = list(self._destinations.values())
-        require_apart(destinations)
-        for destination in destinations:
-            destination.check()
+        require_free(list(self._destinations.values()))
 
     def take(self, offset: int, data: bytes) -> None:
         """Take the next bytes of the stream, which start at `offset` in it. Keeps an error for `finish`."""
