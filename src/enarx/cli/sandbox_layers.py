@@ -1,9 +1,11 @@
-"""Finds out which layers this kernel grants this user, by applying all of them in a child process that then exits."""
+"""Finds out which layers this kernel grants this user, by applying all of them in a child process that then exits.
+
+Only `enarx platform` does so, on Linux. A Keep does not contain this module.
+"""
 
 from __future__ import annotations
 
 import os
-import resource
 
 from enarx.keep.sandbox import kernel
 from enarx.keep.sandbox.confinement import try_confine, try_forbid_new_code
@@ -29,6 +31,8 @@ def probe() -> tuple[Layer, ...]:
 
 def _report(writer: int) -> None:
     """Apply the layers in the child. Report each group at once, since a later layer might kill the process."""
+    import resource  # loaded late: other systems lack it
+
     try:
         # Commands are not dumpable, and /proc/self of such a process belongs to root. A zygote is dumpable.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
