@@ -110,7 +110,7 @@ class Keeper:
             FilePiece: self._storage.piece,
             Kill: self._kill,
             ReplaceTrees: self._storage.replace_trees,
-            Send: lambda action: frames.write(action.data),
+            Send: self._send,
             Start: self._start,
             StoreSecrets: lambda action: self._storage.secrets(action.secrets),
             WriteStdin: lambda action: self._running().write_stdin(action.data),
@@ -205,6 +205,9 @@ class Keeper:
                 )
                 message = f"this Keep cannot {what}: {e.strerror}"  # without the path, which only the owner may see
                 self._core.failed(DeliveryError(code, message, state=self._core.state), now())
+
+    def _send(self, action: Send) -> None:
+        self._frames.write(action.data)
 
     def _ask(self, action: AskEvidence) -> None:
         try:
