@@ -21,9 +21,6 @@ def refused(call: Callable[[], object]) -> Invalid:
 @pytest.mark.parametrize(
     ("call", "code", "message"),
     [
-        (lambda: checks.known_keys([], PATH, ()), "config-type", "table.0.key is an array, wanted a table"),
-        (lambda: checks.known_keys({"b": 1}, PATH, ("a",)), "config-unknown-key", "unknown key 'b'"),
-        (lambda: checks.needs({}, PATH, "entry", "name"), "config-missing", "entry without name"),
         (lambda: checks.text_of(1, PATH), "config-type", "table.0.key is an integer, wanted a text"),
         (lambda: checks.text_of("a\0", PATH), "config-value", "table.0.key contains NUL"),
         (lambda: checks.text_of("", PATH, empty=False), "config-value", "table.0.key is empty"),
@@ -43,7 +40,6 @@ def refused(call: Callable[[], object]) -> Invalid:
             "config-value",
             "table.0.key has 1025 entries, at most 1024",
         ),
-        (lambda: checks.each_of({"k": {}}, (), "k", tuple), "config-type", "k is a table, wanted an array"),
     ],
 )
 def test_refusals(call: Callable[[], object], code: str, message: str) -> None:
@@ -52,28 +48,12 @@ def test_refusals(call: Callable[[], object], code: str, message: str) -> None:
 
 
 def test_what_is_right_comes_back() -> None:
-    checks.known_keys({"a": 1}, PATH, ("a", "b"))
-    checks.needs({"a": 1}, PATH, "entry", "a")
     checks.unique(["a", "b"], "files", "name")
     checks.limited([0] * MAX_ITEMS, PATH)
     assert checks.text_of("text", PATH) == "text"
     assert checks.text_of("", PATH) == ""
     assert checks.one_of("a", PATH, ("a", "b")) == "a"
     assert [checks.whole(n, PATH, 0, 9) for n in (0, 9)] == [0, 9]
-    assert checks.each_of({}, (), "k", lambda item, path: item) == ()
-    assert checks.each_of({"k": ["a"]}, ("t",), "k", lambda item, path: (item, path)) == (("a", ("t", "k", 0)),)
-
-
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("memroy", "did you mean 'memory'?"),
-        ("zzz", "known here: disk, memory"),
-        ("m" * 10_000, "known here: disk, memory"),
-    ],
-)
-def test_the_hint_is_the_nearest_known_word(word: str, hint: str) -> None:
-    assert Invalid((), "unknown", near=(word, ("memory", "disk"))).hint == hint
 
 
 def test_paths_for_people() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from enarx.errors import UsageError
-from enarx.formats.quantities import MAX_BYTES, parse_duration, parse_size
+from enarx.formats.config import MAX_BYTES
+from enarx.formats.quantities import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

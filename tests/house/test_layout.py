@@ -16,6 +16,7 @@ SHARED = {
     "delivery/": "tests/delivery",
     "endorsements/": "tests/endorsements",
     "formats/bundle.py": "tests/formats/test_endorsements.py",
+    "formats/config_file.py": "tests/formats/test_config.py",
     "formats/evidence/families/azure.py": "tests/verify/families/test_azure.py",
     "formats/evidence/families/tpm.py": "tests/verify/kinds/tpm",
     "formats/template.py": "tests/formats/test_config.py",

@@ -113,6 +113,7 @@ NAMES = {
 
 LOCAL = {
     "api/local_host.py": "starts a Keep on this machine; loaded by `enarx run`, which refuses elsewhere",
+    "cli/sandbox_layers.py": "tries the layers of a Keep's sandbox; loaded by `enarx platform` on Linux",
     "tenant/connection.py": "a connection to a Unix socket says that there are none where that is so",
     "tenant/link.py": "LocalLink speaks to that Keep's socket",
 }

@@ -7,13 +7,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 import enarx
 from enarx.errors import DeliveryError, UnavailableError, UsageError
+from enarx.formats.config import Config
 from enarx.image.contents import DISTRIBUTIONS, EXTENSIONS, OWN_FILES, PROFILES, code_paths, files, require
+from enarx.tenant.package import build
 from tests.attacks import shared
 from tests.attacks.real import Machine, finish
 from tests.verifier import measured
+
+OLD = """(module
+  (import "wasi_unstable" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $exit (i32.const 0))))"""
 
 SOURCE = str(Path(enarx.__file__).parent.parent)
 SEARCH = (SOURCE, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")) and p != SOURCE))
@@ -146,5 +154,11 @@ def test_a_keep_without_a_profile_works_and_refuses_what_needs_it(tmp_path: Path
         assert (result.status.cause, shown) == ("exit", b"hello\n")
         with pytest.raises(DeliveryError, match="manifest-providers"):
             machine.deliver(machine.keep(), shared.package())
+        (tmp_path / "old.wasm").write_bytes(wasmtime.wat2wasm(OLD))
+        old = build(str(tmp_path / "old.wasm"), Config(), owners=machine.owners.public, salt=bytes(32), secrets={})
+        wire = machine.keep()
+        result, _ = finish(wire, machine.deliver(wire, old))
+        assert result.status.cause == "failed"
+        assert "wasi_unstable::proc_exit" in result.status.message
     finally:
         machine.close()

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enarx.api.text_format import assemble
 from enarx.errors import UsageError
 from enarx.formats.checks import Invalid
-from enarx.formats.config import Config, Dir, Limits, limits_of
+from enarx.formats.config import Config, Dir, Limits
+from enarx.formats.config_file import limits_of
 from enarx.formats.package import SALT_SIZE
 from enarx.record import record, replace
 from enarx.tenant import package

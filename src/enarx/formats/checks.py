@@ -5,13 +5,11 @@ The caller knows its input and turns a path into a place: line and column of a T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 Path = tuple[str | int, ...]
 MAX_ITEMS = 1024
-MAX_WORD = 64
-"""Characters of an unknown word that are compared with known words."""
 
 
 class Invalid(Exception):
@@ -37,31 +35,11 @@ class Invalid(Exception):
     @property
     def hint(self) -> str:
         """The next action; may be empty."""
-        return nearest(self._near[0][:MAX_WORD], self._near[1]) if self._near else self._hint
+        if self._near is None:
+            return self._hint
+        from enarx.formats.tables import nearest
 
-
-def known_keys(table: object, path: Path, keys: Iterable[str]) -> None:
-    """Require a table that has no keys except `keys`."""
-    if not isinstance(table, dict):
-        raise Invalid(path, f"{dotted(path)} is {kind_of(table)}, wanted a table", code="config-type")
-    for key in table:
-        if key not in keys:
-            raise Invalid((*path, key), f"unknown key {key!r}", code="config-unknown-key", near=(str(key), keys))
-
-
-def needs(table: dict[str, Any], path: Path, what: str, *keys: str) -> None:
-    """Require all of `keys` in `table`; `what` names the table in the error."""
-    for key in keys:
-        if key not in table:
-            raise Invalid(path, f"{what} without {key}", code="config-missing")
-
-
-def nearest(key: str, keys: Iterable[str]) -> str:
-    """A hint with the known word nearest to `key`, or else with all known words."""
-    import difflib
-
-    near = difflib.get_close_matches(key, list(keys), n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(keys))}"
+        return nearest(*self._near)
 
 
 def dotted(path: Path) -> str:
@@ -75,16 +53,7 @@ def kind_of(value: object) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
-def each_of(table: dict[str, Any], path: Path, key: str, each: Callable[[Any, Path], Any]) -> tuple[Any, ...]:
-    """The entries of the array `table[key]`, each converted by `each`; empty if the key is missing."""
-    value = table.get(key, [])
-    if not isinstance(value, list):
-        raise Invalid((*path, key), f"{key} is {kind_of(value)}, wanted an array", code="config-type")
-    limited(value, (*path, key))
-    return tuple(each(item, (*path, key, i)) for i, item in enumerate(value))
-
-
-def limited(value: list[Any] | dict[str, Any], path: Path) -> None:
+def limited(value: Sized, path: Path) -> None:
     """Require at most MAX_ITEMS entries."""
     if len(value) > MAX_ITEMS:
         raise Invalid(path, f"{dotted(path)} has {len(value)} entries, at most {MAX_ITEMS}")

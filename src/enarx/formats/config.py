@@ -1,7 +1,8 @@
-"""Enarx.toml, the configuration of a workload. Every error names line and column (docs/guides/configuration.md).
+"""The configuration of a workload: its values, the rules that hold for them, and its form in a manifest.
 
-`Config.from_toml` parses a file that a person wrote. `Config.public` is the part that a manifest carries in clear, and
-`Config.from_public` parses it again in a Keep, from bytes that the Keep does not trust.
+`Config.public` is the part that a manifest carries in clear. `Config.from_public` parses it in a Keep, from bytes that the
+Keep does not trust. `Config.check` holds all rules, for a manifest and for a file alike. Only the tenant's side reads files
+(`enarx.formats.config_file`).
 """
 
 from __future__ import annotations
@@ -9,37 +10,32 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Self
 
-from enarx.errors import ParseError, UsageError
-from enarx.formats.checks import (
-    Invalid,
-    Path,
-    dotted,
-    each_of,
-    kind_of,
-    known_keys,
-    limited,
-    needs,
-    one_of,
-    same,
-    text_of,
-    unique,
-    whole,
-)
-from enarx.formats.quantities import MAX_BYTES, parse_duration, parse_size
-from enarx.record import names, record, replace
+from enarx.errors import ParseError
+from enarx.formats.checks import Invalid, Path, limited, one_of, same, text_of, unique, whole
+from enarx.record import names, record
 
 STDIO = ("stdin", "stdout", "stderr")
-KINDS = ("null", *STDIO, "listen", "connect")
-SECRETS_AT = "/run/secrets"
-MODES = ("ro", "rw", "out")
-LEAST = {"memory": 65536, "compile": 1 << 20}
-"""The smallest useful sizes, in bytes."""
+SOCKETS = {"listen": ("prot", "port", "addr"), "connect": ("prot", "port", "host")}
+"""The kinds of files that need a network, each with its fields. The last is an address."""
 
-TIMES = {"time", "contributions"}
-MAX_GUEST = 1024
-PORTS = {"tls": 443, "tcp": 80}
-MAX_SECONDS = 10**9
+KINDS = ("null", *STDIO, *SOCKETS)
+PROTOCOLS = ("tls", "tcp")
+SECRETS_AT = "/run/secrets"
 SECRET_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+MODES = ("ro", "rw", "out")
+MAX_GUEST = 1024
+MAX_BYTES = 1 << 46
+MAX_SECONDS = 10**9
+SIZES = ("memory", "compile", "disk", "output")
+TIMES = ("time", "contributions")
+BOUNDS = dict.fromkeys(SIZES, (0, MAX_BYTES)) | dict.fromkeys(TIMES, (1, MAX_SECONDS * 1000))
+BOUNDS |= {
+    "memory": (65536, MAX_BYTES),
+    "compile": (1 << 20, MAX_BYTES),
+    "fuel": (1, (1 << 63) - 1),
+    "open_files": (8, 65536),
+}
+"""The smallest and the greatest value of each limit in a manifest, where times are in milliseconds."""
 
 
 @record()
@@ -68,10 +64,10 @@ class Limits:
     @classmethod
     def from_public(cls, value: Any) -> Limits:
         """The limits in a map that `public` made; Invalid, KeyError or TypeError for anything else."""
-        given = {k: v for k, v in dict(value).items() if v is not None}
-        for name in TIMES & given.keys():
-            given[name] = whole(given[name], ("limits", name), 1, MAX_SECONDS * 1000) / 1000
-        return limits_of(given)
+        given: dict[str, Any] = {
+            name: whole(v, ("limits", name), *BOUNDS[name]) for name, v in dict(value).items() if v is not None
+        }
+        return cls(**given | {name: given[name] / 1000 for name in TIMES if name in given})
 
 
 @record()
@@ -126,56 +122,42 @@ class Config:
     @classmethod
     def from_toml(cls, text: str, *, source: str = "Enarx.toml") -> Config:
         """The configuration in a TOML text; UsageError with `source`:line:column."""
-        from enarx.formats import parties, toml
+        from enarx.formats import config_file
 
-        value, where = toml.loads(text, source)
-        try:
-            return parties.with_parties(cls._from_value(value), value)
-        except Invalid as e:
-            line, column = where(e.path)
-            raise UsageError(e.code, f"{source}:{line}:{column}: {e.message}", hint=e.hint) from None
-
-    @classmethod
-    def _from_value(cls, value: dict[str, Any]) -> Self:
-        known_keys(value, (), names(Config))
-        files = each_of(value, (), "files", _file) if "files" in value else None
-        config = cls(
-            steward=_steward(value["steward"]) if "steward" in value else None,
-            args=each_of(value, (), "args", text_of),
-            env=_env(value.get("env", {})),
-            files=files,
-            limits=limits_of(value.get("limits", {})),
-            secrets=_secrets(value.get("secrets", {})),
-            dirs=each_of(value, (), "dirs", _dir),
-        )
-        config.check()
-        return config
+        return config_file.loads(text, source)
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some fields changed, checked as a whole; UsageError."""
-        changed = replace(self, **changes)
-        try:
-            changed.check()
-        except Invalid as e:
-            raise UsageError(e.code, e.message, hint=e.hint) from None
-        return changed
+        from enarx.formats import config_file
+
+        return config_file.changed(self, changes)
 
     def check(self) -> None:
-        """Check rules across entries, and all values that command-line options can change; Invalid."""
+        """Check every value except limits, which are checked where they are read, and the rules across entries; Invalid."""
+        files = self.files or ()
+        for key, entries in (("files", files), ("secrets", self.secrets), ("dirs", self.dirs)):
+            limited(entries, (key,))
+        if self.steward is not None:
+            _steward(self.steward)
         for i, arg in enumerate(self.args):
             text_of(arg, ("args", i))
         for name, text in self.env:
             text_of(text, ("env", _variable(name, ("env", name))))
-        files = self.files or ()
+        for i, file in enumerate(files):
+            _file(file, ("files", i))
         _positions(files)
         unique([f"{i}:" if f.kind == f.name == "null" else f.name for i, f in enumerate(files)], "files", "name")
+        for secret in self.secrets:
+            _secret(secret, ("secrets", secret.name))
         unique([s.name for s in self.secrets], "secrets", "name")
-        _guests([_guest(d.guest, ("dirs", i, "guest")) for i, d in enumerate(self.dirs)])
         _variables(self.env, self.secrets)
+        for i, directory in enumerate(self.dirs):
+            _dir(directory, ("dirs", i))
+        _guests([d.guest for d in self.dirs])
 
     def sockets(self) -> tuple[File, ...]:
         """The entries of `files` that need a network."""
-        return tuple(f for f in self.files or () if f.kind in ("listen", "connect"))
+        return tuple(f for f in self.files or () if f.kind in SOCKETS)
 
     def public(self) -> dict[str, Any]:
         """The part that a manifest carries in clear, as plain values for CBOR."""
@@ -193,6 +175,7 @@ class Config:
         """The configuration in a manifest; ParseError unless `public` of it is exactly `value`."""
         try:
             config = cls._from_public(value)
+            config.check()
             if not same(value, config.public()):
                 raise TypeError
         except (Invalid, KeyError, TypeError, AttributeError, ValueError) as e:
@@ -202,32 +185,32 @@ class Config:
 
     @classmethod
     def _from_public(cls, value: Any) -> Self:
-        known = {s["name"]: ({} if s["env"] is None else {"env": s["env"]}) for s in value["secrets"]}
-        given: dict[str, Any] = {"secrets": known}
-        if value["steward"] is not None:
-            given["steward"] = value["steward"]
-        if value["files"] is not None:
-            given["files"] = [{k: v for k, v in f.items() if v is not None} for f in value["files"]]
-        config = cls._from_value(given)
-        dirs = each_of(value, (), "dirs", _public_dir)
-        secrets = tuple(sorted(config.secrets, key=lambda s: s.name))
-        limits = Limits.from_public(value["limits"])
-        config = replace(config, limits=limits, dirs=dirs, secrets=secrets, tty=value["tty"] is True)
-        config.check()
-        return config
+        """The values that `check` has yet to examine. Keys that are left out here differ from `public`."""
+        files = value["files"]
+        return cls(
+            steward=value["steward"],
+            files=None if files is None else tuple(_public_file(f) for f in files),
+            limits=Limits.from_public(value["limits"]),
+            secrets=tuple(sorted((Secret(**s) for s in value["secrets"]), key=lambda s: s.name)),
+            dirs=tuple(Dir(guest=d["guest"], mode=d["mode"]) for d in value["dirs"]),
+            tty=value["tty"] is True,
+        )
 
 
 def _plain(entry: File | Secret) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in names(entry)}
 
 
-def _steward(value: object) -> str:
+def _public_file(value: Any) -> File:
+    return File(**{name: value[name] for name in ("kind", "name", *SOCKETS.get(value["kind"], ()))})
+
+
+def _steward(value: object) -> None:
     path: Path = ("steward",)
     text = text_of(value, path)
     rest = text.removeprefix("https://")
     if rest == text or rest[:1] in ("", "/") or " " in text or not text.isprintable():
         raise Invalid(path, f"steward is {text!r}, wanted an https:// URL")
-    return text
 
 
 def _variable(name: object, path: Path) -> str:
@@ -235,12 +218,6 @@ def _variable(name: object, path: Path) -> str:
     if not text or "=" in text:
         raise Invalid(path, f"{text!r} is not a variable name")
     return text
-
-
-def _env(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise Invalid(("env",), f"env is {kind_of(value)}, wanted a table", code="config-type")
-    return tuple(sorted((_variable(k, ("env", k)), text_of(v, ("env", k))) for k, v in value.items()))
 
 
 def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) -> None:
@@ -254,75 +231,20 @@ def _variables(env: tuple[tuple[str, str], ...], secrets: tuple[Secret, ...]) ->
         taken.add(name)
 
 
-def limits_of(value: Any) -> Limits:
-    """The limits in the table [limits] of a file; Invalid."""
-    known_keys(value, ("limits",), names(Limits))
-    return Limits(**{key: _limit(key, item, ("limits", key)) for key, item in value.items()})
-
-
-def _limit(key: str, value: object, path: Path) -> Any:
-    if key in TIMES:
-        return _duration(value, path)
-    if key == "fuel":
-        return whole(value, path, 1, (1 << 63) - 1)
-    if key == "open_files":
-        return whole(value, path, 8, 65536)
-    size = _read(value, path, parse_size) if isinstance(value, str) else value
-    return whole(size, path, LEAST.get(key, 0), MAX_BYTES)
-
-
-def _duration(value: object, path: Path) -> float:
-    if isinstance(value, str):
-        return float(_read(value, path, parse_duration))
-    if type(value) is int:
-        return float(whole(value, path, 1, MAX_SECONDS))
-    if not isinstance(value, float):
-        message = f'{dotted(path)} is {kind_of(value)}, wanted seconds or a text such as "1s"'
-        raise Invalid(path, message, code="config-type")
-    if not 0.001 <= value <= MAX_SECONDS:
-        raise Invalid(path, f"{dotted(path)} is {value}, wanted 0.001 to {MAX_SECONDS} seconds")
-    return value
-
-
-def _read(value: str, path: Path, parse: Any) -> Any:
-    try:
-        return parse(value)
-    except UsageError as e:
-        raise Invalid(path, f"{dotted(path)}: {e.message}", hint=e.hint) from None
-
-
-def _secrets(value: object) -> tuple[Secret, ...]:
-    if not isinstance(value, dict):
-        raise Invalid(("secrets",), f"secrets is {kind_of(value)}, wanted a table of names", code="config-type")
-    limited(value, ("secrets",))
-    return tuple(_secret(name, table) for name, table in sorted(value.items()))
-
-
-def _secret(name: str, table: Any) -> Secret:
-    path: Path = ("secrets", name)
+def _secret(secret: Secret, path: Path) -> None:
+    name = text_of(secret.name, path)
     if not name or len(name) > 64 or name.startswith(".") or not SECRET_CHARACTERS.issuperset(name):
         raise Invalid(path, f"{name!r} is not a secret name", hint="letters, digits, . _ and -, at most 64")
-    if isinstance(table, str):
-        message = f"secret {name} has a value, which must not be in a configuration file"
-        hint = f"write {name} = {{}}, and pass the value when you deploy: --secret {name}=@FILE"
-        raise Invalid(path, message, code="config-type", hint=hint)
-    known_keys(table, path, ("env",))
-    return Secret(name=name, env=_variable(table["env"], (*path, "env")) if "env" in table else None)
+    if secret.env is not None:
+        _variable(secret.env, (*path, "env"))
 
 
-def _dir(value: Any, path: Path) -> Dir:
-    known_keys(value, path, names(Dir))
-    needs(value, path, "a directory", "guest")
-    host = text_of(value["host"], (*path, "host"), empty=False) if "host" in value else None
-    mode = one_of(value.get("mode", "ro"), (*path, "mode"), MODES)
-    return Dir(guest=_guest(value["guest"], (*path, "guest")), host=host, mode=mode)
+def _dir(directory: Dir, path: Path) -> None:
+    one_of(directory.mode, (*path, "mode"), MODES)
+    _guest(directory.guest, (*path, "guest"))
 
 
-def _public_dir(value: Any, path: Path) -> Dir:
-    return Dir(guest=_guest(value["guest"], (*path, "guest")), mode=one_of(value["mode"], (*path, "mode"), MODES))
-
-
-def _guest(value: object, path: Path) -> str:
+def _guest(value: object, path: Path) -> None:
     text = text_of(value, path)
     parts = text.split("/")[1:]
     if not text.startswith("/") or (text != "/" and any(p in ("", ".", "..") for p in parts)):
@@ -331,7 +253,6 @@ def _guest(value: object, path: Path) -> str:
         raise Invalid(path, f"a path of {len(text.encode())} bytes, wanted at most {MAX_GUEST}")
     if text == SECRETS_AT or text.startswith(SECRETS_AT + "/"):
         raise Invalid(path, f"{text} is reserved for secrets")
-    return text
 
 
 def _guests(guests: list[str]) -> None:
@@ -339,7 +260,6 @@ def _guests(guests: list[str]) -> None:
 
     In an order by path component, a directory directly follows the one that contains it.
     """
-    limited(guests, ("dirs",))
     unique(guests, "dirs", "guest")
     order = sorted((guest.replace("/", "\0"), i) for i, guest in enumerate(guests) if guest != "/")
     for (outer, i), (inner, j) in pairwise(order):
@@ -347,37 +267,22 @@ def _guests(guests: list[str]) -> None:
             raise Invalid(("dirs", j, "guest"), f"{guests[j]} lies within {guests[i]}, another directory")
 
 
-PLACES = {"listen": "addr", "connect": "host"}
-
-
-def _file(value: Any, path: Path) -> File:
-    known_keys(value, path, names(File))
-    needs(value, path, "a file", "kind")
-    kind = one_of(value["kind"], (*path, "kind"), KINDS)
-    if kind not in PLACES:
-        known_keys(value, path, ("kind", "name"))
-        return File(kind=kind, name=_name(value.get("name", kind), path))
-    at = PLACES[kind]
-    known_keys(value, path, ("kind", "name", "prot", "port", at))
-    needs(value, path, f"a {kind} file", "prot", "name" if kind == "listen" else "host")
-    prot = one_of(value["prot"], (*path, "prot"), tuple(PORTS))
-    port = whole(value.get("port", PORTS[prot]), (*path, "port"), 1, 65535)
-    place = text_of(value.get(at, "::"), (*path, at), empty=False)
-    return File(kind=kind, name=_name(value.get("name", place), path), prot=prot, port=port, **{at: place})
-
-
-def _name(value: object, path: Path) -> str:
-    text = text_of(value, (*path, "name"), empty=False)
-    if ":" in text:
-        raise Invalid((*path, "name"), f"name is {text!r}, wanted a text without :", hint="names are joined by :")
-    return text
+def _file(file: File, path: Path) -> None:
+    if one_of(file.kind, (*path, "kind"), KINDS) in SOCKETS:
+        at = SOCKETS[file.kind][-1]
+        one_of(file.prot, (*path, "prot"), PROTOCOLS)
+        whole(file.port, (*path, "port"), 1, 65535)
+        text_of(getattr(file, at), (*path, at), empty=False)
+    name = text_of(file.name, (*path, "name"), empty=False)
+    if ":" in name:
+        raise Invalid((*path, "name"), f"name is {name!r}, wanted a text without :", hint="names are joined by :")
 
 
 def _positions(files: tuple[File, ...]) -> None:
     """Require suitable kinds at 0, 1 and 2: the index is the WASI descriptor."""
     wanted = (("stdin", "null"), ("stdout", "stderr", "null"), ("stdout", "stderr", "null"))
     for i, file in enumerate(files):
-        allowed = wanted[i] if i < 3 else ("listen", "connect", "null")
+        allowed = wanted[i] if i < 3 else (*SOCKETS, "null")
         if file.kind not in allowed:
             message = f"descriptor {i} is a file of kind {file.kind}, wanted {' or '.join(allowed)}"
             raise Invalid(("files", i), message, hint="the order of [[files]] is the order of descriptors")

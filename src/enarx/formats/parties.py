@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from enarx.errors import UsageError
-from enarx.formats.checks import Invalid, Path, each_of, known_keys, needs, text_of, unique
+from enarx.formats.checks import Invalid, Path, text_of, unique
 from enarx.formats.config import Config
 from enarx.formats.sharing import MAX_NAME, MAX_PARTIES
+from enarx.formats.tables import each_of, known_keys, needs
 from enarx.record import names, record, replace
 
 KEYS = ("providers", "recipients")

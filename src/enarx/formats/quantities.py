@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from enarx.errors import UsageError
+from enarx.formats.config import MAX_BYTES, MAX_SECONDS
 
 SIZE_UNITS = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-MAX_BYTES = 1 << 46
 
 
 def _number(text: str, units: dict[str, Any], what: str, example: str) -> tuple[float, Any]:
@@ -35,6 +35,6 @@ def parse_size(text: str) -> int:
 def parse_duration(text: str) -> float:
     """The seconds that a duration such as 250ms, 1s, 2m or 1h stands for; UsageError."""
     number, factor = _number(text, TIME_UNITS, "duration", "250ms, 1s, 2m or 1h")
-    if not 0.001 <= number * factor <= 10**9:
-        raise UsageError("duration", f"{text!r}, wanted 1ms to 1000000000s", hint="as 250ms, 1s, 2m or 1h")
+    if not 0.001 <= number * factor <= MAX_SECONDS:
+        raise UsageError("duration", f"{text!r}, wanted 1ms to {MAX_SECONDS}s", hint="as 250ms, 1s, 2m or 1h")
     return float(number * factor)

@@ -22,7 +22,6 @@ OWN_FILES = (
     "enarx/formats/checks.py",
     "enarx/formats/config.py",
     "enarx/formats/package.py",
-    "enarx/formats/quantities.py",
     "enarx/formats/results.py",
     "enarx/formats/wire.py",
     "enarx/delivery/__init__.py",
@@ -44,8 +43,9 @@ PROFILES = {
         "enarx/delivery/sharing.py",
         "enarx/keep/core/gathering.py",
     ),
+    "unstable": ("enarx/keep/guest/unstable.py",),
 }
-"""Files of features that a Keep can lack. An installation without them has a Keep that refuses such packages."""
+"""Files of features that a Keep can lack. An installation without them has a Keep that refuses what needs them."""
 
 DISTRIBUTIONS = ("wasmtime", "cryptography", "cbor2")
 """Third-party packages: all of their Python sources and native libraries."""

@@ -101,19 +101,19 @@ class Keeper:
         self._done = False
         self._perform: dict[type, Callable[[Any], None]] = {
             AskEvidence: self._ask,
-            CloseStdin: self._close_stdin,
-            Collect: self._collect,
+            CloseStdin: lambda _: self._running().close_stdin(),
+            Collect: lambda action: self._running().collect(action.trees, action.room),
             Compile: self._compile,
-            CreateTrees: self._create_trees,
+            CreateTrees: lambda action: self._storage.trees(action.trees, action.size),
             Done: self._end,
-            DropStdin: self._drop_stdin,
+            DropStdin: lambda _: self._running().drop_stdin(),
             FilePiece: self._storage.piece,
             Kill: self._kill,
             ReplaceTrees: self._storage.replace_trees,
             Send: self._send,
             Start: self._start,
-            StoreSecrets: self._store_secrets,
-            WriteStdin: self._write_stdin,
+            StoreSecrets: lambda action: self._storage.secrets(action.secrets),
+            WriteStdin: lambda action: self._running().write_stdin(action.data),
         }
 
     def serve(self) -> None:
@@ -217,14 +217,8 @@ class Keeper:
         else:
             self._asked = True
 
-    def _store_secrets(self, action: StoreSecrets) -> None:
-        self._storage.secrets(action.secrets)
-
     def _compile(self, action: Compile) -> None:
         self._handle.compilation.start(action.module, fuel=action.fuel, memory=action.memory)
-
-    def _create_trees(self, action: CreateTrees) -> None:
-        self._storage.trees(action.trees, action.size)
 
     def _confine(self) -> None:
         """Give up the right to resize storage after its one use, and before `Hashing` starts a thread."""
@@ -252,23 +246,11 @@ class Keeper:
         assert self._watch is not None  # the core requests these actions only after Start
         return self._watch
 
-    def _write_stdin(self, action: WriteStdin) -> None:
-        self._running().write_stdin(action.data)
-
-    def _drop_stdin(self, action: DropStdin) -> None:
-        self._running().drop_stdin()
-
-    def _close_stdin(self, action: CloseStdin) -> None:
-        self._running().close_stdin()
-
     def _kill(self, action: Kill) -> None:
         if self._watch is None:  # it still waits for parts
             self._core.ended(b"", Status(cause="failed"), now())
         else:
             self._watch.kill()
-
-    def _collect(self, action: Collect) -> None:
-        self._running().collect(action.trees, action.room)
 
     def _end(self, action: Done) -> None:
         self._done = True

@@ -18,7 +18,8 @@ from typing import Any
 
 from enarx.errors import UsageError
 from enarx.formats import toml
-from enarx.formats.checks import Path, nearest
+from enarx.formats.checks import Path
+from enarx.formats.tables import nearest
 from enarx.formats.text import hex_bytes
 from enarx.verify.kinds import KINDS, SIMULATED, find
 from enarx.verify.matchers import AnyOf, AtLeast, Exactly, Matcher, NoneOf, Unchecked

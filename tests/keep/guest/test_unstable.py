@@ -216,3 +216,12 @@ def test_a_function_that_never_was() -> None:
 
 def test_other_modules_get_no_adapter() -> None:
     assert wasi.compile_module(b"\0asm\1\0\0\0", fuel=False)[1] == b""
+
+
+def test_a_keep_without_the_profile_names_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "(call $exit (i32.const 7))"
+    assert run(body)["code"] == 7
+    monkeypatch.setattr(wasi, "UNSTABLE", None)
+    result = run(body)
+    assert result["cause"] == "failed"
+    assert "wasi_unstable" in result["message"]

@@ -57,10 +57,10 @@ def gather() -> dict[str, Any]:
     if sys.platform == "linux":
         import os
 
+        from enarx.cli import sandbox_layers
         from enarx.host import backends, cgroups
-        from enarx.keep import sandbox
 
-        value["layers"] = [as_dict(layer) for layer in sandbox.probe()]
+        value["layers"] = [as_dict(layer) for layer in sandbox_layers.probe()]
         value["backends"] = backends.probe()
         place = cgroups.find("platform", (os.getpid(),))
         value["bound"] = {"by": place.by, "detail": place.detail, "remedy": place.remedy}

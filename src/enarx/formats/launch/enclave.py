@@ -18,7 +18,8 @@ from functools import cache
 from typing import Any, Self
 
 from enarx.errors import ParseError
-from enarx.formats.checks import Invalid, dotted, each_of, kind_of, known_keys, needs, one_of, text_of, whole
+from enarx.formats.checks import Invalid, dotted, kind_of, one_of, text_of, whole
+from enarx.formats.tables import each_of, known_keys, needs
 from enarx.record import record
 
 WHAT = "enclave layout"

@@ -10,8 +10,9 @@ import json
 from typing import Any, Self
 
 from enarx.errors import ParseError
-from enarx.formats.checks import Invalid, Path, dotted, each_of, known_keys, needs, text_of, whole
+from enarx.formats.checks import Invalid, Path, dotted, text_of, whole
 from enarx.formats.launch.firmware import SevMetadata, SevSection
+from enarx.formats.tables import each_of, known_keys, needs
 from enarx.formats.text import hex_bytes
 from enarx.record import record
 

@@ -88,9 +88,8 @@ def _map(packet: bytes) -> dict[str, Any]:
 def _launch(link: socket.socket, order: dict[str, Any], fds: list[int]) -> tuple[dict[str, Any], list[int]]:
     """Fork a Keep; return the answer and its pidfd. `_outer` and `keep` report one part each, then close their socket."""
     if len(fds) < LEAST_FDS:
-        raise OSError(
-            "descriptors are missing beside an order"
-        )  # ends the zygote; the simulator starts another and retries
+        # ends the zygote; the simulator starts another and retries
+        raise OSError("descriptors are missing beside an order")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:
@@ -123,9 +122,8 @@ def _outer(answer: socket.socket, order: dict[str, Any], control: int, report: i
     """Isolate this process, fork the keeper as process 1 of the new namespaces, report its pidfd, and return."""
     try:
         _join(groups)
-        signal.signal(
-            signal.SIGCHLD, signal.SIG_DFL
-        )  # undo the zygote's SIG_IGN: a child's number must not be reused before wait
+        # undo the zygote's SIG_IGN: a child's number must not be reused before wait
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         sandbox.close_others(frozenset((0, 1, 2, answer.fileno(), control, report, proc)))
         skip = frozenset(order["skip_layers"])
@@ -158,9 +156,8 @@ def keep(
     )
     with score:
         handle = runner.spawn(isolation, skip)
-    own = bounds.keep_memory(
-        memory=0, compile=limits["compile"], disk=limits["disk"]
-    )  # the keeper holds module and indexes
+    # the keeper holds module and indexes
+    own = bounds.keep_memory(memory=0, compile=limits["compile"], disk=limits["disk"])
     resource.setrlimit(resource.RLIMIT_DATA, (own, own))
     tell(answer, {"ok": True, "layers": [as_dict(layer) for layer in layers], "scratch": isolation.scratch})
     answer.close()

@@ -161,8 +161,7 @@ class Core:
     def ended(self, result: bytes, otherwise: Status, now: Now) -> None:
         """The workload has ended, and all of its output has been passed to `output`.
 
-        `result` is the runner's report, CBOR of a status's fields. `otherwise` is the status that the driver observed, in case
-        that report is missing or not credible.
+        `result` is the runner's report, CBOR of a status's fields. `otherwise` is for a report that is missing or not credible.
         """
         if self._workload is not None and not self._workload.ended(result, otherwise, now):
             self._end()
@@ -263,10 +262,7 @@ class Core:
         self._wait = now.clock + self._deadlines.delivery
 
     def _ask(self, party: object, request: Callable[[], tuple[bytes, Answer]]) -> None:
-        """Request evidence, for one request of each party at a time; others are skipped meanwhile.
-
-        `request` returns report data, and the function that makes the answer.
-        """
+        """Request evidence, one request of each party at a time. `request` returns report data and the answer's maker."""
         if party not in self._asked:
             self._asked[party] = request()
             if len(self._asked) == 1:

@@ -11,7 +11,6 @@ import wasmtime
 
 from enarx.formats.bounds import MIB, TABLE_COUNT, TABLE_ELEMENTS
 from enarx.formats.config import Limits
-from enarx.keep.guest import unstable
 from enarx.record import record
 
 BACKTRACE_MAX = 16 << 10
@@ -19,6 +18,18 @@ BACKTRACE_MAX = 16 << 10
 
 PAGE = 65536
 """Bytes of a page of linear memory."""
+
+
+def _unstable() -> Any:
+    try:
+        from enarx.keep.guest import unstable
+    except ImportError:
+        return None
+    return unstable
+
+
+UNSTABLE = _unstable()
+"""The code for `wasi_unstable`; None in a Keep without the profile `unstable`, where the import stays unknown."""
 
 ENTRIES = ("", "_start")
 """The exports that can be a command's entry, in the order of the wasmtime command: its default export comes first."""
@@ -50,9 +61,9 @@ def compile_module(module: bytes, *, fuel: bool) -> tuple[bytes, bytes]:
     """
     settings = engine(fuel=fuel)
     code = bytes(wasmtime.Module(settings, module).serialize())
-    if unstable.NAME.encode() not in module:
+    if UNSTABLE is None or UNSTABLE.NAME.encode() not in module:
         return code, b""
-    return code, bytes(wasmtime.Module(settings, unstable.ADAPTER).serialize())
+    return code, bytes(wasmtime.Module(settings, UNSTABLE.ADAPTER).serialize())
 
 
 @record(hidden=("args", "env"))
@@ -91,8 +102,8 @@ class Guest:
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
         store.set_wasi(_wasi(order))
-        if self._adapter is not None:
-            unstable.define(self._linker, store, self._module, self._adapter)
+        if UNSTABLE is not None and self._adapter is not None:
+            UNSTABLE.define(self._linker, store, self._module, self._adapter)
         timer = self._timer(limits.time)
         try:
             return self._run(store, limits.memory)

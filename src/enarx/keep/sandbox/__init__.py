@@ -21,7 +21,6 @@ from __future__ import annotations
 from enarx.keep.sandbox.confinement import confine, forbid_new_code, prepare, pretend_terminal
 from enarx.keep.sandbox.layers import LAYERS, STOPS, Layer
 from enarx.keep.sandbox.namespaces import Isolation, adopt_orphans, close_others, isolate, resize
-from enarx.keep.sandbox.probing import probe
 from enarx.keep.sandbox.profiles import ATTESTER, COLLECTOR, COMPILER, KEEPER, KEEPER_BOOT, RUNNER, Profile
 
 __all__ = [
@@ -43,6 +42,5 @@ __all__ = [
     "isolate",
     "prepare",
     "pretend_terminal",
-    "probe",
     "resize",
 ]

@@ -80,9 +80,8 @@ def try_confine(
     profile: Profile, skip: frozenset[str], limits: dict[int, int], read_only: Iterable[str], read_write: Iterable[str]
 ) -> tuple[Layer, ...]:
     """Try each layer that `skip` does not name; return the outcome of each."""
-    kept = (
-        profile.capabilities if "user-namespace" not in skip else 0
-    )  # outside a user namespace they count on the host
+    # outside a user namespace they count on the host
+    kept = profile.capabilities if "user-namespace" not in skip else 0
     steps: dict[str, Callable[[], str]] = {
         "no-new-privs": _no_new_privs,
         "capabilities": lambda: _drop_capabilities(kept),

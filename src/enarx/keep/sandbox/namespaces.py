@@ -113,9 +113,8 @@ def _leave_root() -> str:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-        kernel.prctl(
-            kernel.PR_SET_DUMPABLE, 1
-        )  # the change cleared it, and /proc/self/uid_map would then belong to root
+        # the change cleared it, and /proc/self/uid_map would then belong to root
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     return f"user id {os.geteuid()} outside"
 
 

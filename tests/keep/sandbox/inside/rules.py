@@ -30,6 +30,7 @@ from inside.harness import (
     write_all,
 )
 
+from enarx.cli import sandbox_layers
 from enarx.errors import UsageError
 from enarx.keep import sandbox
 from enarx.keep.sandbox import bpf, kernel, landlock
@@ -228,10 +229,10 @@ def misnamed() -> str:
 def probed() -> dict[str, Any]:
     """Every layer, the least time of five, and that this process is as it was: not dumpable, as commands are."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    found, times = sandbox.probe(), []
+    found, times = sandbox_layers.probe(), []
     for _ in range(5):
         start = time.perf_counter()
-        found = sandbox.probe()
+        found = sandbox_layers.probe()
         times.append(time.perf_counter() - start)
     return {"layers": layers(found), "seconds": min(times), "dumpable": kernel.prctl(kernel.PR_GET_DUMPABLE)}
 
