@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from enarx.cli import console
 from enarx.cli.parser import COMMANDS, build_parser
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import enarx
@@ -45,6 +46,32 @@ def test_package_show_tells_no_secrets(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     shown = enarx(home, "package", "show", "--env", "K=canary-env", home / "g.wasm", "--", "canary-arg").stdout
     assert b"canary" not in shown
+
+
+def test_what_cannot_be_a_receipt_or_results(home: Path) -> None:
+    (home / "g.wasm").write_bytes(module("hello"))
+    for given, message, hint in (
+        (("--receipt", home), "a directory, wanted a file", "name a file in it"),
+        (("--receipt", home / "no" / "r"), "no such directory", f"mkdir -p {home / 'no'}"),
+        (("--out", "/out::results"), "'results' is not an absolute path", "as --out results::/out"),
+        (("--dir", f"{home}/no::/d"), "not a directory, wanted for /d", "it does not exist"),
+        (("--dir", f"{home}/g.wasm::/d"), "not a directory, wanted for /d", "name a directory"),
+    ):
+        refused = enarx(home, "run", "--simulate", *given, home / "g.wasm")
+        *_, error, told = refused.stderr.decode().splitlines()
+        assert (refused.returncode, message in error, hint in told) == (125, True, True), refused.stderr
+
+
+def test_a_wrong_root_has_a_hint(home: Path) -> None:
+    (home / "g.wasm").write_bytes(module("hello"))
+    for root in ("secret", "f\xfc"):
+        (home / "root").write_bytes(root.encode("latin-1"))
+        refused = enarx(home, "deploy", "--simulated-root", home / "root", home / "g.wasm")
+        assert (refused.returncode, b"simulated_root" in refused.stderr) == (125, True), refused.stderr
+
+
+def test_counts_have_a_number() -> None:
+    assert [console.counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
 
 
 def test_owner(home: Path) -> None:
