@@ -24,7 +24,7 @@ from enarx.formats.evidence import simulated
 from enarx.formats.evidence.eventlog import EventLog, Table
 from enarx.formats.evidence.families import cose
 from enarx.formats.package import Head, Manifest, decode_index, encode_index
-from enarx.tenant.invitations import Invitation
+from enarx.tenant import invitations
 from enarx.tenant.module import require
 from enarx.verify.kinds import HARDWARE, detect
 from enarx.verify.policy_file import read_policy, template
@@ -36,7 +36,7 @@ from tests.fuzz.target import Target
 from tests.programs import module
 from tests.wasm import custom, limits, program
 
-INVITATION = Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
+INVITATION = invitations.Invitation(url="unix:///s", keep="k", secret="5a" * 32, package=bytes(32), session=bytes(32))
 
 
 def _replayed(data: bytes) -> object:
@@ -162,7 +162,9 @@ TARGETS = {
             b'[[dirs]]\nguest = "/d"\n[[providers]]\nname = "n"\nkey = "k"\ndirs = ["/d"]\n[[recipients]]\nname = "r"\nkey = "k"\n',
         ),
     ),
-    "invitation": Target(lambda data: Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)),
+    "invitation": Target(
+        lambda data: invitations.Invitation.from_bytes(data, "fuzz"), (INVITATION.to_json().encode(),)
+    ),
     "module": Target(
         lambda data: require(data, "fuzz", memory=1 << 30),
         (module("cat"), program(memories=[limits(1)], extra=custom("name"))),

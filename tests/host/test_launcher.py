@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 from pathlib import Path
 
 import pytest
+
+from enarx.host.launcher import client
 
 from .harness import REFUSES, Launcher, Side, eventually, frame, processes
 
@@ -82,3 +85,29 @@ def test_supervisors_that_have_ended_are_reaped(launcher: Launcher, root: Path) 
     for keep in keeps:
         keep.ask("stop")
     eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+
+
+def test_a_cancellation_that_meets_the_answer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the daemon would wait without end for the task that fills its pool."""
+
+    async def story() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        launching = client.Launcher("", state="", cache="")
+        monkeypatch.setattr(launching, "_receive", lambda link: received)
+        monkeypatch.setattr(launching, "close", lambda: None)
+        with ours, theirs:
+            ours.setblocking(False)
+            launching._link = ours
+            task = asyncio.create_task(launching.launch({}))
+            await asyncio.sleep(0.1)
+            received.set_result(b'{"ok": true}')
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            launching._link = ours
+            received = asyncio.get_running_loop().create_future()
+            received.set_result(b'{"ok": true}')
+            assert await launching.launch({}) == {"ok": True}, "without a cancellation the answer comes"
+
+    asyncio.run(story())

@@ -77,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         parser.runs(function, *examples)
         return parser
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # typeshed overloads it
+    def _parse_known(self, args: Any = None, namespace: Any = None) -> Any:
         """Like argparse's, but each parser refuses what it does not know, and an incomplete command shows its help."""
         self._given.clear()
         arguments = [*args] if args is not None else sys.argv[1:]
@@ -89,6 +89,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self._refuse(unknown)
         return options, unknown
+
+    parse_known_args: Any = _parse_known  # typeshed has overloads that no override could have
 
     def _require_command(self, arguments: list[str]) -> None:
         if not arguments:

@@ -61,7 +61,10 @@ class Launcher:
             answer = b""
             try:
                 await asyncio.get_running_loop().sock_sendall(self._link, json.dumps(order).encode())
-                answer = await asyncio.wait_for(self._receive(self._link), PATIENCE)
+                async with asyncio.timeout(
+                    PATIENCE
+                ):  # wait_for of Python 3.11 loses a cancellation that meets the answer
+                    answer = await self._receive(self._link)
             except (OSError, TimeoutError):
                 pass
             finally:
