@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from enarx.api import acceptance
 from enarx.cli import console
 from enarx.cli.parser import COMMANDS, build_parser
+from enarx.errors import UsageError
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import enarx
 from tests.house.test_invariants import SRC
@@ -62,12 +64,14 @@ def test_what_cannot_be_a_receipt_or_results(home: Path) -> None:
         assert (refused.returncode, message in error, hint in told) == (125, True, True), refused.stderr
 
 
-def test_a_wrong_root_has_a_hint(home: Path) -> None:
-    (home / "g.wasm").write_bytes(module("hello"))
-    for root in ("secret", "f\xfc"):
-        (home / "root").write_bytes(root.encode("latin-1"))
-        refused = enarx(home, "deploy", "--simulated-root", home / "root", home / "g.wasm")
-        assert (refused.returncode, b"simulated_root" in refused.stderr) == (125, True), refused.stderr
+def test_a_wrong_root_has_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("ab" * 32)
+    assert acceptance.read_root(tmp_path / "root") == bytes.fromhex("ab" * 32)
+    for content in (b"no root", b"\xfc", b"ab" * 31):
+        (tmp_path / "root").write_bytes(content)
+        with pytest.raises(UsageError) as e:
+            acceptance.read_root(tmp_path / "root")
+        assert "logs the path as simulated_root" in e.value.hint
 
 
 def test_counts_have_a_number() -> None:
