@@ -33,8 +33,8 @@ def has_input() -> bool:
             import termios
 
             return any(fcntl.ioctl(STDIN, termios.FIONREAD, bytes(4)))
-    except OSError:
-        return False  # closed: it has none
+    except (OSError, ImportError):
+        return False  # closed: it has none; or a system without ioctl, where nobody can tell
     return False
 
 
