@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from enarx.api import acceptance
+from enarx.cli import console
 from enarx.cli.parser import COMMANDS, build_parser
+from enarx.errors import UsageError
 from tests.e2e.conftest import home  # noqa: F401  # a fixture
 from tests.e2e.harness import enarx
 from tests.house.test_invariants import SRC
@@ -45,6 +48,34 @@ def test_package_show_tells_no_secrets(home: Path) -> None:
     (home / "g.wasm").write_bytes(module("cat"))
     shown = enarx(home, "package", "show", "--env", "K=canary-env", home / "g.wasm", "--", "canary-arg").stdout
     assert b"canary" not in shown
+
+
+def test_what_cannot_be_a_receipt_or_results(home: Path) -> None:
+    (home / "g.wasm").write_bytes(module("hello"))
+    for given, message, hint in (
+        (("--receipt", home), "a directory, wanted a file", "name a file in it"),
+        (("--receipt", home / "no" / "r"), "no such directory", f"mkdir -p {home / 'no'}"),
+        (("--out", "/out::results"), "'results' is not an absolute path", "as --out results::/out"),
+        (("--dir", f"{home}/no::/d"), "not a directory, wanted for /d", "it does not exist"),
+        (("--dir", f"{home}/g.wasm::/d"), "not a directory, wanted for /d", "name a directory"),
+    ):
+        refused = enarx(home, "run", "--simulate", *given, home / "g.wasm")
+        *_, error, told = refused.stderr.decode().splitlines()
+        assert (refused.returncode, message in error, hint in told) == (125, True, True), refused.stderr
+
+
+def test_a_wrong_root_has_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("ab" * 32)
+    assert acceptance.read_root(tmp_path / "root") == bytes.fromhex("ab" * 32)
+    for content in (b"no root", b"\xfc", b"ab" * 31):
+        (tmp_path / "root").write_bytes(content)
+        with pytest.raises(UsageError) as e:
+            acceptance.read_root(tmp_path / "root")
+        assert "logs the path as simulated_root" in e.value.hint
+
+
+def test_counts_have_a_number() -> None:
+    assert [console.counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
 
 
 def test_owner(home: Path) -> None:

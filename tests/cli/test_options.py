@@ -64,6 +64,18 @@ def test_the_weaker_option_is_not_taken_for_another(capsys: pytest.CaptureFixtur
         ("rnu x", "enarx has no command 'rnu'", "did you mean enarx run?"),
         ("keep lsit", "enarx keep has no command 'lsit'", "did you mean enarx keep list?"),
         ("HELP", "enarx has no command 'HELP'", "did you mean enarx help?"),
+        ("simulate x.wasm", "enarx has no command 'simulate'", "enarx --help lists the commands"),
+        ("./x.wasm", "enarx has no command './x.wasm'", "to run a module: enarx run ./x.wasm"),
+        (
+            "run --simulate x.wasm --month 10",
+            "enarx run has no option '--month'",
+            "arguments of the workload follow --: enarx run WORKLOAD.wasm -- ARGS",
+        ),
+        (
+            "run x.wasm -n 10",
+            "enarx run has no option '-n'",
+            "arguments of the workload follow --: enarx run WORKLOAD.wasm -- ARGS",
+        ),
         ("qqq", "enarx has no command 'qqq'", "enarx --help lists the commands"),
         ("--simulate run x", "enarx has no option '--simulate'", "options follow their command; enarx --help"),
         ("keep list --host a --host b", "--host is given twice, wanted once", "enarx keep list --help"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.e2e.harness import ENARX, Daemon, enarx, environment
@@ -46,8 +47,17 @@ class Parties:
     def sealing(self, name: str, directory: Path | None = None, *more: str | Path) -> list[str | Path]:
         """The arguments by which a hospital seals its part."""
         directory = HOSPITALS / name if directory is None else directory
-        given: list[str | Path] = ["--key", self.key(name), "--dir", f"{directory}::/{name}"]
-        return ["data", "seal", self.invitation, *given, "--simulated-root", self.daemon.root, "--yes", *more]
+        given = {"--key": self.key(name), "--simulated-root": self.daemon.root}
+        return [
+            "data",
+            "seal",
+            self.invitation,
+            "--dir",
+            f"{directory}::/{name}",
+            "--yes",
+            *_unless(more, given),
+            *more,
+        ]
 
     def seal(self, name: str, directory: Path | None = None, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
         return enarx(self.of(name), *self.sealing(name, directory, *more))
@@ -66,8 +76,15 @@ class Parties:
         return enarx(self.of("north"), "data", "show", self.invitation, "--simulated-root", self.daemon.root, *more)
 
     def open(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
-        given: list[str | Path] = ["--key", self.work / "institute.key", "--simulated-root", self.daemon.root]
-        return enarx(self.of("institute"), "data", "open", self.invitation, *given, *more)
+        given = {"--key": self.work / "institute.key", "--simulated-root": self.daemon.root}
+        return enarx(self.of("institute"), "data", "open", self.invitation, *_unless(more, given), *more)
+
+
+def _unless(more: tuple[str | Path, ...], given: dict[str, str | Path]) -> Iterator[str | Path]:
+    """The options of `given` that `more` does not have: a command takes each once."""
+    for option, value in given.items():
+        if option not in more:
+            yield from (option, value)
 
 
 def error(done: subprocess.CompletedProcess[bytes]) -> str:

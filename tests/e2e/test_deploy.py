@@ -73,6 +73,13 @@ def test_detached_job_finishes_alone_and_is_verified_later(daemon: Daemon, wasm:
     assert daemon.keep("attach", keep).returncode == 125
 
 
+def test_a_detached_job_tells_that_input_is_not_sent(daemon: Daemon, wasm: Wasm) -> None:
+    for stdin, told in ((b"unsent", True), (b"", False)):
+        found = daemon.deploy("--detach", wasm("cat"), stdin=stdin)
+        assert (found.returncode, b"the input of this command was not sent" in found.stderr) == (0, told), found.stderr
+        assert daemon.keep("attach", found.stdout.decode().strip()).stdout == b""
+
+
 def test_without_the_session_nothing_can_be_read(daemon: Daemon, wasm: Wasm, home: Path) -> None:
     keep = _detached(daemon, wasm("hello"))
     session_file(home, keep).unlink()

@@ -136,7 +136,7 @@ def test_a_detached_job(home: Path, daemon: Daemon, maker: Path) -> None:
     until(lambda: daemon.keeps()[keep] == "ended", "its end")
     told = daemon.keep("logs", keep)
     assert told.returncode == 0
-    assert f"results in /out (1 files, {3 << 20} bytes): enarx keep logs {keep} --out DIR::/out" in told.stderr.decode()
+    assert f"results in /out (1 file, {3 << 20} bytes): enarx keep logs {keep} --out DIR::/out" in told.stderr.decode()
     assert daemon.keep("logs", keep, "--out", f"{home}/x::/other").returncode == 125
     assert daemon.keep("attach", keep, "--out", f"{home}/1::/out", "--receipt", f"{home}/receipt").returncode == 0
     assert daemon.keep("logs", keep, "--out", f"{home}/2::/out", "--times", "keep").returncode == 0

@@ -47,6 +47,25 @@ def await_part(begun: subprocess.Popen[bytes]) -> None:
     raise AssertionError("ended before it sealed")
 
 
+def test_a_recipient_that_comes_early_is_told_to_wait(parties: Parties) -> None:
+    parties.deploy()
+    assert parties.seal("north").returncode == 0
+    key, root = str(parties.work / "institute.key"), parties.daemon.root
+    opening = subprocess.Popen(
+        [*ENARX, "data", "open", str(parties.invitation), "--key", key, "--simulated-root", root],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(parties.of("institute")),
+    )
+    assert opening.stderr is not None
+    lines = iter(opening.stderr.readline, b"")
+    assert any(line == b"waiting for the end of the run...\n" for line in lines)
+    assert parties.seal("south").returncode == 0
+    out, _ = opening.communicate(timeout=60)
+    assert (opening.returncode, out.startswith(RESULT)) == (0, True)
+
+
 def test_the_guide_works_as_printed(home: Path) -> None:
     (home / "examples").symlink_to(ROOT / "examples")
     script = "set -euo pipefail\ntrap 'kill %1 2>/dev/null || true' EXIT\n" + "".join(BLOCKS)

@@ -33,6 +33,13 @@ def test_wrong_texts_of_the_command_line_have_a_hint(call: Callable[[str], objec
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["data", "data:/data", "::/data"])
+def test_a_directory_with_one_place(text: str) -> None:
+    """The host's directory may well exist: the error must not deny it."""
+    with pytest.raises(UsageError, match="wanted HOST::GUEST"):
+        parse_dir(text)
+
+
 @pytest.mark.parametrize("text", ["hunter2", "A=hunter2\0", "A\0=hunter2", "=hunter2", "A=hunter2\udcff"])
 def test_a_value_that_is_not_taken_is_not_told(text: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -192,8 +192,17 @@ def test_one_within_another(tmp_path: Path) -> None:
     require_apart([one, three])
     with pytest.raises(UsageError, match="lies in"):
         require_apart([one, two])
-    with pytest.raises(UsageError, match="lies in"):
+    with pytest.raises(UsageError, match="is given for two output directories"):
         require_apart([one, Destination(f"{tmp_path}/x/../r", replace=False)])
+
+
+def test_a_place_that_takes_no_directory_is_not_called_missing(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^/proc: no directory can be made in it") as e:
+        make("/proc/results").check()
+    assert e.value.hint == "name another place for the results"
+    with pytest.raises(UsageError, match="No such file or directory") as e:
+        make(tmp_path / "absent" / "results").check()
+    assert e.value.hint == f"make it first: mkdir -p {tmp_path / 'absent'}"
 
 
 def test_a_destination_that_fills_up_meanwhile_stays(make: Make, tmp_path: Path) -> None:

@@ -62,6 +62,18 @@ def test_the_owner_gives_exactly_its_own_secrets(home: Path, secrets: tuple[str,
         Workload(module=home / "guest.wasm", config=on_disk(home), secrets=given).build()
 
 
+def test_a_misspelled_secret_is_named_with_the_right_one(home: Path) -> None:
+    with pytest.raises(UsageError, match="a value for secret onw, which") as e:
+        Workload(module=home / "guest.wasm", config=on_disk(home), secrets=(("onw", b"x"),)).build()
+    assert e.value.hint == "did you mean own?"
+
+
+def test_a_missing_module_comes_before_a_missing_secret(home: Path) -> None:
+    with pytest.raises(UsageError) as e:
+        Workload(module=home / "geust.wasm", config=on_disk(home), secrets=()).build()
+    assert (e.value.code, e.value.hint) == ("wasm-file", f"did you mean {home / 'guest.wasm'}?")
+
+
 def on_disk(home: Path) -> Path:
     path = home / "Enarx.toml"
     path.write_text(TOML)

@@ -149,12 +149,14 @@ def own_measurement() -> bytes:
 
 def read_root(path: str | os.PathLike[str]) -> bytes:
     """The public key in the file of a simulated root: 64 hexadecimal digits. UsageError."""
-    name, hint = os.fspath(path), "the host has it as root.pub"
+    name, hint = os.fspath(path), "the host has it as root.pub; its daemon logs the path as simulated_root"
     data = read_file(name, 256, code="simulated-root", hint=hint)
     try:
         return hexadecimal(data.decode("ascii").strip(), ROOT_SIZE, name)
     except UnicodeDecodeError as e:
         raise UsageError("simulated-root", f"{name}: cannot be read as a simulated root", hint=hint) from e
+    except UsageError as e:
+        raise UsageError(e.code, e.message, hint=hint) from None
 
 
 def read_policy(path: str | os.PathLike[str]) -> AppraisalPolicy:

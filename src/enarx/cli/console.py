@@ -164,6 +164,11 @@ class Notice:
             say(self._line)
 
 
+def counted(number: int, thing: str) -> str:
+    """A number with the thing that it counts, in the plural unless it is 1: "1 file", "0 files"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def utc(seconds: int) -> str:
     """A time in unix seconds as RFC 3339 text, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -103,6 +103,8 @@ class Parser(argparse.ArgumentParser):
         if name and name not in self.below:
             near = _near(name, self.below)
             hint = f"did you mean {self.prog} {near}?" if near else f"{self.prog} --help lists the commands"
+            if name.endswith((".wasm", ".wat")) and "run" in self.below:
+                hint = f"to run a module: {self.prog} run {name}"
             self.error(f"{self.prog} has no command {name!r}", hint=hint)
 
     def _require_known(self, arguments: list[str]) -> None:
@@ -120,7 +122,8 @@ class Parser(argparse.ArgumentParser):
         name, given, value = option.partition("=")
         near = _near(name, self.words)
         taken = f"{near}={value}" if given else near
-        self.error(f"{self.prog} has no option {name!r}", hint=f"did you mean {taken}?" if near else self._elsewhere)
+        hint = f"did you mean {taken}?" if near else self.surplus or self._elsewhere
+        self.error(f"{self.prog} has no option {name!r}", hint=hint)
 
     @property
     def _elsewhere(self) -> str:
@@ -153,6 +156,10 @@ class Parser(argparse.ArgumentParser):
         self.words += (value for value in settings.get("choices", ()) if value)
 
 
+SIMILARITY = 0.65
+"""The least similarity of a known word that a hint suggests, as difflib computes it: `rnu` and `run` have 0.67."""
+
+
 class _StoreOnce(argparse.Action):
     """Stores a value, like argparse's `store`; an option that is given twice or is empty is wrong usage."""
 
@@ -170,8 +177,11 @@ def _near(word: str, known: Iterable[str]) -> str:
     import difflib  # only a mistake needs it
 
     word = word.lower()
-    longer = [each for each in known if each.startswith(word) and len(word) > len("--")]
-    return (longer or difflib.get_close_matches(word, list(known), 1) or [""])[0]
+    bare = {each.removeprefix("--"): each for each in known if each.startswith("--") == word.startswith("--")}
+    word = word.removeprefix("--")
+    longer = [each for each in bare if word and each.startswith(word)]
+    near = longer or difflib.get_close_matches(word, list(bare), 1, SIMILARITY)
+    return bare[near[0]] if near else ""
 
 
 def _folded(line: str) -> str:

@@ -22,6 +22,25 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 WRONG_EXIT = "invalid exit status"
 """In wasmtime's message about a call of `proc_exit` with a code above 125."""
 
+
+def has_input() -> bool:
+    """Whether stdin is a file or a pipe with data that nobody has read."""
+    import stat
+
+    try:
+        status = os.fstat(STDIN)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size > os.lseek(STDIN, 0, os.SEEK_CUR)
+        if stat.S_ISFIFO(status.st_mode):
+            import fcntl
+            import termios
+
+            return any(fcntl.ioctl(STDIN, termios.FIONREAD, bytes(4)))
+    except (OSError, ImportError):
+        return False  # closed: it has none; or a system without ioctl, where nobody can tell
+    return False
+
+
 SLOW_MODULE = 1 << 20
 """Bytes of a module from which on compiling may take long enough to be worth a line. Compiling takes up to 3 s per MiB."""
 
@@ -98,7 +117,7 @@ def conclude(
     code = report(result)
     for directory in result.directories:
         if keep and not directory.path:
-            holds = f"{directory.files} files, {directory.bytes} bytes"
+            holds = f"{console.counted(directory.files, 'file')}, {console.counted(directory.bytes, 'byte')}"
             console.note(f"results in {directory.guest} ({holds}): enarx keep logs {keep} --out DIR::{directory.guest}")
     if result.directories and result.status.cause != "exit":
         console.warn("the results are partial, because the workload did not end by itself")
@@ -148,8 +167,13 @@ def require_receipt(options: argparse.Namespace) -> None:
     if not options.receipt:
         return
     directory = os.path.dirname(options.receipt) or "."
-    if os.path.isdir(options.receipt) or not os.access(directory, os.W_OK):
-        raise UsageError("receipt-file", f"{options.receipt}: cannot be written")
+    if os.path.isdir(options.receipt):
+        raise UsageError("receipt-file", f"{options.receipt}: a directory, wanted a file", hint="name a file in it")
+    if not os.path.isdir(directory):
+        hint = f"make it first: mkdir -p {directory}"
+        raise UsageError("receipt-file", f"{options.receipt}: no such directory, cannot be written", hint=hint)
+    if not os.access(directory, os.W_OK):
+        raise UsageError("receipt-file", f"{options.receipt}: cannot be written", hint="name another place for it")
 
 
 def write_receipt(path: str, result: Result) -> None:

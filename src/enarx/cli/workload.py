@@ -73,7 +73,8 @@ def places(texts: list[str]) -> dict[str, str]:
     for text in texts:
         host, _, guest = text.rpartition("::")
         if not host or not guest.startswith("/"):
-            raise UsageError("out", f"--out {text}: wanted HOST::GUEST", hint="as --out results::/out")
+            why = f"{guest!r} is not an absolute path, " if host and guest else ""
+            raise UsageError("out", f"--out {text}: {why}wanted HOST::GUEST", hint="as --out results::/out")
         if guest in given:
             raise UsageError("out", f"--out: {guest} is given twice")
         given[guest] = host

@@ -25,8 +25,10 @@ def parse_dir(text: str) -> Dir:
     directory = Dir(guest=guest, host=host, mode=mode)
     try:
         if not given or not host:
-            raise UsageError("dir", f"{text!r} is not a directory")
+            raise UsageError("dir", f"{text!r} does not say both places, wanted HOST::GUEST")
         Config().replace(dirs=(directory,))
     except UsageError as e:
-        raise UsageError("dir", e.message, hint="as HOST::GUEST, or HOST::GUEST:rw") from None
+        raise UsageError(
+            "dir", e.message, hint="as data::/data, or data::/data:rw for a copy that the workload can change"
+        ) from None
     return directory

@@ -58,8 +58,12 @@ class Destination:
         try:
             self._begin()
         except OSError as e:
-            hint = f"make it first: mkdir -p {self._above}" if isinstance(e, FileNotFoundError) else ""
-            raise UsageError("out-write", f"{self._above}: {e.strerror}", hint=hint) from e
+            if isinstance(e, FileNotFoundError) and not os.path.isdir(self._above):
+                message, hint = f"{self._above}: {e.strerror}", f"make it first: mkdir -p {self._above}"
+            else:
+                message = f"{self._above}: no directory can be made in it: {e.strerror}"
+                hint = "name another place for the results"
+            raise UsageError("out-write", message, hint=hint) from e
         finally:
             self.discard()
 
@@ -231,7 +235,11 @@ def require_apart(destinations: list[Destination]) -> None:
     for one in destinations:
         for other in destinations:
             if one is not other and _is_within(other._whole, one._whole):
-                raise UsageError("out-path", f"{other.path} lies in {one.path}, which is for other results")
+                same = other._whole == one._whole
+                message = (
+                    "is given for two output directories" if same else f"lies in {one.path}, which is for other results"
+                )
+                raise UsageError("out-path", f"{other.path} {message}", hint="name a directory of its own for each")
 
 
 def unwritten(path: str, e: OSError) -> UnavailableError:

@@ -113,7 +113,8 @@ def _read(path: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     try:
         key = load_pem_private_key(data, None) if private else load_pem_public_key(data)
     except (ValueError, TypeError) as e:
-        raise UsageError("owner-pem", f"{path}: not an unencrypted PEM key") from e
+        hint = "wanted an owner's key, as enarx owner new makes it"
+        raise UsageError("owner-pem", f"{path}: not an unencrypted PEM key", hint=hint) from e
     if not isinstance(key, (Ed25519PrivateKey, Ed25519PublicKey)):
         raise UsageError("owner-kind", f"{path}: not an Ed25519 key")
     return key

@@ -131,9 +131,9 @@ def build(
     """
     theirs = {item for provider in providers for item in (*provider.dirs, *provider.secrets)}
     own_dirs = tuple(directory for directory in config.dirs if directory.guest not in theirs)
+    module = load_module(wasm, memory=config.limits.memory, assemble=assemble)
     _check_secrets(tuple(secret for secret in config.secrets if secret.name not in theirs), secrets)
     args = (_require_name(argv0), *config.args)
-    module = load_module(wasm, memory=config.limits.memory, assemble=assemble)
     trees = [read_tree(directory, base, times=times) for directory in own_dirs]
     _check_outputs(own_dirs, trees, config.limits.disk)
     indexes = tuple(encode_index(list(each.nodes)) for each in trees)
@@ -172,14 +172,18 @@ def _require_name(argv0: str) -> str:
 
 def _check_secrets(wanted: tuple[Secret, ...], secrets: dict[str, bytes]) -> None:
     names = {secret.name for secret in wanted}
-    if missing := sorted(names - set(secrets)):
-        raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
-    if unknown := sorted(set(secrets) - names):
+    missing = sorted(names - set(secrets))
+    if unknown := sorted(set(secrets) - names):  # first: a misspelled name is also missing
+        from enarx.tenant.module_files import nearest  # only a mistake needs it
+
+        near = nearest(unknown[0], missing)
         raise UsageError(
             "secret-unknown",
             f"a value for secret {unknown[0]}, which the configuration does not name",
-            hint=f'add "{unknown[0]} = {{}}" under [secrets]',
+            hint=f"did you mean {near}?" if near else f'add "{unknown[0]} = {{}}" under [secrets]',
         )
+    if missing:
+        raise UsageError("secret-missing", f"no value for secret {missing[0]}", hint=f"--secret {missing[0]}=@FILE")
     for secret in wanted:
         if secret.env is not None and not is_variable(secrets[secret.name]):
             raise UsageError(
@@ -195,7 +199,9 @@ def read_tree(directory: Dir, base: str, *, times: bool = False) -> Tree:
         return Tree(start=base, below=(), nodes=(), identities=())
     path = os.path.join(base, directory.host)
     if not os.path.isdir(path):
-        raise UsageError("dir-missing", f"{path}: not a directory, wanted for {directory.guest}")
+        message = f"{path}: not a directory, wanted for {directory.guest}"
+        hint = "name a directory of this machine" if os.path.lexists(path) else "it does not exist"
+        raise UsageError("dir-missing", message, hint=hint)
     if os.path.isabs(directory.host):
         return tree.read(path, times=times)
     start, real = os.path.realpath(base), os.path.realpath(path)

@@ -160,12 +160,22 @@ def open_(options: argparse.Namespace) -> int:
     visit, verdict = _visit(options)
     sinks = {STDOUT: writer(session.STDOUT), STDERR: writer(session.STDERR)}
 
+    begun = False
+
     def write(kind: int, data: bytes) -> None:
-        sink = sinks[kind]
+        nonlocal begun
+        begun, sink = True, sinks[kind]
         if sink is not None:
             sink(data)
 
-    result, lost = visit.receive(pair, write, wait=not options.so_far, out=out)
+    notice = (
+        None if options.so_far or options.json else console.Notice("waiting for the end of the run...", lambda: begun)
+    )
+    try:
+        result, lost = visit.receive(pair, write, wait=not options.so_far, out=out)
+    finally:
+        if notice is not None:
+            notice.end()
     if result is None:
         console.note("the run goes on" + ("; there is no receipt yet" if options.receipt else ""))
         return console.EXIT_UNDECIDED if lost else 0
@@ -200,7 +210,7 @@ def _agreed(preview: Preview, name: str, provision: Provision, options: argparse
 
     for line in parties.lines(preview):
         console.say(line)
-    console.say(f"your part    as {name}: {provision.files} files, {provision.size} bytes sealed")
+    console.say(f"your part    as {name}: {console.counted(provision.files, 'file')}, {provision.size} bytes sealed")
     if options.yes or options.package:
         return True
     console.say("seal your data to this Keep? its code will read it, and the results go to those named above")

@@ -38,7 +38,9 @@ def declare(parser: Parser) -> None:
         help="accept this Keep image (default: this release's)",
     )
     parser.add_argument("--name", metavar="NAME", default="", help="name the Keep; the host sees the name")
-    parser.add_argument("--detach", action="store_true", help="leave once delivered; attach later for the result")
+    parser.add_argument(
+        "--detach", action="store_true", help="leave once delivered, with an empty stdin; attach later for the result"
+    )
     parser.add_argument(
         "--invite", metavar="FILE", default="", help="write the invitation for providers and recipients of the workload"
     )
@@ -79,6 +81,10 @@ def deploy(options: argparse.Namespace) -> int:
         if job.invitation is not None:
             waiting.expect(job.session, options.invite)
         if job.detached:
+            if session.has_input():
+                console.note(
+                    "a detached job has an empty stdin: the input of this command was not sent; --dir sends files"
+                )
             console.say(f"session: {job.session_file}")
             for place in options.out:
                 console.note(f"its results, once it has ended: enarx keep attach {job.keep} --out {place}")
@@ -98,7 +104,7 @@ def _check(options: argparse.Namespace) -> None:
         raise BackendError(
             "no-hardware",
             "no evidence would be trusted: this release has no Keep that hardware protects from the host's owner",
-            hint="to try without that protection: --simulated-root FILE, which the host has as root.pub",
+            hint="to try without that protection: --simulated-root FILE; the host has it as root.pub, and its daemon logs the path",
         )
     if options.detach and options.tty:
         message = "--detach leaves the job without a terminal, and --tty shows it one"
