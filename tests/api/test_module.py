@@ -72,10 +72,10 @@ def test_stages_are_reported_in_order() -> None:
     stages: list[tuple[str, int]] = []
     hooks = Hooks(stage=lambda name, size: stages.append((name, size)))
     from enarx.api.local import LocalStart
-    from enarx.api.workloads import workload
+    from enarx.api.workloads import Out, workload
 
     start = LocalStart(
-        workload(module("hello")), hooks, None, None, None, backend="auto", simulate=True, skip_layers=()
+        workload(module("hello")), hooks, None, None, None, out=Out(), backend="auto", simulate=True, skip_layers=()
     )
     with start.start() as job:
         assert job.wait().stdout == b"hello\n"

@@ -83,7 +83,7 @@ def test_t16_a_keep_inherits_nothing(home: Path) -> None:
         keep = daemon.deploy("--detach", home / "sleep.wasm").stdout.decode().strip()
         pid = json.loads(daemon.keep("inspect", keep).stdout)["keep_pid"]
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        assert len(children) == 2, "the runner and the attester; the compiler has ended"
+        assert len(children) == 2, "runner and attester; compiler and collector have ended"
         for process in (str(pid), *children):
             links = [os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()]
             assert links

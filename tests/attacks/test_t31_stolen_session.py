@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from enarx.delivery.output import ACCEPTED, CHECKPOINT, FINAL, HEADER, OutputSealer, output_key
+from enarx.delivery.output import ACCEPTED, CHECKPOINT, FILES, FINAL, HEADER, OutputSealer, output_key
 from enarx.delivery.reading import OutputOpener
 from enarx.delivery.session import BODY, STDERR, STDOUT, Status, seal_record
 from enarx.delivery.suite import signing_key
@@ -75,7 +75,7 @@ def test_the_true_records_are_believed(robbed: tuple[Thief, list[Record]]) -> No
     assert sorted({kind for kind, _, _ in records}) == [STDOUT, STDERR, FINAL, CHECKPOINT, ACCEPTED]
     opener = read(thief, sealed(thief, records))
     assert opener.finished
-    assert opener.unproven == {STDOUT: 0, STDERR: 0}
+    assert opener.unproven == {STDOUT: 0, STDERR: 0, FILES: 0}
 
 
 def test_nothing_signed_with_a_key_of_his_own(robbed: tuple[Thief, list[Record]]) -> None:

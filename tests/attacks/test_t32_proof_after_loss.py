@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enarx.delivery.output import CHECKPOINT, HEADER, PIECE
+from enarx.delivery.output import CHECKPOINT, FILES, HEADER, PIECE
 from enarx.delivery.session import STDERR, STDOUT
 from enarx.delivery.tenant import Session
 from enarx.formats.wire import FrameType
@@ -83,7 +83,7 @@ def test_what_is_unproven(
             opener.open(payload)
     assert opener.finished, name
     assert opener.lost > 0
-    assert opener.unproven == {STDOUT: unproven, STDERR: 0}
+    assert opener.unproven == {STDOUT: unproven, STDERR: 0, FILES: 0}
 
 
 def test_the_command_says_how_many(host: Proxy, home: Path) -> None:

@@ -154,15 +154,15 @@ class Side:
         return found
 
 
-def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2) -> int:
-    """Start a process as the host does: `fds` become 3, 4, ..."""
+def spawn(module: str, *arguments: str, fds: tuple[int, ...], stderr: int = 2, blocked: tuple[int, ...] = ()) -> int:
+    """Start a process as the host does: `fds` become 3, 4, ..., and it begins with the signals of `blocked` blocked."""
     boot = f"import sys; sys.path[:0] = sys.argv[1].split(':'); from {module} import main; main()"
     high = [os.dup(fd) for fd in fds]
     actions: list[Any] = [(os.POSIX_SPAWN_DUP2, fd, i) for i, fd in enumerate(high, 3)]
     actions += [(os.POSIX_SPAWN_DUP2, stderr, 2)]
     command = [sys.executable, "-I", "-S", "-c", boot, PATHS, *arguments]
     try:
-        return os.posix_spawn(sys.executable, command, {"LANG": "C.UTF-8"}, file_actions=actions)
+        return os.posix_spawn(sys.executable, command, {"LANG": "C.UTF-8"}, file_actions=actions, setsigmask=blocked)
     finally:
         for fd in high:
             os.close(fd)

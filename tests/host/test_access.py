@@ -216,8 +216,8 @@ def test_client_certificates_need_tls(root: Path) -> None:
     ("given", "name"),
     [
         ({"address": "127.0.0.1", "token_files": ("t",), "tls_key": "k"}, "--tls-key without --tls-cert"),
-        ({"socket": "s", "token_files": ("t",)}, "a token or a TLS certificate without --address"),
-        ({"socket": "s", "tls_certificate": "c"}, "a token or a TLS certificate without --address"),
+        ({"socket": "s", "token_files": ("t",)}, "a token or a TLS certificate without a TCP socket"),
+        ({"socket": "s", "tls_certificate": "c"}, "a token or a TLS certificate without a TCP socket"),
         ({"address": "127.0.0.1", "token_files": ("t",), "socket_group": "g"}, "--socket-group without"),
         (
             {"socket": "s", "bounds": Bounds(keeps=1, memory=0, disk=0, stored_output=1, pool=0, pool_kind=KIND)},

@@ -177,7 +177,11 @@ STAYING = ("supervisor", "tenants", "finished", "requests", "restart", "launcher
 def test_a_backend_is_deleted_with_its_folder_and_its_line_and_the_rest_stands(tmp_path: Path) -> None:
     """The copy has another backend in its place, whose Keeps are puppets."""
     copy = tmp_path / "tree"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".fuzz", "__pycache__", "shared"))
+    shutil.copytree(
+        ROOT,
+        copy,
+        ignore=shutil.ignore_patterns(".git", ".venv", ".venv-*", ".fuzz", ".compat", "__pycache__", "shared"),
+    )
     for path in PROCESS:
         assert (copy / path).exists(), path
         shutil.rmtree(copy / path) if (copy / path).is_dir() else (copy / path).unlink()

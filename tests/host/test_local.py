@@ -53,7 +53,7 @@ class Local:
             listener.bind(self.path)
             listener.listen(16)
             read, self.order_fd = os.pipe()
-            self.pid = spawn("enarx.host.local", *arguments, fds=(listener.fileno(), read))
+            self.pid = spawn("enarx.host.local", *arguments, fds=(listener.fileno(), read), blocked=(signal.SIGINT,))
             os.close(read)
 
     def order(self, **more: object) -> Side:

@@ -52,14 +52,15 @@ def test_the_index_has_every_page() -> None:
     """Pages of a folder may be reached from the folder's own page."""
     linked = set(re.findall(r"\]\(([\w./-]+\.md)\)", (DOCS / "README.md").read_text()))
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    below = {page for page in pages if page.split("/")[0] in ("adr", "attestation", "extending")} - {"adr/README.md"}
+    folders = ("adr/", "attestation/", "extending/", "guides/languages/")
+    below = {page for page in pages if page.startswith(folders)} - {"adr/README.md"}
     assert pages - below - {"README.md"} <= linked
 
 
-@pytest.mark.parametrize("folder", ["attestation", "extending"])
+@pytest.mark.parametrize("folder", ["attestation", "extending", "guides/languages"])
 def test_each_page_of_a_folder_is_reached_from_the_folders_page(folder: str) -> None:
     text = (DOCS / f"{folder}.md").read_text()
-    assert all(f"({folder}/{path.name})" in text for path in (DOCS / folder).glob("*.md"))
+    assert all(f"({Path(folder).name}/{path.name})" in text for path in (DOCS / folder).glob("*.md"))
 
 
 def test_the_program_of_the_verification_page_runs(tmp_path: Path) -> None:

@@ -106,5 +106,5 @@ def test_authorities_travel_with_the_invitation(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(UsageError, match="cannot go into an invitation"):
         authorities_in(str(path))
-    with pytest.raises(UsageError, match="TLS files"):
+    with pytest.raises(UsageError, match="authorities of the invitation are not PEM"):
         Place(INVITATION.endpoint(Endpoint(url="")))  # a certificate that is cut off

@@ -240,6 +240,7 @@ class Keeper:
             "tty": action.tty,
             "data": bounds.process_memory(memory=action.limits.memory, compile=self._limits["compile"]),
         }
+        self._handle.collection.prepare(wanted=action.results)
         self._watch = Watch(self._handle, self._core, order, bound=bound, now=now)
 
     def _running(self) -> Watch:

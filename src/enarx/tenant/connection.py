@@ -144,9 +144,11 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
 
 def _tls_problem(path: str, key: str, e: OSError) -> str:
     """Which file cannot be used, and why. OpenSSL names neither."""
-    for file in (path, key):
+    if not path:
+        return "the certificate authorities of the invitation are not PEM"
+    for file in (path, key or path):
         try:
-            os.close(os.open(file or path, os.O_RDONLY))
+            os.close(os.open(file, os.O_RDONLY))
         except OSError as unreadable:
             return f"{file}: {unreadable.strerror}"
     if getattr(e, "reason", "") == "KEY_VALUES_MISMATCH":

@@ -41,8 +41,10 @@ def test_an_id_block(vectors: Path, tmp_path: Path, measured: Run, refused: Any)
     for name in ("id_block", "id_auth"):
         (tmp_path / name).write_bytes(base64.b64decode(value[name]))
     check = ["--check-id-block", tmp_path / "id_block", "--check-id-auth", tmp_path / "id_auth"]
+    at = options.index("--vcpus") + 1
+    more_cpus = [*options[:at], 3, *options[at + 1 :]]
     assert measured(*options, *check)["id_key_digest"] == value["id_key_digest"]
-    assert refused("measure", *options, "--vcpus", 3, *check) == (126, "id-block")
+    assert refused("measure", *more_cpus, *check) == (126, "id-block")
     (tmp_path / "id_block").write_bytes(block.to_bytes())
     assert refused("measure", *options, *check) == (126, "id-auth")
 

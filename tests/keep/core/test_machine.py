@@ -115,6 +115,7 @@ def test_a_whole_delivery() -> None:
             dirs=((0, "/data", False),),
             secrets=True,
             limits=CONFIG.limits,
+            results=False,
             tty=False,
         )
     ]

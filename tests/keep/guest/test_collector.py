@@ -144,6 +144,7 @@ class Process:
 
     def order(self, *trees: tuple[int, str], room: int = ROOM) -> tuple[bytes, bytes]:
         """The report to such an order, and the stream."""
+        self.collection.prepare(wanted=True)
         self.collection.start(trees, room)
         os.set_blocking(self.collection.stream, True)
         data = b""

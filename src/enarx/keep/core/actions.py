@@ -58,7 +58,7 @@ class Start:
     """Start the workload once it is compiled; the driver answers with the events `loaded` and `ended`.
 
     `dirs` are (number of the directory's tree, path for the guest, writable); `secrets` is whether there are any. `limits`
-    are the package's.
+    are the package's; `results` is whether there will be output directories to collect.
     """
 
     args: tuple[str, ...]
@@ -66,6 +66,7 @@ class Start:
     dirs: tuple[tuple[int, str, bool], ...]
     secrets: bool
     limits: Limits
+    results: bool
     tty: bool
 
 

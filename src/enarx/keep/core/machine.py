@@ -385,8 +385,7 @@ class Package:
         """Return the action that runs it. A secret may also be a variable; FD_COUNT and FD_NAMES list the files."""
         assert self.head is not None  # a complete package has a head
         config = self.manifest.config
-        env = dict(self.head.env)
-        secrets = dict(self.head.secrets)
+        env, secrets = dict(self.head.env), dict(self.head.secrets)
         env |= {s.env: secrets[s.name].decode() for s in config.secrets if s.env is not None and s.name in secrets}
         if config.files is not None:
             env |= {"FD_COUNT": str(len(config.files)), "FD_NAMES": ":".join(f.name for f in config.files)}
@@ -396,5 +395,6 @@ class Package:
             dirs=tuple((i, d.guest, d.mode != "ro") for i, d in enumerate(config.dirs)),
             secrets=bool(config.secrets),
             limits=config.limits,
+            results=any(d.mode == "out" for d in config.dirs),
             tty=config.tty,
         )

@@ -2,6 +2,7 @@
 
 It can read /data and nothing else. The keeper passes its stream on without parsing it (docs/spec/delivery.md, "Results"):
 
+    keeper     PREPARE, before the workload starts; a collector that is not needed is killed instead
     keeper     order: a CBOR list of the stream's limit in bytes, and of (number of a tree, path for the guest)
     collector  the stream, over a pipe; then its report (`core.workload.COLLECTED`)
 
@@ -33,6 +34,7 @@ MAX_FILES = 2 * MAX_TREE_DEPTH
 MAX_DATA = 256 * MIB
 """Bytes of private memory: the names of MAX_ENTRIES entries, and buffers."""
 
+PREPARE = b"\0"
 MAX_PACKET = 64 << 10
 PIECE = 256 << 10
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -41,11 +43,17 @@ Trees = tuple[tuple[int, str], ...]
 
 
 def main(link: socket.socket, target: int, data: str, *, skip: frozenset[str], nproc: int) -> None:
-    """Confine this process, then serve one order from `link`. The stream goes to `target`; `data` is the path of /data."""
+    """Serve one order from `link`. The stream goes to `target`; `data` is the path of /data.
+
+    The process confines itself when a workload with output directories is about to start. Before that no guest exists, and
+    an idle Keep saves the memory that confining takes.
+    """
+    if not link.recv(len(PREPARE)):
+        return  # the keeper has exited, which ends the Keep
     sandbox.confine(sandbox.COLLECTOR, skip=skip, nofile=MAX_FILES, nproc=nproc, data=MAX_DATA, read_only=(data,))
     packet = link.recv(MAX_PACKET)
     if not packet:
-        return  # the keeper has exited, which ends the Keep
+        return
     order: Any = decode(packet, "order")
     try:
         with io.BufferedWriter(io.FileIO(target, "w"), PIECE) as stream:
@@ -123,6 +131,15 @@ class Collection:
     def __init__(self, child: Child, link: socket.socket, stream: int) -> None:
         self.child, self.stream, self._link = child, stream, link
         os.set_blocking(stream, False)
+
+    def prepare(self, *, wanted: bool) -> None:
+        """Have the process confine itself, or end it if there is nothing to collect."""
+        if wanted:
+            with suppress(OSError):
+                self._link.send(PREPARE)
+        else:
+            self.child.kill()
+            self.child.reap(wait=True)
 
     def start(self, trees: Trees, room: int) -> None:
         """Send the order. A process that has ended takes none, and gives no report."""
