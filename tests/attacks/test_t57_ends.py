@@ -13,6 +13,9 @@ from tests.attacks.abuse import Host, is_gone
 from tests.attacks.proxy import Proxy
 from tests.e2e.harness import until
 
+ONE_KEEP = "134408KiB"
+"""What one running Keep may leave with the default limits: 64 MiB of output, its results, and their overhead."""
+
 Make = Callable[..., Host]
 Wasm = Callable[[str], Path]
 
@@ -98,7 +101,7 @@ def test_asking_for_a_keep_by_its_whole_id_costs_no_list(host: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "what"), [("--max-finished=1", b"1 ended Keeps"), ("--max-stored=64MiB", b"stored output")]
+    ("option", "what"), [("--max-finished=1", b"1 ended Keeps"), (f"--max-stored={ONE_KEEP}", b"stored output")]
 )
 def test_ended_keeps_are_bounded(hosts: Make, wasm: Wasm, option: str, what: bytes) -> None:
     one = hosts(option)

@@ -146,10 +146,10 @@ def test_a_provider_that_is_killed_begins_again(parties: Parties, home: Path) ->
     data = home / "large"
     data.mkdir()
     (data / "patients.csv").write_bytes((HOSPITALS / "north/patients.csv").read_bytes())
-    (data / "x.bin").write_bytes(os.urandom(1 << 20) * 40)
-    (parties.work / "Enarx.toml").write_text(with_limits(disk='"64MiB"'))
+    (data / "x.bin").write_bytes(os.urandom(1 << 20) * 150)
+    (parties.work / "Enarx.toml").write_text(with_limits(disk='"192MiB"'))
     parties.deploy()
-    for pause in (0.0, 0.2):
+    for pause in (0.0, 0.05):
         begun = parties.begin("north", data)
         await_part(begun)
         time.sleep(pause)

@@ -18,9 +18,8 @@ from tests.e2e.conftest import daemon, home  # noqa: F401  # fixtures
 from tests.e2e.harness import Daemon
 from tests.house.test_invariants import ROOT, SRC
 from tests.packaging.conftest import BIN, Installed, call
-from tests.verify.kinds.snp.real import REAL as SNP
-from tests.verify.kinds.tdx.real import REAL as TDX
 
+SNP, TDX = (pytest.importorskip(f"tests.verify.kinds.{kind}.real").REAL for kind in ("snp", "tdx"))
 HELLO = ROOT / "examples" / "hello" / "hello.wasm"
 EXTRA = "pip install 'enarx[host]'"
 

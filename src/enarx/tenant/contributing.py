@@ -34,7 +34,9 @@ from enarx.tenant.delivering import (
     Progress,
     ReceivedEvidence,
     Verifier,
+    is_over,
     refused,
+    sealed_chunks,
 )
 from enarx.tenant.link import Link
 from enarx.tenant.package import chunks_of, read_tree
@@ -260,7 +262,7 @@ class Exchange:
     def _reconnect(self, event: Broken) -> None:
         """Connect again for the direction that broke. Raises its error if another connection is pointless."""
         assert self._frames is not None
-        if event.error is None and event.sending:
+        if event.sending and is_over(event.error):
             return
         if event.error is None:
             raise UnavailableError(
@@ -316,15 +318,10 @@ class Exchange:
         """The Contribution, and the chunks from number `start` on; earlier chunks are read but not sent."""
         assert self._frames is not None
         yield contribution
-        buffer, done, size = bytearray(PART_BUFFER), 0, self._provision.size
-        for number, (chunk, final) in enumerate(self._provision.chunks()):
-            done += len(chunk)
-            if number < start:
-                continue
+        buffer, frames = bytearray(PART_BUFFER), self._frames
+
+        def seal(chunk: bytes | memoryview, final: bool) -> memoryview | None:
             with self._lock:
-                if self._frames.over:
-                    return
-                frame = self._side.chunk(chunk, buffer, final=final)
-            yield frame
-            if self._progress is not None:
-                self._progress(done, size)
+                return None if frames.over else self._side.chunk(chunk, buffer, final=final)
+
+        yield from sealed_chunks(self._provision.chunks(), start, seal, self._progress, self._provision.size)

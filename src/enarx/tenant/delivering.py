@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from enarx.delivery.messages import VERSION, Attestation
 from enarx.delivery.reading import OutputOpener
@@ -58,6 +58,9 @@ class ReceivedEvidence:
     endorsements: tuple[bytes, ...]
     report_data: bytes
 
+
+Seal = Callable[[bytes | memoryview, bool], memoryview | None]
+"""Seals a chunk, which may be the last; returns its frame, or None once nothing more is wanted."""
 
 Verifier = Callable[[ReceivedEvidence], None]
 """Accepts evidence by returning and refuses it by raising. Nothing secret is sealed before it returns."""
@@ -267,7 +270,7 @@ class _Delivery:
 
     def _reconnect(self, event: Broken) -> None:
         """Connect again for the direction that broke. Raises its error if another connection is pointless."""
-        if event.error is None and event.sending:
+        if event.sending and is_over(event.error):
             return
         if event.error is None:
             raise UnavailableError(
@@ -305,18 +308,35 @@ class _Delivery:
     def _sealed(self, delivery: bytes, start: int) -> Iterator[bytes | memoryview]:
         """The Delivery, and the chunks from number `start` on; earlier chunks are read but not sent."""
         yield delivery
-        buffer, done, size = bytearray(CHUNK_BUFFER), 0, self._package.size
-        for number, (chunk, final) in enumerate(self._package.chunks()):
-            done += len(chunk)
-            if number < start:
-                continue
+        buffer = bytearray(CHUNK_BUFFER)
+
+        def seal(chunk: bytes | memoryview, final: bool) -> memoryview | None:
             with self._lock:
-                if self._frames.over:
-                    return
-                frame = self._admission.chunk(chunk, buffer, final=final)
-            yield frame
-            if self._progress is not None:
-                self._progress(done, size)
+                return None if self._frames.over else self._admission.chunk(chunk, buffer, final=final)
+
+        yield from sealed_chunks(self._package.chunks(), start, seal, self._progress, self._package.size)
+
+
+def is_over(error: Exception | None) -> bool:
+    """Whether sending is over, without a fault or because the Keep has ended: what the Keep sent before tells how it went."""
+    return error is None or (isinstance(error, UnavailableError) and error.code == "ended")
+
+
+def sealed_chunks(
+    chunks: Iterable[tuple[bytes | memoryview, bool]], start: int, seal: Seal, progress: Progress | None, size: int
+) -> Iterator[memoryview]:
+    """The frames of the chunks from number `start` on, until `seal` returns None. `size` is the total, for `progress`."""
+    done = 0
+    for number, (chunk, final) in enumerate(chunks):
+        done += len(chunk)
+        if number < start:
+            continue
+        frame = seal(chunk, final)
+        if frame is None:
+            return
+        yield frame
+        if progress is not None:
+            progress(done, size)
 
 
 def refused(payload: bytes) -> DeliveryError:
