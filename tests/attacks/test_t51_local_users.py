@@ -47,7 +47,7 @@ def test_another_user_can_do_nothing() -> None:
                     cwd="/",
                 )
                 assert found.stderr == ""
-                assert set(found.stdout.split()) <= {"lost", "forbidden", "host-down"}, found.stdout
+                assert set(found.stdout.split()) <= {"lost", "forbidden", "host-down", "host-lost"}, found.stdout
                 home.chmod(0o777)  # as if somebody had opened the way there
                 (home / "host.sock").chmod(0o777)
             assert daemon.keeps() == {keep: "running"}

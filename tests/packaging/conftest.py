@@ -55,7 +55,8 @@ class Installed:
 
 def clean() -> dict[str, str]:
     """The environment of this process without what configures Python, Enarx or a user's directories."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ENARX", "XDG", "VIRTUAL_ENV", "PIPX"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ENARX", "XDG", "VIRTUAL_ENV", "PIPX"))}
+    return kept | {"UV_LINK_MODE": "copy"}  # a link changes files of .venv, which other tests measure meanwhile
 
 
 def call(*command: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
